@@ -1,0 +1,64 @@
+"""Real-time top-down pose: who is in a frame, how they stand, and what it cost to know.
+
+>>> import hrpose_rt
+>>> for result in hrpose_rt.stream("video.mp4"):  # doctest: +SKIP
+...     print(len(result), result.poses.keypoints.shape, result.times.total)
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hrpose_rt.errors import BadInput, HrposeError, RunBroken, RuntimeMissing
+    from hrpose_rt.networks import Settings
+    from hrpose_rt.pipeline import PosePipeline, stream
+    from hrpose_rt.result import FrameResult
+    from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
+    from hrpose_rt.stream.sinks import Sink
+    from hrpose_rt.stream.sources import Clip, Source, open_source
+    from hrpose_rt.types import Detections, Frame, Poses, StageTimes
+
+# Each public name and the module it is fetched from at its first use, so that importing the package
+# costs nothing.
+_HOMES = {
+    **dict.fromkeys(("BadInput", "HrposeError", "RunBroken", "RuntimeMissing"), "errors"),
+    **dict.fromkeys(("PosePipeline", "stream"), "pipeline"),
+    "Settings": "networks",
+    "FrameResult": "result",
+    **dict.fromkeys(("COCO17", "MPII16", "Skeleton"), "skeleton"),
+    "Sink": "stream.sinks",
+    **dict.fromkeys(("Clip", "Source", "open_source"), "stream.sources"),
+    **dict.fromkeys(("Detections", "Frame", "Poses", "StageTimes"), "types"),
+}
+
+__all__ = [
+    "COCO17",
+    "MPII16",
+    "BadInput",
+    "Clip",
+    "Detections",
+    "Frame",
+    "FrameResult",
+    "HrposeError",
+    "PosePipeline",
+    "Poses",
+    "RunBroken",
+    "RuntimeMissing",
+    "Settings",
+    "Sink",
+    "Skeleton",
+    "Source",
+    "StageTimes",
+    "__version__",
+    "open_source",
+    "stream",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("hrpose-rt")
+    if name in _HOMES:
+        return getattr(import_module(f"hrpose_rt.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'hrpose_rt' has no attribute {name!r}")

@@ -1,0 +1,113 @@
+"""What the terminal shows: a live line or two while a run goes on, the latency table at its end."""
+
+import time
+from collections import deque
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from hrpose_rt.result import FrameResult
+from hrpose_rt.stream.sources import SourceInfo
+from hrpose_rt.timing import LatencyTable
+from hrpose_rt.types import STAGES
+
+REFRESH_S = 0.25
+RECENT = 30  # frames that the live figures are averaged over
+
+
+class LiveView:
+    """Shows how a run goes, if `console` is a terminal; otherwise nothing. A context manager.
+
+    It has no thread of its own: it paints from `update`, a few times a second.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._painted = 0.0
+        self._recent: deque[tuple[float, FrameResult]] = deque(maxlen=RECENT)
+        self._done = 0
+        self._info: SourceInfo | None = None
+
+    def begin(self, info: SourceInfo) -> None:
+        """A new source begins."""
+        self._info, self._done = info, 0
+        self._recent.clear()
+
+    def update(self, result: FrameResult) -> None:
+        """A frame is done."""
+        now = time.perf_counter()
+        self._done += 1
+        self._recent.append((now, result))
+        if self._console.is_terminal and now - self._painted >= REFRESH_S:
+            self._painted = now
+            self._live.update(self._picture(), refresh=True)
+
+    def _picture(self) -> Group:
+        assert self._info
+        times = [result.times for _, result in self._recent]
+        span = self._recent[-1][0] - self._recent[0][0]
+        fps = (len(times) - 1) / span if span else 0.0
+        latest = self._recent[-1][1]
+        stages = "  ".join(
+            f"{name} {sum(getattr(t, name) for t in times) / len(times):.1f}"
+            for name in (*STAGES, "total", "age")
+        )
+        of = f"/{self._info.frames}" if self._info.frames else ""
+        head = Text.assemble(
+            (self._info.stem, "bold"),
+            f"  frame {self._done}{of}  people {len(latest)}  {fps:.1f} fps",
+        )
+        lines = [head, Text(f"ms  {stages}", style="dim")]
+        if self._info.frames:
+            return Group(*lines, ProgressBar(total=self._info.frames, completed=self._done))
+        return Group(*lines)
+
+    def __enter__(self) -> "LiveView":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+
+def latency_table(table: LatencyTable) -> Table:
+    """Milliseconds p50 / p95 of every stage, a column for each crowd that occurred."""
+    bins = table.bins()
+    view = Table(title="milliseconds a frame, p50 / p95, by people in it", title_justify="left")
+    view.add_column("people")
+    for label in bins:
+        view.add_column(label, justify="right", no_wrap=True)
+    counts = [str(table.histogram(label, "total").count) for label in bins]
+    view.add_row("frames", *counts, end_section=True)
+    for row in table.ROWS:
+        cells = []
+        for label in bins:
+            histogram = table.histogram(label, row)
+            cells.append(f"{histogram.percentile(50):.1f} / {histogram.percentile(95):.1f}")
+        total = row == "total"
+        view.add_row(row, *cells, style="bold" if total else None, end_section=total or row == STAGES[-1])
+    return view
+
+
+def describe(facts: dict[str, Any]) -> str:
+    """One line that says which networks run, on what, and in which precision."""
+    models = facts["models"]
+    features = ", ".join(facts["cpu_features"]) or "features unknown"
+    return (
+        f"pose {models['pose']} {facts['input']}, people {models['detector']}; "
+        f"{facts['runtime']} {facts['precision']}, "
+        f"{facts['threads']} threads of {facts['cpu']} ({features})"
+    )

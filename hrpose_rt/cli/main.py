@@ -1,0 +1,82 @@
+"""`hrpose-rt`: one sub-command a file, and one sentence for whatever goes wrong."""
+
+import re
+import sys
+from importlib.metadata import version
+
+import typer
+
+from hrpose_rt.errors import HrposeError
+
+# Debian's names for the shared libraries that OpenCV's and OpenVINO's wheels expect of the system.
+_SYSTEM_LIBRARIES = {
+    "libGL.so.1": "libgl1",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libgthread-2.0.so.0": "libglib2.0-0",
+    "libgomp.so.1": "libgomp1",
+    "libfontconfig.so.1": "libfontconfig1",
+    "libfreetype.so.6": "libfreetype6",
+    "libstdc++.so.6": "libstdc++6",
+}
+INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"hrpose-rt {version('hrpose-rt')}")
+        raise typer.Exit
+
+
+def options(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Real-time top-down pose: people, ids and skeletons, and what every frame cost."""
+
+
+def build_app() -> typer.Typer:
+    """The command line with all its sub-commands; importing those is what may fail."""
+    from hrpose_rt.cli.run import run
+
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app.callback()(options)
+    app.command()(run)
+    return app
+
+
+def main() -> None:
+    """Run the command line; HrposeErrors become one sentence on stderr and an exit status."""
+    try:
+        build_app()()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # whoever read our output has had enough
+        sys.stderr.close()
+        sys.exit(0)
+    except HrposeError as error:
+        if "--debug" in sys.argv:
+            raise
+        sys.exit(fail(error))
+    except ImportError as error:
+        if "--debug" in sys.argv or not (hint := missing_library(str(error))):
+            raise
+        print(f"hrpose-rt: {hint}", file=sys.stderr)
+        sys.exit(HrposeError.exit_code)
+
+
+def fail(error: HrposeError) -> int:
+    """Say on stderr what went wrong; returns the exit status for it."""
+    print(f"hrpose-rt: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def missing_library(message: str) -> str | None:
+    """What to install where an import failed for want of a system library; None if it was not that."""
+    found = re.search(r"(lib[\w+.-]+\.so[.\d]*): cannot open shared object", message)
+    if not found:
+        return None
+    name = found.group(1)
+    package = _SYSTEM_LIBRARIES.get(name)
+    todo = f"apt-get install {package}" if package else f"install the package that holds {name}"
+    return f"the system library {name} is missing: {todo}"

@@ -1,0 +1,85 @@
+"""Which files a run writes, settled before anything is opened or lost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.stream.images import Images
+from hrpose_rt.stream.sinks import ImageSink, JsonlSink, Sink, VideoSink
+from hrpose_rt.stream.sources import IMAGE_SUFFIXES, Source, SourceInfo
+
+STDOUT = "-"
+VIDEO_SUFFIX, LINES_SUFFIX = ".mp4", ".jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Files that will be written, and what opens them."""
+
+    files: tuple[Path, ...]
+    open: Callable[[], Sink]
+
+
+def picture_target(save: str, source: Source, stem: str, several: bool) -> Target:
+    """Where the annotated pictures of a source go.
+
+    A film becomes `save` itself, or a file named after the source in the folder `save`; images go into
+    the folder under their own names. Each of `several` sources has its own place in the folder.
+    """
+    given = Path(save)
+    if not isinstance(source, Images):
+        path = _file_in(given, stem, VIDEO_SUFFIX, several)
+        if path.suffix.lower() != VIDEO_SUFFIX:
+            raise BadInput(f"--save {given}: a film is saved as {VIDEO_SUFFIX}, or name a folder")
+        return Target((path,), lambda: VideoSink(path, source.info))
+    folder, names = given / stem if several else given, source.names
+    if given.suffix and not given.is_dir():
+        if given.suffix.lower() not in IMAGE_SUFFIXES or several or len(names) > 1:
+            raise BadInput(f"--save {given}: these images are saved as images, name a folder")
+        folder, names = given.parent, dict.fromkeys(names, given.name)
+    files = tuple(folder / name for name in names.values())
+    return Target(files, lambda: ImageSink(folder, names))
+
+
+def lines_target(json: str, info: SourceInfo, header: dict[str, Any], stem: str, several: bool) -> Target:
+    """Where the JSON lines of a source go: "-" is standard output, else as with films."""
+    if json == STDOUT:
+        return Target((), lambda: JsonlSink(STDOUT, info, header))
+    path = _file_in(Path(json), stem, LINES_SUFFIX, several)
+    return Target((path,), lambda: JsonlSink(str(path), info, header))
+
+
+def check_free(file: Path, overwrite: bool, source: str = "") -> None:
+    """Raise BadInput if `file` must not be written: it is there already, or is what is read."""
+    if not file.exists():
+        return
+    read = Path(source)
+    original = read / file.name if read.is_dir() else read
+    if original.exists() and file.samefile(original):
+        raise BadInput(f"{file} is what is read: write to another place")
+    if file.is_dir():
+        raise BadInput(f"{file} is a folder: name a file")
+    if not overwrite:
+        raise BadInput(f"{file} exists: choose another name, or add --overwrite")
+
+
+def distinct_stems(sources: list[Source]) -> list[str]:
+    """A name for the files of each source: its stem, numbered where two would be the same."""
+    stems: list[str] = []
+    for source in sources:
+        stem, count = source.info.stem, 1
+        while stem in stems:
+            count += 1
+            stem = f"{source.info.stem}-{count}"
+        stems.append(stem)
+    return stems
+
+
+def _file_in(given: Path, stem: str, suffix: str, several: bool) -> Path:
+    """`given` if it is a file's name and there is one source, else a file in that folder."""
+    is_folder = given.is_dir() or not given.suffix
+    if several and not is_folder:
+        raise BadInput(f"{given} is one file for several sources: name a folder")
+    return given / f"{stem}{suffix}" if is_folder else given

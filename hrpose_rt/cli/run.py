@@ -1,0 +1,185 @@
+"""`hrpose-rt run`: people, ids and poses in videos, images and cameras."""
+
+import json
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from hrpose_rt.cli.display import LiveView, describe, latency_table
+from hrpose_rt.cli.main import INTERRUPTED, fail
+from hrpose_rt.cli.outputs import (
+    STDOUT,
+    Target,
+    check_free,
+    distinct_stems,
+    lines_target,
+    picture_target,
+)
+from hrpose_rt.drawing import MIN_SCORE
+from hrpose_rt.errors import RunBroken
+from hrpose_rt.networks import Settings
+from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.recording import Recorder
+from hrpose_rt.stream.sinks import Sink
+from hrpose_rt.stream.sources import Clip, Source, open_source
+from hrpose_rt.stream.window import WindowClosed, WindowSink
+from hrpose_rt.timing import LatencyTable
+
+REPORT_SCHEMA = 1
+DEFAULTS = Settings()
+
+
+def run(
+    source: Annotated[
+        list[str], typer.Argument(help="Video files, images, folders of images, or camera numbers.")
+    ],
+    pose: Annotated[str, typer.Option(help="Pose network: a name or a file.")] = DEFAULTS.pose,
+    detector: Annotated[str, typer.Option(help="Person detector: a name or a file.")] = DEFAULTS.detector,
+    runtime: Annotated[str, typer.Option(help="auto, openvino or torch.")] = DEFAULTS.runtime,
+    precision: Annotated[
+        str, typer.Option(help="auto, fp32 or bf16; auto is bf16 where the CPU has it.")
+    ] = DEFAULTS.precision,
+    save: Annotated[
+        str | None, typer.Option(help="Annotated .mp4 (of images: a folder or an image).")
+    ] = None,
+    json_lines: Annotated[
+        str | None, typer.Option("--json", help="A line a frame as JSON; - for stdout.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="The latency table as JSON.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Show a window; q ends the run.")] = False,
+    start: Annotated[float, typer.Option(help="Begin at this second.")] = 0.0,
+    end: Annotated[float | None, typer.Option(help="Stop before this second.")] = None,
+    stride: Annotated[int, typer.Option(help="Take every so-manyth frame.")] = 1,
+    max_frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
+    det_score: Annotated[
+        float, typer.Option(help="Leave out people the detector is less sure of, 0..1.")
+    ] = DEFAULTS.det_score,
+    kpt_score: Annotated[float, typer.Option(help="Do not draw joints that score less, 0..1.")] = MIN_SCORE,
+    max_people: Annotated[
+        int, typer.Option(help="Keep at most so many people a frame, the surest; 0 keeps all.")
+    ] = DEFAULTS.max_people,
+    decode: Annotated[
+        str, typer.Option(help="auto, quarter or dark: how heatmaps are read.")
+    ] = DEFAULTS.decode,
+    flip_test: Annotated[
+        bool, typer.Option("--flip-test", help="Average with mirrored crops, at twice the cost.")
+    ] = False,
+    threads: Annotated[int, typer.Option(help="Cores to use; 0 for all.")] = DEFAULTS.threads,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Find people and their poses; say what every frame cost, by people in it."""
+    settings = Settings(
+        pose=pose,
+        detector=detector,
+        runtime=runtime,
+        precision=precision,
+        det_score=det_score,
+        max_people=max_people,
+        decode=decode,
+        flip_test=flip_test,
+        threads=threads,
+    )
+    clip = Clip(start, end, stride, max_frames)
+    # Standard output is for the lines, if they go there; people read the rest.
+    console = Console(stderr=json_lines == STDOUT, quiet=quiet, highlight=False)
+    with ExitStack() as stack:
+        sources = [stack.enter_context(open_source(name, clip)) for name in source]
+        window = WindowSink("hrpose-rt") if show else None
+        job = Job(sources, save, json_lines, overwrite)
+        job.check()
+        if report:
+            check_free(report, overwrite)
+        pipeline = stack.enter_context(PosePipeline(settings))
+        console.print(describe(pipeline.facts), soft_wrap=True)
+        view = LiveView(Console(stderr=True, quiet=quiet))
+        table = LatencyTable()
+        status = 0
+        try:
+            with view:
+                status = job.run(pipeline, table, view, window, kpt_score)
+        except WindowClosed:
+            pass
+        except KeyboardInterrupt:
+            status = INTERRUPTED
+        finally:
+            if window:
+                window.close()
+            if table.frames:
+                console.print(latency_table(table))
+            if report:
+                write_report(report, pipeline.facts, [s.info.name for s in sources], table)
+    raise typer.Exit(status)
+
+
+class Job:
+    """The sources of a run and what is written of each."""
+
+    def __init__(self, sources: list[Source], save: str | None, lines: str | None, overwrite: bool) -> None:
+        self._sources = sources
+        self._stems = distinct_stems(sources)
+        self._save, self._lines, self._overwrite = save, lines, overwrite
+
+    def check(self) -> None:
+        """Raise BadInput, before anything is done, if a file is in the way."""
+        for source, stem in zip(self._sources, self._stems, strict=True):
+            for target in self._targets(source, stem, {}):
+                for file in target.files:
+                    check_free(file, self._overwrite, source.info.name)
+
+    def run(
+        self,
+        pipeline: PosePipeline,
+        table: LatencyTable,
+        view: LiveView,
+        window: WindowSink | None,
+        kpt_score: float,
+    ) -> int:
+        """Run every source to its end; 1 if one of them lost frames, else 0."""
+        status = 0
+        header = {"hrpose": version("hrpose-rt"), **pipeline.facts}
+        for source, stem in zip(self._sources, self._stems, strict=True):
+            view.begin(source.info)
+            sinks = self._open(source, stem, header)
+            with Recorder(sinks, table, kpt_score, window) as recorder:
+                try:
+                    for result in recorder.record(pipeline.stream(source)):
+                        view.update(result)
+                except RunBroken as error:
+                    status = fail(error)
+        return status
+
+    def _open(self, source: Source, stem: str, header: dict[str, Any]) -> list[Sink]:
+        targets = self._targets(source, stem, header)
+        for target in targets:
+            for file in target.files:
+                file.parent.mkdir(parents=True, exist_ok=True)
+        return [target.open() for target in targets]
+
+    def _targets(self, source: Source, stem: str, header: dict[str, Any]) -> list[Target]:
+        several = len(self._sources) > 1
+        targets = []
+        if self._save:
+            targets.append(picture_target(self._save, source, stem, several))
+        if self._lines:
+            targets.append(lines_target(self._lines, source.info, header, stem, several))
+        return targets
+
+
+def write_report(path: Path, facts: dict[str, Any], sources: list[str], table: LatencyTable) -> None:
+    """Write the run's latencies by crowd size as JSON."""
+    report = {
+        "hrpose": version("hrpose-rt"),
+        "schema": REPORT_SCHEMA,
+        "sources": sources,
+        **facts,
+        "frames": table.frames,
+        "latency_ms": table.to_dict(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=2) + "\n")

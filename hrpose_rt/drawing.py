@@ -1,0 +1,109 @@
+"""Draw people and numbers into a picture, with as few calls as there are colours."""
+
+import cv2
+import numpy as np
+
+from hrpose_rt.skeleton import Side, Skeleton
+from hrpose_rt.types import F32, I64, STAGES, U8, Bools, Detections, Poses, StageTimes
+
+MIN_SCORE = 0.3  # keypoints below it are not drawn, unless asked for
+
+Colour = tuple[int, int, int]
+
+SIDE_COLOURS: dict[Side, Colour] = {  # BGR
+    Side.LEFT: (255, 160, 60),
+    Side.RIGHT: (50, 130, 255),
+    Side.MIDDLE: (120, 220, 120),
+}
+ID_COLOURS: tuple[Colour, ...] = (
+    *((80, 175, 255), (120, 230, 130), (255, 190, 90), (200, 140, 255)),
+    *((110, 240, 240), (245, 200, 200), (160, 255, 60), (255, 130, 190)),
+)
+GREY: Colour = (170, 170, 170)
+WHITE: Colour = (255, 255, 255)
+DARK: Colour = (24, 24, 24)
+SCORE_LEVELS = 5  # keypoints are drawn in this many shades, from doubtful red to certain green
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_SUBPIXEL_BITS = 3
+_FAR = 1e5  # pixels; what OpenCV still draws without overflowing
+
+
+def draw_people(
+    picture: U8,
+    detections: Detections,
+    track_ids: I64,
+    poses: Poses,
+    skeleton: Skeleton,
+    min_score: float = MIN_SCORE,
+) -> None:
+    """Draw boxes, ids, limbs by side and keypoints by score into `picture` (H, W, 3).
+
+    People with an old pose (`poses.fresh` False) get thinner limbs, people without one a box alone.
+    """
+    heights = detections.boxes[:, 3] - detections.boxes[:, 1]
+    thickness = np.select([heights < 90, heights < 300], [1, 2], 3)
+    thickness = np.where(poses.fresh, thickness, 1)
+    visible = (poses.scores >= min_score) & (poses.age >= 0)[:, None]
+    _draw_boxes(picture, detections, track_ids)
+    _draw_limbs(picture, poses.keypoints, visible, thickness, skeleton)
+    _draw_points(picture, poses.keypoints, poses.scores, visible, thickness)
+
+
+def draw_overlay(picture: U8, people: int, times: StageTimes) -> None:
+    """Write people, milliseconds a stage and frames a second into the upper left corner."""
+    fps = 1e3 / times.total if times.total > 0 else 0.0
+    lines = [f"people {people}", f"total {times.total:.1f} ms  {fps:.0f} fps"]
+    lines += [f"{name} {getattr(times, name):.1f}" for name in STAGES]
+    size = max(0.4, picture.shape[0] / 1600)
+    step = int(36 * size)
+    panel = picture[: step * len(lines) + step // 2, : int(270 * size)]
+    panel[:] = panel // 3
+    for i, line in enumerate(lines):
+        _write(picture, line, (step // 3, step * (i + 1)), WHITE, size)
+
+
+def _draw_boxes(picture: U8, detections: Detections, track_ids: I64) -> None:
+    boxes = detections.boxes.round().astype(int).tolist()
+    for (x1, y1, x2, y2), score, i in zip(
+        boxes, detections.scores.tolist(), track_ids.tolist(), strict=True
+    ):
+        colour = ID_COLOURS[i % len(ID_COLOURS)] if i >= 0 else GREY
+        cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 1)
+        label = f"{i} {score:.2f}" if i >= 0 else f"{score:.2f}"
+        top = max(y1, 14)
+        cv2.rectangle(picture, (x1, top - 14), (x1 + 8 * len(label), top), colour, cv2.FILLED)
+        _write(picture, label, (x1 + 2, top - 3), DARK, 0.4)
+
+
+def _draw_limbs(picture: U8, points: F32, visible: Bools, thickness: I64, skeleton: Skeleton) -> None:
+    edges = np.array(skeleton.edges)  # (E, 2)
+    segments = points[:, edges]  # (N, E, 2 ends, 2)
+    shown = visible[:, edges].all(axis=2)  # (N, E)
+    sides = np.array(skeleton.edge_sides())
+    for side, colour in SIDE_COLOURS.items():
+        for t in np.unique(thickness):
+            chosen = shown & (sides == side) & (thickness == t)[:, None]
+            _segments(picture, segments[chosen], colour, int(t))
+
+
+def _draw_points(picture: U8, points: F32, scores: F32, visible: Bools, thickness: I64) -> None:
+    levels = (scores.clip(0, 1) * SCORE_LEVELS).astype(int).clip(0, SCORE_LEVELS - 1)
+    for level in range(SCORE_LEVELS):
+        share = level / (SCORE_LEVELS - 1)
+        colour = (60, int(255 * share), int(255 * (1 - share)))
+        for t in np.unique(thickness):
+            chosen = visible & (levels == level) & (thickness == t)[:, None]
+            # A line of no length with round ends is a dot.
+            _segments(picture, points[chosen][:, None].repeat(2, axis=1), colour, 2 * int(t) + 1)
+
+
+def _segments(picture: U8, segments: F32, colour: Colour, thickness: int) -> None:
+    """Lines (M, 2, 2), with subpixel ends, in one call."""
+    if len(segments):
+        ends = (segments.clip(-_FAR, _FAR) * (1 << _SUBPIXEL_BITS)).round().astype(np.int32)
+        cv2.polylines(picture, list(ends), False, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _write(picture: U8, text: str, at: tuple[int, int], colour: Colour, size: float) -> None:
+    cv2.putText(picture, text, at, _FONT, size, colour, 1, cv2.LINE_AA)

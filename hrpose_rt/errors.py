@@ -1,0 +1,25 @@
+"""What can go wrong, in words for the user: one sentence that says what and what to do."""
+
+
+class HrposeError(Exception):
+    """An error whose message is written for the user."""
+
+    exit_code = 2  # the command line's status: nothing was done
+
+
+class BadInput(HrposeError, ValueError):
+    """An argument, a file or an array that cannot be used as it is."""
+
+
+class RuntimeMissing(HrposeError):
+    """A library that the chosen runtime needs is not installed, or does not load."""
+
+
+class CheckpointMismatch(HrposeError):
+    """A checkpoint does not hold the network it was opened as."""
+
+
+class RunBroken(HrposeError):
+    """A run stopped, or lost frames, after it had begun; what it wrote stays readable."""
+
+    exit_code = 1

@@ -1,0 +1,98 @@
+"""Boxes and the maps between a frame, a network's input and its heatmaps. NumPy only.
+
+Boxes are xyxy without a +1. Pixel centres are integers in crops and heatmaps; the formulas are those
+of the original HRNet code ("classic" conventions).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hrpose_rt.types import F32, I64
+
+CROP_MARGIN = 1.25  # the crop is this much larger than the box, as all HRNet weights were trained
+
+
+def iou(a: F32, b: F32) -> F32:
+    """Intersection over union of every box of `a` (N, 4) with every one of `b` (M, 4): (N, M).
+
+    Boxes without area overlap nothing.
+    """
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=2)
+    area_a = np.clip(a[:, 2:] - a[:, :2], 0, None).prod(axis=1)
+    area_b = np.clip(b[:, 2:] - b[:, :2], 0, None).prod(axis=1)
+    union = area_a[:, None] + area_b[None, :] - shared
+    overlap: F32 = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return overlap
+
+
+def nms(boxes: F32, scores: F32, threshold: float) -> I64:
+    """Indices of the boxes (N, 4) that survive greedy suppression, best score (N,) first.
+
+    A box goes when its IoU with a better, kept one is above `threshold`.
+    """
+    order = np.argsort(-scores, kind="stable")
+    overlaps = iou(boxes[order], boxes[order]) > threshold
+    alive = np.ones(len(order), np.bool_)
+    for i in range(len(order)):
+        if alive[i]:
+            alive[i + 1 :] &= ~overlaps[i, i + 1 :]
+    return order[alive]
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """A frame shrunk or grown to fit a network's input, centred, its shape kept.
+
+    Attributes:
+        size_wh: Width and height of the resized frame within the input.
+        offset_xy: Its upper left corner there.
+        scale_xy: Input pixels a frame pixel; the two differ by rounding alone.
+    """
+
+    size_wh: tuple[int, int]
+    offset_xy: tuple[int, int]
+    scale_xy: tuple[float, float]
+
+    @classmethod
+    def fit(cls, frame_hw: tuple[int, int], input_hw: tuple[int, int]) -> "Letterbox":
+        """Fit a frame of `frame_hw` pixels into `input_hw`."""
+        (fh, fw), (ih, iw) = frame_hw, input_hw
+        scale = min(ih / fh, iw / fw)
+        w, h = max(1, round(fw * scale)), max(1, round(fh * scale))
+        return cls((w, h), ((iw - w) // 2, (ih - h) // 2), (w / fw, h / fh))
+
+    def to_frame(self, boxes: F32) -> F32:
+        """Boxes (N, 4) in input pixels as boxes in frame pixels."""
+        offset = np.array(self.offset_xy * 2, np.float32)
+        return np.asarray((boxes - offset) / np.array(self.scale_xy * 2), np.float32)
+
+
+def crop_frames(boxes: F32, input_hw: tuple[int, int]) -> tuple[F32, F32]:
+    """Centres (N, 2) and sizes (N, 2), x before y, of the crops that hold the boxes (N, 4).
+
+    A crop is the box widened to the input's aspect, then by `CROP_MARGIN`.
+    """
+    centres: F32 = (boxes[:, :2] + boxes[:, 2:]) * np.float32(0.5)
+    w, h = (boxes[:, 2:] - boxes[:, :2]).T
+    aspect = np.float32(input_hw[1] / input_hw[0])
+    w = np.maximum(w, h * aspect)
+    return centres, np.stack([w, w / aspect], axis=1) * np.float32(CROP_MARGIN)
+
+
+def crop_maps(centres: F32, sizes: F32, input_hw: tuple[int, int]) -> F32:
+    """Affine maps (N, 2, 3) from frame pixels to the pixels of crops of `input_hw`."""
+    input_wh = np.array(input_hw[::-1], np.float32)
+    scale = input_wh / sizes
+    maps = np.zeros((len(centres), 2, 3), np.float32)
+    maps[:, 0, 0], maps[:, 1, 1] = scale.T
+    maps[:, :, 2] = input_wh / 2 - centres * scale
+    return maps
+
+
+def heatmap_to_frame(xy: F32, centres: F32, sizes: F32, heatmap_hw: tuple[int, int]) -> F32:
+    """Points (N, K, 2) in heatmap pixels as points in frame pixels."""
+    scale = sizes / np.array(heatmap_hw[::-1], np.float32)
+    return np.asarray((centres - sizes / 2)[:, None] + xy * scale[:, None], np.float32)

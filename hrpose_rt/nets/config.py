@@ -1,0 +1,38 @@
+"""What distinguishes one HRNet from another, as a value: importable without torch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class HRNetConfig:
+    """The shape of an HRNet (Sun et al., CVPR 2019); the defaults are the paper's.
+
+    Attributes:
+        width: Channels of the highest-resolution branch; branch i has `width * 2**i`.
+        modules: Exchange modules in stages 2, 3 and 4.
+        blocks: Basic blocks in every branch of a module.
+        stem: Channels of the two strided convolutions before stage 1.
+        first_blocks: Bottlenecks in stage 1 (`layer1`).
+        first_planes: Their inner width; they leave `4 * first_planes` channels.
+        joints: Heatmaps that come out.
+        head_kernel: Side of the last convolution, 1 or 3.
+    """
+
+    width: int
+    modules: tuple[int, int, int] = (1, 4, 3)
+    blocks: int = 4
+    stem: int = 64
+    first_blocks: int = 4
+    first_planes: int = 64
+    joints: int = 17
+    head_kernel: int = 1
+
+    def channels(self, branches: int) -> tuple[int, ...]:
+        """Channels of each of the first `branches` branches."""
+        return tuple(self.width * 2**i for i in range(branches))
+
+
+W32 = HRNetConfig(width=32)
+W48 = HRNetConfig(width=48)
+W16 = HRNetConfig(width=16)
+W16_LITE = HRNetConfig(width=16, modules=(1, 2, 2), blocks=2, stem=32, first_blocks=2, first_planes=32)

@@ -1,0 +1,116 @@
+"""Checkpoints -> networks, strictly, and without running what a file may carry."""
+
+import hashlib
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hrpose_rt.errors import BadInput, CheckpointMismatch, RuntimeMissing
+from hrpose_rt.nets.config import HRNetConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from hrpose_rt.nets.hrnet import HRNet
+
+StateDict = dict[str, "Tensor"]
+
+
+def sha256(path: Path) -> str:
+    """The file's sha256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_hrnet(path: Path) -> "tuple[HRNet, HRNetConfig]":
+    """The HRNet in a checkpoint, its shape read off the tensors.
+
+    Raises:
+        BadInput: The file is missing, broken, or holds more than tensors.
+        CheckpointMismatch: It holds another network.
+        RuntimeMissing: PyTorch is not installed.
+    """
+    state = load_state(path)
+    config = infer_config(state, path)
+    from hrpose_rt.nets.hrnet import HRNet
+
+    net = HRNet(config)
+    wanted = net.state_dict()
+    wrong = [
+        f"{name} is {shape_of(state, name)}, {shape_of(wanted, name)} was wanted"
+        for name in [*wanted, *(name for name in state if name not in wanted)]
+        if shape_of(state, name) != shape_of(wanted, name)
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise CheckpointMismatch(
+            f"{path} is not an HRNet of width {config.width}: {'; '.join(wrong[:3])}{more}"
+        )
+    net.load_state_dict(state, strict=True)
+    return net.eval(), config
+
+
+def load_state(path: Path) -> StateDict:
+    """The tensors of a checkpoint by their official names, unwrapped from `state_dict` and `module.`."""
+    try:
+        import torch
+    except ImportError as error:
+        raise RuntimeMissing(
+            f"{path.name} is a PyTorch checkpoint: pip install 'hrpose-rt[train]'"
+        ) from error
+    try:
+        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise BadInput(f"{path} does not exist: check the path") from error
+    except pickle.UnpicklingError as error:
+        raise BadInput(
+            f"{path} was refused because it holds more than tensors, and loading it could run code: "
+            "save its state_dict alone"
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise BadInput(
+            f"{path} cannot be read as a checkpoint, it may be truncated: fetch it again"
+        ) from error
+    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
+        loaded = loaded["state_dict"]
+    if not isinstance(loaded, dict) or not all(torch.is_tensor(v) for v in loaded.values()):
+        raise CheckpointMismatch(f"{path} holds no state dict: save the network's state_dict()")
+    return {name.removeprefix("module."): tensor for name, tensor in loaded.items()}
+
+
+def infer_config(state: StateDict, path: Path) -> HRNetConfig:
+    """Read an HRNet's shape off its tensors.
+
+    Raises:
+        CheckpointMismatch: The tensors an HRNet cannot do without are not there.
+    """
+    try:
+        return HRNetConfig(
+            width=len(state["transition1.0.0.weight"]),
+            modules=(_count(state, "stage2"), _count(state, "stage3"), _count(state, "stage4")),
+            blocks=_count(state, "stage2.0.branches.0"),
+            stem=len(state["conv1.weight"]),
+            first_blocks=_count(state, "layer1"),
+            first_planes=len(state["layer1.0.conv1.weight"]),
+            joints=len(state["final_layer.weight"]),
+            head_kernel=state["final_layer.weight"].shape[-1],
+        )
+    except KeyError as error:
+        raise CheckpointMismatch(
+            f"{path} holds another architecture than HRNet: it has no {error.args[0]}, its first tensor "
+            f"is {next(iter(state), 'missing')}"
+        ) from error
+
+
+def shape_of(state: StateDict, name: str) -> str:
+    """The shape of a tensor as text, "missing" where there is none."""
+    return str(tuple(state[name].shape)) if name in state else "missing"
+
+
+def _count(state: StateDict, prefix: str) -> int:
+    """How many numbered children `prefix` has."""
+    parts = len(prefix.split("."))
+    numbers = {n.split(".")[parts] for n in state if n.startswith(prefix + ".")}
+    if not numbers:
+        raise KeyError(prefix)
+    return len(numbers)

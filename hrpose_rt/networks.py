@@ -1,0 +1,84 @@
+"""Settings -> the two networks of a pipeline, opened and ready."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
+from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, find_model
+from hrpose_rt.people.detection import Detector, YoloDetector
+from hrpose_rt.pose.host import HostPoseEstimator, PoseEstimator
+from hrpose_rt.runtimes.opening import open_engine
+from hrpose_rt.skeleton import SKELETONS, Skeleton
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a pipeline works.
+
+    Attributes:
+        pose, detector: Embedded names, or paths of checkpoints or engines.
+        runtime: "openvino", "torch", or "auto": OpenVINO where the model has an engine.
+        precision: "fp32", "bf16", or "auto": bf16 where the CPU has it.
+        det_score: People below this score are left out, in 0..1.
+        max_people: Keep at most this many a frame, best score first; 0 keeps all.
+        decode: "quarter", "dark", or "auto" for the model's own.
+        flip_test: Average with mirrored crops: twice the pose network's cost.
+        threads: Cores to use; 0 for all that this process may use.
+    """
+
+    pose: str = DEFAULT_POSE
+    detector: str = DEFAULT_DETECTOR
+    runtime: str = "auto"
+    precision: str = "auto"
+    det_score: float = 0.3
+    max_people: int = 0
+    decode: str = "auto"
+    flip_test: bool = False
+    threads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """A detector and a pose estimator that work together.
+
+    Attributes:
+        detector, estimator: Closed by the pipeline that is given them.
+        skeleton: The joints that the estimator finds.
+        facts: What files say about them: models, runtime, precision.
+    """
+
+    detector: Detector
+    estimator: PoseEstimator
+    skeleton: Skeleton
+    facts: dict[str, Any]
+
+
+def open_networks(settings: Settings) -> Networks:
+    """Open what the settings name; the pose network is warm, the detector waits for a frame's size.
+
+    Raises:
+        HrposeError: Something cannot be had; the message says what to do.
+    """
+    threads = settings.threads or usable_cores()
+    how = (settings.runtime, settings.precision, threads)
+    detector_runtime, detector_spec = open_engine(
+        find_model(settings.detector, "detection"), "detection", *how
+    )
+    pose_runtime, pose_spec = open_engine(find_model(settings.pose, "pose"), "pose", *how)
+    detector = YoloDetector(
+        detector_runtime, detector_spec.inputs_hw, settings.det_score, settings.max_people
+    )
+    estimator = HostPoseEstimator(pose_runtime, pose_spec, settings.decode, settings.flip_test)
+    estimator.warm()
+    h, w = pose_spec.input_hw
+    facts = {
+        "models": {"pose": pose_spec.model, "detector": detector_spec.model},
+        "input": f"{h}x{w}",
+        "runtime": pose_runtime.name,
+        "precision": pose_runtime.precision,
+        "skeleton": pose_spec.skeleton,
+        "threads": threads,
+        "cpu": cpu_name(),
+        "cpu_features": cpu_features(),
+    }
+    return Networks(detector, estimator, SKELETONS[pose_spec.skeleton], facts)

@@ -1,0 +1,133 @@
+"""Find the people in a frame."""
+
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.geometry import Letterbox, nms
+from hrpose_rt.runtimes import Runtime
+from hrpose_rt.timing import StageClock
+from hrpose_rt.types import F32, U8, Detections
+
+PERSON = 0  # COCO's first class, and the only one of a person detector
+NMS_IOU = 0.5
+MIN_SIDE = 4.0  # pixels of the frame; a smaller box holds nobody whose pose could be told
+MOST_CANDIDATES = 1000  # boxes that enter the NMS, best first
+GREY = 114  # what the detectors were trained to see around a letterboxed picture
+
+
+class Detector(Protocol):
+    """Finds people."""
+
+    def warm(self, frame_hw: tuple[int, int]) -> None:
+        """Get ready for frames of this height and width, so that the first is no slower."""
+
+    def detect(self, image: U8, clock: StageClock) -> Detections:
+        """The people in `image` (H, W, 3), their boxes inside it, best score first."""
+
+    def close(self) -> None:
+        """Release what it holds."""
+
+
+class YoloDetector:
+    """An Ultralytics detector with its classic or its NMS-free head.
+
+    Args:
+        runtime: The opened network.
+        inputs_hw: The inputs it may be fed with. Each frame takes the one in which it is largest, and of
+            those the cheapest.
+        min_score: Boxes below it are left out, in 0..1.
+        max_people: Keep at most this many, the best; 0 keeps all.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        inputs_hw: tuple[tuple[int, int], ...],
+        min_score: float,
+        max_people: int = 0,
+    ) -> None:
+        if not 0 <= min_score <= 1:
+            raise BadInput(f"the detector's score is between 0 and 1, not {min_score}")
+        if max_people < 0:
+            raise BadInput(f"there cannot be {max_people} people: give 0 for all of them")
+        self._runtime = runtime
+        self._inputs_hw = inputs_hw
+        self._min_score = min_score
+        self._max_people = max_people or None
+        self._canvases: dict[tuple[int, int], U8] = {}
+
+    def warm(self, frame_hw: tuple[int, int]) -> None:
+        """See `Detector.warm`."""
+        self._runtime.warm([(1, *self.input_for(frame_hw), 3)])
+
+    def input_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the input that frames of this size are letterboxed into."""
+
+        def largest_then_cheapest(hw: tuple[int, int]) -> tuple[int, int]:
+            w, h = Letterbox.fit(frame_hw, hw).size_wh
+            return w * h, -hw[0] * hw[1]
+
+        return max(self._inputs_hw, key=largest_then_cheapest)
+
+    def detect(self, image: U8, clock: StageClock) -> Detections:
+        """See `Detector.detect`."""
+        frame_hw = image.shape[:2]
+        with clock.stage("letterbox"):
+            input_hw = self.input_for(frame_hw)
+            letterbox = Letterbox.fit(frame_hw, input_hw)
+            picture = self._fill(image, letterbox, input_hw)
+        with clock.stage("detect"):
+            boxes, scores = read_boxes(self._runtime.infer(picture[None]), self._min_score)
+            boxes = letterbox.to_frame(boxes)
+            return self._keep(boxes, scores, frame_hw)
+
+    def _fill(self, image: U8, letterbox: Letterbox, input_hw: tuple[int, int]) -> U8:
+        canvas = self._canvases.get(input_hw)
+        if canvas is None:
+            canvas = self._canvases[input_hw] = np.empty((*input_hw, 3), np.uint8)
+        (w, h), (x, y) = letterbox.size_wh, letterbox.offset_xy
+        canvas[:y], canvas[y + h :] = GREY, GREY
+        canvas[y : y + h, :x], canvas[y : y + h, x + w :] = GREY, GREY
+        cv2.resize(image, (w, h), dst=canvas[y : y + h, x : x + w])
+        return canvas
+
+    def _keep(self, boxes: F32, scores: F32, frame_hw: tuple[int, int]) -> Detections:
+        h, w = frame_hw
+        boxes = boxes.clip(0, np.array([w, h, w, h], np.float32))
+        smallest = min(MIN_SIDE, h, w)  # a tiny picture may still be all person
+        large = ((boxes[:, 2:] - boxes[:, :2]) >= smallest).all(axis=1)
+        boxes, scores = boxes[large], scores[large]
+        best = nms(boxes, scores, NMS_IOU)[: self._max_people]
+        return Detections.found(boxes[best], scores[best])
+
+    def close(self) -> None:
+        """Close the runtime."""
+        self._runtime.close()
+
+
+def read_boxes(output: F32, min_score: float) -> tuple[F32, F32]:
+    """People in a detector's output: boxes (N, 4) xyxy in input pixels and scores (N,).
+
+    Args:
+        output: (1, N, 6) of an NMS-free head (xyxy, score, class), or (1, 4 + classes, anchors) of a
+            classic one (centre, size, class scores), whose boxes still overlap.
+        min_score: Boxes below it are left out.
+    """
+    rows = output[0]
+    if rows.shape[1] == 6:
+        rows = rows[(rows[:, 4] >= min_score) & (rows[:, 5] == PERSON)]
+        boxes, scores = rows[:, :4].copy(), rows[:, 4].copy()
+    else:
+        found = np.flatnonzero(rows[4 + PERSON] >= min_score)
+        if len(rows) > 5:  # several classes: a box counts where "person" is the best of them
+            found = found[rows[4:, found].argmax(axis=0) == PERSON]
+        centre, size = rows[:2, found].T, rows[2:4, found].T
+        boxes = np.concatenate([centre - size / 2, centre + size / 2], axis=1)
+        scores = rows[4 + PERSON, found]
+    if len(scores) > MOST_CANDIDATES:
+        best = np.argsort(-scores, kind="stable")[:MOST_CANDIDATES]
+        boxes, scores = boxes[best], scores[best]
+    return boxes, scores

@@ -1,0 +1,97 @@
+"""What the pipeline says about a frame, and the forms it can take."""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hrpose_rt import drawing
+from hrpose_rt.skeleton import Skeleton
+from hrpose_rt.types import I64, U8, Detections, Frame, Origin, Poses, StageTimes
+
+if TYPE_CHECKING:
+    import supervision as sv
+
+
+@dataclass(frozen=True, slots=True)
+class FrameResult:
+    """The people of one frame; row i is the same person in all of its fields.
+
+    Attributes:
+        frame: The picture itself.
+        detections: Boxes (N, 4) and scores (N,).
+        track_ids: (N,) ids, -1 until confirmed.
+        poses: Keypoints (N, K, 2) and scores (N, K).
+        times: What it cost.
+        skeleton: Which joints the keypoints are.
+    """
+
+    frame: Frame
+    detections: Detections
+    track_ids: I64
+    poses: Poses
+    times: StageTimes
+    skeleton: Skeleton
+
+    def __len__(self) -> int:
+        return len(self.detections)
+
+    def draw(
+        self, canvas: U8 | None = None, min_score: float = drawing.MIN_SCORE, overlay: bool = False
+    ) -> U8:
+        """A picture of the people.
+
+        Args:
+            canvas: (H, W, 3) uint8 BGR to draw on, in place; a copy of the frame if None.
+            min_score: Keypoints below it are left out, in 0..1.
+            overlay: Also write the number of people and the stage times into the corner.
+        """
+        picture = self.frame.image.copy() if canvas is None else canvas
+        drawing.draw_people(picture, self.detections, self.track_ids, self.poses, self.skeleton, min_score)
+        if overlay:
+            drawing.draw_overlay(picture, len(self), self.times)
+        return picture
+
+    def to_dict(self) -> dict[str, Any]:
+        """A line of the JSONL file, schema 1: plain numbers, never NaN, scores clipped to 0..1."""
+        return {
+            "frame": self.frame.index,
+            "time_s": round(self.frame.time_s, 6),
+            "people": [self._person(i) for i in range(len(self))],
+            "latency_ms": {k: round(v, 3) for k, v in asdict(self.times).items()},
+            "dropped": self.frame.dropped,
+        }
+
+    def _person(self, i: int) -> dict[str, Any]:
+        age = int(self.poses.age[i])
+        points = np.column_stack([self.poses.keypoints[i], self.poses.scores[i].clip(0, 1)])
+        return {
+            "id": int(self.track_ids[i]),
+            "box": _rounded(self.detections.boxes[i], 2),
+            "score": round(float(self.detections.scores[i].clip(0, 1)), 4),
+            "from": Origin(self.detections.origin[i]).name.lower(),
+            "fresh": bool(self.poses.fresh[i]),
+            "age": age,
+            "keypoints": None if age < 0 else [_rounded(point, 3) for point in points],
+        }
+
+    def to_supervision(self) -> "tuple[sv.Detections, sv.KeyPoints]":
+        """The boxes (with tracker ids) and the poses as `supervision` types, in the same order."""
+        import supervision as sv
+
+        boxes = sv.Detections(
+            xyxy=self.detections.boxes,
+            confidence=self.detections.scores,
+            class_id=np.zeros(len(self), np.int64),
+            tracker_id=self.track_ids,
+        )
+        poses = sv.KeyPoints(
+            xy=self.poses.keypoints,
+            keypoint_confidence=self.poses.scores,
+            class_id=np.zeros(len(self), np.int64),
+        )
+        return boxes, poses
+
+
+def _rounded(values: "np.typing.NDArray[np.float32]", digits: int) -> list[float]:
+    return [round(v, digits) for v in values.tolist()]

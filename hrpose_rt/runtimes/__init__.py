@@ -1,0 +1,29 @@
+"""Code that executes engines, one runtime a file, behind one seam."""
+
+from typing import Protocol
+
+from hrpose_rt.types import F32, U8
+
+
+class Runtime(Protocol):
+    """An opened engine.
+
+    Attributes:
+        name: "openvino" or "torch".
+        precision: What it computes in, "fp32" or "bf16".
+    """
+
+    name: str
+    precision: str
+
+    def warm(self, shapes: list[tuple[int, ...]]) -> None:
+        """Get ready for batches of these shapes, so that none of them is ever slow the first time."""
+
+    def infer(self, batch: U8) -> F32:
+        """Run a batch (B, H, W, 3) of uint8 BGR pictures and return the network's one output.
+
+        The result is on the host when this returns, and valid until the next call.
+        """
+
+    def close(self) -> None:
+        """Release what it holds."""

@@ -1,0 +1,122 @@
+"""Which joints a pose has, how they hang together and how exactly people place them."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Side(IntEnum):
+    """The side of the body a joint or limb is on, as the person would say it."""
+
+    MIDDLE = 0
+    LEFT = 1
+    RIGHT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """A set of joints.
+
+    Attributes:
+        name: What files and engines call it.
+        joints: K names; the order is that of the heatmaps. Names begin with `left_` or `right_`
+            where a joint has a side.
+        edges: Pairs of joint indices to draw as limbs.
+        flip_pairs: Pairs of joint indices that a mirrored picture swaps.
+        sigmas: K annotation spreads for OKS (fractions of the square root of a person's area);
+            empty where none are known.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    edges: tuple[tuple[int, int], ...]
+    flip_pairs: tuple[tuple[int, int], ...]
+    sigmas: tuple[float, ...] = ()
+
+    def flip_order(self) -> list[int]:
+        """The K indices that put the channels of a mirrored picture back in place."""
+        order = list(range(len(self.joints)))
+        for left, right in self.flip_pairs:
+            order[left], order[right] = right, left
+        return order
+
+    def joint_sides(self) -> list[Side]:
+        """The side of each joint."""
+        return [_side(name) for name in self.joints]
+
+    def edge_sides(self) -> list[Side]:
+        """The side of each limb: that of its joints if they share one, else the middle."""
+        sides = self.joint_sides()
+        return [sides[a] if sides[a] == sides[b] else Side.MIDDLE for a, b in self.edges]
+
+
+def _side(joint: str) -> Side:
+    if joint.startswith("left_"):
+        return Side.LEFT
+    return Side.RIGHT if joint.startswith("right_") else Side.MIDDLE
+
+
+COCO17 = Skeleton(
+    name="coco17",
+    joints=(
+        "nose",
+        "left_eye",
+        "right_eye",
+        "left_ear",
+        "right_ear",
+        "left_shoulder",
+        "right_shoulder",
+        "left_elbow",
+        "right_elbow",
+        "left_wrist",
+        "right_wrist",
+        "left_hip",
+        "right_hip",
+        "left_knee",
+        "right_knee",
+        "left_ankle",
+        "right_ankle",
+    ),
+    edges=(
+        *((0, 1), (0, 2), (1, 3), (2, 4)),  # face
+        *((5, 6), (5, 11), (6, 12), (11, 12)),  # torso
+        *((5, 7), (7, 9), (6, 8), (8, 10)),  # arms
+        *((11, 13), (13, 15), (12, 14), (14, 16)),  # legs
+    ),
+    flip_pairs=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)),
+    # COCO's published keypoint spreads.
+    sigmas=(
+        *(0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072),
+        *(0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089),
+    ),
+)
+
+MPII16 = Skeleton(
+    name="mpii16",
+    joints=(
+        "right_ankle",
+        "right_knee",
+        "right_hip",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "pelvis",
+        "thorax",
+        "neck",
+        "head",
+        "right_wrist",
+        "right_elbow",
+        "right_shoulder",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+    ),
+    edges=(
+        *((0, 1), (1, 2), (3, 4), (4, 5)),  # legs
+        *((2, 6), (3, 6), (6, 7), (7, 8), (8, 9)),  # spine
+        *((10, 11), (11, 12), (13, 14), (14, 15)),  # arms
+        *((12, 7), (13, 7)),  # shoulders
+    ),
+    flip_pairs=((0, 5), (1, 4), (2, 3), (10, 15), (11, 14), (12, 13)),
+)
+
+SKELETONS = {s.name: s for s in (COCO17, MPII16)}

@@ -1,0 +1,98 @@
+"""Cameras, by number."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.stream.sources import Clip, SourceInfo
+from hrpose_rt.types import U8, Frame
+
+
+class Camera:
+    """The newest frame of a camera, whenever the pipeline is ready for one.
+
+    A thread reads as fast as the camera gives, so that latency never grows; frames that nobody took in
+    time are dropped and counted.
+    """
+
+    def __init__(self, number: int, clip: Clip) -> None:
+        self._capture = _open(number)
+        self._clip = clip
+        width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+        height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        fps = self._capture.get(cv2.CAP_PROP_FPS) or 30.0
+        self.info = SourceInfo(
+            *(f"camera {number}", f"camera{number}", width, height, fps / clip.stride),
+            frames=clip.count(None, fps),
+            film=True,
+            live=True,
+        )
+        self._fresh = threading.Condition()
+        self._newest: tuple[int, U8, float] | None = None
+        self._dropped = 0
+        self._ended = False
+        self._thread = threading.Thread(target=self._read, daemon=True, name=self.info.stem)
+        self._thread.start()
+
+    def _read(self) -> None:
+        index = 0
+        while not self._ended:
+            ok, image = self._capture.read()
+            now = time.perf_counter()
+            with self._fresh:
+                if ok:
+                    self._dropped += self._newest is not None
+                    self._newest = (index, np.asarray(image, np.uint8), now)
+                else:
+                    self._ended = True
+                self._fresh.notify()
+            index += 1
+
+    def __iter__(self) -> Iterator[Frame]:
+        clip, taken = self._clip, 0
+        opened = time.perf_counter()
+        while clip.max_frames is None or taken < clip.max_frames:
+            begin = time.perf_counter()
+            with self._fresh:
+                self._fresh.wait_for(lambda: self._newest or self._ended)
+                if self._newest is None:
+                    raise RunBroken(f"{self.info.name} gives no more frames: is it still plugged in?")
+                (index, image, captured), self._newest = self._newest, None
+                dropped, self._dropped = self._dropped, 0
+            time_s = captured - opened
+            if clip.end is not None and time_s >= clip.end:
+                return
+            if index % clip.stride or time_s < clip.start:
+                continue
+            read_ms = 1e3 * (time.perf_counter() - begin)
+            yield Frame(index, image, time_s, captured, dropped, read_ms)
+            taken += 1
+
+    def __enter__(self) -> "Camera":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended = True
+        self._thread.join(timeout=2)
+        self._capture.release()
+
+
+def _open(number: int) -> cv2.VideoCapture:
+    if sys.platform == "linux" and not Path(f"/dev/video{number}").exists():
+        raise BadInput(f"there is no camera {number}: {_cameras()}")
+    capture = cv2.VideoCapture(number)
+    if not capture.isOpened():
+        raise BadInput(f"camera {number} does not open, another program may be using it: {_cameras()}")
+    return capture
+
+
+def _cameras() -> str:
+    """What there is instead, as far as the system tells."""
+    found = sorted(path.name.removeprefix("video") for path in Path("/dev").glob("video[0-9]*"))
+    return f"this machine has {', '.join(found)}" if found else "no camera is connected"

@@ -1,0 +1,77 @@
+"""One image, or a folder of them."""
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.stream.sources import IMAGE_SUFFIXES, Clip, SourceInfo
+from hrpose_rt.types import U8, Frame
+
+
+class Images:
+    """The images of a folder in the order of their names, or one image file.
+
+    `stride` and `max_frames` of the clip apply, and seconds count pictures.
+    """
+
+    def __init__(self, path: Path, clip: Clip) -> None:
+        files = [path]
+        if path.is_dir():
+            files = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            if not files:
+                raise BadInput(f"{path} holds no images: {', '.join(sorted(IMAGE_SUFFIXES))} are read")
+        end = None if clip.end is None else int(clip.end)
+        chosen = islice(enumerate(files), int(clip.start), end, clip.stride)
+        self._files = list(islice(chosen, clip.max_frames))
+        if not self._files:
+            raise BadInput(f"{path} has {len(files)} images, none of them from --start on")
+        self._folder = path.is_dir()
+        image = next((i for _, f in self._files if (i := _read(f)) is not None), None)
+        if image is None:
+            raise BadInput(f"{path} cannot be read as an image: it is empty, damaged or none")
+        height, width = image.shape[:2]
+        self.info = SourceInfo(
+            *(str(path), path.stem or "images", width, height, 1.0, len(self._files)),
+            film=False,
+            live=False,
+        )
+        self.names = {index: file.name for index, file in self._files}
+
+    def __iter__(self) -> Iterator[Frame]:
+        damaged = []
+        for index, file in self._files:
+            begin = time.perf_counter()
+            image = _read(file)
+            if image is None:
+                damaged.append(file.name)
+                continue
+            now = time.perf_counter()
+            yield Frame(index, image, float(index), now, read_ms=1e3 * (now - begin))
+        if damaged:
+            more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
+            raise RunBroken(
+                f"{', '.join(damaged[:3])}{more} cannot be read as images and were left out: replace them"
+            )
+
+    def __enter__(self) -> "Images":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _read(path: Path) -> U8 | None:
+    """The image, upright, as BGR; None if it cannot be read."""
+    data = np.fromfile(path, np.uint8)
+    if not len(data):
+        return None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    except cv2.error:  # a header that promises more than OpenCV's limit
+        return None
+    return None if image is None else image.astype(np.uint8, copy=False)

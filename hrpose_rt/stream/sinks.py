@@ -1,0 +1,173 @@
+"""Where results go: a video that plays anywhere, lines of JSON, annotated images."""
+
+import json
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+import cv2
+
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.result import FrameResult
+from hrpose_rt.stream.sources import SourceInfo
+from hrpose_rt.types import U8
+
+SCHEMA = 1  # of the JSONL file
+
+
+class Sink(Protocol):
+    """Takes the results of one source, frame after frame.
+
+    Attributes:
+        wants_picture: Whether `write` needs the people drawn.
+    """
+
+    wants_picture: bool
+
+    def write(self, result: FrameResult, picture: U8) -> None:
+        """Take a frame: `picture` (H, W, 3) has the people drawn in if any sink wants that."""
+
+    def close(self) -> None:
+        """Finish what was written."""
+
+
+class JsonlSink:
+    """A line about the source, then a line a frame, each on disk as soon as it is written.
+
+    Args:
+        path: The file, "-" for standard output.
+        info: The source.
+        header: What the first line says besides.
+    """
+
+    wants_picture = False
+
+    def __init__(self, path: str, info: SourceInfo, header: dict[str, Any]) -> None:
+        self._path = path
+        try:
+            self._file: TextIO = sys.stdout if path == "-" else open(path, "w", encoding="utf-8")
+        except OSError as error:
+            raise BadInput(f"{path} cannot be written: {error.strerror}") from error
+        source = {"source": info.name, "width": info.width, "height": info.height, "fps": info.fps}
+        self._line({"hrpose": header["hrpose"], "schema": SCHEMA} | source | header)
+
+    def write(self, result: FrameResult, picture: U8) -> None:
+        """See `Sink.write`."""
+        self._line(result.to_dict())
+
+    def _line(self, line: dict[str, Any]) -> None:
+        try:
+            self._file.write(json.dumps(line, allow_nan=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise _broken(self._path, error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not sys.stdout:
+            try:
+                self._file.close()
+            except OSError as error:
+                raise _broken(self._path, error) from error
+
+
+class VideoSink:
+    """H.264 in a fragmented mp4: plays in browsers, and readable up to its last second after a kill.
+
+    Frames keep their times, so a variable rate stays one. Pictures of another size than the first are
+    scaled to it; odd sizes lose one row or column, which H.264 cannot hold.
+    """
+
+    wants_picture = True
+    TIME_BASE = Fraction(1, 90_000)
+    FRAGMENT_US = 500_000
+
+    def __init__(self, path: Path, info: SourceInfo) -> None:
+        import av
+
+        self._path = path
+        options = {
+            "movflags": "frag_keyframe+empty_moov+default_base_moof",
+            "frag_duration": str(self.FRAGMENT_US),
+            "flush_packets": "1",
+        }
+        try:
+            self._container = av.open(str(path), "w", format="mp4", options=options)
+        except OSError as error:
+            raise BadInput(f"{path} cannot be written: {error.strerror}") from error
+        fps = Fraction(info.fps).limit_denominator(1001)
+        self._stream = stream = self._container.add_stream("libx264", rate=fps)
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"preset": "veryfast", "crf": "23", "g": str(max(1, round(info.fps)))}
+        stream.codec_context.time_base = self.TIME_BASE
+        self._last_pts = -1
+        self._sized = False
+
+    def write(self, result: FrameResult, picture: U8) -> None:
+        """See `Sink.write`."""
+        import av
+
+        if not self._sized:
+            height, width = picture.shape[:2]
+            self._stream.width, self._stream.height = max(2, width & ~1), max(2, height & ~1)
+            self._sized = True
+        height, width = self._stream.height, self._stream.width
+        if picture.shape[0] & ~1 == height and picture.shape[1] & ~1 == width:
+            picture = picture[:height, :width]
+        else:
+            picture = cv2.resize(picture, (width, height))
+        frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+        pts = max(round(result.frame.time_s / self.TIME_BASE), self._last_pts + 1)
+        frame.pts, frame.time_base, self._last_pts = pts, self.TIME_BASE, pts
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except OSError as error:
+            raise _broken(self._path, error) from error
+
+    def close(self) -> None:
+        """Write what the encoder still holds."""
+        try:
+            if self._sized:
+                self._container.mux(self._stream.encode(None))
+            self._container.close()
+        except OSError as error:
+            raise _broken(self._path, error) from error
+
+
+class ImageSink:
+    """Annotated images under the names of the originals, in a folder of their own.
+
+    Args:
+        folder: Made if it is not there.
+        names: File names by frame index.
+    """
+
+    wants_picture = True
+
+    def __init__(self, folder: Path, names: dict[int, str]) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"{folder} cannot be made: {error.strerror}") from error
+        self._folder, self._names = folder, names
+
+    def write(self, result: FrameResult, picture: U8) -> None:
+        """See `Sink.write`."""
+        path = self._folder / self._names[result.frame.index]
+        ok, data = cv2.imencode(path.suffix, picture)
+        assert ok, f"{path.suffix} was readable"
+        try:
+            path.write_bytes(data.tobytes())
+        except OSError as error:
+            raise _broken(str(path), error) from error
+
+    def close(self) -> None:
+        """Every image is closed already."""
+
+
+def _broken(path: Path | str, error: OSError) -> RunBroken:
+    return RunBroken(
+        f"writing {path} failed ({error.strerror}): make room or choose another place; what was written "
+        "before stays readable"
+    )

@@ -1,0 +1,117 @@
+"""Where frames come from: what the user names, and which part of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.types import Frame
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of a source before its first frame.
+
+    Attributes:
+        name: What the user called it.
+        stem: A short name for files made from it.
+        width, height: Of its frames in pixels, upright; of the first of them where they differ.
+        fps: Frames a second; of pictures that are no film, 1.
+        frames: How many there are to come; None if nobody knows.
+        film: Whether one frame follows from the other, so that people can be followed.
+        live: Whether frames come when they come; a live source drops those nobody took.
+    """
+
+    name: str
+    stem: str
+    width: int
+    height: int
+    fps: float
+    frames: int | None
+    film: bool
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Which part of a source to take.
+
+    Attributes:
+        start: Seconds from its beginning.
+        end: Seconds, exclusive; None for the end of the source.
+        stride: Take every so-manyth frame.
+        max_frames: Stop after so many frames; None for all.
+    """
+
+    start: float = 0.0
+    end: float | None = None
+    stride: int = 1
+    max_frames: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or (self.end is not None and self.end <= self.start):
+            raise BadInput(
+                f"nothing lies between --start {self.start} and --end {self.end}: both are seconds, the "
+                "end after the start"
+            )
+        if self.stride < 1:
+            raise BadInput(f"--stride is 1 or more, not {self.stride}")
+        if self.max_frames is not None and self.max_frames < 1:
+            raise BadInput(f"--max-frames is 1 or more, not {self.max_frames}")
+
+    def count(self, frames: int | None, fps: float) -> int | None:
+        """How many of `frames` it takes, as far as can be told beforehand."""
+        if frames is not None:
+            last = frames if self.end is None else min(frames, round(self.end * fps))
+            frames = -(-max(0, last - round(self.start * fps)) // self.stride)
+        counts = [n for n in (frames, self.max_frames) if n is not None]
+        return min(counts) if counts else None
+
+
+class Source(Protocol):
+    """Something that gives frames, once, from first to last.
+
+    Iterating ends with the source. Where frames were lost on the way it then raises RunBroken, after all
+    those that could be had.
+    """
+
+    info: SourceInfo
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def open_source(name: str, clip: Clip = Clip()) -> Source:
+    """Open a video file, an image, a folder of images or, by its number, a camera.
+
+    Raises:
+        BadInput: It does not exist or is none of these; the message says which.
+    """
+    if name.isdecimal():
+        from hrpose_rt.stream.camera import Camera
+
+        return Camera(int(name), clip)
+    if "://" in name:
+        raise BadInput(f"{name} is an address: give a file, a folder or a camera's number")
+    path = Path(name)
+    if not path.exists():
+        raise BadInput(f"{path} does not exist: check the path")
+    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
+        from hrpose_rt.stream.images import Images
+
+        return Images(path, clip)
+    from hrpose_rt.stream.video import VideoFile
+
+    return VideoFile(path, clip)

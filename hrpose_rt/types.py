@@ -1,0 +1,146 @@
+"""The values that travel through the pipeline: plain arrays, named, their shapes checked once."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hrpose_rt.errors import BadInput
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+I64 = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+STAGES = ("letterbox", "detect", "track", "crop", "pose", "heatmap", "other")
+BESIDE = ("read", "draw", "write", "age")
+
+
+class Origin(IntEnum):
+    """Where a box comes from."""
+
+    DETECTED = 0
+    TRACKED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of a source.
+
+    Attributes:
+        index: Its number in the source, from 0; gaps where frames were left out.
+        image: (H, W, 3) uint8 BGR.
+        time_s: Seconds from the start of the stream.
+        captured_s: When it was in memory, on `time.perf_counter`'s clock.
+        dropped: Frames that the source let go since the one before, to stay live.
+        read_ms: Milliseconds spent waiting for and decoding it.
+    """
+
+    index: int
+    image: U8
+    time_s: float
+    captured_s: float
+    dropped: int = 0
+    read_ms: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_image(self.image)
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """People found in a frame.
+
+    Attributes:
+        boxes: (N, 4) float32 xyxy in frame pixels.
+        scores: (N,) float32 in 0..1.
+        origin: (N,) `Origin` of each box.
+    """
+
+    boxes: F32
+    scores: F32
+    origin: I64
+
+    def __post_init__(self) -> None:
+        n = len(self.boxes)
+        _check_shape("boxes", self.boxes, (n, 4))
+        _check_shape("scores", self.scores, (n,))
+        _check_shape("origin", self.origin, (n,))
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @classmethod
+    def found(cls, boxes: F32, scores: F32) -> "Detections":
+        """Boxes (N, 4) and scores (N,) that come straight from a detector."""
+        return cls(boxes, scores, np.full(len(boxes), Origin.DETECTED, np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Poses:
+    """Poses of the people of a frame; row i belongs to detection i.
+
+    Attributes:
+        keypoints: (N, K, 2) float32 frame pixels, x before y.
+        scores: (N, K) float32 raw heatmap peaks, which may leave 0..1.
+        fresh: (N,) whether the pose was estimated on this very frame.
+        age: (N,) frames since it was; -1 for somebody never posed, whose keypoints mean nothing.
+    """
+
+    keypoints: F32
+    scores: F32
+    fresh: Bools
+    age: I64
+
+    def __post_init__(self) -> None:
+        n, k = self.scores.shape
+        _check_shape("keypoints", self.keypoints, (n, k, 2))
+        _check_shape("fresh", self.fresh, (n,))
+        _check_shape("age", self.age, (n,))
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @classmethod
+    def estimated(cls, keypoints: F32, scores: F32) -> "Poses":
+        """Keypoints (N, K, 2) and scores (N, K) estimated on this frame."""
+        n = len(scores)
+        return cls(keypoints, scores, np.ones(n, np.bool_), np.zeros(n, np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimes:
+    """What one frame cost, in milliseconds.
+
+    `letterbox` to `heatmap` are measured each on its own, `total` from the frame in memory to its
+    poses on a clock of its own, and `other` is what they leave of it, so that the stages add up.
+    `read`, `draw`, `write` lie beside the total; `age` runs from capture to the last sink.
+    """
+
+    letterbox: float = 0.0
+    detect: float = 0.0
+    track: float = 0.0
+    crop: float = 0.0
+    pose: float = 0.0
+    heatmap: float = 0.0
+    other: float = 0.0
+    total: float = 0.0
+    read: float = 0.0
+    draw: float = 0.0
+    write: float = 0.0
+    age: float = 0.0
+
+
+def check_image(image: U8) -> None:
+    """Raise BadInput unless `image` is a non-empty (H, W, 3) uint8 picture."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise BadInput(
+            f"an image is (H, W, 3) uint8 BGR with at least one pixel, "
+            f"this one is {image.shape} {image.dtype}"
+        )
+
+
+def _check_shape(name: str, array: NDArray[np.generic], wanted: tuple[int, ...]) -> None:
+    if array.shape != wanted:
+        raise BadInput(f"{name} has shape {array.shape}, {wanted} was wanted")

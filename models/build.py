@@ -1,0 +1,47 @@
+"""`python models/build.py`: make the embedded engines (ONNX and spec) from the checkpoints here."""
+
+from pathlib import Path
+
+from hrpose_rt.export.graph import export_onnx
+from hrpose_rt.nets.inputs import hrnet_on_crops
+from hrpose_rt.nets.weights import load_hrnet, sha256
+from hrpose_rt.nets.yolo import load_yolo
+from hrpose_rt.runtimes.spec import EngineSpec, spec_path
+
+HERE = Path(__file__).parent
+POSE_HW = (256, 192)
+# Square, landscape and portrait: a 16:9 frame costs the detector 60% of the square.
+DETECTOR_HWS = ((448, 448), (256, 448), (448, 256))
+
+
+def build_pose(name: str) -> None:
+    checkpoint, engine = HERE / f"{name}.pth", HERE / f"{name}.onnx"
+    net, _ = load_hrnet(checkpoint)
+    export_onnx(hrnet_on_crops(net), engine, POSE_HW)
+    h, w = POSE_HW
+    EngineSpec(
+        model=name,
+        task="pose",
+        inputs_hw=(POSE_HW,),
+        precision="fp32",
+        weights_sha256=sha256(checkpoint),
+        skeleton="coco17",
+        heatmap_hw=(h // 4, w // 4),
+    ).save(spec_path(engine))
+
+
+def build_detector(name: str) -> None:
+    checkpoint, engine = HERE / f"{name}.pt", HERE / f"{name}.onnx"
+    export_onnx(load_yolo(checkpoint), engine, DETECTOR_HWS[1], free_hw=True)
+    EngineSpec(
+        model=name,
+        task="detection",
+        inputs_hw=DETECTOR_HWS,
+        precision="fp32",
+        weights_sha256=sha256(checkpoint),
+    ).save(spec_path(engine))
+
+
+if __name__ == "__main__":
+    build_pose("hrnet-w16-lite")
+    build_detector("yolo26n-person")
