@@ -1,0 +1,57 @@
+"""What several tests use: made films, the packaged photos, the development data."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+DATA = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The development data beside the checkout; the test is skipped where there is none."""
+    if not (DATA / "clips").is_dir():
+        pytest.skip(f"no development data at {DATA}")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """The folder of photos that the ultralytics package ships (bus.jpg with four people and more)."""
+    spec = find_spec("ultralytics")  # finds the package without importing it
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("the ultralytics package, whose photos this needs, is not installed")
+    return Path(spec.submodule_search_locations[0]) / "assets"
+
+
+def write_film(
+    path: Path,
+    frames: int = 10,
+    size_wh: tuple[int, int] = (64, 48),
+    fps: int = 10,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    times: list[float] | None = None,
+) -> Path:
+    """A film whose frames are grey and brighten by 20 levels each; `times` in seconds make its rate vary."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=fps)
+        stream.width, stream.height = size_wh
+        stream.pix_fmt = pix_fmt
+        for i in range(frames):
+            picture = np.full((size_wh[1], size_wh[0], 3), min(20 * i, 255), np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+            if times:
+                frame.pts = round(times[i] / stream.codec_context.time_base)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """Ten frames of 64x48 at 10 a second; frame i is grey of level 20 i."""
+    return write_film(tmp_path / "film.mp4")

@@ -1,0 +1,116 @@
+"""Stand-ins that fit the seams and misbehave in the permitted ways."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from hrpose_rt.networks import Networks
+from hrpose_rt.skeleton import COCO17
+from hrpose_rt.stream.sources import SourceInfo
+from hrpose_rt.timing import StageClock
+from hrpose_rt.types import F32, U8, Detections, Frame, Poses
+
+
+class FakeRuntime:
+    """Answers every batch with `answer(batch)`, always in the same memory, as runtimes may."""
+
+    name = "fake"
+    precision = "fp32"
+
+    def __init__(self, answer) -> None:
+        self._answer = answer
+        self._memory: dict[tuple[int, ...], F32] = {}
+        self.shapes: list[tuple[int, ...]] = []
+        self.closed = False
+
+    def warm(self, shapes: list[tuple[int, ...]]) -> None:
+        for shape in shapes:
+            self.infer(np.zeros(shape, np.uint8))
+
+    def infer(self, batch: U8) -> F32:
+        self.shapes.append(batch.shape)
+        answer = np.asarray(self._answer(batch), np.float32)
+        memory = self._memory.setdefault(answer.shape, np.empty_like(answer))
+        memory[:] = answer
+        return memory
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeDetector:
+    """Finds as many people as it is told for each frame, over and over: `FakeDetector([2, 0, 60])`."""
+
+    def __init__(self, crowds: Sequence[int] = (2,)) -> None:
+        self._crowds = crowds
+        self._frames = 0
+        self.closed = False
+
+    def warm(self, frame_hw: tuple[int, int]) -> None:
+        pass
+
+    def detect(self, image: U8, clock: StageClock) -> Detections:
+        n = self._crowds[self._frames % len(self._crowds)]
+        self._frames += 1
+        with clock.stage("detect"):
+            h, w = image.shape[:2]
+            x = np.linspace(0, 0.9 * w, n, dtype=np.float32)
+            boxes = np.stack([x, np.zeros_like(x), x + 0.1 * w, np.full_like(x, h)], axis=1)
+            return Detections.found(boxes.astype(np.float32), np.full(n, 0.9, np.float32))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeEstimator:
+    """Puts every joint into the middle of its box."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def warm(self) -> None:
+        pass
+
+    def estimate(self, image: U8, boxes: F32, clock: StageClock) -> Poses:
+        k = len(COCO17.joints)
+        with clock.stage("pose"):
+            middles = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
+            return Poses.estimated(middles.repeat(k, axis=1), np.full((len(boxes), k), 0.8, np.float32))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def fake_networks(crowds: Sequence[int] = (2,)) -> Networks:
+    """Networks that find `crowds` people, frame after frame."""
+    facts = {
+        "models": {"pose": "fake-pose", "detector": "fake-detector"},
+        "input": "256x192",
+        "runtime": "fake",
+        "precision": "fp32",
+        "skeleton": COCO17.name,
+        "threads": 1,
+        "cpu": "none",
+        "cpu_features": [],
+    }
+    return Networks(FakeDetector(crowds), FakeEstimator(), COCO17, facts)
+
+
+class FakeSource:
+    """`frames` grey pictures at `fps`, made as they are asked for."""
+
+    def __init__(self, frames: int = 3, hw: tuple[int, int] = (48, 64), fps: float = 25.0) -> None:
+        h, w = hw
+        self.info = SourceInfo("fake", "fake", w, h, fps, frames, film=True, live=False)
+
+    def __iter__(self) -> Iterator[Frame]:
+        image = np.full((self.info.height, self.info.width, 3), 128, np.uint8)
+        for i in range(self.info.frames or 0):
+            yield Frame(i, image, i / self.info.fps, time.perf_counter())
+
+    def __enter__(self) -> "FakeSource":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
