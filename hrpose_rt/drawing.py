@@ -57,23 +57,26 @@ def draw_overlay(picture: U8, people: int, times: StageTimes) -> None:
     lines += [f"{name} {getattr(times, name):.1f}" for name in STAGES]
     size = max(0.4, picture.shape[0] / 1600)
     step = int(36 * size)
-    panel = picture[: step * len(lines) + step // 2, : int(270 * size)]
+    panel = picture[: step * len(lines) + step // 2, : int(300 * size)]
     panel[:] = panel // 3
     for i, line in enumerate(lines):
         _write(picture, line, (step // 3, step * (i + 1)), WHITE, size)
 
 
 def _draw_boxes(picture: U8, detections: Detections, track_ids: I64) -> None:
+    size = max(0.35, picture.shape[0] / 1800)
+    height, letter = round(35 * size), 20 * size
     boxes = detections.boxes.round().astype(int).tolist()
     for (x1, y1, x2, y2), score, i in zip(
         boxes, detections.scores.tolist(), track_ids.tolist(), strict=True
     ):
         colour = ID_COLOURS[i % len(ID_COLOURS)] if i >= 0 else GREY
         cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 1)
-        label = f"{i} {score:.2f}" if i >= 0 else f"{score:.2f}"
-        top = max(y1, 14)
-        cv2.rectangle(picture, (x1, top - 14), (x1 + 8 * len(label), top), colour, cv2.FILLED)
-        _write(picture, label, (x1 + 2, top - 3), DARK, 0.4)
+        label = f"#{i} {score:.2f}" if i >= 0 else f"{score:.2f}"
+        top = max(y1, height)
+        right = x1 + round(letter * len(label))
+        cv2.rectangle(picture, (x1, top - height), (right, top), colour, cv2.FILLED)
+        _write(picture, label, (x1 + 2, top - height // 4), DARK, size)
 
 
 def _draw_limbs(picture: U8, points: F32, visible: Bools, thickness: I64, skeleton: Skeleton) -> None:

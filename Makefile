@@ -1,0 +1,36 @@
+# The two commands that do all the set-up:
+#   make demo [VIDEO=path]   people and poses in a sample video, or in your own
+#   make test                lint, types and every test
+PYTHON ?= python3
+VIDEO ?=
+PIP := -m pip --disable-pip-version-check install --quiet
+
+.PHONY: demo test limits clean
+
+demo: .venv/.ready
+	.venv/bin/python samples/demo.py $(VIDEO)
+
+test: .venv-dev/.ready
+	.venv-dev/bin/ruff check .
+	.venv-dev/bin/ruff format --check .
+	.venv-dev/bin/mypy
+	.venv-dev/bin/pytest -m ""
+
+# The promises about speed, measured on this machine; keep it quiet meanwhile.
+limits: .venv-dev/.ready
+	.venv-dev/bin/python benchmarks/limits.py
+
+# The base install. ultralytics comes without its dependencies: the demo only wants its photos.
+.venv/.ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(PIP) --editable .
+	.venv/bin/python $(PIP) --no-deps ultralytics
+	touch $@
+
+.venv-dev/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-dev
+	.venv-dev/bin/python $(PIP) --constraint constraints.txt --editable '.[all,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv .venv-dev demo

@@ -1,0 +1,55 @@
+"""`make demo`: people and poses in a sample video, or in the one that is given.
+
+    python samples/demo.py [VIDEO]
+
+Leaves `annotated.mp4`, `poses.jsonl`, `report.json` and `skeletons.png` in the folder `demo/`. The sample
+video is made on the spot of the photos that the ultralytics package ships.
+"""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from sample_video import make_sample_video
+
+import hrpose_rt
+from hrpose_rt.cli.main import build_app, fail
+
+DEMO = Path(__file__).parents[1] / "demo"
+BACKGROUND = (32, 28, 24)  # BGR
+
+
+def main(video: Path | None) -> int:
+    DEMO.mkdir(exist_ok=True)
+    if video is None:
+        video = make_sample_video(DEMO / "sample.mp4")
+    outputs = {name: DEMO / name for name in ("annotated.mp4", "poses.jsonl", "report.json")}
+    save, lines, report = (str(path) for path in outputs.values())
+    arguments = ["run", str(video), "--save", save, "--json", lines, "--report", report, "--overwrite"]
+    try:
+        status = build_app()(arguments, standalone_mode=False) or 0
+        if status == 0:
+            draw_fullest_frame(Path(lines), video, DEMO / "skeletons.png")
+    except hrpose_rt.HrposeError as error:
+        return fail(error)
+    print(f"in {DEMO}: {', '.join(sorted(path.name for path in DEMO.iterdir()))}")
+    return status
+
+
+def draw_fullest_frame(lines: Path, video: Path, picture: Path) -> None:
+    """Draw the frame with most people in it as skeletons on an empty canvas."""
+    import json
+
+    with lines.open() as file:
+        next(file)  # the line about the source
+        frames = [json.loads(line) for line in file]
+    fullest = max(frames, key=lambda frame: len(frame["people"]))
+    clip = hrpose_rt.Clip(start=fullest["time_s"], max_frames=1)
+    for result in hrpose_rt.stream(str(video), clip=clip):
+        canvas = np.full_like(result.frame.image, BACKGROUND)
+        cv2.imwrite(str(picture), result.draw(canvas))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
