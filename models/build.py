@@ -10,8 +10,8 @@ from hrpose_rt.runtimes.spec import EngineSpec, spec_path
 
 HERE = Path(__file__).parent
 POSE_HW = (256, 192)
-# Square, landscape and portrait: a 16:9 frame costs the detector 60% of the square.
-DETECTOR_HWS = ((448, 448), (256, 448), (448, 256))
+# Square, 16:9 and 4:3, lying and standing: a 16:9 frame costs the detector 60% of the square.
+DETECTOR_HWS = ((640, 640), (384, 640), (640, 384), (480, 640), (640, 480))
 
 
 def build_pose(name: str) -> None:

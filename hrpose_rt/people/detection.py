@@ -12,7 +12,7 @@ from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Detections
 
 PERSON = 0  # COCO's first class, and the only one of a person detector
-NMS_IOU = 0.5
+NMS_IOU = 0.6
 MIN_SIDE = 4.0  # pixels of the frame; a smaller box holds nobody whose pose could be told
 MOST_CANDIDATES = 1000  # boxes that enter the NMS, best first
 GREY = 114  # what the detectors were trained to see around a letterboxed picture

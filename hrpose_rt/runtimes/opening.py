@@ -14,7 +14,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 
 # Input sizes that the published weights were trained with, which their files do not say.
 _POSE_INPUTS = {17: ((256, 192), "coco17"), 16: ((256, 256), "mpii16")}
-_DETECTOR_INPUTS = ((640, 640), (384, 640), (640, 384))
+_DETECTOR_INPUTS = ((640, 640), (384, 640), (640, 384), (480, 640), (640, 480))
 
 
 def open_engine(

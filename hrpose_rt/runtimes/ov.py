@@ -18,7 +18,7 @@ class OpenVinoRuntime:
     """An ONNX file on the CPU, compiled once for every input shape that it meets.
 
     A graph compiled for one shape runs about a fifth faster than one that takes any batch, so callers
-    keep to few shapes: the batch plan has four, the letterbox three.
+    keep to few shapes: the batch plan has four, the letterbox five.
 
     Args:
         path: The ONNX file.
