@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from hrpose_rt.pipeline import PosePipeline, stream
     from hrpose_rt.result import FrameResult
     from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
-    from hrpose_rt.stream.sinks import Sink
-    from hrpose_rt.stream.sources import Clip, Source, open_source
+    from hrpose_rt.streams.sinks import Sink
+    from hrpose_rt.streams.sources import Clip, Source, open_source
     from hrpose_rt.types import Detections, Frame, Poses, StageTimes
 
 # Each public name and the module it is fetched from at its first use, so that importing the package
@@ -27,8 +27,8 @@ _HOMES = {
     "Settings": "networks",
     "FrameResult": "result",
     **dict.fromkeys(("COCO17", "MPII16", "Skeleton"), "skeleton"),
-    "Sink": "stream.sinks",
-    **dict.fromkeys(("Clip", "Source", "open_source"), "stream.sources"),
+    "Sink": "streams.sinks",
+    **dict.fromkeys(("Clip", "Source", "open_source"), "streams.sources"),
     **dict.fromkeys(("Detections", "Frame", "Poses", "StageTimes"), "types"),
 }
 

@@ -10,7 +10,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.networks import Networks, Settings, open_networks
 from hrpose_rt.people.tracking import ByteTracker, Strangers, Tracker
 from hrpose_rt.result import FrameResult
-from hrpose_rt.stream.sources import Clip, Source, open_source
+from hrpose_rt.streams.sources import Clip, Source, open_source
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Frame, Poses, check_image
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hrpose_rt.result import FrameResult
-from hrpose_rt.stream.sources import SourceInfo
+from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.timing import LatencyTable
 from hrpose_rt.types import STAGES
 

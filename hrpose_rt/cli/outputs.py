@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.stream.images import Images
-from hrpose_rt.stream.sinks import ImageSink, JsonlSink, Sink, VideoSink
-from hrpose_rt.stream.sources import IMAGE_SUFFIXES, Source, SourceInfo
+from hrpose_rt.streams.images import Images
+from hrpose_rt.streams.sinks import ImageSink, JsonlSink, Sink, VideoSink
+from hrpose_rt.streams.sources import IMAGE_SUFFIXES, Source, SourceInfo
 
 STDOUT = "-"
 VIDEO_SUFFIX, LINES_SUFFIX = ".mp4", ".jsonl"

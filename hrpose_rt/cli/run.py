@@ -24,9 +24,9 @@ from hrpose_rt.errors import RunBroken
 from hrpose_rt.networks import Settings
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.recording import Recorder
-from hrpose_rt.stream.sinks import Sink
-from hrpose_rt.stream.sources import Clip, Source, open_source
-from hrpose_rt.stream.window import WindowClosed, WindowSink
+from hrpose_rt.streams.sinks import Sink
+from hrpose_rt.streams.sources import Clip, Source, open_source
+from hrpose_rt.streams.window import WindowClosed, WindowSink
 from hrpose_rt.timing import LatencyTable
 
 REPORT_SCHEMA = 1

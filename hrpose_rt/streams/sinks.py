@@ -10,7 +10,7 @@ import cv2
 
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.result import FrameResult
-from hrpose_rt.stream.sources import SourceInfo
+from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.types import U8
 
 SCHEMA = 1  # of the JSONL file

@@ -100,7 +100,7 @@ def open_source(name: str, clip: Clip = Clip()) -> Source:
         BadInput: It does not exist or is none of these; the message says which.
     """
     if name.isdecimal():
-        from hrpose_rt.stream.camera import Camera
+        from hrpose_rt.streams.camera import Camera
 
         return Camera(int(name), clip)
     if "://" in name:
@@ -109,9 +109,9 @@ def open_source(name: str, clip: Clip = Clip()) -> Source:
     if not path.exists():
         raise BadInput(f"{path} does not exist: check the path")
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
-        from hrpose_rt.stream.images import Images
+        from hrpose_rt.streams.images import Images
 
         return Images(path, clip)
-    from hrpose_rt.stream.video import VideoFile
+    from hrpose_rt.streams.video import VideoFile
 
     return VideoFile(path, clip)

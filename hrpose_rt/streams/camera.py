@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.stream.sources import Clip, SourceInfo
+from hrpose_rt.streams.sources import Clip, SourceInfo
 from hrpose_rt.types import U8, Frame
 
 

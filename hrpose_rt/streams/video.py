@@ -9,7 +9,7 @@ import av.error
 import numpy as np
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.stream.sources import Clip, SourceInfo
+from hrpose_rt.streams.sources import Clip, SourceInfo
 from hrpose_rt.types import U8, Frame
 
 _NO_FILM = {"tty"}  # FFmpeg also plays text files, as a terminal would show them
@@ -42,14 +42,15 @@ class VideoFile:
             raise BadInput(f"{path} has no video in it: choose another file")
         self._stream = stream = self._container.streams.video[0]
         stream.thread_type = "AUTO"
-        self._begin_s = float((stream.start_time or 0) * (stream.time_base or 0))
         fps = float(stream.average_rate or stream.guessed_rate or 25)
         self._duration_s = self._length_s()
         if self._duration_s and clip.start >= self._duration_s:
             raise BadInput(f"{path} is {self._duration_s:.1f} s long: --start {clip.start} is past it")
         frames = stream.frames or (round(self._duration_s * fps) if self._duration_s else None)
         width, height = stream.width, stream.height
-        turned = self._first_rotation(path) % 180 != 0
+        first = self._first_frame(path)
+        self._begin_s = first.time or 0.0
+        turned = first.rotation % 180 != 0
         self.info = SourceInfo(
             name=str(path),
             stem=path.stem,
@@ -68,11 +69,11 @@ class VideoFile:
             return float(self._stream.duration * self._stream.time_base)
         return (self._container.duration or 0) / av.time_base
 
-    def _first_rotation(self, path: Path) -> int:
-        """The turn of the first frame that decodes; the file is rewound to its beginning."""
+    def _first_frame(self, path: Path) -> av.VideoFrame:
+        """The first frame that decodes; the file is rewound to its beginning."""
         for frame in self._decode([]):
             self._container.seek(0)
-            return frame.rotation
+            return frame
         raise BadInput(f"{path} holds no frame that can be decoded: it may be damaged")
 
     def __iter__(self) -> Iterator[Frame]:

@@ -1,0 +1,57 @@
+"""Real people in real clips: needs the development data."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+import hrpose_rt
+from hrpose_rt.geometry import iou
+
+GOLDEN = Path(__file__).parent / "golden"
+CLIPS = (
+    *("one-person.avi", "two-people.mp4", "cctv-8-14.mp4", "dance-14-21.mp4"),
+    *("street-17-24.mp4", "plaza-29-40.mp4", "mall-counted.mp4"),
+)
+
+
+@pytest.mark.data
+def test_both_people_are_found_where_they_were_drawn_by_hand(data: Path) -> None:
+    drawn = json.loads((GOLDEN / "two_people_boxes.json").read_text())["boxes"]
+    both = 0
+    for result in hrpose_rt.stream(str(data / "clips" / "two-people.mp4"), clip=hrpose_rt.Clip(stride=7)):
+        if str(result.frame.index) in drawn:
+            people = np.array(drawn[str(result.frame.index)], np.float32)
+            overlaps = iou(people, result.detections.boxes)
+            pairs = linear_sum_assignment(overlaps, maximize=True)
+            both += int((overlaps[pairs] > 0.5).sum() == 2)
+    assert len(drawn) == 10
+    assert both >= 8
+
+
+@pytest.mark.data
+def test_joints_lie_on_the_person(data: Path) -> None:
+    """Of somebody standing upright, head above shoulders above hips above ankles, inside the box."""
+    clip = hrpose_rt.Clip(max_frames=20, stride=5)
+    for result in hrpose_rt.stream(str(data / "clips" / "one-person.avi"), clip=clip):
+        assert len(result) == 1
+        x1, y1, x2, y2 = result.detections.boxes[0]
+        points = result.poses.keypoints[0]
+        head, shoulders, hips, ankles = (
+            points[i].mean(axis=0) for i in ([0, 1, 2], [5, 6], [11, 12], [15, 16])
+        )
+        assert y1 < head[1] < shoulders[1] < hips[1] < ankles[1] < y2
+        for part in (head, shoulders, hips, ankles):
+            assert x1 < part[0] < x2
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLIPS)
+def test_every_clip_runs_to_its_end(name: str, data: Path) -> None:
+    source = hrpose_rt.open_source(str(data / "clips" / name), hrpose_rt.Clip(stride=8))
+    results = list(hrpose_rt.stream(source))
+    assert len(results) == source.info.frames
+    assert sum(len(result) for result in results) >= len(results)
