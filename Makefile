@@ -5,7 +5,7 @@ PYTHON ?= python3
 VIDEO ?=
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test limits clean
+.PHONY: demo test limits readme clean
 
 demo: .venv/.ready
 	.venv/bin/python samples/demo.py $(VIDEO)
@@ -19,6 +19,12 @@ test: .venv-dev/.ready
 # The promises about speed, measured on this machine; keep it quiet meanwhile.
 limits: .venv-dev/.ready
 	.venv-dev/bin/python benchmarks/limits.py
+
+# README's table and picture, from what `make demo` left.
+readme: demo/report.json
+	$(PYTHON) benchmarks/readme.py
+
+demo/report.json: ; $(MAKE) demo
 
 # The base install. ultralytics comes without its dependencies: the demo only wants its photos.
 .venv/.ready: pyproject.toml
