@@ -6,7 +6,6 @@
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return version("hrpose-rt")
+        return import_module("importlib.metadata").version("hrpose-rt")
     if name in _HOMES:
         return getattr(import_module(f"hrpose_rt.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'hrpose_rt' has no attribute {name!r}")

@@ -36,7 +36,7 @@ def write_film(
     pix_fmt: str = "yuv420p",
     times: list[float] | None = None,
 ) -> Path:
-    """A film whose frames are grey and brighten by 20 levels each; `times` in seconds make its rate vary."""
+    """A film whose frames are grey, each 20 levels brighter; `times` in seconds make its rate vary."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps)
         stream.width, stream.height = size_wh

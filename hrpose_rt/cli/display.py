@@ -86,7 +86,7 @@ class LiveView:
 def latency_table(table: LatencyTable) -> Table:
     """Milliseconds p50 / p95 of every stage, a column for each crowd that occurred."""
     bins = table.bins()
-    view = Table(title="milliseconds a frame, p50 / p95, by people in it", title_justify="left")
+    view = Table()
     view.add_column("people")
     for label in bins:
         view.add_column(label, justify="right", no_wrap=True)

@@ -1,12 +1,13 @@
 """`hrpose-rt`: one sub-command a file, and one sentence for whatever goes wrong."""
 
+import os
 import re
 import sys
 from importlib.metadata import version
 
 import typer
 
-from hrpose_rt.errors import HrposeError
+from hrpose_rt.errors import HrposeError, RunBroken
 
 # Debian's names for the shared libraries that OpenCV's and OpenVINO's wheels expect of the system.
 _SYSTEM_LIBRARIES = {
@@ -51,9 +52,9 @@ def main() -> None:
         build_app()()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:  # whoever read our output has had enough
-        sys.stderr.close()
-        sys.exit(0)
+    except BrokenPipeError:  # who read our output has had enough; the interpreter must not flush it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(RunBroken.exit_code)
     except HrposeError as error:
         if "--debug" in sys.argv:
             raise

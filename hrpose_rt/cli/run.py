@@ -1,6 +1,7 @@
 """`hrpose-rt run`: people, ids and poses in videos, images and cameras."""
 
 import json
+import time
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -99,7 +100,7 @@ def run(
         console.print(describe(pipeline.facts), soft_wrap=True)
         view = LiveView(Console(stderr=True, quiet=quiet))
         table = LatencyTable()
-        status = 0
+        status, begin = 0, time.perf_counter()
         try:
             with view:
                 status = job.run(pipeline, table, view, window, kpt_score)
@@ -111,6 +112,11 @@ def run(
             if window:
                 window.close()
             if table.frames:
+                elapsed_s = time.perf_counter() - begin
+                console.print(
+                    f"{table.frames} frames in {elapsed_s:.1f} s, {table.frames / elapsed_s:.1f} a second\n"
+                    "milliseconds a frame, p50 / p95, by people in it:"
+                )
                 console.print(latency_table(table))
             if report:
                 write_report(report, pipeline.facts, [s.info.name for s in sources], table)

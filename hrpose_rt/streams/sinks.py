@@ -60,6 +60,8 @@ class JsonlSink:
         try:
             self._file.write(json.dumps(line, allow_nan=False) + "\n")
             self._file.flush()
+        except BrokenPipeError:  # no fault of ours: who read along has had enough
+            raise
         except OSError as error:
             raise _broken(self._path, error) from error
 
