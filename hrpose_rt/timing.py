@@ -57,7 +57,7 @@ class Histogram:
 
     def __init__(self) -> None:
         self._counts = np.zeros(self._BUCKETS, np.int64)
-        self.count, self.sum, self.min, self.max = 0, 0.0, math.inf, 0.0
+        self.count, self.sum, self.min, self.max = 0, 0.0, math.inf, -math.inf
 
     def add(self, value: float) -> None:
         """Count one value."""

@@ -1,0 +1,121 @@
+"""A detector's output -> people in the frame."""
+
+import numpy as np
+import pytest
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.people.detection import MOST_CANDIDATES, YoloDetector, read_boxes
+from hrpose_rt.timing import StageClock
+from tests.fakes import FakeRuntime
+
+INPUTS = ((640, 640), (384, 640), (640, 384))
+
+
+def classic(*rows: tuple[float, ...]) -> np.ndarray:
+    """(1, 4 + classes, anchors) of rows of centre, size and class scores."""
+    return np.array(rows, np.float32).T[None]
+
+
+def nms_free(*rows: tuple[float, ...]) -> np.ndarray:
+    """(1, 300, 6) of rows of xyxy, score, class."""
+    out = np.zeros((1, 300, 6), np.float32)
+    out[0, : len(rows)] = np.array(rows).reshape(-1, 6)
+    return out
+
+
+def detect(output: np.ndarray, image_hw=(384, 640), score=0.3, **options):
+    detector = YoloDetector(FakeRuntime(lambda _: output), INPUTS, score, **options)
+    return detector.detect(np.zeros((*image_hw, 3), np.uint8), StageClock())
+
+
+def test_a_classic_head_gives_corners_of_centre_and_size() -> None:
+    boxes, scores = read_boxes(classic((50, 40, 20, 60, 0.9), (10, 10, 5, 5, 0.1)), 0.3)
+    assert boxes.tolist() == [[40, 10, 60, 70]]
+    assert scores.tolist() == pytest.approx([0.9])
+
+
+def test_a_box_of_a_classic_head_counts_where_person_is_its_best_class() -> None:
+    output = classic((50, 40, 20, 60, 0.6, 0.2, 0.1), (90, 40, 20, 60, 0.6, 0.7, 0.1))
+    boxes, _ = read_boxes(output, 0.3)
+    assert boxes.tolist() == [[40, 10, 60, 70]]
+
+
+def test_an_nms_free_head_is_filtered_by_score_and_class() -> None:
+    output = nms_free((1, 2, 3, 4, 0.9, 0), (5, 6, 7, 8, 0.9, 1), (5, 6, 7, 8, 0.2, 0))
+    boxes, scores = read_boxes(output, 0.3)
+    assert boxes.tolist() == [[1, 2, 3, 4]]
+    assert scores.tolist() == pytest.approx([0.9])
+
+
+@pytest.mark.parametrize("output", [classic((5, 5, 2, 2, 0.1)), nms_free()], ids=["classic", "nms-free"])
+def test_nobody_is_found(output) -> None:
+    boxes, scores = read_boxes(output, 0.3)
+    assert (boxes.shape, scores.shape) == ((0, 4), (0,))
+    assert len(detect(output)) == 0
+
+
+def test_of_too_many_candidates_the_best_are_kept() -> None:
+    scores = np.linspace(0.31, 0.99, 3000)
+    output = classic(*((5, 5, 2, 2, s) for s in scores))
+    _, kept = read_boxes(output, 0.3)
+    assert len(kept) == MOST_CANDIDATES
+    assert kept.min() >= np.sort(scores)[-MOST_CANDIDATES] - 1e-6
+
+
+def test_near_duplicates_of_either_head_are_one_person() -> None:
+    assert len(detect(classic((50, 50, 20, 60, 0.9), (51, 50, 20, 60, 0.8)))) == 1
+    assert len(detect(nms_free((40, 20, 60, 80, 0.9, 0), (41, 20, 61, 80, 0.8, 0)))) == 1
+
+
+def test_boxes_come_back_in_frame_pixels_inside_the_frame() -> None:
+    # 1280x720 fits 640x384 at half its size, 12 rows of grey above it.
+    people = detect(nms_free((-20, 12, 100, 212, 0.9, 0)), image_hw=(720, 1280))
+    np.testing.assert_allclose(people.boxes, [[0, 0, 200, 400]], atol=1e-3)
+
+
+def test_people_too_small_to_tell_are_left_out_but_not_in_a_tiny_picture() -> None:
+    assert len(detect(nms_free((10, 10, 13, 80, 0.9, 0)))) == 0
+    assert len(detect(nms_free((0, 0, 640, 640, 0.9, 0)), image_hw=(1, 1))) == 1
+
+
+def test_at_most_so_many_people_best_first() -> None:
+    output = nms_free((0, 0, 20, 60, 0.5, 0), (100, 0, 120, 60, 0.9, 0), (200, 0, 220, 60, 0.7, 0))
+    assert detect(output).scores.tolist() == pytest.approx([0.9, 0.7, 0.5])
+    assert detect(output, max_people=2).scores.tolist() == pytest.approx([0.9, 0.7])
+
+
+@pytest.mark.parametrize(
+    ("frame_hw", "input_hw"),
+    [
+        ((720, 1280), (384, 640)),
+        ((1280, 720), (640, 384)),
+        ((500, 500), (640, 640)),
+        ((9, 900), (384, 640)),
+    ],
+)
+def test_a_frame_takes_the_cheapest_input_in_which_it_is_largest(frame_hw, input_hw) -> None:
+    runtime = FakeRuntime(lambda _: nms_free())
+    detector = YoloDetector(runtime, INPUTS, 0.3)
+    detector.warm(frame_hw)
+    detector.detect(np.zeros((*frame_hw, 3), np.uint8), StageClock())
+    assert runtime.shapes == [(1, *input_hw, 3)] * 2
+
+
+def test_the_letterbox_is_grey_around_the_frame_every_time() -> None:
+    seen = []
+    runtime = FakeRuntime(lambda batch: (seen.append(batch.copy()), nms_free())[1])
+    detector = YoloDetector(runtime, ((64, 64),), 0.3)
+    detector.detect(np.full((64, 32, 3), 255, np.uint8), StageClock())
+    detector.detect(np.full((32, 64, 3), 9, np.uint8), StageClock())
+    assert (seen[0][0, :, :16] == 114).all()
+    assert (seen[0][0, :, 16:48] == 255).all()
+    assert (seen[1][0, :16] == 114).all()
+    assert (seen[1][0, 48:] == 114).all()
+    assert (seen[1][0, 16:48] == 9).all()
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(BadInput, match=r"score is between 0 and 1, not 1.5"):
+        detect(nms_free(), score=1.5)
+    with pytest.raises(BadInput, match="there cannot be -1 people"):
+        detect(nms_free(), max_people=-1)

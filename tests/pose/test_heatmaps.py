@@ -1,0 +1,122 @@
+"""Heatmaps -> keypoints: by hand, and against the straightforward way."""
+
+import cv2
+import numpy as np
+import pytest
+
+from hrpose_rt.pose.heatmaps import (
+    DARK_KERNEL,
+    DECODERS,
+    decode_dark,
+    decode_quarter,
+    find_peaks,
+    merge_flipped,
+)
+
+H, W = 64, 48
+
+
+def gaussian(x: float, y: float, sigma: float = 2.0, peak: float = 1.0) -> np.ndarray:
+    rows, cols = np.mgrid[:H, :W]
+    return (peak * np.exp(-((cols - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2))).astype(np.float32)
+
+
+def one_map(**pixels: float) -> np.ndarray:
+    """A map of zeros but for pixels named y_x."""
+    heatmap = np.zeros((1, 1, H, W), np.float32)
+    for place, value in pixels.items():
+        y, x = map(int, place.removeprefix("p").split("_"))
+        heatmap[0, 0, y, x] = value
+    return heatmap
+
+
+@pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
+def test_nobody_has_no_points(decode) -> None:
+    points, scores = decode(np.zeros((0, 17, H, W), np.float32))
+    assert (points.shape, scores.shape) == ((0, 17, 2), (0, 17))
+
+
+@pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
+def test_a_map_without_a_peak_above_zero_is_not_found(decode) -> None:
+    points, scores = decode(np.full((1, 2, H, W), -0.5, np.float32))
+    assert points.tolist() == [[[0, 0], [0, 0]]]
+    assert scores.tolist() == [[-0.5, -0.5]]
+
+
+def test_the_first_of_equal_peaks_counts() -> None:
+    x, y, score = find_peaks(one_map(p5_9=2, p5_20=2, p8_3=2))
+    assert (x.item(), y.item(), score.item()) == (9, 5, 2)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "point"),
+    [
+        ({"p10_20": 1, "p10_21": 0.5}, (20.25, 10)),
+        ({"p10_20": 1, "p10_19": 0.5}, (19.75, 10)),
+        ({"p10_20": 1, "p11_20": 0.2, "p9_20": 0.1}, (20, 10.25)),
+        ({"p10_20": 1}, (20, 10)),  # equal neighbours: no side is higher
+        ({"p10_1": 1, "p10_2": 0.5}, (1, 10)),  # the bounds are strict, and hold for both axes
+        ({"p1_20": 1, "p1_21": 0.5}, (20, 1)),
+        ({"p10_2": 1, "p10_3": 0.5}, (2.25, 10)),
+        ({"p10_46": 1, "p10_47": 0.5}, (46.25, 10)),
+        ({"p10_47": 1, "p10_46": 0.5}, (47, 10)),
+        ({"p62_20": 1, "p63_20": 0.5}, (20, 62.25)),
+        ({"p63_20": 1, "p62_20": 0.5}, (20, 63)),
+    ],
+)
+def test_the_quarter_offset_goes_to_the_higher_neighbour(pixels, point) -> None:
+    points, scores = decode_quarter(one_map(**pixels))
+    assert tuple(points[0, 0]) == point
+    assert scores[0, 0] == 1
+
+
+def test_dark_finds_the_centre_between_pixels() -> None:
+    centres = [(20.3, 30.4), (10.0, 10.0), (24.5, 40.49), (8.25, 50.75)]
+    heatmaps = np.stack([gaussian(x, y) for x, y in centres])[None]
+    points, scores = decode_dark(heatmaps)
+    np.testing.assert_allclose(points[0], centres, atol=0.02)
+    np.testing.assert_array_equal(scores, heatmaps.max(axis=(2, 3)))
+
+
+def dark_the_long_way(heatmap: np.ndarray) -> tuple[float, float]:
+    """One map as CONVENTIONS has it: blur all of it, scale it to the old maximum, then Taylor."""
+    y, x = np.unravel_index(heatmap.argmax(), heatmap.shape)
+    border = (DARK_KERNEL - 1) // 2
+    padded = np.pad(heatmap, border)
+    blurred = cv2.GaussianBlur(padded, (DARK_KERNEL, DARK_KERNEL), 0)[border:-border, border:-border]
+    blurred = blurred * heatmap.max() / blurred.max()
+    log = np.log(np.maximum(blurred, 1e-10)).astype(np.float64)
+    if not (1 < x < W - 2 and 1 < y < H - 2):
+        return float(x), float(y)
+    g = np.array([log[y, x + 1] - log[y, x - 1], log[y + 1, x] - log[y - 1, x]]) / 2
+    hxx = (log[y, x + 2] - 2 * log[y, x] + log[y, x - 2]) / 4
+    hyy = (log[y + 2, x] - 2 * log[y, x] + log[y - 2, x]) / 4
+    hxy = (log[y + 1, x + 1] - log[y - 1, x + 1] - log[y + 1, x - 1] + log[y - 1, x - 1]) / 4
+    if hxx * hyy - hxy * hxy == 0:
+        return float(x), float(y)
+    dx, dy = np.linalg.solve(np.array([[hxx, hxy], [hxy, hyy]]), g)
+    return x - dx, y - dy
+
+
+def test_dark_equals_the_long_way_everywhere_on_the_map() -> None:
+    rng = np.random.default_rng(1)
+    centres = rng.uniform((0, 0), (W - 1, H - 1), (60, 2))
+    centres[:8] = [(0, 0), (1, 1), (2, 2), (3, 3), (W - 1, H - 1), (W - 2, 20), (W - 3, 20), (5, H - 3)]
+    maps = [
+        gaussian(x, y, 1.5 + rng.random(), 0.3 + rng.random()) + 0.4 * gaussian(x + 4, y - 3)
+        for x, y in centres
+    ]
+    heatmaps = np.stack(maps)[None]
+    points, _ = decode_dark(heatmaps)
+    expected = np.array([dark_the_long_way(m) for m in maps])
+    np.testing.assert_allclose(points[0], expected, atol=1e-3)
+
+
+def test_mirrored_maps_come_back_swapped_and_one_column_to_the_right() -> None:
+    direct = np.zeros((1, 3, 1, 4), np.float32)
+    mirrored = np.arange(12, dtype=np.float32).reshape(1, 3, 1, 4)
+    merged = merge_flipped(direct, mirrored, flip_order=[0, 2, 1])
+    # Channel 0 is 0 1 2 3, seen from the other side 3 2 1 0, moved right with its first value kept.
+    assert (2 * merged[0, 0, 0]).tolist() == [3, 3, 2, 1]
+    assert (2 * merged[0, 1, 0]).tolist() == [11, 11, 10, 9]
+    assert (2 * merged[0, 2, 0]).tolist() == [7, 7, 6, 5]

@@ -1,0 +1,81 @@
+"""Boxes -> poses around a network that is a fake."""
+
+import numpy as np
+import pytest
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.pose.host import HostPoseEstimator
+from hrpose_rt.runtimes.spec import EngineSpec
+from hrpose_rt.timing import StageClock
+from tests.fakes import FakeRuntime
+
+SPEC = EngineSpec("fake", "pose", ((256, 192),), "fp32", "", "coco17", (64, 48), "quarter")
+
+
+def brightest_pixel(batch: np.ndarray) -> np.ndarray:
+    """A network that finds every joint where its crop is brightest, a quarter of the size."""
+    grey = batch[..., 0].reshape(len(batch), 64, 4, 48, 4).max(axis=(2, 4)) / 255
+    return np.repeat(grey[:, None], 17, axis=1)
+
+
+def crowd(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A dark picture with n boxes in a row and a bright spot in each, at a place of its own."""
+    image = np.zeros((120, 80 * max(n, 1), 3), np.uint8)
+    boxes = np.array([[80 * i + 10, 20, 80 * i + 60, 100] for i in range(n)], np.float32).reshape(-1, 4)
+    spots = np.array([[80 * i + 25 + i % 20, 40 + 3 * (i % 7)] for i in range(n)], np.float32).reshape(
+        -1, 2
+    )
+    for x, y in spots.astype(int):
+        image[y - 1 : y + 2, x - 1 : x + 2] = 255
+    return image, boxes, spots
+
+
+@pytest.mark.parametrize("n", [1, 8, 13, 21])
+def test_row_i_is_box_i_over_all_chunks(n: int) -> None:
+    image, boxes, spots = crowd(n)
+    runtime = FakeRuntime(brightest_pixel)
+    poses = HostPoseEstimator(runtime, SPEC).estimate(image, boxes, StageClock())
+    assert poses.keypoints.shape == (n, 17, 2)
+    assert np.abs(poses.keypoints - spots[:, None]).max() < 3  # the spot is 3 pixels wide, a cell 2
+    assert poses.fresh.all()
+    assert poses.age.tolist() == [0] * n
+
+
+def test_nobody_costs_no_inference() -> None:
+    image, boxes, _ = crowd(0)
+    runtime = FakeRuntime(brightest_pixel)
+    poses = HostPoseEstimator(runtime, SPEC).estimate(image, boxes, StageClock())
+    assert poses.keypoints.shape == (0, 17, 2)
+    assert runtime.shapes == []
+
+
+def test_warming_runs_every_size_that_will_be_met() -> None:
+    runtime = FakeRuntime(brightest_pixel)
+    estimator = HostPoseEstimator(runtime, SPEC)
+    estimator.warm()
+    warmed = set(runtime.shapes)
+    for n in range(20):
+        estimator.estimate(*crowd(n)[:2], StageClock())
+    assert set(runtime.shapes) == warmed
+
+
+def test_the_flip_test_averages_with_the_mirror_although_the_runtime_reuses_its_memory() -> None:
+    image, boxes, spots = crowd(3)
+    runtime = FakeRuntime(brightest_pixel)
+    flipped = HostPoseEstimator(runtime, SPEC, flip_test=True).estimate(image, boxes, StageClock())
+    assert runtime.shapes == [(2, 256, 192, 3)] * 2 + [(1, 256, 192, 3)] * 2
+    # A network that sees the same from both sides puts the mirrored maps one column to the right.
+    assert np.abs(flipped.keypoints - spots[:, None]).max() < 5
+
+
+def test_stages_are_timed() -> None:
+    image, boxes, _ = crowd(3)
+    clock = StageClock()
+    HostPoseEstimator(FakeRuntime(brightest_pixel), SPEC).estimate(image, boxes, clock)
+    times = clock.times()
+    assert min(times.crop, times.pose, times.heatmap) > 0
+
+
+def test_an_unknown_decoding_is_refused_with_those_there_are() -> None:
+    with pytest.raises(BadInput, match="no decoding 'udp': choose quarter, dark"):
+        HostPoseEstimator(FakeRuntime(brightest_pixel), SPEC, decode="udp")

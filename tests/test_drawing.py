@@ -1,0 +1,79 @@
+"""Colours where they should be."""
+
+import numpy as np
+import pytest
+
+from hrpose_rt.drawing import SIDE_COLOURS, draw_overlay, draw_people
+from hrpose_rt.skeleton import COCO17, Side
+from hrpose_rt.types import Detections, Poses, StageTimes
+
+
+def person(points: dict[int, tuple[float, float]], score: float = 0.9) -> tuple[Detections, Poses]:
+    """Somebody of whom only these joints are seen."""
+    keypoints, scores = np.zeros((1, 17, 2), np.float32), np.zeros((1, 17), np.float32)
+    for joint, xy in points.items():
+        keypoints[0, joint], scores[0, joint] = xy, score
+    box = np.array([[20, 20, 180, 380]], np.float32)
+    return Detections.found(box, np.array([0.8], np.float32)), Poses.estimated(keypoints, scores)
+
+
+@pytest.mark.parametrize(
+    ("joints", "side"), [((5, 7), Side.LEFT), ((6, 8), Side.RIGHT), ((5, 6), Side.MIDDLE)]
+)
+def test_a_limb_has_the_colour_of_its_side(joints, side) -> None:
+    picture = np.zeros((400, 200, 3), np.uint8)
+    detections, poses = person({joints[0]: (50, 100), joints[1]: (150, 100)})
+    draw_people(picture, detections, np.array([1]), poses, COCO17)
+    assert tuple(picture[100, 100].tolist()) == SIDE_COLOURS[side]
+
+
+def test_doubtful_joints_and_their_limbs_are_left_out() -> None:
+    picture = np.zeros((400, 200, 3), np.uint8)
+    detections, poses = person({5: (50, 100), 7: (150, 100)}, score=0.2)
+    draw_people(picture, detections, np.array([1]), poses, COCO17, min_score=0.3)
+    assert picture[90:110, 45:155].max() == 0
+    draw_people(picture, detections, np.array([1]), poses, COCO17, min_score=0.1)
+    assert picture[90:110, 45:155].max() > 0
+
+
+def test_somebody_never_posed_has_a_box_alone() -> None:
+    picture = np.zeros((400, 200, 3), np.uint8)
+    detections, poses = person({5: (50, 100), 7: (150, 100)})
+    never = Poses(poses.keypoints, poses.scores, np.array([False]), np.array([-1]))
+    draw_people(picture, detections, np.array([-1]), never, COCO17)
+    assert picture[100, 100].max() == 0
+    assert picture[380, 100].max() > 0
+
+
+def test_an_old_pose_is_drawn_thinner() -> None:
+    drawn = {}
+    for fresh in (True, False):
+        picture = np.zeros((400, 200, 3), np.uint8)
+        detections, poses = person({5: (50, 100), 7: (150, 100)})
+        poses = Poses(poses.keypoints, poses.scores, np.array([fresh]), np.array([0 if fresh else 3]))
+        draw_people(picture, detections, np.array([1]), poses, COCO17)
+        drawn[fresh] = int((picture[90:110, 100].max(axis=1) > 128).sum())
+    assert 0 < drawn[False] < drawn[True]
+
+
+def test_nobody_leaves_the_picture_as_it_is() -> None:
+    picture = np.full((40, 40, 3), 7, np.uint8)
+    nobody = Detections.found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    none = Poses.estimated(np.zeros((0, 17, 2), np.float32), np.zeros((0, 17), np.float32))
+    draw_people(picture, nobody, np.zeros(0, np.int64), none, COCO17)
+    assert (picture == 7).all()
+
+
+def test_joints_far_outside_do_no_harm() -> None:
+    picture = np.zeros((400, 200, 3), np.uint8)
+    detections, poses = person({5: (-1e9, 100), 7: (1e9, 100), 6: (-5, -5)})
+    draw_people(picture, detections, np.array([1]), poses, COCO17)
+    assert picture[100, 100].max() > 0
+
+
+@pytest.mark.parametrize("hw", [(1, 1), (40, 40), (720, 1280)])
+def test_the_overlay_fits_any_picture(hw) -> None:
+    picture = np.full((*hw, 3), 255, np.uint8)
+    draw_overlay(picture, 3, StageTimes(total=12.3))
+    assert picture.min() < 255
+    assert picture.shape == (*hw, 3)

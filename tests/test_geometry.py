@@ -1,0 +1,98 @@
+"""Boxes and maps, by hand."""
+
+import numpy as np
+import pytest
+
+from hrpose_rt.geometry import Letterbox, crop_frames, crop_maps, heatmap_to_frame, iou, nms
+
+NOBODY = np.zeros((0, 4), np.float32)
+
+
+def boxes(*rows: tuple[float, float, float, float]) -> np.ndarray:
+    return np.array(rows, np.float32)
+
+
+def test_two_squares_that_share_half_of_each_overlap_by_a_third() -> None:
+    a, b = boxes((0, 0, 2, 2)), boxes((1, 0, 3, 2))
+    np.testing.assert_allclose(iou(a, b), [[1 / 3]], rtol=1e-6)
+
+
+def test_iou_is_one_with_itself_and_nothing_with_a_line_or_a_stranger() -> None:
+    square = boxes((0, 0, 2, 2))
+    others = boxes((0, 0, 2, 2), (1, 1, 1, 2), (5, 5, 6, 6))
+    np.testing.assert_array_equal(iou(square, others), [[1, 0, 0]])
+    np.testing.assert_array_equal(iou(boxes((1, 1, 1, 1)), boxes((1, 1, 1, 1))), [[0]])
+
+
+def test_iou_of_nobody_has_no_rows() -> None:
+    assert iou(NOBODY, boxes((0, 0, 1, 1))).shape == (0, 1)
+    assert iou(NOBODY, NOBODY).shape == (0, 0)
+
+
+def test_nms_keeps_the_best_of_each_heap_best_first() -> None:
+    heap = boxes((0, 0, 10, 10), (0, 0, 10, 9), (20, 0, 30, 10))
+    scores = np.array([0.5, 0.9, 0.7], np.float32)
+    assert nms(heap, scores, 0.6).tolist() == [1, 2]
+    assert nms(heap, scores, 0.95).tolist() == [1, 2, 0]
+
+
+def test_nms_does_not_let_a_suppressed_box_suppress() -> None:
+    chain = boxes((0, 0, 10, 10), (4, 0, 14, 10), (8, 0, 18, 10))  # each overlaps the next by 3/7
+    scores = np.array([0.9, 0.8, 0.7], np.float32)
+    assert nms(chain, scores, 0.4).tolist() == [0, 2]
+
+
+def test_nms_of_nobody() -> None:
+    assert nms(NOBODY, np.zeros(0, np.float32), 0.5).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("frame_hw", "size_wh", "offset_xy"),
+    [
+        ((720, 1280), (640, 360), (0, 12)),  # wide: bars above and below
+        ((1280, 720), (216, 384), (212, 0)),  # high: bars at the sides
+        ((1, 1), (384, 384), (128, 0)),
+        ((1, 5000), (640, 1), (0, 191)),
+    ],
+)
+def test_a_letterbox_centres_the_frame(frame_hw, size_wh, offset_xy) -> None:
+    letterbox = Letterbox.fit(frame_hw, (384, 640))
+    assert (letterbox.size_wh, letterbox.offset_xy) == (size_wh, offset_xy)
+
+
+def test_a_letterbox_leads_back_to_the_frame() -> None:
+    letterbox = Letterbox.fit((720, 1280), (384, 640))
+    np.testing.assert_allclose(letterbox.to_frame(boxes((0, 12, 640, 372))), [[0, 0, 1280, 720]])
+    assert letterbox.to_frame(NOBODY).shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("box", "size"),
+    [
+        ((0, 0, 30, 80), (75, 100)),  # higher than 3:4: 80 high, 60 wide, then a quarter more
+        ((0, 0, 60, 20), (75, 100)),  # wider than 3:4: 60 wide, 80 high
+    ],
+)
+def test_a_crop_is_the_box_widened_to_the_input_and_a_quarter_more(box, size) -> None:
+    centres, sizes = crop_frames(boxes(box), (256, 192))
+    np.testing.assert_allclose(centres, [[(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]])
+    np.testing.assert_allclose(sizes, [size])
+
+
+def test_a_crop_map_puts_the_centre_into_the_middle_of_the_input() -> None:
+    centres, sizes = np.array([[50, 40]], np.float32), np.array([[75, 100]], np.float32)
+    (matrix,) = crop_maps(centres, sizes, (256, 192))
+    np.testing.assert_allclose(matrix @ [50, 40, 1], [96, 128], atol=1e-4)
+    np.testing.assert_allclose(matrix @ [50 - 37.5, 40 - 50, 1], [0, 0], atol=1e-4)
+
+
+def test_from_frame_to_input_to_heatmap_and_back() -> None:
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 500, (7, 2))
+    people = np.hstack([corners, corners + rng.uniform(10, 300, (7, 2))]).astype(np.float32)
+    centres, sizes = crop_frames(people, (256, 192))
+    points = rng.uniform(0, 600, (7, 5, 2)).astype(np.float32)
+    maps = crop_maps(centres, sizes, (256, 192))
+    on_input = np.einsum("nij,nkj->nki", maps[:, :, :2], points) + maps[:, None, :, 2]
+    back = heatmap_to_frame(on_input / 4, centres, sizes, (64, 48))
+    np.testing.assert_allclose(back, points, atol=1e-2)

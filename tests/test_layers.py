@@ -1,0 +1,78 @@
+"""Imports point down, and heavy libraries are loaded at the moment they are used."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "hrpose_rt"
+LAYERS = {
+    **dict.fromkeys(("types", "skeleton", "errors"), 0),
+    **dict.fromkeys(("geometry", "timing", "drawing", "machine"), 1),
+    **dict.fromkeys(("runtimes", "nets", "result"), 2),
+    **dict.fromkeys(("pose", "people", "streams"), 3),
+    **dict.fromkeys(("networks", "pipeline", "recording", "export"), 4),
+    **dict.fromkeys(("cli", "__main__"), 5),
+}
+HEAVY = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "av", "supervision", "trackers"}
+AT_HOME = {  # modules that are about one heavy library, and are themselves imported late
+    **dict.fromkeys(("nets/hrnet.py", "nets/inputs.py", "nets/yolo.py", "runtimes/eager.py"), "torch"),
+    "export/graph.py": "torch",
+    "streams/video.py": "av",
+}
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
+
+
+def imports(module: Path, top_level_only: bool = False) -> list[str]:
+    """The dotted names that a module imports; those only for type checkers left out."""
+    tree = ast.parse(module.read_text())
+    if top_level_only:
+        tree.body = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def room(name: str) -> str:
+    """The part of the package that a dotted name is in: "pose" of hrpose_rt.pose.crops."""
+    return name.split(".")[1]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_down(module: Path) -> None:
+    here = module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for name in imports(module):
+        if name.startswith("hrpose_rt."):
+            there = room(name)
+            assert LAYERS[there] <= LAYERS[here], f"{here} imports {name} from above"
+            neighbours = LAYERS[there] == 3 and there != here
+            assert not (neighbours and LAYERS[here] == 3), f"{here} knows of {there}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_heavy_libraries_are_imported_where_they_are_used(module: Path) -> None:
+    allowed = {AT_HOME.get(module.relative_to(PACKAGE).as_posix())}
+    loaded = {name.split(".")[0] for name in imports(module, top_level_only=True)}
+    assert loaded & HEAVY <= allowed
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = sorted(HEAVY | {"cv2", "scipy", "rich", "typer"})
+    code = f"import sys, hrpose_rt; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_can_be_had() -> None:
+    import hrpose_rt
+
+    for name in hrpose_rt.__all__:
+        assert getattr(hrpose_rt, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        hrpose_rt.nonsense  # noqa: B018

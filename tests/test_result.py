@@ -1,0 +1,72 @@
+"""The forms a result can take."""
+
+import json
+
+import numpy as np
+
+from hrpose_rt.result import FrameResult
+from hrpose_rt.skeleton import COCO17
+from hrpose_rt.types import Detections, Frame, Poses, StageTimes
+
+
+def result(n: int = 2, never_posed: int | None = None) -> FrameResult:
+    boxes = np.array([[10 * i, 0, 10 * i + 8.126, 30] for i in range(n)], np.float32).reshape(-1, 4)
+    keypoints = np.full((n, 17, 2), 4.5, np.float32)
+    scores = np.full((n, 17), 1.3, np.float32)  # a raw peak may be above 1
+    scores[:, 1] = -0.2
+    age = np.zeros(n, np.int64)
+    if never_posed is not None:
+        age[never_posed], keypoints[never_posed] = -1, np.nan
+    return FrameResult(
+        Frame(7, np.zeros((40, 60, 3), np.uint8), 0.28, 0.0, dropped=2),
+        Detections.found(boxes, np.full(n, 0.75, np.float32)),
+        np.arange(n) - 1,
+        Poses(keypoints, scores, age == 0, age),
+        StageTimes(detect=1.23456, total=2.0),
+        COCO17,
+    )
+
+
+def test_a_line_of_json_is_schema_1() -> None:
+    line = result().to_dict()
+    assert list(line) == ["frame", "time_s", "people", "latency_ms", "dropped"]
+    assert (line["frame"], line["time_s"], line["dropped"]) == (7, 0.28, 2)
+    assert line["latency_ms"]["detect"] == 1.235
+    first = line["people"][0]
+    assert list(first) == ["id", "box", "score", "from", "fresh", "age", "keypoints"]
+    assert (first["id"], first["score"], first["from"]) == (-1, 0.75, "detected")
+    assert (first["fresh"], first["age"]) == (True, 0)
+    assert first["box"] == [0.0, 0.0, 8.13, 30.0]
+    assert len(first["keypoints"]) == 17
+    assert first["keypoints"][0] == [4.5, 4.5, 1.0]  # clipped for files
+    assert first["keypoints"][1] == [4.5, 4.5, 0.0]
+
+
+def test_a_line_never_holds_nan_also_of_somebody_never_posed() -> None:
+    line = result(never_posed=1).to_dict()
+    assert line["people"][1]["keypoints"] is None
+    assert (line["people"][1]["fresh"], line["people"][1]["age"]) == (False, -1)
+    assert "NaN" not in json.dumps(line, allow_nan=False)
+
+
+def test_nobody_is_an_empty_list() -> None:
+    assert result(0).to_dict()["people"] == []
+
+
+def test_drawing_leaves_the_frame_alone_and_fills_a_given_canvas() -> None:
+    r = result()
+    picture = r.draw(overlay=True)
+    assert r.frame.image.max() == 0
+    assert picture.max() > 0
+    canvas = np.zeros((40, 60, 3), np.uint8)
+    assert r.draw(canvas) is canvas
+    assert canvas.max() > 0
+
+
+def test_supervision_gets_the_same_people_in_the_same_order() -> None:
+    boxes, keypoints = result().to_supervision()
+    assert boxes.tracker_id.tolist() == [-1, 0]
+    assert boxes.xyxy.shape == (2, 4)
+    assert keypoints.xy.shape == (2, 17, 2)
+    nobody, none = result(0).to_supervision()
+    assert (len(nobody), len(none)) == (0, 0)

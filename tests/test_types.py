@@ -1,0 +1,38 @@
+"""Shapes are checked once, at the door."""
+
+import numpy as np
+import pytest
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.types import Detections, Frame, Origin, Poses
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)],
+)
+def test_a_frame_wants_uint8_pictures_of_three_channels(image) -> None:
+    with pytest.raises(BadInput, match=r"an image is \(H, W, 3\) uint8 BGR"):
+        Frame(0, image, 0.0, 0.0)
+
+
+def test_a_frame_wants_a_pixel() -> None:
+    with pytest.raises(BadInput, match="at least one pixel"):
+        Frame(0, np.zeros((0, 4, 3), np.uint8), 0.0, 0.0)
+
+
+def test_detections_want_a_score_for_every_box() -> None:
+    with pytest.raises(BadInput, match=r"scores has shape \(1,\), \(2,\) was wanted"):
+        Detections.found(np.zeros((2, 4), np.float32), np.zeros(1, np.float32))
+
+
+def test_detections_of_a_detector_are_detected() -> None:
+    nobody = Detections.found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    assert len(nobody) == 0
+    one = Detections.found(np.zeros((1, 4), np.float32), np.zeros(1, np.float32))
+    assert one.origin.tolist() == [Origin.DETECTED]
+
+
+def test_poses_want_a_score_for_every_joint() -> None:
+    with pytest.raises(BadInput, match="keypoints has shape"):
+        Poses.estimated(np.zeros((2, 16, 2), np.float32), np.zeros((2, 17), np.float32))
