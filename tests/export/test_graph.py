@@ -1,0 +1,43 @@
+"""Checkpoint -> ONNX."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from hrpose_rt.export.graph import export_onnx
+from hrpose_rt.nets.hrnet import HRNet
+from hrpose_rt.nets.inputs import hrnet_on_crops
+from hrpose_rt.nets.zoo import EMBEDDED, models_folder
+from tests.nets.test_hrnet import TINY
+
+
+@pytest.mark.slow
+def test_the_graph_computes_what_the_network_does_at_any_batch(tmp_path) -> None:
+    torch.manual_seed(0)
+    module = hrnet_on_crops(HRNet(TINY)).eval()
+    path = tmp_path / "tiny.onnx"
+    export_onnx(module, path, (64, 64))
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for batch in (1, 3):
+        crops = np.random.default_rng(batch).integers(0, 256, (batch, 64, 64, 3), np.uint8)
+        with torch.inference_mode():
+            expected = module(torch.from_numpy(crops)).numpy()
+        (heatmaps,) = session.run(["heatmaps"], {"crops": crops})
+        np.testing.assert_allclose(heatmaps, expected, atol=1e-4)
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_an_embedded_graph_is_sound_and_tells_nothing_of_where_it_was_made(name: str) -> None:
+    path = models_folder() / f"{name}.onnx"
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    assert model.opset_import[0].version >= 17
+    assert model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    data = path.read_bytes()
+    for trace in (b".py", b"site-packages", str(Path.home()).encode() + b"/"):
+        assert trace not in data

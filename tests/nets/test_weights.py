@@ -1,0 +1,106 @@
+"""Checkpoints load strictly or not at all."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from hrpose_rt.errors import BadInput, CheckpointMismatch
+from hrpose_rt.nets.config import W16_LITE
+from hrpose_rt.nets.hrnet import HRNet
+from hrpose_rt.nets.weights import load_hrnet, sha256
+from hrpose_rt.nets.zoo import models_folder
+from tests.nets.test_hrnet import TINY
+
+
+@pytest.fixture
+def net() -> HRNet:
+    torch.manual_seed(0)
+    return HRNet(TINY).eval()
+
+
+def save(content: object, folder: Path) -> Path:
+    path = folder / "net.pth"
+    torch.save(content, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"state_dict": state, "epoch": 3},
+        lambda state: {f"module.{name}": value for name, value in state.items()},
+        lambda state: {"state_dict": {f"module.{name}": value for name, value in state.items()}},
+    ],
+    ids=["plain", "state_dict", "module", "state_dict and module"],
+)
+def test_a_checkpoint_however_wrapped_is_the_same_network(wrap, net, tmp_path) -> None:
+    loaded, config = load_hrnet(save(wrap(net.state_dict()), tmp_path))
+    assert config == TINY
+    x = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(x), net(x))
+
+
+def test_the_embedded_checkpoint_is_what_its_card_says() -> None:
+    loaded, config = load_hrnet(models_folder() / "hrnet-w16-lite.pth")
+    assert config == W16_LITE
+    assert not loaded.training
+
+
+def test_another_architecture_is_named(tmp_path) -> None:
+    path = save(torch.nn.Conv2d(3, 8, 3).state_dict(), tmp_path)
+    with pytest.raises(CheckpointMismatch, match=r"another architecture than HRNet: it has no transition1"):
+        load_hrnet(path)
+
+
+def test_the_first_tensors_that_do_not_fit_are_named(net, tmp_path) -> None:
+    state = net.state_dict()
+    state["stage2.0.branches.0.0.bn1.weight"] = torch.zeros(5)
+    del state["bn2.bias"]
+    state["surplus"] = torch.zeros(1)
+    with pytest.raises(CheckpointMismatch) as error:
+        load_hrnet(save(state, tmp_path))
+    for words in (
+        "bn2.bias is missing, (8,) was wanted",
+        "stage2.0.branches.0.0.bn1.weight is (5,), (4,) was wanted",
+        "surplus is (1,), missing was wanted",
+    ):
+        assert words in str(error.value)
+
+
+def test_a_file_that_holds_no_tensors_is_refused(tmp_path) -> None:
+    with pytest.raises(CheckpointMismatch, match="holds no state dict"):
+        load_hrnet(save([1, 2, 3], tmp_path))
+
+
+class Bomb:
+    """What a hostile checkpoint would hold: unpickling it touches a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_that_wants_to_run_code_is_refused_unread(tmp_path) -> None:
+    touched = tmp_path / "touched"
+    with pytest.raises(BadInput, match="refused because it holds more than tensors"):
+        load_hrnet(save({"state_dict": Bomb(touched)}, tmp_path))
+    assert not touched.exists()
+
+
+def test_broken_and_missing_files(net, tmp_path) -> None:
+    path = save(net.state_dict(), tmp_path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(BadInput, match=r"net\.pth cannot be read as a checkpoint"):
+        load_hrnet(path)
+    with pytest.raises(BadInput, match=r"none\.pth does not exist"):
+        load_hrnet(tmp_path / "none.pth")
+
+
+def test_sha256_of_nothing(tmp_path) -> None:
+    (tmp_path / "empty").touch()
+    assert sha256(tmp_path / "empty").startswith("e3b0c442")

@@ -1,0 +1,39 @@
+"""A name -> something that computes, or a sentence."""
+
+import pytest
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.nets.zoo import find_model, models_folder
+from hrpose_rt.runtimes.opening import open_engine
+
+POSE = find_model("hrnet-w16-lite", "pose")
+CHECKPOINT = find_model(str(models_folder() / "hrnet-w16-lite.pth"), "pose")
+ENGINE = find_model(str(models_folder() / "hrnet-w16-lite.onnx"), "pose")
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "words"),
+    [
+        (POSE, {"runtime": "tpu"}, "no runtime 'tpu': choose auto, openvino, torch"),
+        (POSE, {"precision": "int3"}, "no precision 'int3': choose auto, fp32, bf16"),
+        (CHECKPOINT, {"runtime": "openvino"}, "a checkpoint, which only --runtime torch executes"),
+        (ENGINE, {"runtime": "torch"}, "an engine, which only --runtime openvino executes"),
+    ],
+)
+def test_what_does_not_go_together_is_said(model, options, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        open_engine(model, "pose", **options)
+
+
+def test_auto_takes_openvino_for_an_engine_and_torch_for_a_checkpoint() -> None:
+    assert open_engine(POSE, "pose", precision="fp32")[0].name == "openvino"
+    runtime, spec = open_engine(CHECKPOINT, "pose", precision="fp32")
+    assert runtime.name == "torch"
+    assert (spec.input_hw, spec.heatmap_hw, spec.skeleton) == ((256, 192), (64, 48), "coco17")
+
+
+def test_what_openvino_cannot_read_is_said(tmp_path) -> None:
+    (tmp_path / "bad.onnx").write_bytes(b"no network")
+    (tmp_path / "bad.json").write_text((models_folder() / "hrnet-w16-lite.json").read_text())
+    with pytest.raises(BadInput, match=r"bad\.onnx is not a network that OpenVINO can read"):
+        open_engine(find_model(str(tmp_path / "bad.onnx"), "pose"), "pose")

@@ -1,0 +1,99 @@
+"""Runtimes agree on real people: the photos that the ultralytics package ships."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from hrpose_rt.geometry import crop_frames, iou
+from hrpose_rt.nets.zoo import find_model
+from hrpose_rt.people.detection import YoloDetector
+from hrpose_rt.pose.crops import crop_people
+from hrpose_rt.pose.heatmaps import decode_dark
+from hrpose_rt.runtimes.opening import open_engine
+from hrpose_rt.runtimes.ov import OpenVinoRuntime, cpu_has_bf16
+from hrpose_rt.timing import StageClock
+
+POSE = find_model("hrnet-w16-lite", "pose")
+DETECTOR = find_model("yolo26n-person", "detection")
+NETWORK_PX_PER_CELL = 4
+# People of bus.jpg (810x1080) and zidane.jpg (1280x720), by hand, and their surroundings.
+BOXES = {
+    "bus.jpg": [[50, 400, 245, 905], [222, 405, 345, 860], [668, 390, 810, 880], [0, 550, 75, 875]],
+    "zidane.jpg": [[120, 195, 1130, 715], [745, 40, 1140, 715], [450, 350, 560, 715]],
+}
+
+
+@pytest.fixture(scope="module")
+def crops(photos) -> np.ndarray:
+    """(21, 256, 192, 3): each person as boxed, and boxed a little too large and aside."""
+    cut = []
+    for name, rows in BOXES.items():
+        image = cv2.imread(str(photos / name))
+        boxes = np.array(rows, np.float32)
+        for grow, shift in ((0, 0), (12, 0), (5, 9)):
+            moved = boxes + np.array([-grow, -grow, grow, grow], np.float32) + np.float32(shift)
+            out = np.empty((len(boxes), 256, 192, 3), np.uint8)
+            cut.append(crop_people(image, *crop_frames(moved, (256, 192)), out))
+    return np.concatenate(cut)
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Distances in network-input pixels of joints that score above 0.3 in `a`."""
+    (points_a, scores), (points_b, _) = decode_dark(a), decode_dark(b)
+    distances = np.linalg.norm(points_a - points_b, axis=2)[scores > 0.3]
+    assert len(distances) >= 100
+    return NETWORK_PX_PER_CELL * distances
+
+
+@pytest.fixture(scope="module")
+def reference(crops) -> np.ndarray:
+    runtime, _ = open_engine(POSE, "pose", "torch", "fp32")
+    return runtime.infer(crops).copy()
+
+
+def test_openvino_fp32_is_torch_fp32_within_a_tenth_of_a_pixel(crops, reference) -> None:
+    runtime, _ = open_engine(POSE, "pose", "openvino", "fp32")
+    heatmaps = runtime.infer(crops)
+    assert np.percentile(difference(reference, heatmaps), 95) < 0.1
+    np.testing.assert_allclose(heatmaps, reference, atol=1e-3)
+
+
+def test_bf16_moves_joints_by_little(crops, reference) -> None:
+    if not cpu_has_bf16():
+        pytest.skip("this CPU has no bf16 arithmetic")
+    for name in ("openvino", "torch"):
+        runtime, _ = open_engine(POSE, "pose", name, "bf16")
+        assert runtime.precision == "bf16"
+        assert np.median(difference(reference, runtime.infer(crops))) < 0.3
+
+
+def test_a_batch_gives_what_its_crops_give_alone(crops) -> None:
+    runtime, _ = open_engine(POSE, "pose", "openvino", "fp32")
+    together = runtime.infer(crops[:8]).copy()
+    alone = np.concatenate([runtime.infer(crops[i : i + 1]).copy() for i in range(8)])
+    np.testing.assert_allclose(together, alone, atol=1e-4)
+
+
+def test_the_detectors_find_the_same_boxes(photos) -> None:
+    found = {}
+    for name in ("torch", "openvino"):
+        runtime, spec = open_engine(DETECTOR, "detection", name, "fp32")
+        detector = YoloDetector(runtime, spec.inputs_hw, min_score=0.3)
+        found[name] = detector.detect(cv2.imread(str(photos / "bus.jpg")), StageClock())
+    assert len(found["torch"]) == len(found["openvino"]) >= 4
+    assert iou(found["torch"].boxes, found["openvino"].boxes).max(axis=1).min() > 0.99
+    np.testing.assert_allclose(found["torch"].scores, found["openvino"].scores, atol=1e-3)
+
+
+def test_bf16_is_refused_where_the_cpu_lacks_it(monkeypatch) -> None:
+    monkeypatch.setattr("hrpose_rt.runtimes.ov.cpu_has_bf16", lambda: False)
+    with pytest.raises(ValueError, match=r"no bf16 arithmetic .*: use --precision fp32"):
+        OpenVinoRuntime(POSE.engine, "bf16", 1)
+    assert OpenVinoRuntime(POSE.engine, "auto", 1).precision == "fp32"
+
+
+def test_an_onnx_without_a_checkpoint_has_no_torch() -> None:
+    with pytest.raises(ValueError, match="which only --runtime openvino executes"):
+        open_engine(replace(POSE, checkpoint=None), "pose", "torch")
