@@ -1,5 +1,6 @@
 """What several tests use: made films, the packaged photos, the development data."""
 
+from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def write_film(
             picture = np.full((size_wh[1], size_wh[0], 3), min(20 * i, 255), np.uint8)
             frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
             if times:
-                frame.pts = round(times[i] / stream.codec_context.time_base)
+                frame.pts, frame.time_base = round(times[i] * fps), Fraction(1, fps)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path

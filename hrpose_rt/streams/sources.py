@@ -1,5 +1,6 @@
 """Where frames come from: what the user names, and which part of it."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +67,9 @@ class Clip:
     def count(self, frames: int | None, fps: float) -> int | None:
         """How many of `frames` it takes, as far as can be told beforehand."""
         if frames is not None:
-            last = frames if self.end is None else min(frames, round(self.end * fps))
-            frames = -(-max(0, last - round(self.start * fps)) // self.stride)
+            first = math.ceil(self.start * fps - 1e-6)
+            last = frames if self.end is None else min(frames, math.ceil(self.end * fps - 1e-6))
+            frames = max(0, math.ceil(last / self.stride) - math.ceil(first / self.stride))
         counts = [n for n in (frames, self.max_frames) if n is not None]
         return min(counts) if counts else None
 

@@ -80,12 +80,15 @@ class VideoFile:
         clip, lost = self._clip, list[int]()
         if clip.start > 0:
             self._container.seek(int((clip.start + self._begin_s) * av.time_base))
-        index, taken, damaged, end_s = -1, 0, 0, 0.0
+        index, taken, damaged, missed, end_s = -1, 0, 0, 0, 0.0
         begin = time.perf_counter()
         for decoded in self._decode(lost):
             time_s = self._time_of(decoded, index + 1)
-            # After a seek the number of a frame is told by its time.
-            index = round(time_s * self._rate) if index < 0 else index + 1
+            if index < 0 and clip.start > 0:  # after a seek a frame's number is told by its time
+                index = round(time_s * self._rate)
+            else:  # a lost frame keeps its number
+                index += 1 + len(lost) - missed
+            missed = len(lost)
             end_s = time_s
             if time_s < clip.start - 1e-6 or index % clip.stride:
                 continue
@@ -125,7 +128,7 @@ class VideoFile:
         """Say what was missing, once everything there was has been given."""
         if lost or damaged:
             raise RunBroken(
-                f"{self._path} is damaged: {lost} pieces could not be decoded and {damaged} frames only in "
+                f"{self._path} is damaged: {lost} of its frames could not be decoded and {damaged} only in "
                 "part; all the others were used"
             )
         if end_s < self._duration_s - max(_MISSING_END_S, 2 / self._rate):

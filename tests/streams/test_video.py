@@ -1,0 +1,247 @@
+"""Video files, whole and broken."""
+
+import struct
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.streams.sources import Clip, open_source
+from tests.conftest import write_film
+
+
+def read(path: Path, **clip) -> list:
+    with open_source(str(path), Clip(**clip)) as source:
+        return list(source)
+
+
+def levels(frames: list) -> list[int]:
+    """The grey of each frame, in steps of twenty."""
+    return [round(frame.image.mean() / 20) for frame in frames]
+
+
+def test_a_film_gives_its_frames_with_their_times_and_ends(film) -> None:
+    with open_source(str(film)) as source:
+        frames = list(source)
+        info = source.info
+    assert (info.stem, info.width, info.height, info.fps, info.frames) == ("film", 64, 48, 10, 10)
+    assert info.film and not info.live
+    assert [frame.index for frame in frames] == list(range(10))
+    assert levels(frames) == list(range(10))
+    assert [frame.time_s for frame in frames] == pytest.approx(np.arange(10) / 10)
+    assert all(frame.image.shape == (48, 64, 3) and frame.read_ms > 0 for frame in frames)
+    captured = [frame.captured_s for frame in frames]
+    assert captured == sorted(captured)
+
+
+@pytest.mark.parametrize(
+    ("clip", "indices"),
+    [
+        ({"start": 0.3}, [3, 4, 5, 6, 7, 8, 9]),
+        ({"end": 0.3}, [0, 1, 2]),
+        ({"start": 0.2, "end": 0.6, "stride": 2}, [2, 4]),
+        ({"stride": 4}, [0, 4, 8]),
+        ({"stride": 4, "max_frames": 2}, [0, 4]),
+        ({"start": 0.85}, [9]),
+    ],
+)
+def test_a_part_of_a_film(film, clip, indices) -> None:
+    frames = read(film, **clip)
+    assert [frame.index for frame in frames] == indices
+    assert levels(frames) == indices
+    with open_source(str(film), Clip(**clip)) as source:
+        assert source.info.frames == len(indices)
+
+
+def test_a_film_may_begin_late(tmp_path) -> None:
+    path = write_film(tmp_path / "late.mp4", frames=4, times=[5.0, 5.1, 5.2, 5.3])
+    assert [frame.time_s for frame in read(path)] == pytest.approx([0, 0.1, 0.2, 0.3], abs=1e-3)
+
+
+def test_a_variable_rate_stays_one(tmp_path) -> None:
+    times = [0.0, 0.1, 0.5, 0.6, 1.5]
+    path = write_film(tmp_path / "vfr.mp4", frames=5, times=times)
+    frames = read(path)
+    assert [frame.time_s for frame in frames] == pytest.approx(times, abs=0.01)
+    assert levels(frames) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("odd.mkv", {"size_wh": (63, 47), "codec": "ffv1", "pix_fmt": "yuv444p"}),
+        ("ten_bit.mp4", {"pix_fmt": "yuv420p10le"}),
+        ("ten_bit.mkv", {"codec": "ffv1", "pix_fmt": "yuv420p10le"}),
+        ("motion.avi", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
+    ],
+)
+def test_odd_sizes_ten_bits_and_other_containers(name, options, tmp_path) -> None:
+    frames = read(write_film(tmp_path / name, frames=5, **options))
+    width, height = options.get("size_wh", (64, 48))
+    assert [frame.image.shape for frame in frames] == [(height, width, 3)] * 5
+    assert levels(frames) == [0, 1, 2, 3, 4]
+    assert [frame.time_s for frame in frames] == pytest.approx(np.arange(5) / 10, abs=0.01)
+
+
+def turn(path: Path, matrix: tuple[int, ...]) -> None:
+    """Write a display matrix (a, b, c, d of 16.16 fixed point) into an mp4's track header."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 40  # version 0: 40 bytes from version to the matrix
+    a, b, c, d = (v * 65536 for v in matrix)
+    data[at : at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shape", "bright"),
+    [
+        ((1, 0, 0, 1), (48, 64, 3), np.s_[:, :32]),
+        # QuickTime's matrix maps (x, y) to (ax + cy, bx + dy), y down. A quarter turn to the right takes
+        # x to y and y to -x, so what was on the left comes to lie on top.
+        ((0, 1, -1, 0), (64, 48, 3), np.s_[:32, :]),
+        ((0, -1, 1, 0), (64, 48, 3), np.s_[32:, :]),
+        ((-1, 0, 0, -1), (48, 64, 3), np.s_[:, 32:]),
+    ],
+    ids=["upright", "right", "left", "upside down"],
+)
+def test_a_film_is_shown_upright(matrix, shape, bright, tmp_path) -> None:
+    path = tmp_path / "turned.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        picture = np.zeros((48, 64, 3), np.uint8)
+        picture[:, :32] = 200  # bright on the left
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode(None))
+    turn(path, matrix)
+    with open_source(str(path)) as source:
+        frames = list(source)
+        assert (source.info.height, source.info.width) == shape[:2]
+    assert frames[0].image.shape == shape
+    dark = np.ones(shape[:2], bool)
+    dark[bright] = False
+    assert frames[0].image[bright].mean() > 180
+    assert frames[0].image[dark].mean() < 20
+
+
+def noisy_film(path: Path, frames: int = 60, **options: str) -> Path:
+    """A film with much to store, and a key frame every ten frames."""
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream("libx264", rate=10, options={"g": "10", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(frames):
+            picture = rng.integers(0, 255, (48, 64, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def read_until_broken(path: Path) -> tuple[list, str]:
+    """The frames that come, and what is said after them."""
+    frames = []
+    with open_source(str(path)) as source, pytest.raises(RunBroken) as error:
+        for frame in source:
+            frames.append(frame)
+    return frames, str(error.value)
+
+
+def test_a_damaged_middle_costs_no_more_than_itself(tmp_path) -> None:
+    path = noisy_film(tmp_path / "damaged.mp4")
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 6000] = bytes(6000)
+    path.write_bytes(data)
+    frames, words = read_until_broken(path)
+    assert 50 <= len(frames) < 60
+    lost = 60 - len(frames)
+    assert words.startswith(
+        f"{path} is damaged: {lost} of its frames could not be decoded and 1 only in part"
+    )
+    # The last frame has its own number and time still.
+    assert (frames[-1].index, frames[-1].time_s) == (59, pytest.approx(5.9))
+
+
+def test_a_film_that_breaks_off_is_used_as_far_as_it_goes(tmp_path) -> None:
+    path = noisy_film(tmp_path / "cut.mp4", movflags="faststart")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    frames, words = read_until_broken(path)
+    assert 30 <= len(frames) <= 40
+    end_s = len(frames) / 10
+    assert words.startswith(f"{path} breaks off at {end_s:.1f} s of 6.0 s: it may be truncated")
+
+
+def test_asking_for_less_than_is_there_hides_nothing(tmp_path) -> None:
+    path = noisy_film(tmp_path / "cut.mp4", movflags="faststart")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    assert len(read(path, max_frames=10)) == 10
+    assert len(read(path, end=1.0)) == 10
+
+
+def sound(path: Path) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=16000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 16000
+        for _ in range(10):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def cut_before_index(path: Path) -> Path:
+    noisy_film(path)
+    path.write_bytes(path.read_bytes()[:5000])
+    return path
+
+
+def written(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda d: d / "gone.mp4", r"gone\.mp4 does not exist: check the path"),
+        (lambda d: written(d / "empty.mp4", b""), r"empty\.mp4 is empty: choose another file"),
+        (
+            lambda d: written(d / "text.mp4", b"no film\n" * 99),
+            r"text\.mp4 is not a video, or its beginning",
+        ),
+        (lambda d: written(d / "notes.txt", b"no film\n" * 99), r"notes\.txt has no video in it"),
+        (
+            lambda d: cut_before_index(d / "cut.mp4"),
+            r"cut\.mp4 is not a video, or its beginning or index is",
+        ),
+        (lambda d: sound(d / "sound.mp4"), r"sound\.mp4 has no video in it: choose another file"),
+    ],
+    ids=["missing", "empty", "text", "txt", "no index", "sound"],
+)
+def test_what_is_no_film_is_said(make, words, tmp_path) -> None:
+    with pytest.raises(BadInput, match=words):
+        open_source(str(make(tmp_path)))
+
+
+def test_a_start_past_the_end_and_an_address_are_said(film) -> None:
+    with pytest.raises(BadInput, match=r"is 1\.0 s long: --start 3 is past it"):
+        open_source(str(film), Clip(start=3))
+    with pytest.raises(BadInput, match=r"https://a/b is an address"):
+        open_source("https://a/b")
+
+
+@pytest.mark.parametrize(
+    ("clip", "words"),
+    [
+        ({"start": 2, "end": 1}, "nothing lies between --start 2 and --end 1"),
+        ({"start": -1}, "both are seconds"),
+        ({"stride": 0}, "--stride is 1 or more, not 0"),
+        ({"max_frames": 0}, "--max-frames is 1 or more, not 0"),
+    ],
+)
+def test_a_clip_that_makes_no_sense_is_refused(clip, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        Clip(**clip)
