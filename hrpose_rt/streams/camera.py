@@ -37,6 +37,7 @@ class Camera:
         self._newest: tuple[int, U8, float] | None = None
         self._dropped = 0
         self._ended = False
+        self._opened = time.perf_counter()
         self._thread = threading.Thread(target=self._read, daemon=True, name=self.info.stem)
         self._thread.start()
 
@@ -56,7 +57,6 @@ class Camera:
 
     def __iter__(self) -> Iterator[Frame]:
         clip, taken = self._clip, 0
-        opened = time.perf_counter()
         while clip.max_frames is None or taken < clip.max_frames:
             begin = time.perf_counter()
             with self._fresh:
@@ -65,7 +65,7 @@ class Camera:
                     raise RunBroken(f"{self.info.name} gives no more frames: is it still plugged in?")
                 (index, image, captured), self._newest = self._newest, None
                 dropped, self._dropped = self._dropped, 0
-            time_s = captured - opened
+            time_s = captured - self._opened
             if clip.end is not None and time_s >= clip.end:
                 return
             if index % clip.stride or time_s < clip.start:

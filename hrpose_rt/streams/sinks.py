@@ -1,10 +1,12 @@
 """Where results go: a video that plays anywhere, lines of JSON, annotated images."""
 
 import json
+import os
 import sys
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, BinaryIO, Protocol
 
 import cv2
 
@@ -46,9 +48,10 @@ class JsonlSink:
     def __init__(self, path: str, info: SourceInfo, header: dict[str, Any]) -> None:
         self._path = path
         try:
-            self._file: TextIO = sys.stdout if path == "-" else open(path, "w", encoding="utf-8")
+            self._file: BinaryIO = sys.stdout.buffer if path == "-" else open(path, "wb")
         except OSError as error:
             raise BadInput(f"{path} cannot be written: {error.strerror}") from error
+        self._whole = 0  # bytes of whole lines
         source = {"source": info.name, "width": info.width, "height": info.height, "fps": info.fps}
         self._line({"hrpose": header["hrpose"], "schema": SCHEMA} | source | header)
 
@@ -57,21 +60,27 @@ class JsonlSink:
         self._line(result.to_dict())
 
     def _line(self, line: dict[str, Any]) -> None:
+        data = json.dumps(line, allow_nan=False).encode() + b"\n"
         try:
-            self._file.write(json.dumps(line, allow_nan=False) + "\n")
+            self._file.write(data)
             self._file.flush()
         except BrokenPipeError:  # no fault of ours: who read along has had enough
             raise
         except OSError as error:
+            self._drop_half_line()
             raise _broken(self._path, error) from error
+        self._whole += len(data)
+
+    def _drop_half_line(self) -> None:
+        with suppress(OSError):
+            self.close()
+        if Path(self._path).is_file():
+            os.truncate(self._path, self._whole)
 
     def close(self) -> None:
-        """Close the file."""
-        if self._file is not sys.stdout:
-            try:
-                self._file.close()
-            except OSError as error:
-                raise _broken(self._path, error) from error
+        """Close the file; every line is in it already."""
+        if self._path != "-":
+            self._file.close()
 
 
 class VideoSink:
@@ -95,6 +104,7 @@ class VideoSink:
             "flush_packets": "1",
         }
         try:
+            path.write_bytes(b"")  # PyAV would only open it, and fail, with the first frame
             self._container = av.open(str(path), "w", format="mp4", options=options)
         except OSError as error:
             raise BadInput(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,90 @@
+"""Cameras: the newest frame wins."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.streams.camera import Camera
+from hrpose_rt.streams.sources import Clip, open_source
+
+
+class FakeCapture:
+    """A camera that gives `frames` pictures, each when it is let, and then is unplugged."""
+
+    def __init__(self, frames: int) -> None:
+        self._left = frames
+        self._number = 0
+        self.turn = threading.Semaphore(0)
+        self.read_once = threading.Semaphore(0)
+        self.released = False
+
+    def get(self, _: int) -> float:
+        return 20.0
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        self.read_once.release()  # the picture before has been taken over
+        self.turn.acquire()
+        if self._number == self._left:
+            return False, None
+        self._number += 1
+        return True, np.full((20, 20, 3), self._number, np.uint8)
+
+    def release(self) -> None:
+        self.released = True
+
+    def give(self, pictures: int) -> None:
+        """Let the camera take so many pictures, and wait until they are there."""
+        for _ in range(pictures):
+            self.turn.release()
+        for _ in range(pictures):
+            self.read_once.acquire()
+
+
+@pytest.fixture
+def capture(monkeypatch) -> FakeCapture:
+    fake = FakeCapture(frames=6)
+    monkeypatch.setattr("hrpose_rt.streams.camera._open", lambda _: fake)
+    return fake
+
+
+def test_the_newest_frame_wins_and_the_others_are_counted(capture) -> None:
+    with Camera(0, Clip()) as camera:
+        capture.read_once.acquire()
+        frames = iter(camera)
+        capture.give(1)
+        first = next(frames)
+        capture.give(4)  # while the pipeline was busy with the first
+        second = next(frames)
+        assert (first.image.max(), first.dropped) == (1, 0)
+        assert (second.image.max(), second.dropped) == (5, 3)
+        assert second.index == 4
+        assert second.captured_s > first.captured_s
+        capture.turn.release()
+    assert capture.released
+
+
+def test_an_unplugged_camera_ends_the_run_with_a_sentence(capture) -> None:
+    with Camera(0, Clip()) as camera:
+        capture.read_once.acquire()
+        frames = iter(camera)
+        capture.give(6)
+        assert next(frames).image.max() == 6
+        capture.turn.release()
+        with pytest.raises(RunBroken, match="camera 0 gives no more frames: is it still plugged in"):
+            next(frames)
+
+
+def test_so_many_frames_and_no_more(capture) -> None:
+    with Camera(0, Clip(max_frames=1)) as camera:
+        assert camera.info.live
+        assert camera.info.frames == 1
+        capture.turn.release()
+        assert len(list(camera)) == 1
+        capture.turn.release()
+
+
+def test_a_camera_that_is_not_there() -> None:
+    with pytest.raises(BadInput, match="camera 97"):
+        open_source("97")

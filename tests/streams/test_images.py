@@ -1,0 +1,82 @@
+"""Images and folders of them."""
+
+import cv2
+import numpy as np
+import pytest
+
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.streams.sources import Clip, open_source
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Four images of growing brightness and a file that is none."""
+    for i, name in enumerate(("a.png", "b.JPG", "c.bmp", "d.webp")):
+        cv2.imwrite(str(tmp_path / name), np.full((20 + i, 30, 3), 50 * i, np.uint8))
+    (tmp_path / "notes.txt").write_text("no image")
+    return tmp_path
+
+
+def test_a_folder_gives_its_images_by_name(folder) -> None:
+    with open_source(str(folder)) as source:
+        frames = list(source)
+    assert [frame.image.shape[0] for frame in frames] == [20, 21, 22, 23]
+    assert [round(frame.image.mean() / 50) for frame in frames] == [0, 1, 2, 3]
+    assert [frame.index for frame in frames] == [0, 1, 2, 3]
+    assert source.info.frames == 4
+    assert not source.info.film
+
+
+def test_a_part_of_a_folder(folder) -> None:
+    with open_source(str(folder), Clip(start=1, stride=2)) as source:
+        assert [frame.index for frame in source] == [1, 3]
+    with open_source(str(folder), Clip(end=3, max_frames=2)) as source:
+        assert [frame.index for frame in source] == [0, 1]
+    with pytest.raises(BadInput, match="has 4 images, none of them from --start on"):
+        open_source(str(folder), Clip(start=9))
+
+
+def test_one_image_may_be_a_single_pixel(tmp_path) -> None:
+    cv2.imwrite(str(tmp_path / "dot.png"), np.full((1, 1, 3), 9, np.uint8))
+    with open_source(str(tmp_path / "dot.png")) as source:
+        (frame,) = source
+    assert frame.image.tolist() == [[[9, 9, 9]]]
+    assert (source.info.stem, source.info.width, source.info.height) == ("dot", 1, 1)
+
+
+def test_grey_and_transparent_images_become_bgr(tmp_path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 5), 90, np.uint8))
+    cv2.imwrite(str(tmp_path / "b.png"), np.full((4, 5, 4), 90, np.uint8))
+    cv2.imwrite(str(tmp_path / "c.png"), np.full((4, 5), 90 * 257, np.uint16))
+    with open_source(str(tmp_path)) as source:
+        for frame in source:
+            assert (frame.image.shape, frame.image.dtype, frame.image.max()) == ((4, 5, 3), np.uint8, 90)
+
+
+def test_a_damaged_image_is_left_out_and_named_at_the_end(folder) -> None:
+    (folder / "b.JPG").write_bytes((folder / "b.JPG").read_bytes()[:100])
+    (folder / "c.bmp").write_bytes(b"")
+    came = []
+    with open_source(str(folder)) as source, pytest.raises(RunBroken) as error:
+        for frame in source:
+            came.append(frame.index)
+    assert came == [0, 3]
+    assert str(error.value).startswith("b.JPG, c.bmp cannot be read as images and were left out")
+
+
+def test_what_holds_no_image_is_said(tmp_path) -> None:
+    with pytest.raises(BadInput, match=r"holds no images: \.bmp, .* are read"):
+        open_source(str(tmp_path))
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    with pytest.raises(
+        BadInput, match=r"bad\.jpg cannot be read as an image: it is empty, damaged or none"
+    ):
+        open_source(str(tmp_path / "bad.jpg"))
+
+
+@pytest.mark.slow
+def test_a_16k_image_is_an_image(tmp_path) -> None:
+    cv2.imwrite(str(tmp_path / "large.png"), np.zeros((8640, 15360, 3), np.uint8))
+    with open_source(str(tmp_path / "large.png")) as source:
+        (frame,) = source
+    assert frame.image.shape == (8640, 15360, 3)

@@ -1,0 +1,216 @@
+"""What is written can be read, also when the writing ended badly."""
+
+import json
+import subprocess
+import sys
+import textwrap
+from contextlib import suppress
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.result import FrameResult
+from hrpose_rt.streams.sinks import ImageSink, JsonlSink, VideoSink
+from hrpose_rt.streams.sources import SourceInfo
+from hrpose_rt.types import Frame
+from tests.fakes import fake_networks
+
+HEADER = {
+    "hrpose": "9.9",
+    "models": {"pose": "p", "detector": "d"},
+    "runtime": "r",
+    "precision": "fp32",
+    "skeleton": "coco17",
+}
+
+
+def info(size_wh: tuple[int, int] = (64, 48), fps: float = 10.0) -> SourceInfo:
+    return SourceInfo("in.mp4", "in", *size_wh, fps, None, film=True, live=False)
+
+
+def results(
+    count: int, size_wh: tuple[int, int] = (64, 48), times: list[float] | None = None, crowds=(2, 0)
+) -> list[FrameResult]:
+    """Results of frames that brighten by 20 levels each."""
+    times = times or [i / 10 for i in range(count)]
+    pictures = [np.full((*size_wh[::-1], 3), min(20 * i, 255), np.uint8) for i in range(count)]
+    with PosePipeline(networks=fake_networks(crowds)) as pipeline:
+        return [pipeline.process(Frame(i, pictures[i], times[i], 0.0)) for i in range(count)]
+
+
+def play(path: Path, to_the_end: bool = True) -> list[av.VideoFrame]:
+    """The frames of a film; where it need not be whole, those before its first fault."""
+    frames = []
+    with av.open(str(path)) as container, suppress(() if to_the_end else av.error.InvalidDataError):
+        for frame in container.decode(video=0):
+            frames.append(frame)
+    return frames
+
+
+def save(path: Path, frames: list[FrameResult], about: SourceInfo) -> Path:
+    sink = VideoSink(path, about)
+    for result in frames:
+        sink.write(result, result.frame.image)
+    sink.close()
+    return path
+
+
+def test_a_film_is_h264_that_browsers_play_with_every_frame_and_its_time(tmp_path) -> None:
+    times = [0.0, 0.1, 0.5, 0.6, 1.5]
+    path = save(tmp_path / "out.mp4", results(5, times=times), info())
+    with av.open(str(path)) as container:
+        codec = container.streams.video[0].codec_context
+        assert (codec.name, codec.pix_fmt) == ("h264", "yuv420p")
+    frames = play(path)
+    assert [frame.time - frames[0].time for frame in frames] == pytest.approx(times, abs=1e-3)
+    assert [round(frame.to_ndarray(format="bgr24").mean() / 20) for frame in frames] == [0, 1, 2, 3, 4]
+
+
+def test_a_film_is_written_in_fragments(tmp_path) -> None:
+    path = save(tmp_path / "out.mp4", results(40), info())
+    data = path.read_bytes()
+    assert data.count(b"moof") >= 4  # four seconds of it
+    assert data.index(b"moov") < data.index(b"moof")
+
+
+@pytest.mark.parametrize(
+    ("size_wh", "written_wh"), [((63, 47), (62, 46)), ((1, 1), (2, 2)), ((64, 1), (64, 2))]
+)
+def test_odd_sizes_are_made_even(size_wh, written_wh, tmp_path) -> None:
+    frames = play(save(tmp_path / "odd.mp4", results(3, size_wh), info(size_wh)))
+    assert [(frame.width, frame.height) for frame in frames] == [written_wh] * 3
+
+
+def test_a_picture_of_another_size_is_scaled_to_the_first(tmp_path) -> None:
+    frames = play(save(tmp_path / "mixed.mp4", [*results(1), *results(2, (128, 96))[1:]], info()))
+    assert [(frame.width, frame.height) for frame in frames] == [(64, 48)] * 2
+
+
+def test_two_frames_of_one_time_are_both_kept(tmp_path) -> None:
+    assert len(play(save(tmp_path / "same.mp4", results(3, times=[0.0, 0.0, 0.0]), info()))) == 3
+
+
+def test_a_film_of_nothing_is_closed_without_complaint(tmp_path) -> None:
+    save(tmp_path / "nothing.mp4", [], info())
+
+
+KILLED = """
+    import sys, time, numpy as np
+    from pathlib import Path
+    from tests.streams.test_sinks import info, results
+    from hrpose_rt.streams.sinks import VideoSink
+    from dataclasses import replace
+    (result,) = results(1, (320, 240))
+    sink = VideoSink(Path(sys.argv[1]), info((320, 240), fps=25.0))
+    rng = np.random.default_rng(0)
+    for i in range(100000):
+        frame = replace(result.frame, index=i, time_s=i / 25)
+        picture = rng.integers(0, 255, (240, 320, 3), np.uint8)
+        sink.write(replace(result, frame=frame), picture)
+        print(i, flush=True)
+        time.sleep(0.005)
+"""
+
+
+def test_a_killed_film_is_readable_up_to_its_last_second(tmp_path) -> None:
+    path = tmp_path / "killed.mp4"
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(path)]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        last = -1
+        while last < 110:
+            last = int(process.stdout.readline())
+        process.kill()
+        rest = process.stdout.read().split("\n")
+        last = max([last, *(int(line) for line in rest[:-1])])
+    assert play(path, to_the_end=False)[-1].time >= last / 25 - 1.0
+
+
+def test_jsonl_has_a_line_about_the_source_and_one_a_frame_also_of_nobody(tmp_path) -> None:
+    path = tmp_path / "out.jsonl"
+    sink = JsonlSink(str(path), info(), HEADER)
+    for result in results(4, crowds=(2, 0)):
+        sink.write(result, result.frame.image)
+        assert json.loads(path.read_text().splitlines()[-1])["frame"] == result.frame.index  # at once
+    sink.close()
+    first, *lines = map(json.loads, path.read_text().splitlines())
+    about = {"source": "in.mp4", "width": 64, "height": 48, "fps": 10.0}
+    assert first == {"hrpose": "9.9", "schema": 1, **about, **HEADER}
+    assert list(first)[:2] == ["hrpose", "schema"]
+    assert [len(line["people"]) for line in lines] == [2, 0, 2, 0]
+
+
+def test_jsonl_goes_to_standard_output(capsys) -> None:
+    sink = JsonlSink("-", info(), HEADER)
+    (result,) = results(1)
+    sink.write(result, result.frame.image)
+    sink.close()
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    print("standard output is still open")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_is_said_of_lines() -> None:
+    with pytest.raises(RunBroken, match=r"writing /dev/full failed \(No space left on device\): make room"):
+        JsonlSink("/dev/full", info(), HEADER)
+
+
+FULL = """
+    import resource, signal, sys
+    from pathlib import Path
+    import numpy as np
+    from dataclasses import replace
+    from hrpose_rt.errors import RunBroken
+    from hrpose_rt.streams.sinks import JsonlSink, VideoSink
+    from tests.streams.test_sinks import HEADER, info, results
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+    (result,) = results(1, (320, 240))
+    about, path = info((320, 240)), Path(sys.argv[1])
+    sink = VideoSink(path, about) if path.suffix == ".mp4" else JsonlSink(str(path), about, HEADER)
+    rng = np.random.default_rng(0)
+    try:
+        for i in range(1000):
+            frame = replace(result.frame, index=i, time_s=i / 10)
+            sink.write(replace(result, frame=frame), rng.integers(0, 255, (240, 320, 3), np.uint8))
+    except RunBroken as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
+@pytest.mark.parametrize("name", ["full.mp4", "full.jsonl"])
+def test_a_full_disk_is_said_and_what_is_there_is_readable(name: str, tmp_path) -> None:
+    path = tmp_path / name
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", textwrap.dedent(FULL), str(path)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.stdout.startswith(f"writing {path} failed (File too large): make room"), done.stderr
+    if name.endswith(".mp4"):
+        assert len(play(path, to_the_end=False)) >= 3
+    else:
+        assert json.loads(path.read_text().splitlines()[-1])["frame"] > 10
+
+
+def test_where_nothing_can_be_written_is_said(tmp_path) -> None:
+    with pytest.raises(BadInput, match=r"gone/out\.mp4 cannot be written: No such file"):
+        VideoSink(tmp_path / "gone" / "out.mp4", info())
+    with pytest.raises(BadInput, match=r"gone/out\.jsonl cannot be written: No such file"):
+        JsonlSink(str(tmp_path / "gone" / "out.jsonl"), info(), HEADER)
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match="cannot be made"):
+        ImageSink(tmp_path / "file" / "folder", {})
+
+
+def test_images_keep_their_names(tmp_path) -> None:
+    sink = ImageSink(tmp_path / "out", {0: "a.png", 1: "b.jpg"})
+    for result in results(2):
+        sink.write(result, result.draw())
+    sink.close()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.jpg"]
+    assert cv2.imread(str(tmp_path / "out" / "a.png")).shape == (48, 64, 3)
