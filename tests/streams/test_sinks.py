@@ -169,7 +169,7 @@ FULL = """
     from hrpose_rt.streams.sinks import JsonlSink, VideoSink
     from tests.streams.test_sinks import HEADER, info, results
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (900_000, 900_000))
     (result,) = results(1, (320, 240))
     about, path = info((320, 240)), Path(sys.argv[1])
     sink = VideoSink(path, about) if path.suffix == ".mp4" else JsonlSink(str(path), about, HEADER)
