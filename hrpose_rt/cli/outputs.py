@@ -55,10 +55,11 @@ def check_free(file: Path, overwrite: bool, source: str = "") -> None:
     """Raise BadInput if `file` must not be written: it is there already, or is what is read."""
     if not file.exists():
         return
-    read = Path(source)
-    original = read / file.name if read.is_dir() else read
-    if original.exists() and file.samefile(original):
-        raise BadInput(f"{file} is what is read: write to another place")
+    if source:
+        read = Path(source)
+        original = read / file.name if read.is_dir() else read
+        if original.exists() and file.samefile(original):
+            raise BadInput(f"{file} is what is read: write to another place")
     if file.is_dir():
         raise BadInput(f"{file} is a folder: name a file")
     if not overwrite:
@@ -79,7 +80,7 @@ def distinct_stems(sources: list[Source]) -> list[str]:
 
 def _file_in(given: Path, stem: str, suffix: str, several: bool) -> Path:
     """`given` if it is a file's name and there is one source, else a file in that folder."""
-    is_folder = given.is_dir() or not given.suffix
+    is_folder = given.is_dir() or not (given.suffix or given.exists())
     if several and not is_folder:
         raise BadInput(f"{given} is one file for several sources: name a folder")
     return given / f"{stem}{suffix}" if is_folder else given

@@ -25,7 +25,7 @@ from hrpose_rt.errors import RunBroken
 from hrpose_rt.networks import Settings
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.recording import Recorder
-from hrpose_rt.streams.sinks import Sink
+from hrpose_rt.streams.sinks import Sink, make_folder
 from hrpose_rt.streams.sources import Clip, Source, open_source
 from hrpose_rt.streams.window import WindowClosed, WindowSink
 from hrpose_rt.timing import LatencyTable
@@ -164,7 +164,7 @@ class Job:
         targets = self._targets(source, stem, header)
         for target in targets:
             for file in target.files:
-                file.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(file.parent)
         return [target.open() for target in targets]
 
     def _targets(self, source: Source, stem: str, header: dict[str, Any]) -> list[Target]:
@@ -187,5 +187,8 @@ def write_report(path: Path, facts: dict[str, Any], sources: list[str], table: L
         "frames": table.frames,
         "latency_ms": table.to_dict(),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=2) + "\n")
+    make_folder(path.parent)
+    try:
+        path.write_text(json.dumps(report, indent=2) + "\n")
+    except OSError as error:
+        raise RunBroken(f"writing {path} failed ({error.strerror}): choose another place") from error

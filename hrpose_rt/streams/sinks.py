@@ -158,10 +158,7 @@ class ImageSink:
     wants_picture = True
 
     def __init__(self, folder: Path, names: dict[int, str]) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BadInput(f"{folder} cannot be made: {error.strerror}") from error
+        make_folder(folder)
         self._folder, self._names = folder, names
 
     def write(self, result: FrameResult, picture: U8) -> None:
@@ -176,6 +173,14 @@ class ImageSink:
 
     def close(self) -> None:
         """Every image is closed already."""
+
+
+def make_folder(folder: Path) -> None:
+    """Make it, with those above it, unless it is there; BadInput says why it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be made: {error.strerror}") from error
 
 
 def _broken(path: Path | str, error: OSError) -> RunBroken:

@@ -1,0 +1,79 @@
+"""The command line's frame: errors, versions, libraries that are missing."""
+
+import sys
+
+import pytest
+
+from hrpose_rt.cli import main as cli
+from hrpose_rt.errors import BadInput, RunBroken
+
+
+def call(monkeypatch, *arguments: str) -> int:
+    """Run `hrpose-rt` in this process; its exit status."""
+    monkeypatch.setattr(sys, "argv", ["hrpose-rt", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    return exit_.value.code or 0
+
+
+def test_the_version(monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out.startswith("hrpose-rt 0.")
+
+
+def test_an_unknown_option_is_a_usage_error(monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "run", "a.mp4", "--nonsense") == 2
+    assert "--nonsense" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("error", "status"), [(BadInput("what and why"), 2), (RunBroken("what broke"), 1)])
+def test_an_error_is_one_sentence_and_a_status(error, status, monkeypatch, capsys) -> None:
+    def fail():
+        raise error
+
+    monkeypatch.setattr(cli, "build_app", lambda: fail)
+    assert call(monkeypatch, "run", "a.mp4") == status
+    assert capsys.readouterr().err == f"hrpose-rt: {error}\n"
+    monkeypatch.setattr(sys, "argv", ["hrpose-rt", "run", "a.mp4", "--debug"])
+    with pytest.raises(type(error)):  # and with it the traceback
+        cli.main()
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (
+            "libGL.so.1: cannot open shared object file: No such file or directory",
+            "the system library libGL.so.1 is missing: apt-get install libgl1",
+        ),
+        (
+            "libodd.so.7: cannot open shared object file: No such file or directory",
+            "the system library libodd.so.7 is missing: install the package that holds libodd.so.7",
+        ),
+    ],
+)
+def test_a_missing_system_library_is_named_with_its_package(message, words, monkeypatch, capsys) -> None:
+    def fail():
+        raise ImportError(message)
+
+    monkeypatch.setattr(cli, "build_app", fail)
+    assert call(monkeypatch, "run", "a.mp4") == 2
+    assert capsys.readouterr().err == f"hrpose-rt: {words}\n"
+
+
+def test_an_import_that_failed_otherwise_is_not_dressed_up(monkeypatch) -> None:
+    def fail():
+        raise ImportError("No module named 'nonsense'")
+
+    monkeypatch.setattr(cli, "build_app", fail)
+    monkeypatch.setattr(sys, "argv", ["hrpose-rt"])
+    with pytest.raises(ImportError, match="nonsense"):
+        cli.main()
+
+
+def test_ctrl_c_before_anything_began(monkeypatch) -> None:
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "build_app", lambda: interrupt)
+    assert call(monkeypatch, "run", "a.mp4") == 130

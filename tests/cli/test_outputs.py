@@ -1,0 +1,87 @@
+"""Which files are written."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from hrpose_rt.cli.outputs import check_free, distinct_stems, lines_target, picture_target
+from hrpose_rt.errors import BadInput
+from hrpose_rt.streams.sources import open_source
+from tests.fakes import FakeSource
+
+
+@pytest.fixture
+def images(tmp_path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.jpg", "b.png"):
+        cv2.imwrite(str(folder / name), np.zeros((8, 8, 3), np.uint8))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("save", "several", "file"),
+    [("out.mp4", False, "out.mp4"), ("out", False, "out/fake.mp4"), ("out", True, "out/fake.mp4")],
+)
+def test_a_film_is_a_file_or_lies_in_a_folder(save, several, file) -> None:
+    assert picture_target(save, FakeSource(), "fake", several).files == (Path(file),)
+
+
+def test_images_go_into_a_folder_under_their_names(images) -> None:
+    source = open_source(str(images))
+    assert picture_target("out", source, "photos", False).files == (Path("out/a.jpg"), Path("out/b.png"))
+    several = picture_target("out", source, "photos", True).files
+    assert several == (Path("out/photos/a.jpg"), Path("out/photos/b.png"))
+
+
+def test_one_image_may_be_named(images) -> None:
+    source = open_source(str(images / "a.jpg"))
+    assert picture_target("out/mine.png", source, "a", False).files == (Path("out/mine.png"),)
+
+
+def test_lines_are_a_file_lie_in_a_folder_or_go_to_standard_output() -> None:
+    info = FakeSource().info
+    assert lines_target("out.jsonl", info, {}, "fake", False).files == (Path("out.jsonl"),)
+    assert lines_target("out", info, {}, "fake", True).files == (Path("out/fake.jsonl"),)
+    assert lines_target("-", info, {}, "fake", True).files == ()
+
+
+@pytest.mark.parametrize(
+    ("save", "several", "words"),
+    [
+        ("out.mp4", True, r"out\.mp4 is one file for several sources: name a folder"),
+        ("out.avi", False, r"--save out\.avi: a film is saved as \.mp4, or name a folder"),
+    ],
+)
+def test_a_film_that_has_no_place_is_said(save, several, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        picture_target(save, FakeSource(), "fake", several)
+
+
+@pytest.mark.parametrize("save", ["out.mp4", "out.jpg"])
+def test_images_do_not_become_one_file(save, images) -> None:
+    with pytest.raises(BadInput, match="these images are saved as images, name a folder"):
+        picture_target(save, open_source(str(images)), "photos", False)
+
+
+def test_what_is_there_is_kept_unless_told_otherwise(tmp_path) -> None:
+    file = tmp_path / "out.mp4"
+    check_free(file, overwrite=False)
+    file.touch()
+    check_free(file, overwrite=True)
+    with pytest.raises(BadInput, match=r"out\.mp4 exists: choose another name, or add --overwrite"):
+        check_free(file, overwrite=False)
+    with pytest.raises(BadInput, match="is a folder: name a file"):
+        check_free(tmp_path, overwrite=True)
+
+
+def test_what_is_read_is_never_written(images) -> None:
+    for source in (images / "a.jpg", images):
+        with pytest.raises(BadInput, match=r"a\.jpg is what is read: write to another place"):
+            check_free(images / "a.jpg", overwrite=True, source=str(source))
+
+
+def test_sources_of_one_name_get_files_of_their_own() -> None:
+    assert distinct_stems([FakeSource(), FakeSource(), FakeSource()]) == ["fake", "fake-2", "fake-3"]

@@ -1,0 +1,279 @@
+"""`hrpose-rt run` from the outside: what it writes, what it says, how it ends."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from hrpose_rt.cli import main as cli
+from tests.conftest import write_film
+from tests.fakes import fake_networks
+
+COMMAND = [sys.executable, "-m", "hrpose_rt"]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Call `hrpose-rt run` in this process with networks that are fakes: status, stdout, stderr."""
+    monkeypatch.setattr("hrpose_rt.pipeline.open_networks", lambda _: fake_networks([2, 0, 7]))
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hrpose-rt", "run", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        return exit_.value.code or 0, *capsys.readouterr()
+
+    return call
+
+
+def real(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The same with the embedded networks, in a process of its own."""
+    command = [*COMMAND, "run", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def frames_of(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def lines_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_run_writes_film_lines_and_report_and_prints_the_table(run, film, tmp_path) -> None:
+    status, out, err = run(film, "--save", "o/a.mp4", "--json", "o/a.jsonl", "--report", "o/r.json")
+    assert (status, err) == (0, "")
+    assert "pose fake-pose 256x192" in out
+    assert "10 frames in" in out
+    assert "6-10" in out
+    assert frames_of(tmp_path / "o/a.mp4") == 10
+    header, *lines = lines_of(tmp_path / "o/a.jsonl")
+    assert (header["schema"], header["source"], header["fps"]) == (1, str(film), 10)
+    assert [len(line["people"]) for line in lines] == [2, 0, 7, 2, 0, 7, 2, 0, 7, 2]
+    report = json.loads((tmp_path / "o/r.json").read_text())
+    assert (report["schema"], report["frames"], report["sources"]) == (1, 10, [str(film)])
+    assert [report["latency_ms"][b]["frames"] for b in ("0", "1-5", "6-10")] == [3, 4, 3]
+
+
+def test_lines_on_standard_output_have_it_to_themselves(run, film) -> None:
+    status, out, err = run(film, "--json", "-")
+    assert status == 0
+    assert len([json.loads(line) for line in out.splitlines()]) == 11
+    assert "10 frames in" in err
+
+
+def test_quiet_is_quiet(run, film) -> None:
+    assert run(film, "--quiet") == (0, "", "")
+
+
+def test_the_options_of_a_clip_reach_the_source(run, film, tmp_path) -> None:
+    run(film, "--start", 0.2, "--end", 0.9, "--stride", 2, "--max-frames", 3, "--json", "a.jsonl")
+    assert [line["frame"] for line in lines_of(tmp_path / "a.jsonl")[1:]] == [2, 4, 6]
+
+
+def test_several_sources_each_get_files_of_their_own(run, film, tmp_path) -> None:
+    other = write_film(tmp_path / "other.mp4", frames=4)
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "a.png"), np.zeros((40, 40, 3), np.uint8))
+    status, out, _ = run(film, other, "photos", "--save", "out", "--json", "out")
+    assert status == 0
+    assert "15 frames in" in out
+    written = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
+    assert written == [
+        *("film.jsonl", "film.mp4", "other.jsonl", "other.mp4", "photos.jsonl", "photos/a.png"),
+    ]
+    assert len(lines_of(tmp_path / "out" / "other.jsonl")) == 5
+
+
+def test_a_damaged_source_ends_with_1_after_everything_that_could_be_had(run, film, tmp_path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "c.png"):
+        cv2.imwrite(str(tmp_path / "photos" / name), np.zeros((40, 40, 3), np.uint8))
+    (tmp_path / "photos" / "b.png").write_bytes(b"damaged")
+    status, out, err = run("photos", film, "--json", "out")
+    assert status == 1
+    assert err.startswith("hrpose-rt: b.png cannot be read as images and were left out")
+    assert err.count("\n") == 1
+    assert "12 frames in" in out
+    assert len(lines_of(tmp_path / "out" / "photos.jsonl")) == 3
+    assert len(lines_of(tmp_path / "out" / "film.jsonl")) == 11
+
+
+def text_file(folder: Path) -> str:
+    (folder / "text.mp4").write_text("no film " * 100)
+    return "text.mp4"
+
+
+def empty_folder(folder: Path) -> str:
+    (folder / "empty").mkdir()
+    return "empty"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (lambda _: "gone.mp4", "gone.mp4 does not exist: check the path"),
+        (text_file, "text.mp4 is not a video"),
+        (empty_folder, "empty holds no images"),
+        (lambda _: "97", "camera 97"),
+        (lambda _: "rtsp://nowhere/1", "rtsp://nowhere/1 is an address"),
+    ],
+)
+def test_a_source_that_is_none_is_one_sentence_and_2(source, words, run, tmp_path) -> None:
+    status, out, err = run(source(tmp_path), "--save", "out.mp4")
+    assert (status, out) == (2, "")
+    assert err.startswith("hrpose-rt: ")
+    assert words in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_one_bad_source_among_several_stops_the_run_before_it_begins(run, film, tmp_path) -> None:
+    status, _, err = run(film, "gone.mp4", "--save", "out")
+    assert status == 2
+    assert "gone.mp4 does not exist" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_made_before_is_kept(run, film, tmp_path) -> None:
+    for name, option in (("a.mp4", "--save"), ("a.jsonl", "--json"), ("r.json", "--report")):
+        (tmp_path / name).write_text("precious")
+        status, _, err = run(film, option, name)
+        assert (status, err) == (2, f"hrpose-rt: {name} exists: choose another name, or add --overwrite\n")
+        assert (tmp_path / name).read_text() == "precious"
+        assert run(film, option, name, "--overwrite")[0] == 0
+        assert (tmp_path / name).read_bytes() != b"precious"
+
+
+def test_the_source_is_never_written_over(run, film) -> None:
+    before = film.read_bytes()
+    status, _, err = run(film, "--save", film, "--overwrite")
+    assert status == 2
+    assert "is what is read: write to another place" in err
+    assert film.read_bytes() == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_is_one_sentence_and_1(run, film) -> None:
+    status, _, err = run(film, "--json", "/dev/full", "--overwrite")
+    assert status == 1
+    assert err.startswith("hrpose-rt: writing /dev/full failed (No space left on device): make room")
+    assert err.count("\n") == 1
+
+
+def another_architecture(folder: Path) -> str:
+    torch.save(torch.nn.Linear(3, 3).state_dict(), folder / "other.pth")
+    return "other.pth"
+
+
+def hostile(folder: Path) -> str:
+    class Bomb:
+        def __reduce__(self) -> tuple:
+            return os.mkdir, (str(folder / "exploded"),)
+
+    torch.save(Bomb(), folder / "hostile.pth")
+    return "hostile.pth"
+
+
+@pytest.mark.parametrize(
+    ("pose", "words"),
+    [
+        (lambda _: "hrnet-w99", "there is no model 'hrnet-w99': choose hrnet-w16-lite or yolo26n-person"),
+        (another_architecture, "other.pth holds another architecture than HRNet"),
+        (hostile, "hostile.pth was refused because it holds more than tensors"),
+    ],
+)
+def test_a_network_that_cannot_be_had_is_one_sentence_and_2(pose, words, film, tmp_path) -> None:
+    done = real(film, "--pose", pose(tmp_path), folder=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("hrpose-rt: ")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_with_debug_there_is_a_traceback(tmp_path) -> None:
+    done = real("gone.mp4", "--debug", folder=tmp_path)
+    assert done.returncode != 0
+    assert "Traceback" in done.stderr
+    assert "BadInput: gone.mp4 does not exist" in done.stderr
+
+
+def test_people_in_a_photo_with_the_embedded_networks(photos, tmp_path) -> None:
+    done = real(photos / "bus.jpg", "--json", "-", "--save", "out.jpg", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "pose hrnet-w16-lite 256x192, people yolo26n-person; openvino" in done.stderr
+    header, frame = map(json.loads, done.stdout.splitlines())
+    assert (header["width"], header["height"], header["skeleton"]) == (810, 1080, "coco17")
+    # The man in the light coat, boxed by hand.
+    x1, y1, x2, y2 = 50, 400, 245, 905
+    man = min(frame["people"], key=lambda p: abs(p["box"][0] - x1) + abs(p["box"][2] - x2))
+    assert np.abs(np.subtract(man["box"], (x1, y1, x2, y2))).max() < 40
+    shoulders, hips = (
+        np.array(man["keypoints"])[[5, 6], 1].mean(),
+        np.array(man["keypoints"])[[11, 12], 1].mean(),
+    )
+    assert y1 < shoulders < hips < y2
+    assert cv2.imread(str(tmp_path / "out.jpg")).shape == (1080, 810, 3)
+
+
+def test_a_picture_of_one_pixel_is_no_trouble(tmp_path) -> None:
+    cv2.imwrite(str(tmp_path / "dot.png"), np.zeros((1, 1, 3), np.uint8))
+    done = real("dot.png", "--json", "-", "--save", "out.png", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[1])["frame"] == 0
+
+
+@pytest.mark.slow
+def test_a_16k_picture_is_no_trouble(tmp_path) -> None:
+    cv2.imwrite(str(tmp_path / "large.png"), np.zeros((8640, 15360, 3), np.uint8))
+    done = real("large.png", "--json", "-", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[0])["width"] == 15360
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+def test_ctrl_c_ends_with_the_table_and_readable_files(tmp_path) -> None:
+    film = write_film(tmp_path / "long.mp4", frames=3000, size_wh=(320, 240))
+    command = [*COMMAND, "run", str(film), "--save", "a.mp4", "--json", "a.jsonl", "--report", "r.json"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as p:
+        lines = tmp_path / "a.jsonl"
+        while not lines.exists() or lines.read_bytes().count(b"\n") < 20:
+            assert p.poll() is None
+            time.sleep(0.02)
+        p.send_signal(signal.SIGINT)
+        out, err = p.communicate(timeout=20)
+    assert (p.returncode, err) == (130, "")
+    assert "milliseconds a frame" in out
+    written = len(lines_of(lines)) - 1
+    assert 19 <= written < 3000
+    assert abs(frames_of(tmp_path / "a.mp4") - written) <= 1
+    assert abs(json.loads((tmp_path / "r.json").read_text())["frames"] - written) <= 1
+
+
+def test_the_flip_test_and_both_decodings_run(photos, tmp_path) -> None:
+    shutil.copy(photos / "bus.jpg", tmp_path)
+    joints = {}
+    for options in (("--decode", "quarter"), ("--decode", "dark"), ("--flip-test",)):
+        done = real("bus.jpg", "--json", "-", "--precision", "fp32", *options, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        joints[options] = np.array(json.loads(done.stdout.splitlines()[1])["people"][0]["keypoints"])
+    quarter, dark, flipped = joints.values()
+    sure = (quarter[:, 2] > 0.5) & (flipped[:, 2] > 0.5)
+    assert sure.sum() >= 8
+    assert 0 < np.abs(quarter - dark)[sure, :2].max() < 15
+    assert 0 < np.median(np.abs(flipped - dark)[sure, :2]) < 15
