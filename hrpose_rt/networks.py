@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from hrpose_rt.errors import BadInput
 from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, find_model
 from hrpose_rt.people.detection import Detector, YoloDetector
@@ -59,7 +60,12 @@ def open_networks(settings: Settings) -> Networks:
     Raises:
         HrposeError: Something cannot be had; the message says what to do.
     """
-    threads = settings.threads or usable_cores()
+    cores = usable_cores()
+    if not 0 <= settings.threads <= cores:
+        raise BadInput(
+            f"{settings.threads} threads are asked for: this machine has 1 to {cores}, 0 takes all"
+        )
+    threads = settings.threads or cores
     how = (settings.runtime, settings.precision, threads)
     detector_runtime, detector_spec = open_engine(
         find_model(settings.detector, "detection"), "detection", *how

@@ -134,6 +134,8 @@ class StageTimes:
 
 def check_image(image: U8) -> None:
     """Raise BadInput unless `image` is a non-empty (H, W, 3) uint8 picture."""
+    if not isinstance(image, np.ndarray):
+        raise BadInput(f"an image is a NumPy array, this one is {type(image).__name__}: was it read?")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
         raise BadInput(
             f"an image is (H, W, 3) uint8 BGR with at least one pixel, "

@@ -16,6 +16,11 @@ def test_a_frame_wants_uint8_pictures_of_three_channels(image) -> None:
         Frame(0, image, 0.0, 0.0)
 
 
+def test_an_image_that_could_not_be_read_is_no_image() -> None:
+    with pytest.raises(BadInput, match="an image is a NumPy array, this one is NoneType: was it read"):
+        Frame(0, None, 0.0, 0.0)
+
+
 def test_a_frame_wants_a_pixel() -> None:
     with pytest.raises(BadInput, match="at least one pixel"):
         Frame(0, np.zeros((0, 4, 3), np.uint8), 0.0, 0.0)

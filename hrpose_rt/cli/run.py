@@ -69,7 +69,7 @@ def run(
     flip_test: Annotated[
         bool, typer.Option("--flip-test", help="Average with mirrored crops, at twice the cost.")
     ] = False,
-    threads: Annotated[int, typer.Option(help="Cores to use; 0 for all.")] = DEFAULTS.threads,
+    threads: Annotated[int, typer.Option(help="Cores for the networks; 0 for all.")] = DEFAULTS.threads,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,

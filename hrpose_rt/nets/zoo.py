@@ -9,7 +9,7 @@ from hrpose_rt.runtimes.spec import EngineSpec, Task, spec_path
 
 DEFAULT_POSE = "hrnet-w16-lite"
 DEFAULT_DETECTOR = "yolo26n-person"
-EMBEDDED = (DEFAULT_POSE, DEFAULT_DETECTOR)
+EMBEDDED: dict[str, Task] = {DEFAULT_POSE: "pose", DEFAULT_DETECTOR: "detection"}
 CHECKPOINTS = (".pth", ".pt")
 
 
@@ -39,13 +39,13 @@ def find_model(name: str, task: Task) -> Model:
     Raises:
         BadInput: There is no such name or file, or it does something else than `task`.
     """
-    model = _find(name)
+    model = _find(name, task)
     if model.spec and model.spec.task != task:
         raise BadInput(f"{name} is a {model.spec.task} network, one for {task} is needed here")
     return model
 
 
-def _find(name: str) -> Model:
+def _find(name: str, task: Task) -> Model:
     if name in EMBEDDED:
         folder = models_folder()
         checkpoint = next(p for s in CHECKPOINTS if (p := folder / f"{name}{s}").is_file())
@@ -53,8 +53,9 @@ def _find(name: str) -> Model:
     path = Path(name)
     if path.suffix not in (*CHECKPOINTS, ".onnx"):
         raise BadInput(
-            f"there is no model {name!r}: choose {' or '.join(EMBEDDED)}, or give the path of a "
-            ".onnx or .pth file"
+            f"there is no {task} model {name!r}: choose "
+            f"{' or '.join(n for n, t in EMBEDDED.items() if t == task)}, or give the path of a .onnx or "
+            f"{'.pth' if task == 'pose' else '.pt'} file"
         )
     if not path.is_file():
         raise BadInput(f"{path} does not exist: check the path")

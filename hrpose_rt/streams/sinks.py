@@ -111,26 +111,29 @@ class VideoSink:
         fps = Fraction(info.fps).limit_denominator(1001)
         self._stream = stream = self._container.add_stream("libx264", rate=fps)
         stream.pix_fmt = "yuv420p"
-        stream.options = {"preset": "veryfast", "crf": "23", "g": str(max(1, round(info.fps)))}
+        second = str(max(1, round(info.fps)))
+        # B-frames would delay the beginning: a fragmented file has no way to say where it lies.
+        stream.options = {"preset": "veryfast", "crf": "23", "g": second, "bf": "0"}
         stream.codec_context.time_base = self.TIME_BASE
         self._last_pts = -1
-        self._sized = False
+        self._begin_s: float | None = None  # the film begins with its first frame, wherever that was taken
 
     def write(self, result: FrameResult, picture: U8) -> None:
         """See `Sink.write`."""
         import av
 
-        if not self._sized:
+        if self._begin_s is None:
             height, width = picture.shape[:2]
             self._stream.width, self._stream.height = max(2, width & ~1), max(2, height & ~1)
-            self._sized = True
+            self._begin_s = result.frame.time_s
         height, width = self._stream.height, self._stream.width
         if picture.shape[0] & ~1 == height and picture.shape[1] & ~1 == width:
             picture = picture[:height, :width]
         else:
             picture = cv2.resize(picture, (width, height))
         frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
-        pts = max(round(result.frame.time_s / self.TIME_BASE), self._last_pts + 1)
+        pts = round((result.frame.time_s - self._begin_s) / self.TIME_BASE)
+        pts = max(pts, self._last_pts + 1)
         frame.pts, frame.time_base, self._last_pts = pts, self.TIME_BASE, pts
         try:
             self._container.mux(self._stream.encode(frame))
@@ -140,7 +143,7 @@ class VideoSink:
     def close(self) -> None:
         """Write what the encoder still holds."""
         try:
-            if self._sized:
+            if self._begin_s is not None:
                 self._container.mux(self._stream.encode(None))
             self._container.close()
         except OSError as error:

@@ -190,7 +190,10 @@ def hostile(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("pose", "words"),
     [
-        (lambda _: "hrnet-w99", "there is no model 'hrnet-w99': choose hrnet-w16-lite or yolo26n-person"),
+        (
+            lambda _: "hrnet-w99",
+            "there is no pose model 'hrnet-w99': choose hrnet-w16-lite, or give the path",
+        ),
         (another_architecture, "other.pth holds another architecture than HRNet"),
         (hostile, "hostile.pth was refused because it holds more than tensors"),
     ],

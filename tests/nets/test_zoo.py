@@ -8,12 +8,10 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.nets.weights import sha256
 from hrpose_rt.nets.zoo import EMBEDDED, find_model, models_folder
 
-TASKS = {"hrnet-w16-lite": "pose", "yolo26n-person": "detection"}
 
-
-@pytest.mark.parametrize("name", EMBEDDED)
-def test_an_embedded_model_is_whole(name: str) -> None:
-    model = find_model(name, TASKS[name])
+@pytest.mark.parametrize(("name", "task"), EMBEDDED.items(), ids=EMBEDDED)
+def test_an_embedded_model_is_whole(name, task) -> None:
+    model = find_model(name, task)
     assert model.engine.is_file()
     assert model.spec.model == name
     assert model.spec.weights_sha256 == sha256(model.checkpoint)
@@ -38,7 +36,10 @@ def test_a_path_is_a_model_too(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("hrnet-w17", "no model 'hrnet-w17': choose hrnet-w16-lite or yolo26n-person, or give the path"),
+        (
+            "hrnet-w17",
+            r"no pose model 'hrnet-w17': choose hrnet-w16-lite, or give the path of a .onnx or .pth",
+        ),
         ("gone.pth", r"gone\.pth does not exist: check the path"),
         ("yolo26n-person", "yolo26n-person is a detection network, one for pose is needed here"),
     ],
