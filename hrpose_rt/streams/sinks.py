@@ -84,9 +84,10 @@ class JsonlSink:
 
 
 class VideoSink:
-    """H.264 in a fragmented mp4: plays in browsers, and readable up to its last second after a kill.
+    """H.264 in an mp4 that plays in browsers.
 
-    Frames keep their times, so a variable rate stays one. Pictures of another size than the first are
+    It is written in fragments, so that it is readable up to its last second after a kill, and gets an
+    index when it is closed, so that players know its length. Frames keep their times, so a variable rate stays one. Pictures of another size than the first are
     scaled to it; odd sizes lose one row or column, which H.264 cannot hold.
     """
 
@@ -99,7 +100,7 @@ class VideoSink:
 
         self._path = path
         options = {
-            "movflags": "frag_keyframe+empty_moov+default_base_moof",
+            "movflags": "hybrid_fragmented+frag_keyframe+empty_moov+default_base_moof",
             "frag_duration": str(self.FRAGMENT_US),
             "flush_packets": "1",
         }

@@ -1,6 +1,7 @@
 """Video files, whole and broken."""
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -85,6 +86,29 @@ def test_odd_sizes_ten_bits_and_other_containers(name, options, tmp_path) -> Non
     assert [frame.time_s for frame in frames] == pytest.approx(np.arange(5) / 10, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        *(
+            ("film.mp4", "libx264"),
+            ("film.mkv", "libx264"),
+            ("film.ts", "libx264"),
+            ("film.flv", "libx264"),
+        ),
+        *(("film.avi", "mpeg4"), ("film.webm", "libvpx"), ("film.h264", "libx264"), ("film.gif", "gif")),
+    ],
+)
+def test_a_start_takes_up_the_film_where_a_whole_reading_is_then(name, codec, tmp_path) -> None:
+    pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
+    path = write_film(tmp_path / name, frames=12, codec=codec, pix_fmt=pix_fmt)
+    whole = read(path)
+    assert [frame.index for frame in whole] == list(range(12))
+    for start in (0.5, 1.1):  # some containers cannot be sought in, or not so near to their end
+        part, rest = read(path, start=start), [frame for frame in whole if frame.time_s >= start - 1e-6]
+        assert [(f.index, f.time_s) for f in part] == [(f.index, f.time_s) for f in rest]
+        assert levels(part) == levels(rest)
+
+
 def turn(path: Path, matrix: tuple[int, ...]) -> None:
     """Write a display matrix (a, b, c, d of 16.16 fixed point) into an mp4's track header."""
     data = bytearray(path.read_bytes())
@@ -163,6 +187,31 @@ def test_a_damaged_middle_costs_no_more_than_itself(tmp_path) -> None:
     )
     # The last frame has its own number and time still.
     assert (frames[-1].index, frames[-1].time_s) == (59, pytest.approx(5.9))
+
+
+def test_a_frame_after_a_hole_keeps_its_number(tmp_path) -> None:
+    path = noisy_film(tmp_path / "hole.mkv")
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 6000] = bytes(6000)  # over whole packets, which nobody can then miss by name
+    path.write_bytes(data)
+    frames, words = read_until_broken(path)
+    assert [frame.index for frame in frames] == [round(frame.time_s * 10) for frame in frames]
+    assert words.startswith(f"{path} is damaged: {60 - len(frames)} of its frames could not be decoded")
+
+
+@pytest.mark.parametrize("name", ["any.mp4", "any.mkv", "any.ts", "any.avi", "any.mpg", "any.h264"])
+def test_damage_anywhere_ends_in_a_sentence_or_not_at_all(name, tmp_path) -> None:
+    codec = {".avi": "mpeg4", ".mpg": "mpeg2video"}.get(Path(name).suffix, "libx264")
+    whole = write_film(tmp_path / name, frames=30, fps=25, codec=codec).read_bytes()
+    rng = np.random.default_rng(0)
+    for start in (0, 0.5) * 10:
+        at, length = rng.integers(len(whole)), rng.integers(1, len(whole) // 4)
+        damaged = whole[:at] + rng.bytes(length) + whole[at + length :]
+        path = written(tmp_path / name, damaged[: len(whole)])
+        with suppress(BadInput, RunBroken):
+            indices = [frame.index for frame in read(path, start=start)]
+            assert indices == sorted(set(indices))
 
 
 def test_a_film_that_breaks_off_is_used_as_far_as_it_goes(tmp_path) -> None:
