@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import typer
 
-from hrpose_rt.errors import HrposeError, RunBroken
+from hrpose_rt.errors import BadInput, HrposeError, RunBroken
 
 # Debian's names for the shared libraries that OpenCV's and OpenVINO's wheels expect of the system.
 _SYSTEM_LIBRARIES = {
@@ -59,6 +59,10 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         sys.exit(fail(error))
+    except OSError as error:  # of a path that no check foresaw, such as a name that is too long
+        if "--debug" in sys.argv or error.filename is None:
+            raise
+        sys.exit(fail(BadInput(f"{error.filename} cannot be used ({error.strerror}): check the path")))
     except ImportError as error:
         if "--debug" in sys.argv or not (hint := missing_library(str(error))):
             raise

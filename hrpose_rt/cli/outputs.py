@@ -1,6 +1,7 @@
 """Which files a run writes, settled before anything is opened or lost."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,11 @@ def lines_target(json: str, info: SourceInfo, header: dict[str, Any], stem: str,
     return Target((path,), lambda: JsonlSink(str(path), info, header))
 
 
-def check_free(file: Path, overwrite: bool, source: str = "") -> None:
+def check_free(file: Path, overwrite: bool, sources: Iterable[str] = ()) -> None:
     """Raise BadInput if `file` must not be written: it is there already, or is what is read."""
     if not file.exists():
         return
-    if source:
-        read = Path(source)
+    for read in map(Path, sources):
         original = read / file.name if read.is_dir() else read
         if original.exists() and file.samefile(original):
             raise BadInput(f"{file} is what is read: write to another place")
@@ -64,6 +64,13 @@ def check_free(file: Path, overwrite: bool, source: str = "") -> None:
         raise BadInput(f"{file} is a folder: name a file")
     if not overwrite:
         raise BadInput(f"{file} exists: choose another name, or add --overwrite")
+
+
+def check_distinct(files: Iterable[Path]) -> None:
+    """Raise BadInput if two of the outputs are one file."""
+    for file, times in Counter(map(Path.absolute, files)).items():
+        if times > 1:
+            raise BadInput(f"{file} would be written twice: give each output a name of its own")
 
 
 def distinct_stems(sources: list[Source]) -> list[str]:

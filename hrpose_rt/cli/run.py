@@ -2,7 +2,7 @@
 
 import json
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from hrpose_rt.cli.main import INTERRUPTED, fail
 from hrpose_rt.cli.outputs import (
     STDOUT,
     Target,
+    check_distinct,
     check_free,
     distinct_stems,
     lines_target,
@@ -93,9 +94,7 @@ def run(
         sources = [stack.enter_context(open_source(name, clip)) for name in source]
         window = WindowSink("hrpose-rt") if show else None
         job = Job(sources, save, json_lines, overwrite)
-        job.check()
-        if report:
-            check_free(report, overwrite)
+        job.check(report)
         pipeline = stack.enter_context(PosePipeline(settings))
         console.print(describe(pipeline.facts), soft_wrap=True)
         view = LiveView(Console(stderr=True, quiet=quiet))
@@ -131,12 +130,15 @@ class Job:
         self._stems = distinct_stems(sources)
         self._save, self._lines, self._overwrite = save, lines, overwrite
 
-    def check(self) -> None:
+    def check(self, report: Path | None) -> None:
         """Raise BadInput, before anything is done, if a file is in the way."""
+        files = [report] if report else []
         for source, stem in zip(self._sources, self._stems, strict=True):
             for target in self._targets(source, stem, {}):
-                for file in target.files:
-                    check_free(file, self._overwrite, source.info.name)
+                files.extend(target.files)
+        check_distinct(files)
+        for file in files:
+            check_free(file, self._overwrite, [source.info.name for source in self._sources])
 
     def run(
         self,
@@ -151,13 +153,13 @@ class Job:
         header = {"hrpose": version("hrpose-rt"), **pipeline.facts}
         for source, stem in zip(self._sources, self._stems, strict=True):
             view.begin(source.info)
-            sinks = self._open(source, stem, header)
-            with Recorder(sinks, table, kpt_score, window) as recorder:
-                try:
+            try:
+                sinks = self._open(source, stem, header)
+                with Recorder(sinks, table, kpt_score, window) as recorder:
                     for result in recorder.record(pipeline.stream(source)):
                         view.update(result)
-                except RunBroken as error:
-                    status = fail(error)
+            except RunBroken as error:
+                status = fail(error)
         return status
 
     def _open(self, source: Source, stem: str, header: dict[str, Any]) -> list[Sink]:
@@ -165,7 +167,10 @@ class Job:
         for target in targets:
             for file in target.files:
                 make_folder(file.parent)
-        return [target.open() for target in targets]
+        with ExitStack() as opened:
+            sinks = [opened.enter_context(closing(target.open())) for target in targets]
+            opened.pop_all()  # all of them are open: from here on they are the recorder's
+        return sinks
 
     def _targets(self, source: Source, stem: str, header: dict[str, Any]) -> list[Target]:
         several = len(self._sources) > 1

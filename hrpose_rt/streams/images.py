@@ -1,5 +1,6 @@
 """One image, or a folder of them."""
 
+import os
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -22,7 +23,9 @@ class Images:
     def __init__(self, path: Path, clip: Clip) -> None:
         files = [path]
         if path.is_dir():
-            files = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            files = sorted(
+                p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.is_dir()
+            )
             if not files:
                 raise BadInput(f"{path} holds no images: {', '.join(sorted(IMAGE_SUFFIXES))} are read")
         end = None if clip.end is None else int(clip.end)
@@ -35,8 +38,10 @@ class Images:
         if image is None:
             raise BadInput(f"{path} cannot be read as an image: it is empty, damaged or none")
         height, width = image.shape[:2]
+        full = Path(os.path.abspath(path))  # "." and ".." are no names for what is written
+        stem = full.name if path.is_dir() else full.stem
         self.info = SourceInfo(
-            *(str(path), path.stem or "images", width, height, 1.0, len(self._files)),
+            *(str(path), stem or "images", width, height, 1.0, len(self._files)),
             film=False,
             live=False,
         )
@@ -67,7 +72,10 @@ class Images:
 
 def _read(path: Path) -> U8 | None:
     """The image, upright, as BGR; None if it cannot be read."""
-    data = np.fromfile(path, np.uint8)
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError:
+        return None
     if not len(data):
         return None
     try:

@@ -87,7 +87,8 @@ class VideoSink:
     """H.264 in an mp4 that plays in browsers.
 
     It is written in fragments, so that it is readable up to its last second after a kill, and gets an
-    index when it is closed, so that players know its length. Frames keep their times, so a variable rate stays one. Pictures of another size than the first are
+    index when it is closed, so that players know its length. It begins with the first frame and keeps
+    the times between frames, so a variable rate stays one. Pictures of another size than the first are
     scaled to it; odd sizes lose one row or column, which H.264 cannot hold.
     """
 
