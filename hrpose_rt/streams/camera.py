@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.streams.quiet import quiet_libraries
 from hrpose_rt.streams.sources import Clip, SourceInfo
 from hrpose_rt.types import U8, Frame
 
@@ -56,7 +57,7 @@ class Camera:
             index += 1
 
     def __iter__(self) -> Iterator[Frame]:
-        clip, taken = self._clip, 0
+        clip, taken, dropped = self._clip, 0, 0
         while clip.max_frames is None or taken < clip.max_frames:
             begin = time.perf_counter()
             with self._fresh:
@@ -64,7 +65,7 @@ class Camera:
                 if self._newest is None:
                     raise RunBroken(f"{self.info.name} gives no more frames: is it still plugged in?")
                 (index, image, captured), self._newest = self._newest, None
-                dropped, self._dropped = self._dropped, 0
+                dropped, self._dropped = dropped + self._dropped, 0
             time_s = captured - self._opened
             if clip.end is not None and time_s >= clip.end:
                 return
@@ -72,7 +73,7 @@ class Camera:
                 continue
             read_ms = 1e3 * (time.perf_counter() - begin)
             yield Frame(index, image, time_s, captured, dropped, read_ms)
-            taken += 1
+            taken, dropped = taken + 1, 0
 
     def __enter__(self) -> "Camera":
         return self
@@ -86,7 +87,8 @@ class Camera:
 def _open(number: int) -> cv2.VideoCapture:
     if sys.platform == "linux" and not Path(f"/dev/video{number}").exists():
         raise BadInput(f"there is no camera {number}: {_cameras()}")
-    capture = cv2.VideoCapture(number)
+    with quiet_libraries():
+        capture = cv2.VideoCapture(number)
     if not capture.isOpened():
         raise BadInput(f"camera {number} does not open, another program may be using it: {_cameras()}")
     return capture

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.streams.quiet import quiet_libraries
 from hrpose_rt.streams.sources import IMAGE_SUFFIXES, Clip, SourceInfo
 from hrpose_rt.types import U8, Frame
 
@@ -79,7 +80,8 @@ def _read(path: Path) -> U8 | None:
     if not len(data):
         return None
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        with quiet_libraries():
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except cv2.error:  # a header that promises more than OpenCV's limit
         return None
     return None if image is None else image.astype(np.uint8, copy=False)

@@ -54,7 +54,8 @@ class Clip:
     max_frames: int | None = None
 
     def __post_init__(self) -> None:
-        if self.start < 0 or (self.end is not None and self.end <= self.start):
+        last = math.inf if self.end is None else self.end
+        if not 0 <= self.start < last or self.end == math.inf:
             raise BadInput(
                 f"nothing lies between --start {self.start} and --end {self.end}: both are seconds, the "
                 "end after the start"
@@ -101,7 +102,7 @@ def open_source(name: str, clip: Clip = Clip()) -> Source:
     Raises:
         BadInput: It does not exist or is none of these; the message says which.
     """
-    if name.isdecimal():
+    if name.isdecimal() and not Path(name).exists():
         from hrpose_rt.streams.camera import Camera
 
         return Camera(int(name), clip)

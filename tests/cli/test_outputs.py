@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hrpose_rt.cli.outputs import check_free, distinct_stems, lines_target, picture_target
+from hrpose_rt.cli.outputs import check_distinct, check_free, distinct_stems, lines_target, picture_target
 from hrpose_rt.errors import BadInput
 from hrpose_rt.streams.sources import open_source
 from tests.fakes import FakeSource
@@ -80,7 +80,16 @@ def test_what_is_there_is_kept_unless_told_otherwise(tmp_path) -> None:
 def test_what_is_read_is_never_written(images) -> None:
     for source in (images / "a.jpg", images):
         with pytest.raises(BadInput, match=r"a\.jpg is what is read: write to another place"):
-            check_free(images / "a.jpg", overwrite=True, source=str(source))
+            check_free(images / "a.jpg", overwrite=True, sources=["gone.mp4", str(source)])
+
+
+def test_two_outputs_are_not_one_file(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_distinct([Path("a.mp4"), Path("a.jsonl"), Path("o/a.mp4")])
+    with pytest.raises(
+        BadInput, match=r"a\.mp4 would be written twice: give each output a name of its own"
+    ):
+        check_distinct([Path("a.mp4"), tmp_path / "a.mp4"])
 
 
 def test_sources_of_one_name_get_files_of_their_own() -> None:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -157,12 +158,37 @@ def test_what_was_made_before_is_kept(run, film, tmp_path) -> None:
         assert (tmp_path / name).read_bytes() != b"precious"
 
 
-def test_the_source_is_never_written_over(run, film) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["film.mp4", "--save", "film.mp4"],
+        ["film.mp4", "--report", "film.mp4"],
+        ["other/film.mp4", "film.mp4", "--save", "."],
+    ],
+)
+def test_no_source_is_ever_written_over(arguments, run, film, tmp_path) -> None:
+    (tmp_path / "other").mkdir()
+    shutil.copy(film, tmp_path / "other")
     before = film.read_bytes()
-    status, _, err = run(film, "--save", film, "--overwrite")
-    assert status == 2
-    assert "is what is read: write to another place" in err
+    status, _, err = run(*arguments, "--overwrite")
+    assert (status, err) == (2, "hrpose-rt: film.mp4 is what is read: write to another place\n")
     assert film.read_bytes() == before
+
+
+def test_two_outputs_do_not_share_a_file(run, film) -> None:
+    status, _, err = run(film, "--json", "out.json", "--report", "out.json")
+    assert status == 2
+    assert "out.json would be written twice: give each output a name of its own" in err
+
+
+@pytest.mark.parametrize(
+    "options", [("{}.mp4",), ("film.mp4", "--json", "{}.jsonl"), ("film.mp4", "--save", "{}/a")]
+)
+def test_a_name_that_is_too_long_is_one_sentence_and_2(options, run, film) -> None:
+    status, _, err = run(*(option.format(300 * "x") for option in options))
+    assert status == 2
+    assert "xxx" in err and "File name too long" in err
+    assert err.count("\n") == 1
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
@@ -171,6 +197,40 @@ def test_a_full_disk_is_one_sentence_and_1(run, film) -> None:
     assert status == 1
     assert err.startswith("hrpose-rt: writing /dev/full failed (No space left on device): make room")
     assert err.count("\n") == 1
+
+
+FULL = """
+    import resource, signal, sys
+    from hrpose_rt import pipeline
+    from hrpose_rt.cli.main import main
+    from tests.fakes import fake_networks
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, 15_000))
+    pipeline.open_networks = lambda _: fake_networks([2])
+    main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
+def test_a_full_disk_is_one_sentence_for_a_film_and_the_next_source_has_its_turn(tmp_path) -> None:
+    write_film(tmp_path / "large.mp4", frames=40, size_wh=(640, 480))
+    write_film(tmp_path / "small.mp4", frames=4)
+    command = [
+        sys.executable,
+        "-c",
+        textwrap.dedent(FULL),
+        "run",
+        "large.mp4",
+        "small.mp4",
+        "--save",
+        "out",
+    ]
+    path = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("hrpose-rt: writing out/large.mp4 failed (File too large): make room")
+    assert done.stderr.count("\n") == 1
+    assert frames_of(tmp_path / "out" / "small.mp4") == 4
 
 
 def another_architecture(folder: Path) -> str:

@@ -76,6 +76,17 @@ def test_an_unplugged_camera_ends_the_run_with_a_sentence(capture) -> None:
             next(frames)
 
 
+def test_frames_dropped_before_one_left_out_are_counted_with_the_next(capture) -> None:
+    with Camera(0, Clip(stride=2)) as camera:
+        capture.read_once.acquire()
+        capture.give(4)  # number 3 is the newest, and is left out
+        threading.Timer(0.1, capture.give, [1]).start()
+        frame = next(iter(camera))
+        assert frame.index == 4
+        assert frame.dropped >= 3
+        capture.turn.release()
+
+
 def test_so_many_frames_and_no_more(capture) -> None:
     with Camera(0, Clip(max_frames=1)) as camera:
         assert camera.info.live

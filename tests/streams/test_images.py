@@ -1,5 +1,8 @@
 """Images and folders of them."""
 
+import os
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -25,6 +28,12 @@ def test_a_folder_gives_its_images_by_name(folder) -> None:
     assert [frame.index for frame in frames] == [0, 1, 2, 3]
     assert source.info.frames == 4
     assert not source.info.film
+
+
+def test_a_folder_may_be_called_like_a_camera(folder, monkeypatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    folder.rename(folder.parent / "2024")
+    assert not open_source("2024").info.live
 
 
 def test_a_part_of_a_folder(folder) -> None:
@@ -62,6 +71,35 @@ def test_a_damaged_image_is_left_out_and_named_at_the_end(folder) -> None:
             came.append(frame.index)
     assert came == [0, 3]
     assert str(error.value).startswith("b.JPG, c.bmp cannot be read as images and were left out")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif", ".webp"])
+def test_half_an_image_is_none_and_no_library_says_more(suffix, tmp_path, capfd) -> None:
+    path = tmp_path / f"half{suffix}"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (90, 90, 3), np.uint8))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(BadInput, match="cannot be read as an image: it is empty, damaged or none"):
+        open_source(str(path))
+    os.write(2, b"heard")  # stderr is as it was
+    assert capfd.readouterr().err == "heard"
+
+
+def test_what_is_named_like_an_image_but_is_no_file(folder) -> None:
+    (folder / "folder.jpg").mkdir()
+    (folder / "link.jpg").symlink_to("nowhere")
+    came = []
+    with open_source(str(folder)) as source, pytest.raises(RunBroken, match=r"^link\.jpg cannot be read"):
+        for frame in source:
+            came.append(frame.index)
+    assert came == [0, 1, 2, 3]
+
+
+def test_a_folder_has_a_name_however_it_is_called(folder, monkeypatch) -> None:
+    (folder / "v1.2").mkdir()
+    shutil.copy(folder / "a.png", folder / "v1.2")
+    monkeypatch.chdir(folder / "v1.2")
+    assert open_source(".").info.stem == "v1.2"
+    assert open_source("..").info.stem == folder.name
 
 
 def test_what_holds_no_image_is_said(tmp_path) -> None:

@@ -106,10 +106,11 @@ KILLED = """
     from hrpose_rt.streams.sinks import VideoSink
     from dataclasses import replace
     (result,) = results(1, (320, 240))
-    sink = VideoSink(Path(sys.argv[1]), info((320, 240), fps=25.0))
+    fps = float(sys.argv[2])
+    sink = VideoSink(Path(sys.argv[1]), info((320, 240), fps=fps))
     rng = np.random.default_rng(0)
     for i in range(100000):
-        frame = replace(result.frame, index=i, time_s=i / 25)
+        frame = replace(result.frame, index=i, time_s=i / fps)
         picture = rng.integers(0, 255, (240, 320, 3), np.uint8)
         sink.write(replace(result, frame=frame), picture)
         print(i, flush=True)
@@ -117,10 +118,11 @@ KILLED = """
 """
 
 
-def test_a_killed_film_is_readable_up_to_its_last_second(tmp_path) -> None:
+@pytest.mark.parametrize("fps", [5, 25])
+def test_a_killed_film_is_readable_up_to_its_last_second(fps, tmp_path) -> None:
     path = tmp_path / "killed.mp4"
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(path)]
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(path), str(fps)]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
         last = -1
         while last < 110:
@@ -128,7 +130,7 @@ def test_a_killed_film_is_readable_up_to_its_last_second(tmp_path) -> None:
         process.kill()
         rest = process.stdout.read().split("\n")
         last = max([last, *(int(line) for line in rest[:-1])])
-    assert play(path, to_the_end=False)[-1].time >= last / 25 - 1.0
+    assert play(path, to_the_end=False)[-1].time >= last / fps - 1.0
 
 
 def test_jsonl_has_a_line_about_the_source_and_one_a_frame_also_of_nobody(tmp_path) -> None:

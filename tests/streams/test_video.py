@@ -1,5 +1,6 @@
 """Video files, whole and broken."""
 
+import math
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -286,7 +287,10 @@ def test_a_start_past_the_end_and_an_address_are_said(film) -> None:
     ("clip", "words"),
     [
         ({"start": 2, "end": 1}, "nothing lies between --start 2 and --end 1"),
+        ({"start": 1, "end": 1}, "nothing lies between --start 1 and --end 1"),
         ({"start": -1}, "both are seconds"),
+        ({"start": math.nan}, "nothing lies between --start nan"),
+        ({"end": math.inf}, "nothing lies between --start 0.0 and --end inf"),
         ({"stride": 0}, "--stride is 1 or more, not 0"),
         ({"max_frames": 0}, "--max-frames is 1 or more, not 0"),
     ],
