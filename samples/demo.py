@@ -6,6 +6,7 @@ Leaves `annotated.mp4`, `poses.jsonl`, `report.json` and `skeletons.png` in the 
 video is made on the spot of the photos that the ultralytics package ships.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -39,16 +40,15 @@ def main(video: Path | None) -> int:
 
 def draw_fullest_frame(lines: Path, video: Path, picture: Path) -> None:
     """Draw the frame with most people in it as skeletons on an empty canvas."""
-    import json
-
     with lines.open() as file:
         next(file)  # the line about the source
         frames = [json.loads(line) for line in file]
     fullest = max(frames, key=lambda frame: len(frame["people"]))
-    clip = hrpose_rt.Clip(start=fullest["time_s"], max_frames=1)
-    for result in hrpose_rt.stream(str(video), clip=clip):
-        canvas = np.full_like(result.frame.image, BACKGROUND)
-        cv2.imwrite(str(picture), result.draw(canvas))
+    seen = fullest["time_s"]
+    clip = hrpose_rt.Clip(start=max(0.0, seen - 0.5), end=seen + 1e-3)  # long enough for people to get ids
+    *_, result = hrpose_rt.stream(str(video), clip=clip)
+    canvas = np.full_like(result.frame.image, BACKGROUND)
+    cv2.imwrite(str(picture), result.draw(canvas))
 
 
 if __name__ == "__main__":
