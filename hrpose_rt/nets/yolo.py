@@ -13,7 +13,7 @@ def load_yolo(path: Path) -> PictureInput:
 
     It takes (B, H, W, 3) uint8 BGR images and gives (B, 4 + classes, anchors): centre, size and class
     scores of every anchor. A YOLO26 has a second, NMS-free head; on our own weights the classic one with
-    NMS at IoU 0.6 finds more (AP50 .327 against .270 on the coco-mini photos at 640 pixels).
+    NMS at IoU 0.6 finds more (AP50 .327 against .270 in PyTorch on the coco-mini photos at 640 pixels).
 
     Raises:
         BadInput: The file is missing, broken, or holds more than a known detector.

@@ -1,0 +1,104 @@
+"""The work of `hrpose-rt run`: sources, what is written of each, and the report."""
+
+import json
+from contextlib import ExitStack, closing
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from hrpose_rt.cli.display import LiveView
+from hrpose_rt.cli.main import fail
+from hrpose_rt.cli.outputs import (
+    Target,
+    check_distinct,
+    check_free,
+    distinct_stems,
+    lines_target,
+    picture_target,
+)
+from hrpose_rt.errors import RunBroken
+from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.recording import Recorder
+from hrpose_rt.streams.sinks import Sink, make_folder
+from hrpose_rt.streams.sources import Source
+from hrpose_rt.streams.window import WindowSink
+from hrpose_rt.timing import LatencyTable
+
+REPORT_SCHEMA = 1
+
+
+class Job:
+    """The sources of a run and what is written of each."""
+
+    def __init__(self, sources: list[Source], save: str | None, lines: str | None, overwrite: bool) -> None:
+        self._sources = sources
+        self._stems = distinct_stems(sources)
+        self._save, self._lines, self._overwrite = save, lines, overwrite
+
+    def check(self, report: Path | None) -> None:
+        """Raise BadInput, before anything is done, if a file is in the way."""
+        files = [report] if report else []
+        for source, stem in zip(self._sources, self._stems, strict=True):
+            for target in self._targets(source, stem, {}):
+                files.extend(target.files)
+        check_distinct(files)
+        for file in files:
+            check_free(file, self._overwrite, [source.info.name for source in self._sources])
+
+    def run(
+        self,
+        pipeline: PosePipeline,
+        table: LatencyTable,
+        view: LiveView,
+        window: WindowSink | None,
+        kpt_score: float,
+    ) -> int:
+        """Run every source to its end; 1 if one of them lost frames, else 0."""
+        status = 0
+        header = {"hrpose": version("hrpose-rt"), **pipeline.facts}
+        for source, stem in zip(self._sources, self._stems, strict=True):
+            view.begin(source.info)
+            try:
+                sinks = self._open(source, stem, header)
+                with Recorder(sinks, table, kpt_score, window) as recorder:
+                    for result in recorder.record(pipeline.stream(source)):
+                        view.update(result)
+            except RunBroken as error:
+                status = fail(error)
+        return status
+
+    def _open(self, source: Source, stem: str, header: dict[str, Any]) -> list[Sink]:
+        targets = self._targets(source, stem, header)
+        for target in targets:
+            for file in target.files:
+                make_folder(file.parent)
+        with ExitStack() as opened:
+            sinks = [opened.enter_context(closing(target.open())) for target in targets]
+            opened.pop_all()  # all of them are open: from here on they are the recorder's
+        return sinks
+
+    def _targets(self, source: Source, stem: str, header: dict[str, Any]) -> list[Target]:
+        several = len(self._sources) > 1
+        targets = []
+        if self._save:
+            targets.append(picture_target(self._save, source, stem, several))
+        if self._lines:
+            targets.append(lines_target(self._lines, source.info, header, stem, several))
+        return targets
+
+
+def write_report(path: Path, facts: dict[str, Any], sources: list[str], table: LatencyTable) -> None:
+    """Write the run's latencies by crowd size as JSON."""
+    report = {
+        "hrpose": version("hrpose-rt"),
+        "schema": REPORT_SCHEMA,
+        "sources": sources,
+        **facts,
+        "frames": table.frames,
+        "latency_ms": table.to_dict(),
+    }
+    make_folder(path.parent)
+    try:
+        path.write_text(json.dumps(report, indent=2) + "\n")
+    except OSError as error:
+        raise RunBroken(f"writing {path} failed ({error.strerror}): choose another place") from error
