@@ -45,7 +45,8 @@ class Networks:
     Attributes:
         detector, estimator: Closed by the pipeline that is given them.
         skeleton: The joints that the estimator finds.
-        facts: What files say about them: models, runtime, precision.
+        facts: What files say about them: models, runtime and precision (of the pose network; the
+            detector's beside it), machine.
     """
 
     detector: Detector
@@ -82,6 +83,8 @@ def open_networks(settings: Settings) -> Networks:
         "input": f"{h}x{w}",
         "runtime": pose_runtime.name,
         "precision": pose_runtime.precision,
+        "detector_runtime": detector_runtime.name,
+        "detector_precision": detector_runtime.precision,
         "skeleton": pose_spec.skeleton,
         "threads": threads,
         "cpu": cpu_name(),

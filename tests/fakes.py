@@ -89,6 +89,8 @@ def fake_networks(crowds: Sequence[int] = (2,)) -> Networks:
         "input": "256x192",
         "runtime": "fake",
         "precision": "fp32",
+        "detector_runtime": "fake",
+        "detector_precision": "bf16",
         "skeleton": COCO17.name,
         "threads": 1,
         "cpu": "none",

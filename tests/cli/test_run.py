@@ -277,7 +277,7 @@ def test_with_debug_there_is_a_traceback(tmp_path) -> None:
 def test_people_in_a_photo_with_the_embedded_networks(photos, tmp_path) -> None:
     done = real(photos / "bus.jpg", "--json", "-", "--save", "out.jpg", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "pose hrnet-w16-lite 256x192, people yolo26n-person; openvino" in done.stderr
+    assert "pose hrnet-w16-lite 256x192 on openvino" in done.stderr
     header, frame = map(json.loads, done.stdout.splitlines())
     assert (header["width"], header["height"], header["skeleton"]) == (810, 1080, "coco17")
     # The man in the light coat, boxed by hand.
