@@ -1,0 +1,70 @@
+"""What README shows is what happens."""
+
+import json
+import re
+from pathlib import Path
+
+import cv2
+import pytest
+
+from hrpose_rt.cli.run import run
+from tests.conftest import write_film
+from tests.streams.test_sinks import HEADER, info, results
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def block(language: str) -> str:
+    (text,) = re.findall(rf"```{language}\n(.*?)```", README, re.S)
+    return text
+
+
+def test_the_python_example_runs(tmp_path, monkeypatch, photos, capsys) -> None:
+    write_film(tmp_path / "video.mp4", frames=3)
+    monkeypatch.chdir(tmp_path)
+    image = cv2.imread(str(photos / "bus.jpg"))
+    names = {"image": image, "boxes": [[50, 400, 245, 905]]}
+    exec(block("python"), names)
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert len(names["result"]) >= 3
+    assert names["poses"].keypoints.shape == (1, 17, 2)
+    assert names["picture"].shape == image.shape
+    assert names["line"]["frame"] == 0
+
+
+def test_the_lines_of_json_have_the_keys_that_are_shown() -> None:
+    header, frame = map(json.loads, block("json").splitlines())
+    about = info()
+    written = {
+        "source": about.name,
+        "width": about.width,
+        "height": about.height,
+        "fps": about.fps,
+        **HEADER,
+    }
+    assert set(header) == {"schema", *written}
+    (result,) = results(1)
+    line = result.to_dict()
+    assert list(frame) == list(line)
+    assert list(frame["people"][0]) == list(line["people"][0])
+    assert set(frame["latency_ms"]) <= set(line["latency_ms"])
+
+
+@pytest.mark.parametrize("option", sorted(set(re.findall(r"--[a-z][a-z-]+", README))))
+def test_every_option_named_exists(option: str) -> None:
+    flags = {f"--{name.replace('_', '-')}" for name in run.__annotations__}
+    assert option in flags | {"--json", "--help"}
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)]+)\)", README))
+def test_every_link_leads_somewhere(link: str) -> None:
+    assert (ROOT / link).exists()
+
+
+def test_every_make_target_named_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"(?:`|^    )make ([a-z]+)", README, re.M))
+    assert {"demo", "test"} <= named
+    for target in named:
+        assert f"\n{target}:" in makefile
