@@ -18,7 +18,7 @@ class Settings:
 
     Attributes:
         pose, detector: Embedded names, or paths of checkpoints or engines.
-        runtime: "openvino", "torch", or "auto": OpenVINO where the model has an engine.
+        runtime: "openvino", "onnxruntime", "torch", or "auto": OpenVINO where the model has an engine.
         precision: "fp32", "bf16", or "auto": bf16 where the CPU has it.
         det_score: People below this score are left out, in 0..1.
         max_people: Keep at most this many a frame, best score first; 0 keeps all.

@@ -28,7 +28,7 @@ def run(
     ],
     pose: Annotated[str, typer.Option(help="Pose network: a name or a file.")] = DEFAULTS.pose,
     detector: Annotated[str, typer.Option(help="Person detector: a name or a file.")] = DEFAULTS.detector,
-    runtime: Annotated[str, typer.Option(help="auto, openvino or torch.")] = DEFAULTS.runtime,
+    runtime: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = DEFAULTS.runtime,
     precision: Annotated[
         str, typer.Option(help="auto, fp32 or bf16; auto is bf16 where the CPU has it.")
     ] = DEFAULTS.precision,

@@ -9,7 +9,7 @@ class Runtime(Protocol):
     """An opened engine.
 
     Attributes:
-        name: "openvino" or "torch".
+        name: "openvino", "onnxruntime" or "torch".
         precision: What it computes in, "fp32" or "bf16".
     """
 

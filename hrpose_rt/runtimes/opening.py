@@ -9,7 +9,7 @@ from hrpose_rt.nets.zoo import Model
 from hrpose_rt.runtimes import Runtime
 from hrpose_rt.runtimes.spec import EngineSpec, Task
 
-RUNTIMES = ("openvino", "torch")
+RUNTIMES = ("openvino", "onnxruntime", "torch")
 PRECISIONS = ("auto", "fp32", "bf16")
 
 # Input sizes that the published weights were trained with, which their files do not say.
@@ -25,7 +25,8 @@ def open_engine(
     Args:
         model: As `zoo.find_model` gives it.
         task: What it is for.
-        runtime: "openvino", "torch", or "auto": OpenVINO where there is an engine, else PyTorch.
+        runtime: "openvino", "onnxruntime", "torch", or "auto": OpenVINO where there is an
+            engine, else PyTorch.
         precision: "fp32", "bf16", or "auto": bf16 where the CPU has it.
         threads: Cores to use; 0 for all this process may use.
 
@@ -38,17 +39,25 @@ def open_engine(
     threads = threads or usable_cores()
     if runtime == "auto":
         runtime = "openvino" if model.engine else "torch"
-    if runtime == "openvino":
+    if runtime in ("openvino", "onnxruntime"):
         if model.engine is None or model.spec is None:
             raise BadInput(f"{model.name} is a checkpoint, which only --runtime torch executes")
-        from hrpose_rt.runtimes.ov import OpenVinoRuntime
-
-        return OpenVinoRuntime(model.engine, precision, threads), model.spec
+        return _open_onnx(model.engine, runtime, precision, threads), model.spec
     if runtime == "torch":
         if model.checkpoint is None:
-            raise BadInput(f"{model.name} is an engine, which only --runtime openvino executes")
+            raise BadInput(f"{model.name} is an engine, which --runtime torch cannot execute: use openvino")
         return _open_eager(model, model.checkpoint, task, precision, threads)
     raise BadInput(f"there is no runtime {runtime!r}: choose auto, {', '.join(RUNTIMES)}")
+
+
+def _open_onnx(engine: Path, runtime: str, precision: str, threads: int) -> Runtime:
+    if runtime == "onnxruntime":
+        from hrpose_rt.runtimes.ort import OnnxRuntime
+
+        return OnnxRuntime(engine, precision, threads)
+    from hrpose_rt.runtimes.ov import OpenVinoRuntime
+
+    return OpenVinoRuntime(engine, precision, threads)
 
 
 def _open_eager(

@@ -14,10 +14,12 @@ ENGINE = find_model(str(models_folder() / "hrnet-w16-lite.onnx"), "pose")
 @pytest.mark.parametrize(
     ("model", "options", "words"),
     [
-        (POSE, {"runtime": "tpu"}, "no runtime 'tpu': choose auto, openvino, torch"),
+        (POSE, {"runtime": "tpu"}, "no runtime 'tpu': choose auto, openvino, onnxruntime, torch"),
         (POSE, {"precision": "int3"}, "no precision 'int3': choose auto, fp32, bf16"),
         (CHECKPOINT, {"runtime": "openvino"}, "a checkpoint, which only --runtime torch executes"),
-        (ENGINE, {"runtime": "torch"}, "an engine, which only --runtime openvino executes"),
+        (CHECKPOINT, {"runtime": "onnxruntime"}, "a checkpoint, which only --runtime torch executes"),
+        (POSE, {"runtime": "onnxruntime", "precision": "bf16"}, "computes in fp32 here, not in bf16: use"),
+        (ENGINE, {"runtime": "torch"}, "an engine, which --runtime torch cannot execute: use openvino"),
     ],
 )
 def test_what_does_not_go_together_is_said(model, options, words) -> None:
@@ -32,8 +34,9 @@ def test_auto_takes_openvino_for_an_engine_and_torch_for_a_checkpoint() -> None:
     assert (spec.input_hw, spec.heatmap_hw, spec.skeleton) == ((256, 192), (64, 48), "coco17")
 
 
-def test_what_openvino_cannot_read_is_said(tmp_path) -> None:
+@pytest.mark.parametrize(("runtime", "name"), [("openvino", "OpenVINO"), ("onnxruntime", "ONNX Runtime")])
+def test_what_a_runtime_cannot_read_is_said(runtime, name, tmp_path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"no network")
     (tmp_path / "bad.json").write_text((models_folder() / "hrnet-w16-lite.json").read_text())
-    with pytest.raises(BadInput, match=r"bad\.onnx is not a network that OpenVINO can read"):
-        open_engine(find_model(str(tmp_path / "bad.onnx"), "pose"), "pose")
+    with pytest.raises(BadInput, match=rf"bad\.onnx is not a network that {name} can read"):
+        open_engine(find_model(str(tmp_path / "bad.onnx"), "pose"), "pose", runtime)
