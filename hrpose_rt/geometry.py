@@ -1,14 +1,16 @@
 """Boxes and the maps between a frame, a network's input and its heatmaps. NumPy only.
 
-Boxes are xyxy without a +1. Pixel centres are integers in crops and heatmaps; the formulas are those
-of the original HRNet code ("classic" conventions).
+Boxes are xyxy without a +1. Pixel centres are integers in crops and heatmaps. Two conventions are
+trained with: "classic", that of the original HRNet code, which scales by sizes in pixels, and UDP
+(Huang et al., "The Devil Is in the Details", CVPR 2020), which scales by the steps between the first
+and the last pixel.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from hrpose_rt.types import F32, I64
+from hrpose_rt.types import F32, I64, Bools
 
 CROP_MARGIN = 1.25  # the crop is this much larger than the box, as all HRNet weights were trained
 
@@ -82,17 +84,52 @@ def crop_frames(boxes: F32, input_hw: tuple[int, int]) -> tuple[F32, F32]:
     return centres, np.stack([w, w / aspect], axis=1) * np.float32(CROP_MARGIN)
 
 
-def crop_maps(centres: F32, sizes: F32, input_hw: tuple[int, int]) -> F32:
+def crop_maps(centres: F32, sizes: F32, input_hw: tuple[int, int], udp: bool = False) -> F32:
     """Affine maps (N, 2, 3) from frame pixels to the pixels of crops of `input_hw`."""
-    input_wh = np.array(input_hw[::-1], np.float32)
-    scale = input_wh / sizes
+    steps = _steps(input_hw, udp)
+    scale = steps / sizes
     maps = np.zeros((len(centres), 2, 3), np.float32)
     maps[:, 0, 0], maps[:, 1, 1] = scale.T
-    maps[:, :, 2] = input_wh / 2 - centres * scale
+    maps[:, :, 2] = steps / 2 - centres * scale
     return maps
 
 
-def heatmap_to_frame(xy: F32, centres: F32, sizes: F32, heatmap_hw: tuple[int, int]) -> F32:
+def heatmap_to_frame(
+    xy: F32, centres: F32, sizes: F32, heatmap_hw: tuple[int, int], udp: bool = False
+) -> F32:
     """Points (N, K, 2) in heatmap pixels as points in frame pixels."""
-    scale = sizes / np.array(heatmap_hw[::-1], np.float32)
+    scale = sizes / _steps(heatmap_hw, udp)
     return np.asarray((centres - sizes / 2)[:, None] + xy * scale[:, None], np.float32)
+
+
+def input_to_heatmap(xy: F32, input_hw: tuple[int, int], heatmap_hw: tuple[int, int], udp: bool) -> F32:
+    """Points (..., 2) in a crop's pixels as points in its heatmaps' pixels."""
+    return np.asarray(xy * (_steps(heatmap_hw, udp) / _steps(input_hw, udp)), np.float32)
+
+
+def oks(keypoints: F32, others: F32, counted: Bools, areas: F32, sigmas: F32) -> F32:
+    """Object keypoint similarity (N,) of poses (N, K, 2) and (N, K, 2), row by row, in 0..1.
+
+    Args:
+        keypoints, others: Points in the same pixels.
+        counted: (N, K) which joints count; the similarity of a person without any is 0.
+        areas: (N,) areas of the people, square pixels.
+        sigmas: (K,) annotation spreads of the joints.
+    """
+    similar = joint_similarity(keypoints, others, areas, sigmas) * counted
+    return np.asarray(similar.sum(axis=1) / np.maximum(counted.sum(axis=1), 1), np.float32)
+
+
+def joint_similarity(keypoints: F32, others: F32, areas: F32, sigmas: F32) -> F32:
+    """The terms (..., K) that OKS is the mean of, for points (..., K, 2) and areas (...).
+
+    Source: COCO's keypoint evaluation, exp(-d^2 / (2 area (2 sigma)^2)).
+    """
+    squared = ((keypoints - others) ** 2).sum(axis=-1)
+    spread = 2 * (2 * sigmas) ** 2 * (areas[..., None] + np.spacing(1))
+    return np.asarray(np.exp(-squared / spread), np.float32)
+
+
+def _steps(size_hw: tuple[int, int], udp: bool) -> F32:
+    """Width and height as the convention counts them."""
+    return np.array(size_hw[::-1], np.float32) - np.float32(udp)

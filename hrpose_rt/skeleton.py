@@ -48,6 +48,13 @@ class Skeleton:
         sides = self.joint_sides()
         return [sides[a] if sides[a] == sides[b] else Side.MIDDLE for a, b in self.edges]
 
+    def is_upper(self) -> list[bool]:
+        """Whether each joint belongs to the upper half of the body."""
+        return [not any(part in name for part in _LOWER_BODY) for name in self.joints]
+
+
+_LOWER_BODY = ("hip", "knee", "ankle", "pelvis")
+
 
 def _side(joint: str) -> Side:
     if joint.startswith("left_"):

@@ -13,13 +13,16 @@ LAYERS = {
     **dict.fromkeys(("geometry", "timing", "drawing", "machine"), 1),
     **dict.fromkeys(("runtimes", "nets", "result"), 2),
     **dict.fromkeys(("pose", "people", "streams"), 3),
-    **dict.fromkeys(("networks", "pipeline", "recording", "export"), 4),
+    **dict.fromkeys(("networks", "pipeline", "recording", "export", "learn"), 4),
     **dict.fromkeys(("cli", "__main__"), 5),
 }
 HEAVY = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "av", "supervision", "trackers"}
+HEAVY |= {"pycocotools", "scipy", "matplotlib"}
+LEARNING = ("batches", "checkpoints", "precision", "training", "validation", "world")
 AT_HOME = {  # modules that are about one heavy library, and are themselves imported late
     **dict.fromkeys(("nets/hrnet.py", "nets/inputs.py", "nets/yolo.py", "runtimes/eager.py"), "torch"),
     "export/graph.py": "torch",
+    **{f"learn/{name}.py": "torch" for name in LEARNING},
     "streams/video.py": "av",
 }
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")

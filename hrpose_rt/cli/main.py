@@ -39,10 +39,12 @@ def options(
 def build_app() -> typer.Typer:
     """The command line with all its sub-commands; importing those is what may fail."""
     from hrpose_rt.cli.run import run
+    from hrpose_rt.cli.train import train
 
     app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(options)
     app.command()(run)
+    app.command()(train)
     return app
 
 

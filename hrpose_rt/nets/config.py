@@ -1,6 +1,6 @@
 """What distinguishes one HRNet from another, as a value: importable without torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,14 @@ class HRNetConfig:
         """Channels of each of the first `branches` branches."""
         return tuple(self.width * 2**i for i in range(branches))
 
+    def with_joints(self, joints: int) -> "HRNetConfig":
+        """The same network for another number of joints."""
+        return replace(self, joints=joints)
+
 
 W32 = HRNetConfig(width=32)
 W48 = HRNetConfig(width=48)
 W16 = HRNetConfig(width=16)
 W16_LITE = HRNetConfig(width=16, modules=(1, 2, 2), blocks=2, stem=32, first_blocks=2, first_planes=32)
+
+CONFIGS = {"hrnet-w16-lite": W16_LITE, "hrnet-w16": W16, "hrnet-w32": W32, "hrnet-w48": W48}

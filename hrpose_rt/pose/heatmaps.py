@@ -1,10 +1,12 @@
-"""Heatmaps -> keypoints, for everybody at once. Classic conventions: pixel centres are integers.
+"""Heatmaps -> keypoints, for everybody at once. Pixel centres are integers.
 
 Peaks follow the original HRNet code (Sun et al., CVPR 2019); DARK is Zhang et al.,
-"Distribution-Aware Coordinate Representation for Human Pose Estimation", CVPR 2020.
+"Distribution-Aware Coordinate Representation for Human Pose Estimation", CVPR 2020; UDP is Huang et
+al., "The Devil Is in the Details: Delving into Unbiased Data Processing", CVPR 2020.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -74,16 +76,49 @@ def decode_dark(heatmaps: F32) -> tuple[F32, F32]:
     return _points(x, y, -step * usable[..., None], scores), scores
 
 
-DECODERS: dict[str, Decoder] = {"quarter": decode_quarter, "dark": decode_dark}
+def decode_udp(heatmaps: F32) -> tuple[F32, F32]:
+    """Peaks moved to the top of the blurred map's parabola, as UDP does for its Gaussian maps.
+
+    Arguments and results are those of `decode_quarter`; the points are in UDP's unit, the step
+    between pixels.
+    """
+    h, w = heatmaps.shape[2:]
+    x, y, scores = find_peaks(heatmaps)
+    # UDP scales the blurred map to the old maximum before it clips, so that here the scale matters.
+    blurred = _blurred(heatmaps)
+    top = blurred.max(axis=(2, 3), keepdims=True)
+    blurred *= np.divide(scores[..., None, None], top, out=np.ones_like(top), where=top > 0)
+    log = np.log(blurred.clip(1e-3, 50))
+    person, joint = np.ogrid[: len(heatmaps), : heatmaps.shape[1]]
+
+    def at(dy: int, dx: int) -> F32:
+        rows, cols = (y + dy).clip(0, h - 1), (x + dx).clip(0, w - 1)  # the border repeats
+        return np.asarray(log[person, joint, rows, cols])
+
+    middle, left, right, above, below = at(0, 0), at(0, -1), at(0, 1), at(-1, 0), at(1, 0)
+    gx, gy = (right - left) / 2, (below - above) / 2
+    eps = np.finfo(np.float32).eps
+    hxx, hyy = right - 2 * middle + left + eps, below - 2 * middle + above + eps
+    hxy = (at(1, 1) - right - below + 2 * middle - left - above + at(-1, -1)) / 2
+    det = hxx * hyy - hxy * hxy
+    usable = det != 0
+    step = np.stack([hyy * gx - hxy * gy, hxx * gy - hxy * gx], axis=2)
+    step /= np.where(usable, det, 1)[..., None]
+    return _points(x, y, -step * usable[..., None], scores), scores
 
 
-def merge_flipped(heatmaps: F32, mirrored: F32, flip_order: list[int]) -> F32:
+DECODERS: dict[str, Decoder] = {"quarter": decode_quarter, "dark": decode_dark, "udp": decode_udp}
+
+
+def merge_flipped(heatmaps: F32, mirrored: F32, flip_order: list[int], udp: bool = False) -> F32:
     """Average maps (N, K, H, W) with those of the mirrored crops, put back in place.
 
-    The mirrored maps are moved right by one column, as the original does for its classic weights.
+    The mirrored maps are moved right by one column, as the original does for its classic weights; with
+    UDP they lie in place already.
     """
     back = mirrored[:, flip_order, :, ::-1]
-    back = np.concatenate([back[..., :1], back[..., :-1]], axis=3)
+    if not udp:
+        back = np.concatenate([back[..., :1], back[..., :-1]], axis=3)
     return (heatmaps + back) * np.float32(0.5)
 
 
@@ -112,14 +147,22 @@ def _blurred_around(heatmaps: F32, x: I64, y: I64) -> F32:
     return np.asarray(_BLUR @ (patch * inside) @ _BLUR.T)
 
 
-def _blur_matrix() -> F32:
-    """(5, 15): each row is the Gaussian, centred on one pixel of the neighbourhood."""
+def _blurred(heatmaps: F32) -> F32:
+    """The maps (N, K, H, W), Gaussian-blurred whole, with zeros beyond the border."""
+    h, w = heatmaps.shape[2:]
+    rows, cols = _blur_matrix(h)[:, _REACH:-_REACH], _blur_matrix(w)[:, _REACH:-_REACH]
+    return np.asarray(rows @ heatmaps @ cols.T)
+
+
+@lru_cache
+def _blur_matrix(size: int) -> F32:
+    """(size, size + 10): row i is the Gaussian around pixel i of a line with a border of 5 at each end."""
     offsets = np.arange(-_REACH, _REACH + 1)
     gauss = np.exp(-(offsets**2) / (2 * _DARK_SIGMA**2))
-    matrix = np.zeros((2 * _RING + 1, DARK_KERNEL + 2 * _RING))
+    matrix = np.zeros((size, size + 2 * _REACH))
     for i, row in enumerate(matrix):
         row[i : i + DARK_KERNEL] = gauss / gauss.sum()
     return matrix.astype(np.float32)
 
 
-_BLUR = _blur_matrix()
+_BLUR = _blur_matrix(2 * _RING + 1)

@@ -32,7 +32,8 @@ class HostPoseEstimator:
     Args:
         runtime: The opened network.
         spec: Its sizes and skeleton.
-        decode: "quarter", "dark", or "auto" for the spec's own.
+        decode: "quarter", "dark", "udp", or "auto" for the spec's own. Weights trained with UDP are read
+            with UDP, and no others: it is about where crops lie, too.
         flip_test: Average with the mirrored crops: twice the cost, a little more precision.
     """
 
@@ -42,8 +43,11 @@ class HostPoseEstimator:
         decode = spec.decode if decode == "auto" else decode
         if decode not in DECODERS:
             raise BadInput(f"there is no decoding {decode!r}: choose {', '.join(DECODERS)}")
+        if (decode == "udp") != (spec.decode == "udp"):
+            raise BadInput(f"{spec.model} is read with {spec.decode}, which --decode {decode} does not fit")
         self._runtime = runtime
         self._spec = spec
+        self._udp = spec.decode == "udp"
         self._decode = DECODERS[decode]
         self._flip_order = SKELETONS[spec.skeleton].flip_order() if flip_test else None
         # One chunk of crops at a time: what the network reads was just written, and memory is constant.
@@ -62,12 +66,12 @@ class HostPoseEstimator:
         for rows in plan_batches(n):
             with clock.stage("crop"):
                 out = self._crops[: rows.stop - rows.start]
-                crops = crop_people(image, centres[rows], sizes[rows], out)
+                crops = crop_people(image, centres[rows], sizes[rows], out, self._udp)
             heatmaps = self._infer(crops, clock)
             with clock.stage("heatmap"):
                 points, scores[rows] = self._decode(heatmaps)
                 keypoints[rows] = heatmap_to_frame(
-                    points, centres[rows], sizes[rows], self._spec.heatmap_hw
+                    points, centres[rows], sizes[rows], self._spec.heatmap_hw, self._udp
                 )
         return Poses.estimated(keypoints, scores)
 
@@ -79,7 +83,7 @@ class HostPoseEstimator:
             heatmaps = heatmaps.copy()  # the next call may use its memory again
             mirrored = self._runtime.infer(np.ascontiguousarray(crops[:, :, ::-1]))
         with clock.stage("heatmap"):
-            return merge_flipped(heatmaps, mirrored, self._flip_order)
+            return merge_flipped(heatmaps, mirrored, self._flip_order, self._udp)
 
     def close(self) -> None:
         """Close the runtime."""

@@ -1,5 +1,7 @@
 """Boxes -> poses around a network that is a fake."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -77,5 +79,11 @@ def test_stages_are_timed() -> None:
 
 
 def test_an_unknown_decoding_is_refused_with_those_there_are() -> None:
-    with pytest.raises(BadInput, match="no decoding 'udp': choose quarter, dark"):
-        HostPoseEstimator(FakeRuntime(brightest_pixel), SPEC, decode="udp")
+    with pytest.raises(BadInput, match="no decoding 'best': choose quarter, dark, udp"):
+        HostPoseEstimator(FakeRuntime(brightest_pixel), SPEC, decode="best")
+
+
+@pytest.mark.parametrize(("trained", "asked"), [("dark", "udp"), ("udp", "dark")])
+def test_udp_is_for_weights_trained_with_it_alone(trained: str, asked: str) -> None:
+    with pytest.raises(BadInput, match=f"is read with {trained}, which --decode {asked} does not fit"):
+        HostPoseEstimator(FakeRuntime(brightest_pixel), replace(SPEC, decode=trained), decode=asked)

@@ -1,0 +1,179 @@
+"""`hrpose-rt train`: an HRNet on COCO keypoints or MPII."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+from hrpose_rt.cli.main import INTERRUPTED
+from hrpose_rt.errors import BadInput
+from hrpose_rt.machine import usable_cores
+from hrpose_rt.streams.sinks import make_folder
+
+if TYPE_CHECKING:
+    from hrpose_rt.learn.batches import Pictures
+    from hrpose_rt.learn.settings import TrainSettings
+    from hrpose_rt.learn.teacher import TeacherMaps
+    from hrpose_rt.learn.training import Data
+    from hrpose_rt.learn.world import World
+
+MPII_INPUT = "256x256"
+GIGABYTE = 2**30
+GPU_WORKERS = 8  # at most; on a CPU they would only take cores from the network
+
+
+def train(
+    data: Annotated[
+        list[str],
+        typer.Option(help="ANNOTATIONS[:IMAGES[:WEIGHT]], COCO keypoints or MPII json; may be repeated."),
+    ],
+    output: Annotated[Path, typer.Option(help="The run's folder.")],
+    model: Annotated[str, typer.Option(help="Which HRNet.")] = "hrnet-w16-lite",
+    init: Annotated[str, typer.Option(help="Start from this checkpoint; default random.")] = "",
+    recipe: Annotated[str, typer.Option(help="original or modern.")] = "modern",
+    stages: Annotated[str, typer.Option(help="HEIGHTxWIDTH:EPOCHS,... instead of the two below.")] = "",
+    input_hw: Annotated[str, typer.Option(help="HEIGHTxWIDTH; default 256x192, MPII 256x256.")] = "",
+    epochs: Annotated[int, typer.Option(help="0 for the recipe's.")] = 0,
+    batch: Annotated[int, typer.Option(help="People a step over all processes; 0 for the recipe's.")] = 0,
+    lr: Annotated[float, typer.Option(help="Peak learning rate; 0 for the recipe's.")] = 0.0,
+    targets: Annotated[str, typer.Option(help="classic, dark or udp; default the recipe's.")] = "",
+    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    teacher: Annotated[
+        str, typer.Option(help="Learn joints without human labels from this network (a name or a file).")
+    ] = "",
+    val: Annotated[
+        list[str] | None, typer.Option(help="Select on these data instead of a part kept out.")
+    ] = None,
+    hold_out: Annotated[int, typer.Option(help="Without --val: keep out one picture in so many.")] = 10,
+    freeze_bn: Annotated[
+        bool, typer.Option("--freeze-bn", help="Leave batch norms' figures alone.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    workers: Annotated[
+        int, typer.Option(help="Processes that make batches; -1: as the device needs.")
+    ] = -1,
+    cache_gb: Annotated[float, typer.Option(help="Memory for decoded pictures, a process.")] = 4.0,
+    save_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 500,
+    seed: Annotated[int, typer.Option(help="Of all chance.")] = 0,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Train a pose network. Many processes: torchrun --nproc-per-node 2 -m hrpose_rt train ..."""
+    from hrpose_rt.learn.batches import Pictures
+    from hrpose_rt.learn.checkpoints import LAST
+    from hrpose_rt.learn.recipes import recipe_for
+    from hrpose_rt.learn.settings import DataSet, TrainSettings, parse_stages
+    from hrpose_rt.learn.training import load_data
+    from hrpose_rt.learn.world import enter_world
+
+    if (output / LAST).exists() and not resume:
+        raise BadInput(f"{output} holds a run already: go on with --resume, or give another --output")
+    sets = tuple(DataSet.parse(text) for text in data)
+    judges = tuple(DataSet.parse(text) for text in val or ())
+    people = load_data(sets, judges, hold_out, unlabelled=bool(teacher))
+    skeleton = people.train.skeleton
+    how = recipe_for(recipe, skeleton, lr=lr, batch=batch, epochs=epochs, targets=targets)
+    size = input_hw or (MPII_INPUT if skeleton.name == "mpii16" else "256x192")
+    settings = TrainSettings(
+        model=model,
+        data=sets,
+        stages=parse_stages(stages or f"{size}:{how.epochs}"),
+        recipe=how,
+        val=judges,
+        hold_out=hold_out,
+        init=init,
+        teacher=teacher,
+        precision=precision,
+        freeze_bn=freeze_bn,
+        seed=seed,
+    )
+    settings.check()
+    with enter_world(device) as world:
+        make_folder(output)
+        pictures = Pictures(int(cache_gb * GIGABYTE))
+        console = Console(stderr=True, highlight=False, quiet=not world.main)
+        maps = _teacher(settings, people, pictures, output, world, console) if teacher else None
+        if workers < 0:
+            workers = min(GPU_WORKERS, usable_cores()) if world.device.type == "cuda" else 0
+        _run(settings, people, world, output, pictures, maps, workers, save_every, resume, console)
+
+
+def _teacher(
+    settings: "TrainSettings",
+    people: "Data",
+    pictures: "Pictures",
+    output: Path,
+    world: "World",
+    console: Console,
+) -> "TeacherMaps":
+    """The teacher's answers; process 0 asks, the others find them on disk. Runs side by side share them."""
+    from hrpose_rt.learn.teacher import teach
+
+    def ask() -> "TeacherMaps":
+        with _bar(console) as bar:
+            task = bar.add_task("asking the teacher", total=len(people.train))
+            return teach(
+                *(settings.teacher, people.train, pictures.read, output.parent, usable_cores()),
+                lambda done: bar.advance(task, done),
+            )
+
+    maps = ask() if world.main else None
+    world.wait()
+    return maps or ask()
+
+
+def _run(
+    settings: "TrainSettings",
+    people: "Data",
+    world: "World",
+    output: Path,
+    pictures: "Pictures",
+    maps: "TeacherMaps | None",
+    workers: int,
+    save_every: int,
+    resume: bool,
+    console: Console,
+) -> None:
+    from hrpose_rt.learn.checkpoints import BEST
+    from hrpose_rt.learn.journal import Journal
+    from hrpose_rt.learn.training import Trainer
+
+    trainer = Trainer(settings, people, world, output, pictures, maps, workers, save_every)
+    if resume:
+        trainer.resume()
+    journal = Journal(output, trainer.progress.step) if world.main else None
+    try:
+        with _bar(console) as bar:
+            # Time left is told from the pixels still to come: stages differ in what a person costs.
+            task = bar.add_task(
+                "training", total=trainer.pixels(), completed=trainer.pixels(trainer.progress.step)
+            )
+            begun, first = time.perf_counter(), trainer.progress.step
+
+            def tick(loss: float) -> None:
+                done = trainer.progress.step
+                speed = (done - first) * settings.recipe.batch / (time.perf_counter() - begun)
+                text = f"step {done} of {trainer.steps}, {speed:.0f} people/s, loss {loss:.2e}"
+                bar.update(task, completed=trainer.pixels(done), description=text)
+
+            trainer.run(journal, tick)
+    except KeyboardInterrupt:
+        trainer.save()
+        console.print(f"stopped at step {trainer.progress.step}; the same command with --resume goes on")
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        if journal:
+            journal.close()
+    best = trainer.progress
+    console.print(f"{output}/{BEST}: OKS {best.best:.4f} of people kept out, from epoch {best.best_epoch}")
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        *("{task.description}", BarColumn(), "{task.percentage:.0f}%", TimeElapsedColumn()),
+        *("left", TimeRemainingColumn()),
+        console=console,
+    )

@@ -1,0 +1,141 @@
+"""What happens to a person's picture before the network sees it, drawn anew for every epoch."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from hrpose_rt.geometry import CROP_MARGIN
+from hrpose_rt.skeleton import Skeleton
+from hrpose_rt.types import F32, U8, Bools
+
+HALF_BODY_JOINTS = 8  # a person with no more labelled joints is not halved
+HALF_BODY_MARGIN = 1.5
+TURN_SHARE = 0.6  # of the pictures are turned, as in the original
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How much is done, and how often.
+
+    Attributes:
+        flip: Share of mirrored pictures.
+        turn_deg: Spread of the rotation, which is cut off at twice of it.
+        scale: Spread of the crop's size, which is cut off at once of it.
+        half_body: Share of people of whom only the upper or the lower half is shown.
+        shift: Spread of the crop's place, in its size; cut off at twice of it.
+        colour: Largest change of contrast, brightness and of each channel, as a share.
+        cutout: Share of pictures of which grey rectangles hide parts.
+    """
+
+    flip: float = 0.5
+    turn_deg: float = 0.0
+    scale: float = 0.0
+    half_body: float = 0.0
+    shift: float = 0.0
+    colour: float = 0.0
+    cutout: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Which part of the frame becomes the crop.
+
+    Attributes:
+        centre: (2,) its middle in frame pixels.
+        size: (2,) its width and height there.
+        turn: Radians it is turned by.
+        mirrored: Whether it is mirrored.
+    """
+
+    centre: F32
+    size: F32
+    turn: float = 0.0
+    mirrored: bool = False
+
+    def to_crop(self, input_hw: tuple[int, int], udp: bool) -> F32:
+        """The affine map (2, 3) from frame pixels to the pixels of a crop of `input_hw`.
+
+        Without turn and mirror it is `geometry.crop_maps`'.
+        """
+        steps = np.array(input_hw[::-1]) - float(udp)
+        cos, sin = np.cos(self.turn), np.sin(self.turn)
+        turned = np.array([[cos, -sin], [sin, cos]])
+        mirror = np.array([-1.0 if self.mirrored else 1.0, 1.0])
+        linear = (mirror * steps / self.size)[:, None] * turned
+        offset = steps / 2 - linear @ self.centre
+        return np.concatenate([linear, offset[:, None]], axis=1).astype(np.float32)
+
+
+def draw_view(
+    how: Augmentation,
+    rng: np.random.Generator,
+    box_wh_centre: tuple[F32, F32],
+    joints: F32,
+    labelled: Bools,
+    skeleton: Skeleton,
+    aspect: float,
+) -> View:
+    """Draw where to look at one person.
+
+    Args:
+        how: How much is done.
+        rng: Where chance comes from.
+        box_wh_centre: The crop's size (2,) and centre (2,) without augmentation.
+        joints: (K, 2) frame pixels.
+        labelled: (K,) which of them are known.
+        skeleton: The joints' names.
+        aspect: Width by height of the crop.
+    """
+    size, centre = box_wh_centre
+    # One draw of each, wanted or not, so that a recipe's numbers do not depend on another's.
+    chance = rng.random(4)
+    normal = rng.standard_normal(4)
+    if labelled.sum() > HALF_BODY_JOINTS and chance[0] < how.half_body:
+        # The upper half more often than not: the original compares a normal, not a uniform, draw with 0.5.
+        half = _half_body(joints, labelled, skeleton, upper=bool(rng.standard_normal() < 0.5))
+        if half is not None:
+            centre, size = half[0], _widen(half[1], aspect) * np.float32(HALF_BODY_MARGIN)
+    size = size * np.float32(np.clip(1 + how.scale * normal[0], 1 - how.scale, 1 + how.scale))
+    turn = 0.0
+    if chance[1] <= TURN_SHARE:
+        turn = np.deg2rad(np.clip(how.turn_deg * normal[1], -2 * how.turn_deg, 2 * how.turn_deg))
+    centre = centre + size * (how.shift * normal[2:].clip(-2, 2)).astype(np.float32)
+    return View(centre, size, float(turn), bool(chance[2] < how.flip))
+
+
+def change_look(crop: U8, how: Augmentation, rng: np.random.Generator) -> U8:
+    """The crop (H, W, 3) in other colours and with parts of it hidden."""
+    if how.colour:
+        contrast, brightness, *tint = 1 + how.colour * rng.uniform(-1, 1, 5)
+        levels = (np.arange(256) - 128) * contrast + 128 * brightness
+        table = np.outer(levels, tint).clip(0, 255).astype(np.uint8)  # (256 levels, 3 channels)
+        crop = np.asarray(cv2.LUT(crop, table[None]), np.uint8)
+    if how.cutout and rng.random() < how.cutout:
+        h, w = crop.shape[:2]
+        for _ in range(rng.integers(1, 4)):
+            ch, cw = (rng.uniform(0.08, 0.3, 2) * (h, w)).astype(int)
+            y, x = rng.integers(0, h - ch), rng.integers(0, w - cw)
+            crop[y : y + ch, x : x + cw] = rng.integers(0, 256, 3)
+    return crop
+
+
+def _half_body(joints: F32, labelled: Bools, skeleton: Skeleton, upper: bool) -> tuple[F32, F32] | None:
+    """Centre and size of one half's joints; of the other's if the one shows too few; None if both do."""
+    is_upper = np.array(skeleton.is_upper())
+    halves = [joints[labelled & (is_upper == wanted)] for wanted in (upper, not upper)]
+    for points in halves:
+        if len(points) > 2:
+            return points.mean(axis=0), np.ptp(points, axis=0)
+    return None
+
+
+def _widen(size: F32, aspect: float) -> F32:
+    w = max(float(size[0]), float(size[1]) * aspect, 1.0)
+    return np.array([w, w / aspect], np.float32)
+
+
+def crop_of(box: F32, aspect: float) -> tuple[F32, F32]:
+    """Size (2,) and centre (2,) of the crop around one box (4,), as `geometry.crop_frames` has them."""
+    size = _widen(box[2:] - box[:2], aspect) * np.float32(CROP_MARGIN)
+    return size, np.asarray((box[:2] + box[2:]) / 2, np.float32)

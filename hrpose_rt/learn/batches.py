@@ -1,0 +1,190 @@
+"""People -> batches to train on: crops, target heatmaps and how much each of them counts."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.geometry import input_to_heatmap
+from hrpose_rt.learn.augment import View, change_look, crop_of, draw_view
+from hrpose_rt.learn.people import People
+from hrpose_rt.learn.recipes import Recipe
+from hrpose_rt.learn.settings import Stage
+from hrpose_rt.learn.teacher import TeacherMaps
+from hrpose_rt.pose.targets import encode
+from hrpose_rt.types import F32, U8
+
+Keys = list[tuple[int, int]]  # (epoch, row): what chance is seeded with, and who
+Batch = dict[str, Tensor]
+
+HARD_JOINTS = {"elbow": 1.2, "knee": 1.2, "wrist": 1.5, "ankle": 1.5}  # the original's joint weights
+
+
+class Pictures:
+    """Decoded pictures, kept in memory as long as they fit.
+
+    Args:
+        limit: Bytes to keep at most.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._kept: dict[Path, U8] = {}
+        self._left = limit
+
+    def read(self, people: People, row: int) -> U8:
+        """The picture of person `row` (H, W, 3) BGR, as stored: annotations know nothing of EXIF."""
+        path = people.images[people.image_rows[row]]
+        if (kept := self._kept.get(path)) is not None:
+            return kept
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if image is None:
+            raise BadInput(f"{people.where(row)}: the image cannot be read, replace it")
+        picture = np.asarray(image, np.uint8)
+        if picture.nbytes <= self._left:
+            self._kept[path] = picture
+            self._left -= picture.nbytes
+        return picture
+
+
+class CropDataset(Dataset[Batch]):
+    """Whole batches, each a function of its keys, the seed and the recipe alone.
+
+    Args:
+        people: Whom to show.
+        recipe: How.
+        stage: At which resolution.
+        seed: Of all chance.
+        pictures: Where pictures come from.
+        teacher: What a teacher says of the people, for joints that nobody labelled.
+        augment: Whether to augment; without, every epoch is the same.
+    """
+
+    def __init__(
+        self,
+        people: People,
+        recipe: Recipe,
+        stage: Stage,
+        seed: int,
+        pictures: Pictures,
+        teacher: TeacherMaps | None = None,
+        augment: bool = True,
+    ) -> None:
+        self._people, self._recipe, self._stage, self._seed = people, recipe, stage, seed
+        self._pictures, self._teacher, self._augment = pictures, teacher, augment
+        self._flip_order = people.skeleton.flip_order()
+        self._joint_weights = _joint_weights(people.skeleton.joints, recipe.joint_weights)
+
+    def __getitem__(self, keys: Keys) -> Batch:
+        """Crops (B, H, W, 3) uint8 BGR, targets (B, K, h, w), weights (B, K) and rows (B,)."""
+        people, (h, w) = self._people, self._stage.input_hw
+        udp = self._recipe.targets == "udp"
+        rows = np.array([row for _, row in keys])
+        crops = np.empty((len(keys), h, w, 3), np.uint8)
+        joints, labelled = people.joints[rows].copy(), people.labelled[rows].copy()
+        views = []
+        for i, (epoch, row) in enumerate(keys):
+            rng = np.random.default_rng((self._seed, epoch, row))
+            view = self._view(row, rng)
+            to_crop = view.to_crop((h, w), udp)
+            picture = self._pictures.read(people, row)
+            cv2.warpAffine(picture, to_crop, (w, h), dst=crops[i], flags=cv2.INTER_LINEAR)
+            joints[i] = joints[i] @ to_crop[:, :2].T + to_crop[:, 2]
+            if view.mirrored:
+                joints[i], labelled[i] = joints[i][self._flip_order], labelled[i][self._flip_order]
+            if self._augment:
+                crops[i] = change_look(crops[i], self._recipe.augmentation, rng)
+            views.append(view)
+        points = input_to_heatmap(joints, (h, w), self._stage.heatmap_hw, udp)
+        targets, inside = encode(points, self._stage.heatmap_hw, self._recipe.targets)
+        trust = np.where(people.by_human[rows], 1.0, self._recipe.machine_weight)
+        weights = labelled * inside * trust[:, None]
+        if self._teacher is not None:
+            self._ask_teacher(rows, views, labelled, targets, weights)
+        return {
+            "crops": torch.from_numpy(crops),
+            "targets": torch.from_numpy(targets),
+            "weights": torch.from_numpy((weights * self._joint_weights).astype(np.float32)),
+            "rows": torch.from_numpy(rows),
+        }
+
+    def _view(self, row: int, rng: np.random.Generator) -> View:
+        people, aspect = self._people, self._stage.input_hw[1] / self._stage.input_hw[0]
+        size, centre = crop_of(people.boxes[row], aspect)
+        if not self._augment:
+            return View(centre, size)
+        return draw_view(
+            self._recipe.augmentation,
+            rng,
+            (size, centre),
+            people.joints[row],
+            people.labelled[row],
+            people.skeleton,
+            aspect,
+        )
+
+    def _ask_teacher(
+        self, rows: np.ndarray, views: Sequence[View], labelled: np.ndarray, targets: F32, weights: F32
+    ) -> None:
+        """Put the teacher's maps where there is no human label, and count them as a machine's."""
+        assert self._teacher is not None
+        udp = self._recipe.targets == "udp"
+        for i, (row, view) in enumerate(zip(rows.tolist(), views, strict=True)):
+            wanted = ~(labelled[i] & self._people.by_human[row])
+            if wanted.any():
+                maps = self._teacher.seen(row, view, self._stage.input_hw, udp)
+                targets[i, wanted] = maps[self._flip_order if view.mirrored else slice(None)][wanted]
+                weights[i, wanted] = self._recipe.machine_weight
+
+
+def epoch_rows(shares: Sequence[tuple[int, float]], seed: int, epoch: int) -> np.ndarray:
+    """Whom an epoch shows, in which order.
+
+    Args:
+        shares: For each set, in the order they were joined: its people and its weight. A weight of 2
+            shows everybody twice, one of 0.5 a half of them, another half the next time.
+        seed: Of all chance.
+        epoch: Which one.
+    """
+    rng = np.random.default_rng((seed, epoch))
+    rows, start = [], 0
+    for count, weight in shares:
+        everybody = np.arange(start, start + count)
+        rows += [everybody] * int(weight)
+        rows.append(rng.permutation(everybody)[: round(count * (weight % 1))])
+        start += count
+    return rng.permutation(np.concatenate(rows))
+
+
+def plan(rows: np.ndarray, epoch: int, batch: int) -> list[Keys]:
+    """An epoch's batches; the last is filled up from the beginning: batch norm dislikes small ones."""
+    count = -(-len(rows) // batch)
+    rows = np.resize(rows, count * batch)
+    return [[(epoch, int(row)) for row in rows[i * batch : (i + 1) * batch]] for i in range(count)]
+
+
+def load(dataset: CropDataset, keys: Sequence[Keys], workers: int, pinned: bool) -> Iterator[Batch]:
+    """The batches of `keys`, in their order, made by `workers` processes beside this one; 0 for in it."""
+    return iter(
+        DataLoader(
+            dataset,
+            batch_size=None,
+            sampler=keys,
+            num_workers=workers,
+            pin_memory=pinned,
+            worker_init_fn=_quiet_worker,
+        )
+    )
+
+
+def _quiet_worker(_: int) -> None:
+    cv2.setNumThreads(0)
+
+
+def _joint_weights(joints: tuple[str, ...], wanted: bool) -> F32:
+    weights = [next((w for part, w in HARD_JOINTS.items() if part in j and wanted), 1.0) for j in joints]
+    return np.array(weights, np.float32)

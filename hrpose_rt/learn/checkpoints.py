@@ -1,0 +1,132 @@
+"""What a run leaves on disk and goes on from: whole files only, whatever ends the process."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from hrpose_rt.errors import BadInput, CheckpointMismatch
+from hrpose_rt.learn.settings import TrainSettings
+from hrpose_rt.nets.hrnet import HRNet
+from hrpose_rt.nets.weights import StateDict, load_state, sha256
+from hrpose_rt.pose.targets import TARGET_DECODERS
+from hrpose_rt.runtimes.spec import EngineSpec, spec_path
+
+LAST, BEST = "last.pth", "best.pth"
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        step: Steps done.
+        best: The best similarity in this stage so far; -1 for none.
+        best_epoch: When that was, counted over the whole run.
+    """
+
+    step: int = 0
+    best: float = -1.0
+    best_epoch: int = -1
+
+
+class Ema:
+    """An average of weights that forgets: those that are validated and kept.
+
+    Args:
+        net: The network to follow.
+        decay: What is kept of the average at a step; 0 to follow at once.
+    """
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        self._decay = decay
+        self.state = {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
+
+    def update(self, net: nn.Module, step: int) -> None:
+        """Take in the network after `step` steps; early on the average is short."""
+        keep = min(self._decay, (1 + step) / (10 + step)) if self._decay else 0.0
+        state = net.state_dict()
+        mine = [t for t in self.state.values() if t.is_floating_point()]
+        torch._foreach_lerp_(mine, [t for t in state.values() if t.is_floating_point()], 1 - keep)
+        for name, tensor in state.items():
+            if not tensor.is_floating_point():  # batch norm's counters
+                self.state[name].copy_(tensor)
+
+
+def save_last(
+    folder: Path, settings: TrainSettings, net: nn.Module, ema: Ema, optimizer: Any, progress: Progress
+) -> None:
+    """Everything that the run needs to go on."""
+    whole = {
+        "settings": json.dumps(settings.as_json()),
+        "state_dict": net.state_dict(),
+        "ema": ema.state,
+        "optimizer": optimizer.state_dict(),
+        "progress": {"step": progress.step, "best": progress.best, "best_epoch": progress.best_epoch},
+    }
+    _save(whole, folder / LAST)
+
+
+def load_last(folder: Path, settings: TrainSettings, net: nn.Module, ema: Ema, optimizer: Any) -> Progress:
+    """Put everything back as it was; BadInput where there is no such run, or it was another one."""
+    path = folder / LAST
+    if not path.is_file():
+        raise BadInput(f"{folder} has no {LAST} to go on from: leave out --resume")
+    whole = torch.load(path, map_location=next(net.parameters()).device, weights_only=True)
+    if differing := settings.differences(json.loads(whole["settings"])):
+        raise BadInput(
+            f"{folder} was begun with other settings ({', '.join(differing)}): give the same ones, "
+            "or another --output"
+        )
+    net.load_state_dict(whole["state_dict"])
+    optimizer.load_state_dict(whole["optimizer"])
+    for name, tensor in whole["ema"].items():
+        ema.state[name].copy_(tensor)
+    return Progress(**whole["progress"])
+
+
+def save_best(folder: Path, settings: TrainSettings, stage: int, skeleton: str, state: StateDict) -> None:
+    """A plain state dict, and beside it what has to be known to use it."""
+    path, here = folder / BEST, settings.stages[stage]
+    _save({name: tensor.cpu() for name, tensor in state.items()}, path)
+    spec = EngineSpec(
+        model=settings.model,
+        task="pose",
+        inputs_hw=(here.input_hw,),
+        precision="fp32",
+        weights_sha256=sha256(path),
+        skeleton=skeleton,
+        heatmap_hw=here.heatmap_hw,
+        decode=TARGET_DECODERS[settings.recipe.targets],
+    )
+    spec.save(spec_path(path))
+
+
+def start_from(net: HRNet, path: Path) -> list[str]:
+    """Load what fits of a checkpoint: all of it, or an ImageNet backbone without its classifier.
+
+    Returns:
+        The names of the network's tensors that the checkpoint did not have.
+
+    Raises:
+        CheckpointMismatch: More than the stage's last layers and the head are missing.
+    """
+    state, wanted = load_state(path), net.state_dict()
+    fitting = {n: t for n, t in state.items() if n in wanted and t.shape == wanted[n].shape}
+    missing = [name for name in wanted if name not in fitting]
+    if len(missing) > len(wanted) // 10:
+        raise CheckpointMismatch(
+            f"{path} is no start for this network: {len(missing)} of its {len(wanted)} tensors are "
+            f"missing there or have another shape, the first is {missing[0]}"
+        )
+    net.load_state_dict(fitting, strict=False)
+    return missing
+
+
+def _save(whole: dict[str, Any], path: Path) -> None:
+    partial = path.with_suffix(".partial")
+    torch.save(whole, partial)
+    partial.replace(path)

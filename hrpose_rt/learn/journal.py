@@ -1,0 +1,85 @@
+"""What a run says while it goes: a log to read, numbers to plot, curves to look at."""
+
+import json
+import logging
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hrpose_rt.errors import RuntimeMissing
+
+METRICS, LOG, CURVES = "metrics.jsonl", "train.log", "curves.png"
+
+
+class Journal:
+    """Writes a run's `metrics.jsonl`, `train.log`, TensorBoard events and `curves.png`.
+
+    Args:
+        folder: Where to.
+        step: Steps that were done before; what the files say of later ones, which a kill undid, goes.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise RuntimeMissing("training needs tensorboard: pip install 'hrpose-rt[train]'") from error
+        self._metrics = folder / METRICS
+        self._curves = folder / CURVES
+        self._lines = [line for line in _read(self._metrics) if line["step"] <= step] if step else []
+        self._metrics.write_text("".join(json.dumps(line) + "\n" for line in self._lines))
+        self._log = (folder / LOG).open("a" if step else "w", encoding="utf-8")
+        logging.getLogger("tensorboard").setLevel(logging.ERROR)
+        self._board = SummaryWriter(str(folder), purge_step=step or None)
+
+    def say(self, text: str) -> None:
+        """A line of the log."""
+        self._log.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
+        self._log.flush()
+
+    def note(self, kind: str, step: int, **figures: Any) -> None:
+        """Figures after `step` steps, of "train" or "val"."""
+        line = {"kind": kind, "step": step, **figures}
+        self._lines.append(line)
+        with self._metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        for name, value in figures.items():
+            if isinstance(value, int | float):
+                self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def draw(self) -> None:
+        """Draw the curves anew."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(10, 4), layout="constrained")
+        axes = figure.subplots(1, 2)
+        train = [line for line in self._lines if line["kind"] == "train"]
+        val = [line for line in self._lines if line["kind"] == "val"]
+        axes[0].plot([x["step"] for x in train], [x["loss"] for x in train], label="train")
+        axes[0].plot([x["step"] for x in val], [x["loss"] for x in val], label="kept out")
+        axes[0].set(xlabel="steps", ylabel="loss", yscale="log")
+        axes[0].legend()
+        for name in ("oks", "pck"):
+            axes[1].plot([x["step"] for x in val], [x[name] for x in val], marker=".", label=name)
+        axes[1].set(xlabel="steps", ylabel="of people kept out", ylim=(0, 1))
+        axes[1].legend()
+        axes[1].grid(alpha=0.3)
+        partial = self._curves.with_suffix(".partial")
+        figure.savefig(partial, format="png", dpi=100)
+        partial.replace(self._curves)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._log.close()
+        self._board.close()
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a file that a kill may have cut short."""
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines

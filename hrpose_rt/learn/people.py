@@ -1,0 +1,220 @@
+"""Annotated people: in which pictures they are, and where their joints."""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
+from hrpose_rt.types import F32, I64, Bools
+
+DATA_VARIABLE = "HRPOSE_DATA"  # the environment variable that names the folder of data sets
+MPII_SIDE = 200  # pixels of a person's height at MPII's scale 1
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """N annotated people; row i of every array is one of them.
+
+    Attributes:
+        skeleton: The joints.
+        images: The pictures' files.
+        image_rows: (N,) which of `images` each is in.
+        image_ids: (N,) what the annotations call that image.
+        ids: (N,) what they call the person.
+        boxes: (N, 4) float32 xyxy pixels.
+        joints: (N, K, 2) float32 pixels, x before y.
+        labelled: (N, K) whether a joint is annotated.
+        by_human: (N,) whether the joints are people's work, and not a teacher network's.
+        areas: (N,) square pixels, for OKS.
+    """
+
+    skeleton: Skeleton
+    images: tuple[Path, ...]
+    image_rows: I64
+    image_ids: I64
+    ids: I64
+    boxes: F32
+    joints: F32
+    labelled: Bools
+    by_human: Bools
+    areas: F32
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def select(self, rows: NDArray[Any] | np.bool) -> "People":
+        """Some of the people, in the order of `rows`."""
+        names = ("image_rows", "image_ids", "ids", "boxes", "joints", "labelled", "by_human", "areas")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
+    def where(self, row: int) -> str:
+        """Words that name person `row` in a message."""
+        return f"{self.images[self.image_rows[row]]}, annotation {self.ids[row]}"
+
+    def held_out(self, one_in: int) -> Bools:
+        """(N,) whether a person's picture is in the hashed `one_in`-th part of all pictures."""
+        part = [int(sha256(p.name.encode()).hexdigest()[:8], 16) % one_in == 0 for p in self.images]
+        return np.array(part, np.bool_).take(self.image_rows)
+
+
+def load_people(annotations: Path, images: Path | None = None) -> People:
+    """Read a COCO keypoint file or an MPII json; its content tells which.
+
+    Args:
+        annotations: The file; a relative path is also looked for in the folder that HRPOSE_DATA names.
+        images: The folder that the file's image names start from; by default `images` beside the file.
+
+    Raises:
+        BadInput: A file is missing or makes no sense; the message names file and annotation.
+    """
+    annotations = find_data(annotations)
+    images = find_data(images) if images else annotations.parent / "images"
+    try:
+        content = json.loads(annotations.read_text())
+        people = (_mpii if isinstance(content, list) else _coco)(content, annotations, images)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise BadInput(
+            f"{annotations} is neither COCO keypoints nor MPII json ({type(error).__name__}: {error}): "
+            "check the file"
+        ) from error
+    if not len(people):
+        raise BadInput(f"{annotations} has no people with a box: there is nothing to learn from it")
+    _check_images(people)
+    return people
+
+
+def find_data(path: Path) -> Path:
+    """`path`, or where it is in the data folder; BadInput where it is in neither."""
+    folder = os.environ.get(DATA_VARIABLE)
+    places = [path, *([Path(folder) / path] if folder else [])]
+    for place in places:
+        if place.exists():
+            return place
+    hint = "" if folder else f", or set {DATA_VARIABLE} to the folder it is in"
+    raise BadInput(f"{' and '.join(map(str, places))} does not exist: check the path{hint}")
+
+
+def join(sets: Iterable[People]) -> People:
+    """Several sets as one."""
+    sets = list(sets)
+    skeletons = {people.skeleton.name for people in sets}
+    if len(skeletons) > 1:
+        raise BadInput(f"sets with different joints cannot be mixed: {' and '.join(sorted(skeletons))}")
+    starts = np.cumsum([0, *(len(people.images) for people in sets)])
+    moved = [p.image_rows + start for p, start in zip(sets, starts, strict=False)]
+    rest = ("image_ids", "ids", "boxes", "joints", "labelled", "by_human", "areas")
+    return People(
+        skeleton=sets[0].skeleton,
+        images=tuple(image for people in sets for image in people.images),
+        image_rows=np.concatenate(moved),
+        **{name: np.concatenate([getattr(people, name) for people in sets]) for name in rest},
+    )
+
+
+def clean_boxes(xywh: F32, image_whs: F32) -> F32:
+    """Annotated boxes (N, 4) as xyxy within their images (N, 2), a pixel less each way, as the original."""
+    low = np.maximum(xywh[:, :2], 0)
+    high = np.minimum(image_whs - 1, low + np.maximum(xywh[:, 2:] - 1, 0))
+    return np.concatenate([low, high], axis=1).astype(np.float32)
+
+
+def _coco(content: dict[str, Any], file: Path, folder: Path) -> People:
+    images = {image["id"]: image for image in content["images"]}
+    rows = {image_id: i for i, image_id in enumerate(images)}
+    persons = [a for a in content["annotations"] if a["category_id"] == 1 and not a.get("iscrowd")]
+    wanted = next((len(c["keypoints"]) for c in content["categories"] if c["id"] == 1), 17)
+    skeleton = _skeleton(wanted, file)
+    for a in persons:
+        if len(a["keypoints"]) != 3 * wanted:
+            raise BadInput(
+                f"{file}, annotation {a['id']} has {len(a['keypoints']) / 3:g} joints, "
+                f"its category names {wanted}: correct the annotation"
+            )
+    points = np.array([a["keypoints"] for a in persons], np.float32).reshape(-1, wanted, 3)
+    sizes = [(images[a["image_id"]]["width"], images[a["image_id"]]["height"]) for a in persons]
+    boxes = np.array([a["bbox"] for a in persons], np.float32).reshape(-1, 4)
+    return _with_area(
+        People(
+            skeleton=skeleton,
+            images=tuple(folder / image["file_name"] for image in images.values()),
+            image_rows=np.array([rows[a["image_id"]] for a in persons], np.int64),
+            image_ids=np.array([a["image_id"] for a in persons], np.int64),
+            ids=np.array([a["id"] for a in persons], np.int64),
+            boxes=clean_boxes(boxes, np.array(sizes, np.float32).reshape(-1, 2)),
+            joints=points[..., :2],
+            labelled=points[..., 2] > 0,
+            by_human=np.array([a.get("keypoint_label", "human") == "human" for a in persons], np.bool_),
+            areas=np.array([a["area"] for a in persons], np.float32),
+        ),
+        file,
+    )
+
+
+def _mpii(content: list[dict[str, Any]], file: Path, folder: Path) -> People:
+    names = list(dict.fromkeys(person["image"] for person in content))
+    rows = {name: i for i, name in enumerate(names)}
+    joints = len(MPII16.joints)
+    for i, person in enumerate(content):
+        if len(person["joints"]) != joints:
+            raise BadInput(f"{file}, person {i} has {len(person['joints'])} joints, MPII has {joints}")
+    scales = np.array([person["scale"] for person in content], np.float32)
+    centres = np.array([person["center"] for person in content], np.float32).reshape(-1, 2)
+    # The original's own: the centre a little lower, everything counted from 0.
+    centres = np.where(centres[:, :1] >= 0, centres + scales[:, None] * np.array([0, 15]), centres) - 1
+    half = (scales * MPII_SIDE / 2)[:, None]
+    image_rows = np.array([rows[person["image"]] for person in content], np.int64)
+    visible = [person.get("joints_vis", [1] * joints) for person in content]
+    return _with_area(
+        People(
+            skeleton=MPII16,
+            images=tuple(folder / name for name in names),
+            image_rows=image_rows,
+            image_ids=image_rows,
+            ids=np.arange(len(content)),
+            boxes=np.concatenate([centres - half, centres + half], axis=1).astype(np.float32),
+            joints=np.array([person["joints"] for person in content], np.float32).reshape(-1, joints, 2)
+            - 1,
+            labelled=np.array(visible, np.bool_).reshape(-1, joints),
+            by_human=np.ones(len(content), np.bool_),
+            areas=np.asarray((2 * half[:, 0]) ** 2, np.float32),
+        ),
+        file,
+    )
+
+
+def _skeleton(joints: int, file: Path) -> Skeleton:
+    for skeleton in (COCO17, MPII16):
+        if len(skeleton.joints) == joints:
+            return skeleton
+    raise BadInput(f"{file} has {joints} joints a person: only 17 (COCO) and 16 (MPII) are known")
+
+
+def _with_area(people: People, file: Path) -> People:
+    """The people whose boxes have an area; an error if many have none, since then the file is wrong."""
+    flat = np.any(people.boxes[:, 2:] <= people.boxes[:, :2], axis=1)
+    if flat.sum() > max(1, len(people) // 100):
+        row = int(flat.argmax())
+        raise BadInput(
+            f"{file}: {flat.sum()} of {len(people)} boxes have no area, the first is {people.where(row)}: "
+            "correct the boxes, they are x, y, width, height"
+        )
+    return people.select(~flat)
+
+
+def _check_images(people: People) -> None:
+    used = np.unique(people.image_rows)
+    missing = [i for i in used.tolist() if not people.images[i].is_file()]
+    if missing:
+        row = int((people.image_rows == missing[0]).argmax())
+        raise BadInput(
+            f"{people.where(row)}: the image is missing, with {len(missing) - 1} others of {len(used)}; "
+            "check the folder of images"
+        )

@@ -1,0 +1,167 @@
+"""What a teacher network says of every person, asked once and kept on disk."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.geometry import crop_frames, crop_maps, input_to_heatmap
+from hrpose_rt.learn.augment import View
+from hrpose_rt.learn.people import People
+from hrpose_rt.nets.inputs import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
+from hrpose_rt.nets.weights import sha256
+from hrpose_rt.nets.zoo import find_model
+from hrpose_rt.pose.crops import crop_people
+from hrpose_rt.pose.heatmaps import merge_flipped
+from hrpose_rt.runtimes.opening import open_engine
+from hrpose_rt.runtimes.spec import spec_path
+from hrpose_rt.types import F32, I64, U8
+
+Infer = Callable[[U8], F32]
+_CHANNELS = 4  # what OpenCV warps at a time
+_STEP = 16  # people a batch
+
+
+class TeacherMaps:
+    """A teacher's heatmaps of N people's plain crops, with flip test, as 8-bit levels in a file.
+
+    Args:
+        file: Where the maps are kept, (N, G, h, w, 4) uint8: G groups of four joints.
+        people: Whom they are of.
+        input_hw: Size of the teacher's crops.
+        udp: Whether the teacher was trained with UDP.
+    """
+
+    def __init__(self, file: Path, people: People, input_hw: tuple[int, int], udp: bool) -> None:
+        self._maps = np.load(file, mmap_mode="r")
+        self._joints = len(people.skeleton.joints)
+        self._input_hw, self._udp = input_hw, udp
+        self._centres, self._sizes = crop_frames(people.boxes, input_hw)
+
+    def seen(self, row: int, view: View, input_hw: tuple[int, int], udp: bool) -> F32:
+        """The maps (K, h, w) of person `row`, as the student sees it: moved, turned and mirrored.
+
+        Channels are the teacher's: those of a mirrored view have yet to be swapped.
+        """
+        groups = self._maps[row]
+        _, th, tw, _ = groups.shape
+        h, w = input_hw[0] // 4, input_hw[1] // 4
+        to_teacher = crop_maps(
+            self._centres[row : row + 1], self._sizes[row : row + 1], self._input_hw, self._udp
+        )
+        between = _to_maps(view.to_crop(input_hw, udp), input_hw, (h, w), udp) @ np.linalg.inv(
+            _to_maps(to_teacher[0], self._input_hw, (th, tw), self._udp)
+        )
+        seen = [cv2.warpAffine(np.ascontiguousarray(g), between[:2], (w, h)) for g in groups]
+        maps = np.concatenate(seen, axis=2).transpose(2, 0, 1)[: self._joints]
+        return np.asarray(maps, np.float32) * np.float32(1 / 255)
+
+
+def teach(
+    teacher: str,
+    people: People,
+    read: Callable[[People, int], U8],
+    folder: Path,
+    threads: int,
+    progress: Callable[[int], None],
+) -> TeacherMaps:
+    """Ask the teacher about everybody, unless the folder holds its answers already.
+
+    Args:
+        teacher: A model's name; or a path of a checkpoint, of an engine, or of another project's ONNX
+            file that takes normalised RGB (1, 3, H, W) and gives heatmaps for crops of 1.25 boxes.
+        people: Whom to ask about.
+        read: Gives the picture of a person.
+        folder: Where the answers are kept.
+        threads: Cores to use.
+        progress: Told how many people are done.
+    """
+    infer, input_hw, udp, fingerprint = _open(teacher, threads)
+    asked = hashlib.sha256(people.boxes.tobytes() + fingerprint.encode()).hexdigest()[:16]
+    file = folder / f"teacher-{asked}.npy"
+    if not file.is_file():
+        partial = file.with_suffix(".partial")
+        _ask(infer, input_hw, udp, people, read, partial, progress)
+        partial.replace(file)
+    return TeacherMaps(file, people, input_hw, udp)
+
+
+def _ask(
+    infer: Infer,
+    input_hw: tuple[int, int],
+    udp: bool,
+    people: People,
+    read: Callable[[People, int], U8],
+    file: Path,
+    progress: Callable[[int], None],
+) -> None:
+    flip_order = people.skeleton.flip_order()
+    joints = len(people.skeleton.joints)
+    groups = -(-joints // _CHANNELS)
+    centres, sizes = crop_frames(people.boxes, input_hw)
+    maps = None
+    crops = np.empty((_STEP, *input_hw, 3), np.uint8)
+    for start in range(0, len(people), _STEP):
+        rows: I64 = np.arange(start, min(start + _STEP, len(people)))
+        for crop, row in zip(crops, rows.tolist(), strict=False):
+            crop_people(read(people, row), centres[row, None], sizes[row, None], crop[None], udp)
+        direct = infer(crops).copy()
+        mirrored = infer(np.ascontiguousarray(crops[:, :, ::-1]))
+        if direct.shape[1] != joints:
+            raise BadInput(f"the teacher finds {direct.shape[1]} joints, the data have {joints}")
+        answer = merge_flipped(direct, mirrored, flip_order, udp)[: len(rows)]
+        h, w = answer.shape[2:]
+        if maps is None:
+            maps = np.lib.format.open_memmap(
+                file, "w+", np.dtype(np.uint8), (len(people), groups, h, w, _CHANNELS)
+            )
+        levels = np.zeros((len(rows), groups * _CHANNELS, h, w), np.uint8)
+        levels[:, :joints] = (answer.clip(0, 1) * 255).round()
+        grouped = levels.reshape(len(rows), groups, _CHANNELS, h, w)
+        maps[rows] = grouped.transpose(0, 1, 3, 4, 2)
+        progress(len(rows))
+    assert maps is not None
+    maps.flush()
+
+
+def _open(teacher: str, threads: int) -> tuple[Infer, tuple[int, int], bool, str]:
+    """The teacher as a function of uint8 BGR crops, its input size, whether it is UDP, its fingerprint."""
+    path = Path(teacher)
+    if path.suffix == ".onnx" and path.is_file() and not spec_path(path).is_file():
+        infer, input_hw = _foreign(path, threads)
+        return infer, input_hw, False, sha256(path)
+    runtime, spec = open_engine(find_model(teacher, "pose"), "pose", threads=threads)
+    return runtime.infer, spec.input_hw, spec.decode == "udp", spec.weights_sha256
+
+
+def _foreign(path: Path, threads: int) -> tuple[Infer, tuple[int, int]]:
+    """An ONNX file of another project, by OpenVINO."""
+    import openvino
+
+    core = openvino.Core()
+    model = core.read_model(path)
+    shape = model.inputs[0].partial_shape
+    if len(shape) != 4 or not (shape[1].is_static and shape[1].get_length() == 3):
+        raise BadInput(f"{path} takes {shape}: a teacher takes normalised RGB (1, 3, height, width)")
+    h, w = shape[2].get_length(), shape[3].get_length()
+    model.reshape({model.inputs[0]: [_STEP, 3, h, w]})
+    settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+    request = core.compile_model(model, "CPU", settings).create_infer_request()
+    mean = 255 * np.array(IMAGENET_MEAN_RGB, np.float32)
+    std = 255 * np.array(IMAGENET_STD_RGB, np.float32)
+
+    def infer(crops: U8) -> F32:
+        rgb = (crops[..., ::-1] - mean) / std
+        answer = request.infer([np.ascontiguousarray(rgb.transpose(0, 3, 1, 2), np.float32)])
+        return np.asarray(answer[0])
+
+    return infer, (h, w)
+
+
+def _to_maps(to_crop: F32, input_hw: tuple[int, int], heatmap_hw: tuple[int, int], udp: bool) -> F32:
+    """(3, 3) frame pixels -> heatmap pixels, of (2, 3) frame pixels -> crop pixels."""
+    scale = input_to_heatmap(np.ones(2, np.float32), input_hw, heatmap_hw, udp)
+    return np.concatenate([to_crop * scale[:, None], [[0, 0, 1]]])

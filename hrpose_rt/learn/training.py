@@ -1,0 +1,249 @@
+"""The training loop."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.learn.batches import Batch, CropDataset, Keys, Pictures, epoch_rows, load, plan
+from hrpose_rt.learn.checkpoints import Ema, Progress, load_last, save_best, save_last, start_from
+from hrpose_rt.learn.journal import Journal
+from hrpose_rt.learn.people import People, join
+from hrpose_rt.learn.precision import autocast, normalised
+from hrpose_rt.learn.recipes import learning_rate
+from hrpose_rt.learn.settings import DataSet, TrainSettings
+from hrpose_rt.learn.teacher import TeacherMaps
+from hrpose_rt.learn.validation import heatmap_loss, validate
+from hrpose_rt.learn.world import World
+from hrpose_rt.nets.config import CONFIGS
+from hrpose_rt.nets.hrnet import HRNet
+
+NOTE_EVERY = 20  # steps
+Tick = Callable[[int, int, float], None]  # stage, people shown, loss
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Whom a run trains on and whom it is judged by.
+
+    Attributes:
+        train, val: The people.
+        shares: Of `train`: people and weight of each set, in their order.
+    """
+
+    train: People
+    val: People
+    shares: tuple[tuple[int, float], ...]
+
+
+def load_data(
+    sets: Sequence[DataSet], val: Sequence[DataSet], hold_out: int, unlabelled: bool = False
+) -> Data:
+    """Read a run's data.
+
+    Args:
+        sets: What to train on.
+        val: What to be judged by. If empty, a hashed `hold_out`-th part of the pictures in `sets`: nobody
+            in them is trained on, and those with human labels judge.
+        hold_out: One picture in so many.
+        unlabelled: Whether people without any labelled joint are of use, to a teacher's student.
+
+    Raises:
+        BadInput: Something is missing or wrong, or nobody is left to train on or to judge by.
+    """
+    people = [(data.load(), data.weight) for data in sets]
+    if val:
+        judges = join(data.load() for data in val)
+    else:
+        judges = join(p.select(p.held_out(hold_out) & p.by_human) for p, _ in people)
+        people = [(p.select(~p.held_out(hold_out)), weight) for p, weight in people]
+    judges = judges.select(judges.labelled.any(axis=1))
+    if not unlabelled:
+        people = [(p.select(p.labelled.any(axis=1)), weight) for p, weight in people]
+    train = join(p for p, _ in people)
+    for who, what in ((train, "to train on"), (judges, "to judge by")):
+        if not len(who):
+            raise BadInput(f"the data have nobody {what}: give more with --data, or people with --val")
+    if train.skeleton is not judges.skeleton:
+        raise BadInput(f"--val has {judges.skeleton.name} joints, --data {train.skeleton.name}")
+    return Data(train, judges, tuple((len(p), weight) for p, weight in people))
+
+
+class Trainer:
+    """One run: a network, its optimizer and how far they are.
+
+    Args:
+        settings: What to compute.
+        data: From `load_data`.
+        world: This process among those that train together.
+        folder: Where the run is kept; process 0 writes there.
+        pictures: Where pictures come from.
+        teacher: What a teacher says of `data.train`.
+        workers: Processes that make batches beside this one; 0 for none.
+        save_every: Steps between checkpoints, besides those after every epoch.
+    """
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        data: Data,
+        world: World,
+        folder: Path,
+        pictures: Pictures,
+        teacher: TeacherMaps | None = None,
+        workers: int = 0,
+        save_every: int = 500,
+    ) -> None:
+        self._settings, self._data, self._world, self._folder = settings, data, world, folder
+        self._pictures, self._teacher = pictures, teacher
+        self._workers, self._save_every = workers, save_every
+        recipe = settings.recipe
+        if recipe.batch % world.size:
+            raise BadInput(f"a batch of {recipe.batch} cannot be shared by {world.size} processes")
+        torch.manual_seed(settings.seed)
+        config = CONFIGS[settings.model].with_joints(len(data.train.skeleton.joints))
+        self.net = HRNet(config)
+        self.missing = start_from(self.net, Path(settings.init)) if settings.init else []
+        self.net.to(memory_format=torch.channels_last).to(world.device)
+        self._model: nn.Module = self.net
+        if world.size > 1:
+            self._model = nn.parallel.DistributedDataParallel(self.net)
+        kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+        self._optimizer = kind(self.net.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
+        self._ema = Ema(self.net, recipe.ema)
+        self._judged = HRNet(config).to(memory_format=torch.channels_last).to(world.device)
+        self.progress = Progress()
+        self.epoch_steps = -(-len(epoch_rows(data.shares, 0, 0)) // recipe.batch)
+        self.steps = self.epoch_steps * sum(stage.epochs for stage in settings.stages)
+
+    def resume(self) -> None:
+        """Go on where `last.pth` ends."""
+        self.progress = load_last(self._folder, self._settings, self.net, self._ema, self._optimizer)
+
+    def pixels(self, steps: int | None = None) -> int:
+        """Pixels shown after so many steps, of all by default: what a run's time goes by."""
+        total, left = 0, self.steps if steps is None else steps
+        for stage in self._settings.stages:
+            here = min(left, stage.epochs * self.epoch_steps)
+            total += here * self._settings.recipe.batch * stage.input_hw[0] * stage.input_hw[1]
+            left -= here
+        return total
+
+    def save(self) -> None:
+        """Write `last.pth`."""
+        if self._world.main:
+            save_last(self._folder, self._settings, self.net, self._ema, self._optimizer, self.progress)
+
+    def run(self, journal: Journal | None, tick: Callable[[float], None]) -> None:
+        """Train to the end.
+
+        Args:
+            journal: Process 0's.
+            tick: Called with the loss after every step.
+
+        Raises:
+            RunBroken: The loss is no number any more; `last.pth` is from before.
+        """
+        first_epoch = 0
+        for number, stage in enumerate(self._settings.stages):
+            if self.progress.step == first_epoch * self.epoch_steps:
+                self.progress.best = -1.0  # the best is the best at the last resolution
+            dataset = CropDataset(
+                *(self._data.train, self._settings.recipe, stage, self._settings.seed, self._pictures),
+                self._teacher,
+            )
+            for epoch in range(first_epoch, first_epoch + stage.epochs):
+                if self.progress.step < (epoch + 1) * self.epoch_steps:
+                    self._epoch(dataset, number, epoch, first_epoch, journal, tick)
+                    self._judge(number, epoch + 1, journal)
+                    self.save()
+            first_epoch += stage.epochs
+
+    def _epoch(
+        self,
+        dataset: CropDataset,
+        stage: int,
+        epoch: int,
+        first_epoch: int,
+        journal: Journal | None,
+        tick: Callable[[float], None],
+    ) -> None:
+        keys = self._keys(epoch)[self.progress.step - epoch * self.epoch_steps :]
+        stage_steps = self._settings.stages[stage].epochs * self.epoch_steps
+        for batch in load(dataset, keys, self._workers, pinned=self._world.device.type == "cuda"):
+            before = self.progress.step
+            stage_share = (before - first_epoch * self.epoch_steps) / stage_steps
+            rate = learning_rate(self._settings.recipe, stage_share, before / self.steps, stage)
+            loss = self.step(batch, rate)
+            tick(loss)
+            if journal and self.progress.step % NOTE_EVERY == 0:
+                journal.note("train", self.progress.step, epoch=epoch, lr=rate, loss=loss)
+            if self.progress.step % self._save_every == 0 and self.progress.step % self.epoch_steps:
+                self.save()
+
+    def step(self, batch: Batch, rate: float) -> float:
+        """One step; returns the loss over all processes."""
+        settings, device = self._settings, self._world.device
+        self._model.train(not settings.freeze_bn)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        crops, targets, weights = (
+            batch[name].to(device, non_blocking=True) for name in ("crops", "targets", "weights")
+        )
+        with autocast(device, settings.precision):
+            heatmaps = self._model(normalised(crops))
+        loss = heatmap_loss(heatmaps.float(), targets, weights)
+        everywhere = self._world.mean(loss.detach())
+        if not np.isfinite(everywhere):  # in one process, and so in all of them
+            raise RunBroken(
+                f"the loss is {everywhere} at step {self.progress.step}: {self._folder} keeps what was good"
+                f" before, start from it with --init and a lower --lr; the batch was {self._name(batch)}"
+            )
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self.progress.step += 1
+        self._ema.update(self.net, self.progress.step)
+        return everywhere
+
+    def _keys(self, epoch: int) -> list[Keys]:
+        """This process's share of an epoch's batches."""
+        seed, batch = self._settings.seed, self._settings.recipe.batch
+        whole = plan(epoch_rows(self._data.shares, seed, epoch), epoch, batch)
+        return [keys[self._world.rank :: self._world.size] for keys in whole]
+
+    def _judge(self, stage: int, epoch: int, journal: Journal | None) -> None:
+        if journal:
+            settings, here = self._settings, self._settings.stages[stage]
+            begin = time.perf_counter()
+            self._judged.load_state_dict(self._ema.state)
+            found = validate(
+                *(self._judged, self._data.val, settings.recipe, here, settings.precision, self._pictures)
+            )
+            names = self._data.val.skeleton.joints
+            joints = {n: round(float(v), 4) for n, v in zip(names, found.joints, strict=True) if v == v}
+            step = self.progress.step
+            journal.note(
+                *("val", step), epoch=epoch, loss=found.loss, oks=found.oks, pck=found.pck, joints=joints
+            )
+            better = found.oks > self.progress.best
+            if better:
+                self.progress.best, self.progress.best_epoch = found.oks, epoch
+                save_best(self._folder, settings, stage, self._data.train.skeleton.name, self._ema.state)
+            h, w = here.input_hw
+            journal.say(
+                f"epoch {epoch} at {h}x{w}, step {step}: OKS {found.oks:.4f}, PCK@0.2 {found.pck:.4f} of "
+                f"{len(self._data.val)} people kept out{', the best so far' if better else ''} "
+                f"({time.perf_counter() - begin:.0f} s)"
+            )
+            journal.draw()
+        self._world.wait()
+
+    def _name(self, batch: Batch) -> str:
+        people = [self._data.train.where(row) for row in batch["rows"].tolist()]
+        return "; ".join(people[:3]) + (f" and {len(people) - 3} more" if len(people) > 3 else "")
