@@ -35,12 +35,17 @@ def nms(boxes: F32, scores: F32, threshold: float) -> I64:
 
     A box goes when its IoU with a better, kept one is above `threshold`.
     """
+    return _survivors(iou(boxes, boxes) > threshold, scores)
+
+
+def _survivors(overlapping: Bools, scores: F32) -> I64:
+    """Best score first, those that overlap (N, N) no better one that stays."""
     order = np.argsort(-scores, kind="stable")
-    overlaps = iou(boxes[order], boxes[order]) > threshold
+    overlapping = overlapping[np.ix_(order, order)]
     alive = np.ones(len(order), np.bool_)
     for i in range(len(order)):
         if alive[i]:
-            alive[i + 1 :] &= ~overlaps[i, i + 1 :]
+            alive[i + 1 :] &= ~overlapping[i, i + 1 :]
     return order[alive]
 
 
@@ -118,6 +123,16 @@ def oks(keypoints: F32, others: F32, counted: Bools, areas: F32, sigmas: F32) ->
     """
     similar = joint_similarity(keypoints, others, areas, sigmas) * counted
     return np.asarray(similar.sum(axis=1) / np.maximum(counted.sum(axis=1), 1), np.float32)
+
+
+def oks_nms(keypoints: F32, scores: F32, areas: F32, sigmas: F32, threshold: float) -> I64:
+    """Indices of the poses (N, K, 2) that survive greedy suppression by OKS, best score (N,) first.
+
+    Between two poses the area is the mean of theirs (N,), and all joints count. Source: the original's.
+    """
+    pairs = np.asarray((areas[:, None] + areas[None]) / 2, np.float32)
+    overlaps = joint_similarity(keypoints[:, None], keypoints[None], pairs, sigmas).mean(axis=2)
+    return _survivors(overlaps > threshold, scores)
 
 
 def joint_similarity(keypoints: F32, others: F32, areas: F32, sigmas: F32) -> F32:

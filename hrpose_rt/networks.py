@@ -22,7 +22,7 @@ class Settings:
         precision: "fp32", "bf16", or "auto": bf16 where the CPU has it.
         det_score: People below this score are left out, in 0..1.
         max_people: Keep at most this many a frame, best score first; 0 keeps all.
-        decode: "quarter", "dark", or "auto" for the model's own.
+        decode: "quarter", "dark", "udp", or "auto" for the model's own.
         flip_test: Average with mirrored crops: twice the pose network's cost.
         threads: Cores to use; 0 for all that this process may use.
     """
@@ -61,33 +61,52 @@ def open_networks(settings: Settings) -> Networks:
     Raises:
         HrposeError: Something cannot be had; the message says what to do.
     """
+    detector, detector_facts = open_detector(settings)
+    estimator, pose_facts = open_pose(settings)
+    estimator.warm()
+    facts = {
+        "models": {"pose": pose_facts.pop("model"), "detector": detector_facts["model"]},
+        **pose_facts,
+        "detector_runtime": detector_facts["runtime"],
+        "detector_precision": detector_facts["precision"],
+        **machine_facts(settings),
+    }
+    return Networks(detector, estimator, SKELETONS[pose_facts["skeleton"]], facts)
+
+
+def open_detector(settings: Settings) -> tuple[YoloDetector, dict[str, Any]]:
+    """The detector alone, and its model, runtime and precision."""
+    model = find_model(settings.detector, "detection")
+    runtime, spec = open_engine(
+        model, "detection", settings.runtime, settings.precision, _threads(settings)
+    )
+    detector = YoloDetector(runtime, spec.inputs_hw, settings.det_score, settings.max_people)
+    return detector, {"model": spec.model, "runtime": runtime.name, "precision": runtime.precision}
+
+
+def open_pose(settings: Settings) -> tuple[HostPoseEstimator, dict[str, Any]]:
+    """The pose estimator alone, not yet warm; its model, input, runtime, precision and skeleton."""
+    model = find_model(settings.pose, "pose")
+    runtime, spec = open_engine(model, "pose", settings.runtime, settings.precision, _threads(settings))
+    h, w = spec.input_hw
+    return HostPoseEstimator(runtime, spec, settings.decode, settings.flip_test), {
+        "model": spec.model,
+        "input": f"{h}x{w}",
+        "runtime": runtime.name,
+        "precision": runtime.precision,
+        "skeleton": spec.skeleton,
+    }
+
+
+def machine_facts(settings: Settings) -> dict[str, Any]:
+    """The processor that computes, and with how many threads."""
+    return {"threads": _threads(settings), "cpu": cpu_name(), "cpu_features": cpu_features()}
+
+
+def _threads(settings: Settings) -> int:
     cores = usable_cores()
     if not 0 <= settings.threads <= cores:
         raise BadInput(
             f"{settings.threads} threads are asked for: this machine has 1 to {cores}, 0 takes all"
         )
-    threads = settings.threads or cores
-    how = (settings.runtime, settings.precision, threads)
-    detector_runtime, detector_spec = open_engine(
-        find_model(settings.detector, "detection"), "detection", *how
-    )
-    pose_runtime, pose_spec = open_engine(find_model(settings.pose, "pose"), "pose", *how)
-    detector = YoloDetector(
-        detector_runtime, detector_spec.inputs_hw, settings.det_score, settings.max_people
-    )
-    estimator = HostPoseEstimator(pose_runtime, pose_spec, settings.decode, settings.flip_test)
-    estimator.warm()
-    h, w = pose_spec.input_hw
-    facts = {
-        "models": {"pose": pose_spec.model, "detector": detector_spec.model},
-        "input": f"{h}x{w}",
-        "runtime": pose_runtime.name,
-        "precision": pose_runtime.precision,
-        "detector_runtime": detector_runtime.name,
-        "detector_precision": detector_runtime.precision,
-        "skeleton": pose_spec.skeleton,
-        "threads": threads,
-        "cpu": cpu_name(),
-        "cpu_features": cpu_features(),
-    }
-    return Networks(detector, estimator, SKELETONS[pose_spec.skeleton], facts)
+    return settings.threads or cores

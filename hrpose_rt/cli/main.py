@@ -38,6 +38,9 @@ def options(
 
 def build_app() -> typer.Typer:
     """The command line with all its sub-commands; importing those is what may fail."""
+    from hrpose_rt.cli.eval_coco import eval_coco
+    from hrpose_rt.cli.eval_detector import eval_detector
+    from hrpose_rt.cli.eval_mpii import eval_mpii
     from hrpose_rt.cli.run import run
     from hrpose_rt.cli.train import train
 
@@ -45,6 +48,11 @@ def build_app() -> typer.Typer:
     app.callback()(options)
     app.command()(run)
     app.command()(train)
+    scores = typer.Typer(no_args_is_help=True, help="Score networks, or files of predictions.")
+    scores.command("coco")(eval_coco)
+    scores.command("mpii")(eval_mpii)
+    scores.command("detector")(eval_detector)
+    app.add_typer(scores, name="eval")
     return app
 
 

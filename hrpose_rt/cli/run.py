@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from hrpose_rt.cli import options
 from hrpose_rt.cli.display import LiveView, describe, latency_table
 from hrpose_rt.cli.job import Job, write_report
 from hrpose_rt.cli.main import INTERRUPTED
@@ -26,12 +27,10 @@ def run(
     source: Annotated[
         list[str], typer.Argument(help="Video files, images, folders of images, or camera numbers.")
     ],
-    pose: Annotated[str, typer.Option(help="Pose network: a name or a file.")] = DEFAULTS.pose,
-    detector: Annotated[str, typer.Option(help="Person detector: a name or a file.")] = DEFAULTS.detector,
-    runtime: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")] = DEFAULTS.runtime,
-    precision: Annotated[
-        str, typer.Option(help="auto, fp32 or bf16; auto is bf16 where the CPU has it.")
-    ] = DEFAULTS.precision,
+    pose: options.Pose = DEFAULTS.pose,
+    detector: options.DetectorName = DEFAULTS.detector,
+    runtime: options.RuntimeName = DEFAULTS.runtime,
+    precision: options.Precision = DEFAULTS.precision,
     save: Annotated[
         str | None, typer.Option(help="Annotated .mp4 (of images: a folder or an image).")
     ] = None,
@@ -51,16 +50,12 @@ def run(
     max_people: Annotated[
         int, typer.Option(help="Keep at most so many people a frame, the surest; 0 keeps all.")
     ] = DEFAULTS.max_people,
-    decode: Annotated[
-        str, typer.Option(help="auto, quarter or dark: how heatmaps are read.")
-    ] = DEFAULTS.decode,
-    flip_test: Annotated[
-        bool, typer.Option("--flip-test", help="Average with mirrored crops, at twice the cost.")
-    ] = False,
-    threads: Annotated[int, typer.Option(help="Cores for the networks; 0 for all.")] = DEFAULTS.threads,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    decode: options.Decode = DEFAULTS.decode,
+    flip_test: options.FlipTest = False,
+    threads: options.Threads = DEFAULTS.threads,
+    overwrite: options.Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: options.Debug = False,
 ) -> None:
     """Find people and their poses; say what every frame cost, by people in it."""
     settings = Settings(

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
+from hrpose_rt.cli import options
 from hrpose_rt.cli.main import INTERRUPTED
 from hrpose_rt.errors import BadInput
 from hrpose_rt.machine import usable_cores
@@ -59,7 +60,7 @@ def train(
     cache_gb: Annotated[float, typer.Option(help="Memory for decoded pictures, a process.")] = 4.0,
     save_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 500,
     seed: Annotated[int, typer.Option(help="Of all chance.")] = 0,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: options.Debug = False,
 ) -> None:
     """Train a pose network. Many processes: torchrun --nproc-per-node 2 -m hrpose_rt train ..."""
     from hrpose_rt.learn.batches import Pictures

@@ -12,6 +12,9 @@ from hrpose_rt.types import F32, U8, Bools
 HALF_BODY_JOINTS = 8  # a person with no more labelled joints is not halved
 HALF_BODY_MARGIN = 1.5
 TURN_SHARE = 0.6  # of the pictures are turned, as in the original
+CUT_SIDES = (0.25, 0.1, 0.25, 0.4)  # how often each: left, top, right, bottom, as photographers cut people
+
+Cut = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +26,8 @@ class Augmentation:
         turn_deg: Spread of the rotation, which is cut off at twice of it.
         scale: Spread of the crop's size, which is cut off at once of it.
         half_body: Share of people of whom only the upper or the lower half is shown.
+        close_up: Share of people of whom only a part is shown, as cameras close by do.
+        cut: Share of pictures that end within the crop, as at a photo's edge.
         shift: Spread of the crop's place, in its size; cut off at twice of it.
         colour: Largest change of contrast, brightness and of each channel, as a share.
         cutout: Share of pictures of which grey rectangles hide parts.
@@ -32,6 +37,8 @@ class Augmentation:
     turn_deg: float = 0.0
     scale: float = 0.0
     half_body: float = 0.0
+    close_up: float = 0.0
+    cut: float = 0.0
     shift: float = 0.0
     colour: float = 0.0
     cutout: float = 0.0
@@ -88,20 +95,40 @@ def draw_view(
         aspect: Width by height of the crop.
     """
     size, centre = box_wh_centre
-    # One draw of each, wanted or not, so that a recipe's numbers do not depend on another's.
+    # One draw of each, wanted or not, so that one share does not change what another draws.
     chance = rng.random(4)
     normal = rng.standard_normal(4)
+    part, place = rng.uniform(0.35, 0.85), rng.uniform(-0.5, 0.5, 2).astype(np.float32)
+    half = None
     if labelled.sum() > HALF_BODY_JOINTS and chance[0] < how.half_body:
         # The upper half more often than not: the original compares a normal, not a uniform, draw with 0.5.
         half = _half_body(joints, labelled, skeleton, upper=bool(rng.standard_normal() < 0.5))
-        if half is not None:
-            centre, size = half[0], _widen(half[1], aspect) * np.float32(HALF_BODY_MARGIN)
+    if half is not None:
+        centre, size = half[0], _widen(half[1], aspect) * np.float32(HALF_BODY_MARGIN)
+    elif chance[3] < how.close_up:
+        centre, size = centre + size * place * np.float32(1 - part), size * np.float32(part)
     size = size * np.float32(np.clip(1 + how.scale * normal[0], 1 - how.scale, 1 + how.scale))
     turn = 0.0
     if chance[1] <= TURN_SHARE:
         turn = np.deg2rad(np.clip(how.turn_deg * normal[1], -2 * how.turn_deg, 2 * how.turn_deg))
     centre = centre + size * (how.shift * normal[2:].clip(-2, 2)).astype(np.float32)
     return View(centre, size, float(turn), bool(chance[2] < how.flip))
+
+
+def draw_cut(how: Augmentation, rng: np.random.Generator, crop_hw: tuple[int, int]) -> Cut | None:
+    """Draw what is left of a crop that the picture's edge cuts: columns and rows; None for all of it."""
+    if rng.random() >= how.cut:
+        return None
+    h, w = crop_hw
+    low, high = np.zeros(2), np.array([w, h], np.float64)
+    for side in rng.choice(4, rng.integers(1, 3), replace=False, p=CUT_SIDES):
+        taken = rng.uniform(0.1, 0.45) * (w, h)[side % 2]
+        if side < 2:
+            low[side] += taken
+        else:
+            high[side - 2] -= taken
+    (left, top), (right, bottom) = low.astype(int).tolist(), high.astype(int).tolist()
+    return slice(left, right), slice(top, bottom)
 
 
 def change_look(crop: U8, how: Augmentation, rng: np.random.Generator) -> U8:

@@ -2,22 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import input_to_heatmap
-from hrpose_rt.learn.augment import View, change_look, crop_of, draw_view
+from hrpose_rt.learn.augment import Cut, View, change_look, crop_of, draw_cut, draw_view
 from hrpose_rt.learn.people import People
 from hrpose_rt.learn.recipes import Recipe
 from hrpose_rt.learn.settings import Stage
 from hrpose_rt.learn.teacher import TeacherMaps
 from hrpose_rt.pose.targets import encode
-from hrpose_rt.types import F32, U8
+from hrpose_rt.types import F32, U8, Bools
 
 Keys = list[tuple[int, int]]  # (epoch, row): what chance is seeded with, and who
 Batch = dict[str, Tensor]
@@ -86,7 +88,7 @@ class CropDataset(Dataset[Batch]):
         rows = np.array([row for _, row in keys])
         crops = np.empty((len(keys), h, w, 3), np.uint8)
         joints, labelled = people.joints[rows].copy(), people.labelled[rows].copy()
-        views = []
+        views, cuts = [], []
         for i, (epoch, row) in enumerate(keys):
             rng = np.random.default_rng((self._seed, epoch, row))
             view = self._view(row, rng)
@@ -98,6 +100,11 @@ class CropDataset(Dataset[Batch]):
                 joints[i], labelled[i] = joints[i][self._flip_order], labelled[i][self._flip_order]
             if self._augment:
                 crops[i] = change_look(crops[i], self._recipe.augmentation, rng)
+                cut = draw_cut(self._recipe.augmentation, rng, (h, w))
+                if cut:
+                    crops[i] = _only(crops[i], cut)
+                    labelled[i] &= _within(joints[i], cut)
+                cuts.append(cut)
             views.append(view)
         points = input_to_heatmap(joints, (h, w), self._stage.heatmap_hw, udp)
         targets, inside = encode(points, self._stage.heatmap_hw, self._recipe.targets)
@@ -105,6 +112,10 @@ class CropDataset(Dataset[Batch]):
         weights = labelled * inside * trust[:, None]
         if self._teacher is not None:
             self._ask_teacher(rows, views, labelled, targets, weights)
+            # What lies beyond the edge is not to be guessed at: nothing is there.
+            for maps, cut in zip(targets, cuts, strict=False):
+                if cut:
+                    maps[:] = _only(maps.transpose(1, 2, 0), _shrunk(cut)).transpose(2, 0, 1)
         return {
             "crops": torch.from_numpy(crops),
             "targets": torch.from_numpy(targets),
@@ -183,6 +194,26 @@ def load(dataset: CropDataset, keys: Sequence[Keys], workers: int, pinned: bool)
 
 def _quiet_worker(_: int) -> None:
     cv2.setNumThreads(0)
+
+
+def _only(picture: NDArray[Any], cut: Cut) -> NDArray[Any]:
+    """The picture (H, W, C) with 0 outside of `cut`."""
+    columns, rows = cut
+    left = np.zeros_like(picture)
+    left[rows, columns] = picture[rows, columns]
+    return left
+
+
+def _within(points: F32, cut: Cut) -> Bools:
+    """Which points (K, 2) lie in `cut`."""
+    low, high = np.array([[s.start for s in cut], [s.stop for s in cut]])
+    return np.asarray(((points >= low) & (points < high)).all(axis=1))
+
+
+def _shrunk(cut: Cut) -> Cut:
+    """The cut of the heatmaps."""
+    columns, rows = (slice(s.start // 4, -(-s.stop // 4)) for s in cut)
+    return columns, rows
 
 
 def _joint_weights(joints: tuple[str, ...], wanted: bool) -> F32:

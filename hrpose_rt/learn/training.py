@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from torch import nn
 
 from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.evaluation.sheets import sheet, tile
 from hrpose_rt.learn.batches import Batch, CropDataset, Keys, Pictures, epoch_rows, load, plan
 from hrpose_rt.learn.checkpoints import Ema, Progress, load_last, save_best, save_last, start_from
 from hrpose_rt.learn.journal import Journal
@@ -18,12 +20,13 @@ from hrpose_rt.learn.precision import autocast, normalised
 from hrpose_rt.learn.recipes import learning_rate
 from hrpose_rt.learn.settings import DataSet, TrainSettings
 from hrpose_rt.learn.teacher import TeacherMaps
-from hrpose_rt.learn.validation import heatmap_loss, validate
+from hrpose_rt.learn.validation import Validation, heatmap_loss, validate
 from hrpose_rt.learn.world import World
 from hrpose_rt.nets.config import CONFIGS
 from hrpose_rt.nets.hrnet import HRNet
 
 NOTE_EVERY = 20  # steps
+SAMPLES = 16  # people whose poses are drawn after every epoch
 Tick = Callable[[int, int, float], None]  # stage, people shown, loss
 
 
@@ -242,7 +245,21 @@ class Trainer:
                 f"({time.perf_counter() - begin:.0f} s)"
             )
             journal.draw()
+            self._draw_samples(found)
         self._world.wait()
+
+    def _draw_samples(self, found: Validation) -> None:
+        people, tiles = self._data.val, []
+        for i in range(min(SAMPLES, len(people))):
+            truth = people.joints[i], people.labelled[i]
+            picture = self._pictures.read(people, i)
+            tiles.append(
+                tile(
+                    *(picture, people.boxes[i], found.keypoints[i], found.scores[i], truth),
+                    *(people.skeleton, people.images[people.image_rows[i]].name),
+                )
+            )
+        cv2.imwrite(str(self._folder / "samples.png"), sheet(tiles))
 
     def _name(self, batch: Batch) -> str:
         people = [self._data.train.where(row) for row in batch["rows"].tolist()]

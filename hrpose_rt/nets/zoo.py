@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.nets.weights import sha256
 from hrpose_rt.runtimes.spec import EngineSpec, Task, spec_path
 
 DEFAULT_POSE = "hrnet-w16-lite"
@@ -29,8 +30,13 @@ class Model:
 
     @property
     def spec(self) -> EngineSpec | None:
-        """The engine's spec; None without an engine."""
-        return EngineSpec.load(spec_path(self.engine)) if self.engine else None
+        """What the engine holds; or the checkpoint, where training left a spec of it beside it."""
+        if self.engine:
+            return EngineSpec.load(spec_path(self.engine))
+        if self.checkpoint is None or not spec_path(self.checkpoint).is_file():
+            return None
+        spec = EngineSpec.load(spec_path(self.checkpoint))
+        return spec if spec.weights_sha256 == sha256(self.checkpoint) else None
 
 
 def find_model(name: str, task: Task) -> Model:

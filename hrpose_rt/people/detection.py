@@ -107,6 +107,12 @@ class YoloDetector:
         """Close the runtime."""
         self._runtime.close()
 
+    def __enter__(self) -> "YoloDetector":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
 
 def read_boxes(output: F32, min_score: float) -> tuple[F32, F32]:
     """People in a detector's output: boxes (N, 4) xyxy in input pixels and scores (N,).

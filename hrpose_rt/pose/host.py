@@ -53,6 +53,11 @@ class HostPoseEstimator:
         # One chunk of crops at a time: what the network reads was just written, and memory is constant.
         self._crops = np.zeros((CPU_BATCHES[0], *spec.input_hw, 3), np.uint8)
 
+    @property
+    def input_hw(self) -> tuple[int, int]:
+        """Height and width of its crops."""
+        return self._spec.input_hw
+
     def warm(self) -> None:
         """Get ready for every size of the batch plan."""
         self._runtime.warm([(n, *self._spec.input_hw, 3) for n in CPU_BATCHES])
@@ -88,3 +93,9 @@ class HostPoseEstimator:
     def close(self) -> None:
         """Close the runtime."""
         self._runtime.close()
+
+    def __enter__(self) -> "HostPoseEstimator":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

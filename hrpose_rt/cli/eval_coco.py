@@ -1,0 +1,188 @@
+"""`hrpose-rt eval coco`: COCO's keypoint figures, of networks or of a file of predictions."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import cv2
+import numpy as np
+import typer
+
+from hrpose_rt.cli import options
+from hrpose_rt.cli.reports import (
+    LOWEST_SCORE,
+    RESULTS,
+    SCORES,
+    SCORES_SCHEMA,
+    annotated_images,
+    check_output,
+    print_table,
+    share,
+    steps,
+    write_json,
+)
+from hrpose_rt.errors import BadInput
+from hrpose_rt.networks import Settings, machine_facts, open_detector, open_pose
+from hrpose_rt.skeleton import COCO17
+
+if TYPE_CHECKING:
+    from hrpose_rt.evaluation.coco import CocoScores, Result
+    from hrpose_rt.evaluation.joints import People
+    from hrpose_rt.evaluation.predict import Boxes
+
+DEFAULTS = Settings()
+
+
+def eval_coco(
+    annotations: options.Annotations,
+    images: options.ImagesFolder = None,
+    predictions: Annotated[Path | None, typer.Option(help="Score this COCO results file.")] = None,
+    detections: Annotated[
+        Path | None, typer.Option(help="Pose the boxes of this COCO results file.")
+    ] = None,
+    gt_boxes: Annotated[bool, typer.Option("--gt-boxes", help="Pose the annotated boxes.")] = False,
+    detector: options.DetectorName = DEFAULTS.detector,
+    pose: options.Pose = DEFAULTS.pose,
+    runtime: options.RuntimeName = DEFAULTS.runtime,
+    precision: options.Precision = DEFAULTS.precision,
+    decode: options.Decode = DEFAULTS.decode,
+    flip_test: options.FlipTest = False,
+    oks_nms: Annotated[
+        float, typer.Option(help="Of two poses more alike than this the better stays; 1 keeps all.")
+    ] = 0.9,
+    compare: Annotated[Path | None, typer.Option(help="Another results file to set this against.")] = None,
+    visualize: Annotated[int, typer.Option(help="Draw so many best and worst people.")] = 0,
+    output: options.OutputFolder = None,
+    threads: options.Threads = DEFAULTS.threads,
+    overwrite: options.Overwrite = False,
+    debug: options.Debug = False,
+) -> None:
+    """COCO keypoints: the ten figures with 95% intervals, and joint by joint."""
+    from hrpose_rt.evaluation import coco
+    from hrpose_rt.evaluation.joints import pair
+
+    check_output(output, overwrite)
+    if visualize and not (output and images):
+        raise BadInput("--visualize needs --images to draw on and --output to write to")
+    if (predictions is not None) + (detections is not None) + gt_boxes > 1:
+        raise BadInput("--predictions, --detections and --gt-boxes exclude each other: choose one")
+    truth = coco.load_annotations(annotations)
+    facts: dict[str, Any] = {"annotations": annotations.name}
+    if predictions:
+        results = coco.load_results(predictions, "keypoints")
+        facts |= {"predictions": predictions.name}
+    else:
+        settings = Settings(
+            *(pose, detector, runtime, precision),
+            det_score=LOWEST_SCORE,
+            decode=decode,
+            flip_test=flip_test,
+            threads=threads,
+        )
+        boxes, source = _boxes(truth, settings, detections, gt_boxes)
+        results, how = _run(truth, images, settings, boxes, oks_nms)
+        facts |= {"boxes": source, **how}
+    scores = coco.score(truth, results, "keypoints")
+    other = None
+    if compare:
+        other = coco.score(truth, coco.load_results(compare, "keypoints"), "keypoints")
+        facts |= {"compared_with": compare.name}
+    people = pair(truth, results, COCO17.sigmas)
+    name = predictions.name if predictions else facts["model"]
+    facts |= {"figures": _print_figures(scores, other, name), "joints": _print_joints(people)}
+    if output:
+        write_json(output, RESULTS, results)
+        write_json(output, SCORES, {"schema": SCORES_SCHEMA, **facts})
+        if visualize and images:
+            _draw(truth, images, people, visualize, output)
+
+
+def _boxes(
+    truth: Any, settings: Settings, detections: Path | None, gt_boxes: bool
+) -> "tuple[Boxes, dict[str, Any]]":
+    """Whom to pose, and words for it."""
+    from hrpose_rt.evaluation.coco import load_results
+    from hrpose_rt.evaluation.predict import annotated, detected, listed
+
+    if detections:
+        return listed(load_results(detections, "bbox")), {"detections": detections.name}
+    if gt_boxes:
+        return annotated(truth), {"detections": "annotated"}
+    detector, facts = open_detector(settings)
+    return detected(detector), facts
+
+
+def _run(
+    truth: Any, folder: Path | None, settings: Settings, boxes: "Boxes", oks_nms: float
+) -> "tuple[list[Result], dict[str, Any]]":
+    """Poses by the network of the settings, and how they were made."""
+    from hrpose_rt.evaluation.predict import pose_results
+
+    images = annotated_images(truth, folder)
+    estimator, facts = open_pose(settings)
+    if facts["skeleton"] != COCO17.name:
+        raise BadInput(f"{facts['model']} finds {facts['skeleton']} joints, COCO's are wanted here")
+    with estimator, steps(len(images)) as step:
+        results = pose_results(images, boxes, estimator, COCO17, estimator.input_hw, oks_nms, step)
+    facts |= {"decode": settings.decode, "flip_test": settings.flip_test, "oks_nms": oks_nms}
+    return results, facts | machine_facts(settings)
+
+
+def _print_figures(scores: "CocoScores", other: "CocoScores | None", name: str) -> dict[str, Any]:
+    """Print the ten figures, then each with its interval and what it differs from the other's by."""
+    from hrpose_rt.evaluation.coco import FIGURES, INTERVAL, resample
+
+    values = scores.figures
+    print_table(["", *FIGURES], [[name, *map(share, values)]])
+    low, high = np.percentile(resample(scores), INTERVAL, axis=0)
+    report: dict[str, Any] = {"names": FIGURES, "values": values.tolist()}
+    report |= {"low": low.tolist(), "high": high.tolist()}
+    header = ["", "value", "95% of resampled images"]
+    columns = [FIGURES, map(share, values), map("{} to {}".format, map(share, low), map(share, high))]
+    if other:
+        drawn = resample(scores, other)
+        lower, upper = np.percentile(drawn, INTERVAL, axis=0)
+        difference = values - other.figures
+        header += ["the other", "difference", "95%, same images"]
+        columns += [map(share, other.figures), map("{:+.3f}".format, difference)]
+        columns += [map("{:+.3f} to {:+.3f}".format, lower, upper)]
+        report |= {"difference": difference.tolist(), "better_share": (drawn > 0).mean(axis=0).tolist()}
+        report |= {"difference_low": lower.tolist(), "difference_high": upper.tolist()}
+    print()
+    print_table(header, [list(row) for row in zip(*columns, strict=True)])
+    return report
+
+
+def _print_joints(people: "People") -> list[dict[str, Any]]:
+    from hrpose_rt.evaluation.joints import joint_figures
+
+    rows = list(zip(COCO17.joints, *joint_figures(people), strict=True))
+    print(f"\nJoint by joint, of {len(people.image_ids)} people and the pose most like each:\n")
+    table = [[name, str(count), share(mean), share(right)] for name, count, mean, right in rows]
+    print_table(["joint", "labelled", "similarity", "at least .5"], table)
+    return [
+        {"joint": name, "labelled": count, "similarity": mean, "right": right} if count else {"joint": name}
+        for name, count, mean, right in rows
+    ]
+
+
+def _draw(truth: Any, folder: Path, people: "People", count: int, output: Path) -> None:
+    """Sheets of the people whose poses are most and least like the truth."""
+    from hrpose_rt.evaluation.sheets import sheet, tile
+
+    order = np.argsort(people.oks(), kind="stable")
+    by_id = {image.id: image for image in annotated_images(truth, folder)}
+    for name, rows in (("worst", order[:count]), ("best", order[::-1][:count])):
+        tiles = [
+            tile(
+                *(
+                    by_id[people.image_ids[i]].read(),
+                    people.boxes[i],
+                    people.keypoints[i],
+                    people.scores[i],
+                ),
+                *((people.joints[i], people.labelled[i]), COCO17, f"OKS {people.oks()[i]:.2f}"),
+            )
+            for i in rows.tolist()
+        ]
+        if tiles:
+            cv2.imwrite(str(output / f"{name}.png"), sheet(tiles))

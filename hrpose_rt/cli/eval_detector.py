@@ -1,0 +1,71 @@
+"""`hrpose-rt eval detector`: COCO's box figures for people, and whom the detector misses."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hrpose_rt.cli import options
+from hrpose_rt.cli.reports import (
+    LOWEST_SCORE,
+    RESULTS,
+    SCORES,
+    SCORES_SCHEMA,
+    annotated_images,
+    check_output,
+    print_table,
+    share,
+    steps,
+    write_json,
+)
+from hrpose_rt.networks import Settings, machine_facts, open_detector
+
+DEFAULTS = Settings()
+FIGURES = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)")
+
+
+def eval_detector(
+    annotations: options.Annotations,
+    images: options.ImagesFolder = None,
+    predictions: Annotated[Path | None, typer.Option(help="Score this results file of boxes.")] = None,
+    detector: options.DetectorName = DEFAULTS.detector,
+    runtime: options.RuntimeName = DEFAULTS.runtime,
+    precision: options.Precision = DEFAULTS.precision,
+    det_score: Annotated[float, typer.Option(help="The score to run with, 0..1.")] = DEFAULTS.det_score,
+    output: options.OutputFolder = None,
+    threads: options.Threads = DEFAULTS.threads,
+    overwrite: options.Overwrite = False,
+    debug: options.Debug = False,
+) -> None:
+    """Boxes of people: AP, and recall at the running score by size and by people in the image."""
+    from hrpose_rt.evaluation import coco
+    from hrpose_rt.evaluation.detection import find
+    from hrpose_rt.evaluation.predict import box_results, detected
+
+    check_output(output, overwrite)
+    truth = coco.load_annotations(annotations)
+    facts: dict[str, Any]
+    if predictions:
+        results, facts = coco.load_results(predictions, "bbox"), {"predictions": predictions.name}
+    else:
+        where = annotated_images(truth, images)
+        settings = Settings(
+            *(DEFAULTS.pose, detector, runtime, precision), det_score=LOWEST_SCORE, threads=threads
+        )
+        network, facts = open_detector(settings)
+        facts |= machine_facts(settings)
+        with network, steps(len(where)) as step:
+            results = box_results(where, detected(network), step)
+    scores = coco.score(truth, results, "bbox")
+    figures = dict(zip(coco.FIGURES, scores.figures.tolist(), strict=True))
+    print_table(["", *FIGURES], [["", *(share(figures[name]) for name in FIGURES)]])
+    found = find(truth, results, det_score)
+    recalls = found.recalls()
+    print(f"\nAt score {det_score:g}: precision {share(found.precision)}; a box counts from IoU 0.5 on.\n")
+    print_table(["people", "number", "recall"], [[n, str(c), share(r)] for n, (c, r) in recalls.items()])
+    if output:
+        report = {"figures": {name: figures[name] for name in FIGURES}, "det_score": det_score}
+        report |= {"precision": found.precision}
+        report |= {"recall": {name: {"people": c, "found": r} for name, (c, r) in recalls.items()}}
+        write_json(output, RESULTS, results)
+        write_json(output, SCORES, {"schema": SCORES_SCHEMA, **facts, **report})

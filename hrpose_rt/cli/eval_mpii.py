@@ -1,0 +1,102 @@
+"""`hrpose-rt eval mpii`: PCKh by the official formula, of a network or of a file of predictions."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from hrpose_rt.cli import options
+from hrpose_rt.cli.reports import (
+    PREDICTIONS,
+    SCORES,
+    SCORES_SCHEMA,
+    check_output,
+    print_table,
+    steps,
+    write_json,
+)
+from hrpose_rt.errors import BadInput
+from hrpose_rt.networks import Settings, machine_facts, open_pose
+from hrpose_rt.skeleton import MPII16
+from hrpose_rt.timing import StageClock
+from hrpose_rt.types import F32
+
+DEFAULTS = Settings()
+
+
+def eval_mpii(
+    ground_truth: Annotated[Path, typer.Option(help="MPII's gt_valid.mat.")],
+    predictions: Annotated[Path | None, typer.Option(help="Score this pred.mat.")] = None,
+    annotations: Annotated[Path | None, typer.Option(help="Pose the people of this valid.json.")] = None,
+    images: options.ImagesFolder = None,
+    pose: options.Pose = "",
+    runtime: options.RuntimeName = DEFAULTS.runtime,
+    precision: options.Precision = DEFAULTS.precision,
+    decode: options.Decode = DEFAULTS.decode,
+    flip_test: options.FlipTest = False,
+    output: options.OutputFolder = None,
+    threads: options.Threads = DEFAULTS.threads,
+    overwrite: options.Overwrite = False,
+    debug: options.Debug = False,
+) -> None:
+    """MPII: PCKh at 0.5, 0.10 and 0.11 of the head's length."""
+    from hrpose_rt.evaluation import mpii
+
+    check_output(output, overwrite)
+    truth = mpii.load_truth(ground_truth)
+    facts: dict[str, Any]
+    if predictions and not annotations:
+        joints, facts = (
+            mpii.load_predictions(predictions, len(truth.heads)),
+            {"predictions": predictions.name},
+        )
+    elif annotations and pose and not predictions:
+        settings = Settings(
+            *(pose, DEFAULTS.detector, runtime, precision),
+            decode=decode,
+            flip_test=flip_test,
+            threads=threads,
+        )
+        joints, facts = _run(annotations, images, settings, len(truth.heads))
+    else:
+        raise BadInput(
+            "give --predictions to score a file, or --annotations, --images and --pose to run a network"
+        )
+    rows = {threshold: mpii.pckh(joints, truth, threshold) for threshold in mpii.THRESHOLDS}
+    at_half, at_10, at_11 = (rows[threshold] for threshold in mpii.THRESHOLDS)
+    print_table(
+        ["PCKh@0.5", *at_half, "Mean@0.10", "Mean@0.11 (the original's Mean@0.1)"],
+        [["", *(f"{value:.3f}" for value in (*at_half.values(), at_10["Mean"], at_11["Mean"]))]],
+    )
+    if output:
+        from scipy.io import savemat
+
+        pckh = {f"{threshold:g}": row for threshold, row in rows.items()}
+        write_json(output, SCORES, {"schema": SCORES_SCHEMA, **facts, "pckh": pckh})
+        savemat(str(output / PREDICTIONS), {"preds": joints})
+
+
+def _run(
+    annotations: Path, images: Path | None, settings: Settings, wanted: int
+) -> tuple[F32, dict[str, Any]]:
+    """Joints (N, 16, 2), pixels from 1, by the network of the settings, and how they were made."""
+    from hrpose_rt.evaluation.predict import AnnotatedImage
+    from hrpose_rt.learn.people import load_people
+
+    people = load_people(annotations, images)
+    if people.skeleton is not MPII16:
+        raise BadInput(f"{annotations} has {people.skeleton.name} joints: it is not MPII's valid.json")
+    if len(people) != wanted:
+        raise BadInput(f"{annotations} is of {len(people)} people, the ground truth of {wanted}")
+    estimator, facts = open_pose(settings)
+    if facts["skeleton"] != MPII16.name:
+        raise BadInput(f"{facts['model']} finds {facts['skeleton']} joints, MPII's are wanted here")
+    joints = np.zeros(people.joints.shape, np.float32)
+    with estimator, steps(len(people.images)) as step:
+        for i, file in enumerate(people.images):
+            rows = people.image_rows == i
+            poses = estimator.estimate(AnnotatedImage(i, file).read(), people.boxes[rows], StageClock())
+            joints[rows] = poses.keypoints + 1  # MPII's pixels count from 1
+            step()
+    return joints, facts | {"flip_test": settings.flip_test} | machine_facts(settings)

@@ -1,0 +1,71 @@
+"""What the `eval` commands share: images to go through, tables to print, files to leave."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from hrpose_rt.cli.outputs import check_free
+from hrpose_rt.errors import BadInput
+from hrpose_rt.evaluation.predict import AnnotatedImage
+from hrpose_rt.streams.sinks import make_folder
+
+SCORES, RESULTS, PREDICTIONS = "scores.json", "results.json", "pred.mat"
+SCORES_SCHEMA = 1
+LOWEST_SCORE = 0.01  # of boxes that go into an average precision, which wants all there are
+
+
+def check_output(folder: Path | None, overwrite: bool) -> None:
+    """Raise BadInput, before anything is computed, if one of the files is in the way."""
+    for name in (RESULTS, SCORES, PREDICTIONS) if folder else ():
+        check_free(Path(folder or "") / name, overwrite)
+
+
+def annotated_images(truth: Any, folder: Path | None) -> list[AnnotatedImage]:
+    """The images of a COCO annotation file; BadInput names the first that is missing."""
+    if folder is None:
+        raise BadInput("--images is needed to run a network: the folder of the annotated images")
+    images = [AnnotatedImage(i["id"], folder / i["file_name"]) for i in truth.loadImgs(truth.getImgIds())]
+    missing = [image for image in images if not image.file.is_file()]
+    if missing:
+        raise BadInput(
+            f"{missing[0].file} (image {missing[0].id}) is missing, with {len(missing) - 1} others of "
+            f"{len(images)}: check --images"
+        )
+    return images
+
+
+@contextmanager
+def steps(total: int, what: str = "images") -> Iterator[Callable[[], None]]:
+    """A progress bar on stderr; what it gives is to be called at every step."""
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+def print_table(header: list[str], rows: list[list[str]]) -> None:
+    """Print a Markdown table, its columns aligned."""
+    lines = [header, *rows]
+    widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(header))]
+    rule = ["-" * width for width in widths]
+    for line in (header, rule, *rows):
+        print("| " + " | ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)) + " |")
+
+
+def share(value: float) -> str:
+    """A figure in 0..1 as the field prints it: .744; a dash where there is none."""
+    if not value >= 0:  # COCO's -1, or NaN
+        return "-"
+    return f"{value:.3f}".removeprefix("0")
+
+
+def write_json(folder: Path, name: str, content: Any) -> None:
+    """Write a file of the output folder, whole or not at all."""
+    make_folder(folder)
+    partial = folder / f"{name}.partial"
+    partial.write_text(json.dumps(content) + "\n")
+    partial.replace(folder / name)

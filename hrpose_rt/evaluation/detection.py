@@ -1,0 +1,92 @@
+"""How many people a detector finds at the score it runs with, by their size and their number."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hrpose_rt.evaluation.coco import PERSON, Result
+from hrpose_rt.geometry import iou
+from hrpose_rt.timing import CROWD_BINS, crowd_bin
+from hrpose_rt.types import F32, Bools
+
+MATCH_IOU = 0.5
+SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, np.inf)}  # COCO's
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a detector found of the people of a set.
+
+    Attributes:
+        areas: (P,) square pixels of each person.
+        crowds: (P,) bin of `CROWD_BINS` of the image each is in.
+        found: (P,) whether one box overlaps each by `MATCH_IOU` or more.
+        right, wrong: Boxes with and without a person.
+    """
+
+    areas: F32
+    crowds: list[str]
+    found: Bools
+    right: int
+    wrong: int
+
+    def recalls(self) -> dict[str, tuple[int, float]]:
+        """People and the share found: of all, by size, by people in the image; empty groups left out."""
+        crowds = np.array(self.crowds)
+        groups = {"all": np.ones(len(self.found), np.bool_)}
+        groups |= {name: (self.areas >= low) & (self.areas < high) for name, (low, high) in SIZES.items()}
+        groups |= {f"{name} in the image": crowds == name for name in CROWD_BINS}
+        return {
+            name: (int(group.sum()), float(self.found[group].mean()))
+            for name, group in groups.items()
+            if group.any()
+        }
+
+    @property
+    def precision(self) -> float:
+        """Share of boxes that have a person."""
+        return self.right / max(self.right + self.wrong, 1)
+
+
+def find(annotations: Any, results: list[Result], min_score: float) -> Found:
+    """Match boxes to people, best score first; boxes in a crowd's region are neither right nor wrong."""
+    by_image: dict[int, list[Result]] = {}
+    for result in results:
+        if result["score"] >= min_score:
+            by_image.setdefault(result["image_id"], []).append(result)
+    areas, crowds, found, right, wrong = [], [], [], 0, 0
+    for image_id in annotations.getImgIds():
+        persons = annotations.loadAnns(annotations.getAnnIds(image_id, catIds=[PERSON]))
+        single = [p for p in persons if not p.get("iscrowd")]
+        regions = _xyxy([p["bbox"] for p in persons if p.get("iscrowd")])
+        guesses = sorted(by_image.get(image_id, []), key=lambda r: -r["score"])
+        boxes = _xyxy([r["bbox"] for r in guesses])
+        overlap = iou(boxes, _xyxy([p["bbox"] for p in single]))
+        taken = np.zeros(len(single), np.bool_)
+        inside = _share_inside(boxes, regions)
+        for row, is_inside in zip(overlap, inside, strict=True):
+            free = np.where(taken, 0, row)
+            if len(free) and free.max() >= MATCH_IOU:
+                taken[free.argmax()] = True
+                right += 1
+            elif not is_inside:
+                wrong += 1
+        areas += [p["area"] for p in single]
+        crowds += [crowd_bin(len(single))] * len(single)
+        found += taken.tolist()
+    return Found(np.array(areas, np.float32), crowds, np.array(found, np.bool_), right, wrong)
+
+
+def _xyxy(boxes: list[list[float]]) -> F32:
+    xywh = np.array(boxes, np.float32).reshape(-1, 4)
+    return np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+
+
+def _share_inside(boxes: F32, regions: F32) -> Bools:
+    """Whether half or more of each box (N, 4) lies in one of the regions (M, 4): (N,)."""
+    low = np.maximum(boxes[:, None, :2], regions[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], regions[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=2)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return np.asarray((shared >= area[:, None] / 2).any(axis=1))

@@ -1,0 +1,82 @@
+"""Person by person and joint by joint: where a pose network is right and where it is not."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hrpose_rt.evaluation.coco import PERSON, Result
+from hrpose_rt.geometry import joint_similarity
+from hrpose_rt.types import F32, Bools
+
+RIGHT = 0.5  # a joint that is this similar counts as right
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """N annotated people with labelled joints, each beside the prediction most like it.
+
+    Attributes:
+        image_ids: (N,) where they are.
+        boxes: (N, 4) xyxy annotated boxes.
+        joints, labelled: (N, K, 2) and (N, K).
+        keypoints: (N, K, 2); NaN for people whose image has no prediction.
+        scores: (N, K) of the keypoints.
+        similar: (N, K) in 0..1, 0 where there is no prediction.
+    """
+
+    image_ids: list[int]
+    boxes: F32
+    joints: F32
+    labelled: Bools
+    keypoints: F32
+    scores: F32
+    similar: F32
+
+    def oks(self) -> F32:
+        """(N,) similarity of each person's pose, in 0..1."""
+        total = (self.similar * self.labelled).sum(axis=1)
+        return np.asarray(total / self.labelled.sum(axis=1), np.float32)
+
+
+def pair(annotations: Any, results: list[Result], sigmas: tuple[float, ...]) -> People:
+    """Give every annotated person the prediction in the same image that is most like it by OKS."""
+    by_image: dict[int, list[Result]] = {}
+    for result in results:
+        by_image.setdefault(result["image_id"], []).append(result)
+    spread = np.array(sigmas, np.float32)
+    k = len(sigmas)
+    persons = annotations.loadAnns(annotations.getAnnIds(catIds=[PERSON], iscrowd=False))
+    persons = [p for p in persons if p.get("num_keypoints", 0) > 0]
+    truth = np.array([p["keypoints"] for p in persons], np.float32).reshape(-1, k, 3)
+    labelled = truth[..., 2] > 0
+    keypoints = np.full((len(persons), k, 3), np.nan, np.float32)
+    similar = np.zeros((len(persons), k), np.float32)
+    for i, person in enumerate(persons):
+        found = by_image.get(person["image_id"])
+        if not found:
+            continue
+        points = np.array([r["keypoints"] for r in found], np.float32).reshape(-1, k, 3)
+        area = np.full(len(found), person["area"], np.float32)
+        alike = joint_similarity(points[..., :2], truth[i, :, :2], area, spread)
+        best = (alike * labelled[i]).sum(axis=1).argmax()
+        keypoints[i], similar[i] = points[best], alike[best]
+    xywh = np.array([p["bbox"] for p in persons], np.float32).reshape(-1, 4)
+    return People(
+        image_ids=[p["image_id"] for p in persons],
+        boxes=np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
+        joints=truth[..., :2],
+        labelled=labelled,
+        keypoints=keypoints[..., :2],
+        scores=keypoints[..., 2],
+        similar=similar,
+    )
+
+
+def joint_figures(people: People) -> tuple[list[int], list[float], list[float]]:
+    """For each joint: how often labelled, its mean similarity, the share that is right (NaN for none)."""
+    counts = people.labelled.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        mean = (people.similar * people.labelled).sum(axis=0) / counts
+        right = ((people.similar >= RIGHT) & people.labelled).sum(axis=0) / counts
+    return counts.tolist(), mean.tolist(), right.tolist()

@@ -1,0 +1,139 @@
+"""Run the networks over annotated images, as the original's evaluation does."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.evaluation.coco import PERSON, Result, person_score
+from hrpose_rt.geometry import crop_frames, oks_nms
+from hrpose_rt.learn.people import clean_boxes
+from hrpose_rt.people.detection import Detector
+from hrpose_rt.pose.host import PoseEstimator
+from hrpose_rt.skeleton import Skeleton
+from hrpose_rt.timing import StageClock
+from hrpose_rt.types import F32, U8, Detections, Poses
+
+COCO_DIGITS = 3  # of a pixel, and of a score, in results files; a thousandth is below what counts
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedImage:
+    """An image to evaluate on.
+
+    Attributes:
+        id: What the annotations call it.
+        file: Where it is.
+    """
+
+    id: int
+    file: Path
+
+    def read(self) -> U8:
+        """The picture (H, W, 3) BGR as stored: annotations know nothing of EXIF's rotation."""
+        image = cv2.imread(str(self.file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if image is None:
+            what = "cannot be read, replace it" if self.file.is_file() else "is missing: check --images"
+            raise BadInput(f"{self.file} (image {self.id}) {what}")
+        return np.asarray(image, np.uint8)
+
+
+Boxes = Callable[[AnnotatedImage, U8], Detections]  # whom to look at in an image
+
+
+def detected(detector: Detector) -> Boxes:
+    """The people that a detector finds."""
+    return lambda _, picture: detector.detect(picture, StageClock())
+
+
+def listed(results: Iterable[Result]) -> Boxes:
+    """The people of a detections file in COCO's results format; none of them is cut for its score."""
+    by_image: dict[int, list[Result]] = {}
+    for result in results:
+        by_image.setdefault(result["image_id"], []).append(result)
+
+    def boxes(image: AnnotatedImage, _: U8) -> Detections:
+        found = by_image.get(image.id, [])
+        xywh = np.array([r["bbox"] for r in found], np.float32).reshape(-1, 4)
+        xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+        sound = (xywh[:, 2:] > 0).all(axis=1)
+        return Detections.found(xyxy[sound], np.array([r["score"] for r in found], np.float32)[sound])
+
+    return boxes
+
+
+def annotated(annotations: Any) -> Boxes:
+    """The annotated people who have labelled joints, as the original takes them."""
+
+    def boxes(image: AnnotatedImage, picture: U8) -> Detections:
+        persons = annotations.loadAnns(annotations.getAnnIds(image.id, catIds=[PERSON], iscrowd=False))
+        xywh = np.array([p["bbox"] for p in persons if p.get("num_keypoints")], np.float32).reshape(-1, 4)
+        h, w = picture.shape[:2]
+        xyxy = clean_boxes(xywh, np.full((len(xywh), 2), (w, h), np.float32))
+        xyxy = xyxy[(xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)]
+        return Detections.found(xyxy, np.ones(len(xyxy), np.float32))
+
+    return boxes
+
+
+def pose_results(
+    images: Iterable[AnnotatedImage],
+    boxes: Boxes,
+    estimator: PoseEstimator,
+    skeleton: Skeleton,
+    input_hw: tuple[int, int],
+    oks_threshold: float,
+    progress: Callable[[], None],
+) -> list[Result]:
+    """Everybody's pose, as COCO's results files have them.
+
+    Args:
+        images: Where to look.
+        boxes: Whom to look at there.
+        estimator: What finds joints.
+        skeleton: Which ones.
+        input_hw: Of its crops, from which a person's area for OKS is told.
+        oks_threshold: Of two poses more alike than this, the better goes on alone; 1 keeps all.
+        progress: Called after every image.
+    """
+    sigmas = np.array(skeleton.sigmas, np.float32)
+    results = []
+    for image in images:
+        picture = image.read()
+        people = boxes(image, picture)
+        poses = estimator.estimate(picture, people.boxes, StageClock())
+        scores = person_score(people.scores, poses.scores)
+        sizes = crop_frames(people.boxes, input_hw)[1]
+        areas = sizes.prod(axis=1)
+        kept = oks_nms(poses.keypoints, scores, areas, sigmas, oks_threshold)
+        results += [_result(image, poses, scores, i) for i in kept.tolist()]
+        progress()
+    return results
+
+
+def box_results(
+    images: Iterable[AnnotatedImage], boxes: Boxes, progress: Callable[[], None]
+) -> list[Result]:
+    """Everybody's box, as COCO's results files have them."""
+    results = []
+    for image in images:
+        people = boxes(image, image.read())
+        xywh = np.concatenate([people.boxes[:, :2], people.boxes[:, 2:] - people.boxes[:, :2]], axis=1)
+        for box, sure in zip(xywh.tolist(), people.scores.tolist(), strict=True):
+            results.append({"image_id": image.id, "category_id": PERSON, "bbox": box, "score": sure})
+        progress()
+    return results
+
+
+def _result(image: AnnotatedImage, poses: Poses, scores: F32, i: int) -> Result:
+    points = np.column_stack([poses.keypoints[i], poses.scores[i]]).astype(np.float64)
+    return {
+        "image_id": image.id,
+        "category_id": PERSON,
+        "keypoints": points.round(COCO_DIGITS).ravel().tolist(),
+        "score": round(float(scores[i]), 6),
+    }

@@ -1,0 +1,65 @@
+"""Contact sheets: people with the poses found on them, beside the truth."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from hrpose_rt.drawing import draw_people
+from hrpose_rt.geometry import crop_frames, crop_maps
+from hrpose_rt.pose.crops import crop_people
+from hrpose_rt.skeleton import Skeleton
+from hrpose_rt.types import F32, I64, U8, Bools, Detections, Poses
+
+TILE_HW = (256, 192)
+COLUMNS = 8
+TRUTH = (255, 255, 255)  # labelled joints are white rings
+
+
+def tile(
+    picture: U8,
+    box: F32,
+    keypoints: F32,
+    scores: F32,
+    truth: tuple[F32, Bools],
+    skeleton: Skeleton,
+    text: str,
+) -> U8:
+    """One person (TILE_HW, 3): skeleton found, rings where the joints are, a line of text.
+
+    Args:
+        picture: (H, W, 3) BGR.
+        box: (4,) xyxy.
+        keypoints, scores: (K, 2) in the picture's pixels, NaN for none, and (K,).
+        truth: The joints (K, 2) and whether each is labelled (K,).
+        skeleton: Whose joints.
+        text: What to write above.
+    """
+    centres, sizes = crop_frames(box[None], TILE_HW)
+    out = crop_people(picture, centres, sizes, np.empty((1, *TILE_HW, 3), np.uint8))[0]
+    matrix = crop_maps(centres, sizes, TILE_HW)[0]
+
+    def moved(points: F32) -> F32:
+        return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)
+
+    if np.isfinite(keypoints).all():
+        whole = np.array([[0, 0, TILE_HW[1], TILE_HW[0]]], np.float32)
+        poses = Poses.estimated(moved(keypoints)[None], scores[None])
+        nobody: I64 = np.full(1, -1)
+        draw_people(out, Detections.found(whole, np.ones(1, np.float32)), nobody, poses, skeleton)
+    joints, labelled = truth
+    for x, y in moved(joints)[labelled].round().astype(int).tolist():
+        cv2.circle(out, (x, y), 4, TRUTH, 1, cv2.LINE_AA)
+    cv2.rectangle(out, (0, 0), (TILE_HW[1], 18), (0, 0, 0), cv2.FILLED)
+    cv2.putText(out, text, (4, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, TRUTH, 1, cv2.LINE_AA)
+    return out
+
+
+def sheet(tiles: Sequence[U8]) -> U8:
+    """Tiles in rows of `COLUMNS`, the last filled up with black."""
+    columns = min(COLUMNS, len(tiles))
+    rows = -(-len(tiles) // columns)
+    blank = [np.zeros_like(tiles[0])] * (rows * columns - len(tiles))
+    grid: U8 = np.stack([*tiles, *blank]).reshape(rows, columns, *tiles[0].shape)
+    whole: U8 = grid.swapaxes(1, 2).reshape(rows * len(tiles[0]), -1, 3)
+    return whole
