@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.geometry import Letterbox, crop_frames, crop_maps, heatmap_to_frame, iou, nms
+from hrpose_rt.geometry import (
+    Letterbox,
+    crop_frames,
+    crop_maps,
+    heatmap_to_frame,
+    input_to_heatmap,
+    iou,
+    nms,
+    oks,
+    oks_nms,
+)
 
 NOBODY = np.zeros((0, 4), np.float32)
 
@@ -96,3 +106,45 @@ def test_from_frame_to_input_to_heatmap_and_back() -> None:
     on_input = np.einsum("nij,nkj->nki", maps[:, :, :2], points) + maps[:, None, :, 2]
     back = heatmap_to_frame(on_input / 4, centres, sizes, (64, 48))
     np.testing.assert_allclose(back, points, atol=1e-2)
+
+
+def test_udp_maps_the_first_pixel_to_the_first_and_the_last_to_the_last() -> None:
+    centres, sizes = np.array([[50, 40]], np.float32), np.array([[30, 40]], np.float32)
+    matrix = crop_maps(centres, sizes, (256, 192), udp=True)[0]
+    corners = np.array([[35, 20, 1], [65, 60, 1]], np.float32)
+    np.testing.assert_allclose(corners @ matrix.T, [[0, 0], [191, 255]], atol=1e-4)
+    ends = np.array([[[0, 0], [47, 63]]], np.float32)
+    np.testing.assert_allclose(
+        heatmap_to_frame(ends, centres, sizes, (64, 48), udp=True), [[[35, 20], [65, 60]]], atol=1e-4
+    )
+    np.testing.assert_allclose(
+        input_to_heatmap(np.array([191, 255], np.float32), (256, 192), (64, 48), udp=True), [47, 63]
+    )
+
+
+def test_oks_of_one_joint_at_the_distance_where_it_is_known() -> None:
+    sigmas = np.array([0.05], np.float32)
+    area = np.array([10000], np.float32)
+    # e^-1/2 at a distance of 2 sigma times the square root of the area: 10 pixels.
+    truth, found = np.zeros((1, 1, 2), np.float32), np.array([[[10, 0]]], np.float32)
+    seen = np.ones((1, 1), np.bool_)
+    assert oks(found, truth, seen, area, sigmas)[0] == pytest.approx(np.exp(-0.5), rel=1e-5)
+
+
+def test_oks_counts_labelled_joints_alone() -> None:
+    sigmas = np.full(2, 0.05, np.float32)
+    found = np.array([[[0, 0], [1000, 0]]] * 2, np.float32)
+    seen = np.array([[True, False], [False, False]])
+    area = np.full(2, 10000, np.float32)
+    assert oks(found, np.zeros_like(found), seen, area, sigmas).tolist() == [1, 0]
+
+
+def test_oks_nms_keeps_the_better_of_two_like_poses_and_everybody_else() -> None:
+    sigmas = np.full(3, 0.05, np.float32)
+    pose = np.array([[0, 0], [50, 0], [0, 80]], np.float32)
+    poses = np.stack([pose, pose + 1, pose + 40, pose])
+    scores = np.array([0.5, 0.9, 0.1, 0.4], np.float32)
+    areas = np.full(4, 10000, np.float32)
+    assert oks_nms(poses, scores, areas, sigmas, 0.9).tolist() == [1, 2]
+    assert oks_nms(poses, scores, areas, sigmas, 1.0).tolist() == [1, 0, 3, 2]
+    assert oks_nms(poses[:0], scores[:0], areas[:0], sigmas, 0.9).tolist() == []

@@ -1,6 +1,7 @@
 """`hrpose-rt train`: an HRNet on COCO keypoints or MPII."""
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -147,7 +148,7 @@ def _run(
         trainer.resume()
     journal = Journal(output, trainer.progress.step) if world.main else None
     try:
-        with _bar(console) as bar:
+        with journal or nullcontext(), _bar(console) as bar:
             # Time left is told from the pixels still to come: stages differ in what a person costs.
             task = bar.add_task(
                 "training", total=trainer.pixels(), completed=trainer.pixels(trainer.progress.step)
@@ -165,9 +166,6 @@ def _run(
         trainer.save()
         console.print(f"stopped at step {trainer.progress.step}; the same command with --resume goes on")
         raise typer.Exit(INTERRUPTED) from None
-    finally:
-        if journal:
-            journal.close()
     best = trainer.progress
     console.print(f"{output}/{BEST}: OKS {best.best:.4f} of people kept out, from epoch {best.best_epoch}")
 

@@ -36,7 +36,7 @@ def tile(
         text: What to write above.
     """
     centres, sizes = crop_frames(box[None], TILE_HW)
-    out = crop_people(picture, centres, sizes, np.empty((1, *TILE_HW, 3), np.uint8))[0]
+    out: U8 = crop_people(picture, centres, sizes, np.empty((1, *TILE_HW, 3), np.uint8))[0]
     matrix = crop_maps(centres, sizes, TILE_HW)[0]
 
     def moved(points: F32) -> F32:

@@ -68,8 +68,10 @@ class Journal:
         figure.savefig(partial, format="png", dpi=100)
         partial.replace(self._curves)
 
-    def close(self) -> None:
-        """Close the files."""
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._log.close()
         self._board.close()
 

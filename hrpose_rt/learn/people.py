@@ -80,6 +80,8 @@ def load_people(annotations: Path, images: Path | None = None) -> People:
     try:
         content = json.loads(annotations.read_text())
         people = (_mpii if isinstance(content, list) else _coco)(content, annotations, images)
+    except BadInput:
+        raise
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise BadInput(
             f"{annotations} is neither COCO keypoints nor MPII json ({type(error).__name__}: {error}): "

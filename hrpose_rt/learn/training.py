@@ -25,7 +25,7 @@ from hrpose_rt.learn.world import World
 from hrpose_rt.nets.config import CONFIGS
 from hrpose_rt.nets.hrnet import HRNet
 
-NOTE_EVERY = 20  # steps
+NOTE_EVERY = 10  # steps
 SAMPLES = 16  # people whose poses are drawn after every epoch
 Tick = Callable[[int, int, float], None]  # stage, people shown, loss
 

@@ -9,6 +9,7 @@ from hrpose_rt.pose.heatmaps import (
     DECODERS,
     decode_dark,
     decode_quarter,
+    decode_udp,
     find_peaks,
     merge_flipped,
 )
@@ -120,3 +121,41 @@ def test_mirrored_maps_come_back_swapped_and_one_column_to_the_right() -> None:
     assert (2 * merged[0, 0, 0]).tolist() == [3, 3, 2, 1]
     assert (2 * merged[0, 1, 0]).tolist() == [11, 11, 10, 9]
     assert (2 * merged[0, 2, 0]).tolist() == [7, 7, 6, 5]
+
+
+def udp_the_long_way(heatmap: np.ndarray) -> tuple[float, float]:
+    """One map as CONVENTIONS has it: blurred, scaled, clipped, its logarithm padded with its border."""
+    y, x = np.unravel_index(heatmap.argmax(), heatmap.shape)
+    border = (DARK_KERNEL - 1) // 2
+    blurred = cv2.GaussianBlur(np.pad(heatmap, border), (DARK_KERNEL, DARK_KERNEL), 0)
+    blurred = blurred[border:-border, border:-border]
+    blurred = blurred * heatmap.max() / blurred.max()
+    log = np.pad(np.log(blurred.clip(1e-3, 50)).astype(np.float64), 1, mode="edge")
+    y, x = y + 1, x + 1
+    g = np.array([log[y, x + 1] - log[y, x - 1], log[y + 1, x] - log[y - 1, x]]) / 2
+    here = log[y, x]
+    hxx = log[y, x + 1] - 2 * here + log[y, x - 1]
+    hyy = log[y + 1, x] - 2 * here + log[y - 1, x]
+    corners = log[y + 1, x + 1] + log[y - 1, x - 1]
+    sides = log[y, x + 1] + log[y + 1, x] + log[y, x - 1] + log[y - 1, x]
+    hxy = (corners - sides + 2 * here) / 2
+    eps = np.finfo(np.float32).eps
+    dx, dy = np.linalg.solve(np.array([[hxx + eps, hxy], [hxy, hyy + eps]]), g)
+    return x - 1 - dx, y - 1 - dy
+
+
+def test_udp_equals_the_long_way_up_to_the_border() -> None:
+    rng = np.random.default_rng(2)
+    centres = rng.uniform((0, 0), (W - 1, H - 1), (60, 2))
+    centres[:4] = [(0, 20), (W - 1, 30), (20, 0), (30, H - 1)]
+    maps = [gaussian(x, y, 1.5 + rng.random(), 0.3 + rng.random()) for x, y in centres]
+    points, scores = decode_udp(np.stack(maps)[None])
+    expected = np.array([udp_the_long_way(m) for m in maps])
+    np.testing.assert_allclose(points[0], expected, atol=5e-3)
+    np.testing.assert_allclose(scores[0], [m.max() for m in maps])
+
+
+def test_with_udp_mirrored_maps_are_not_moved() -> None:
+    mirrored = np.arange(4, dtype=np.float32).reshape(1, 1, 1, 4)
+    merged = merge_flipped(np.zeros_like(mirrored), mirrored, flip_order=[0], udp=True)
+    assert (2 * merged[0, 0, 0]).tolist() == [3, 2, 1, 0]

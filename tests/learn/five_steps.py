@@ -1,0 +1,42 @@
+"""Run by test_training, alone or by torchrun: five steps with batch norm frozen; prints the losses."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from hrpose_rt.learn.batches import Pictures
+from hrpose_rt.learn.recipes import MODERN
+from hrpose_rt.learn.settings import DataSet, Stage, TrainSettings
+from hrpose_rt.learn.training import Trainer, load_data
+from hrpose_rt.learn.world import enter_world
+
+
+class Enough(Exception):
+    """Five steps are done."""
+
+
+def main(annotations: str, folder: str) -> None:
+    sets = (DataSet(Path(annotations)),)
+    recipe = replace(MODERN, batch=8)
+    settings = TrainSettings("hrnet-w16-lite", sets, (Stage((64, 64), 9),), recipe, sets, freeze_bn=True)
+    losses: list[float] = []
+
+    def tick(loss: float) -> None:
+        losses.append(loss)
+        if len(losses) == 5:
+            raise Enough
+
+    with enter_world("cpu") as world:
+        data = load_data(sets, sets, 10)
+        trainer = Trainer(settings, data, world, Path(folder), Pictures(2**24))
+        try:
+            trainer.run(None, tick)
+        except Enough:
+            pass
+        if world.main:
+            print(json.dumps(losses))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,128 @@
+"""Where a person's picture is looked at, and what joints that makes."""
+
+import numpy as np
+import pytest
+
+from hrpose_rt.geometry import crop_frames, crop_maps
+from hrpose_rt.learn.augment import (
+    Augmentation,
+    View,
+    change_look,
+    crop_of,
+    draw_cut,
+    draw_view,
+)
+from hrpose_rt.skeleton import COCO17, MPII16
+
+CENTRE, SIZE = np.array([50, 40], np.float32), np.array([60, 80], np.float32)
+
+
+def seen(view: View, point: tuple[float, float], udp: bool = False) -> np.ndarray:
+    matrix = view.to_crop((256, 192), udp)
+    return matrix[:, :2] @ np.array(point) + matrix[:, 2]
+
+
+@pytest.mark.parametrize("udp", [False, True])
+def test_a_plain_view_is_the_crop_that_the_pipeline_cuts(udp: bool) -> None:
+    expected = crop_maps(CENTRE[None], SIZE[None], (256, 192), udp)[0]
+    np.testing.assert_allclose(View(CENTRE, SIZE).to_crop((256, 192), udp), expected, rtol=1e-5)
+
+
+def test_the_crop_of_a_box_is_the_pipelines() -> None:
+    box = np.array([10, 20, 70, 60], np.float32)
+    size, centre = crop_of(box, 192 / 256)
+    centres, sizes = crop_frames(box[None], (256, 192))
+    np.testing.assert_allclose((*size, *centre), (*sizes[0], *centres[0]))
+
+
+def test_a_mirrored_view_equals_the_crop_of_the_mirrored_picture() -> None:
+    # In a picture 100 wide the point (30, 25) mirrors to (69, 25), and the centre (50, 40) to (49, 40).
+    mirrored = seen(View(CENTRE, SIZE, mirrored=True), (30, 25))
+    np.testing.assert_allclose(mirrored, seen(View(np.array([49, 40]), SIZE), (69, 25)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("udp", [False, True])
+def test_a_turned_view_turns_around_its_middle(udp: bool) -> None:
+    view = View(CENTRE, SIZE, turn=np.pi / 2)
+    middle = np.array([191, 255]) / 2 if udp else np.array([96, 128])
+    np.testing.assert_allclose(seen(view, (50, 40), udp), middle, atol=1e-3)
+    right = seen(view, (60, 40), udp) - middle
+    assert abs(right[0]) < 1e-3 and right[1] > 30  # what was to the right is now below
+
+
+def people(labelled: int = 17) -> tuple[np.ndarray, np.ndarray]:
+    joints = np.stack([np.linspace(40, 60, 17), np.linspace(10, 70, 17)], axis=1).astype(np.float32)
+    return joints, np.arange(17) < labelled
+
+
+def views(how: Augmentation, count: int = 400, labelled: int = 17, skeleton=COCO17) -> list[View]:
+    joints, known = people(labelled)
+    k = len(skeleton.joints)
+    rng = np.random.default_rng(0)
+    return [
+        draw_view(how, rng, (SIZE, CENTRE), joints[:k], known[:k], skeleton, 0.75) for _ in range(count)
+    ]
+
+
+def test_the_originals_shares_and_limits() -> None:
+    drawn = views(Augmentation(turn_deg=45, scale=0.35, half_body=0.0))
+    turns = np.rad2deg([v.turn for v in drawn])
+    scales = np.array([v.size[0] for v in drawn]) / SIZE[0]
+    assert 0.53 < np.mean(turns != 0) < 0.67
+    assert np.abs(turns).max() <= 90 + 1e-6
+    assert scales.min() == pytest.approx(0.65) and scales.max() == pytest.approx(1.35)
+    assert 0.43 < np.mean([v.mirrored for v in drawn]) < 0.57
+    assert all((v.centre == CENTRE).all() for v in drawn)
+
+
+def test_half_bodies_are_upper_or_lower_and_need_more_than_eight_joints() -> None:
+    how = Augmentation(half_body=1.0)
+    joints, _ = people()
+    upper, lower = joints[:11], joints[11:]
+    drawn = views(how)
+    centres = np.unique([v.centre for v in drawn], axis=0)
+    expected = sorted([upper.mean(axis=0).tolist(), lower.mean(axis=0).tolist()])
+    np.testing.assert_allclose(sorted(centres.tolist()), expected, rtol=1e-5)
+    tall = max(upper[-1, 1] - upper[0, 1], (upper[-1, 0] - upper[0, 0]) / 0.75)
+    assert max(v.size[1] for v in drawn) == pytest.approx(1.5 * tall, rel=1e-4)
+    assert all((v.size == SIZE).all() for v in views(how, labelled=8))
+
+
+def test_mpiis_lower_body_ends_at_the_pelvis() -> None:
+    upper = [name for name, is_upper in zip(MPII16.joints, MPII16.is_upper(), strict=True) if is_upper]
+    assert upper[:3] == ["thorax", "neck", "head"] and len(upper) == 9
+
+
+def test_close_ups_show_a_part_of_the_crop() -> None:
+    for view in views(Augmentation(close_up=1.0)):
+        assert (0.35 * SIZE[0] <= view.size[0]) and (view.size[0] <= 0.85 * SIZE[0])
+        assert (np.abs(view.centre - CENTRE) + view.size / 2 <= SIZE / 2 + 1e-3).all()
+
+
+def test_cuts_take_one_or_two_sides() -> None:
+    rng = np.random.default_rng(0)
+    cuts = [draw_cut(Augmentation(cut=1.0), rng, (256, 192)) for _ in range(200)]
+    for cut in cuts:
+        columns, rows = cut
+        taken = sum([columns.start > 0, rows.start > 0, columns.stop < 192, rows.stop < 256])
+        assert 1 <= taken <= 2
+        assert columns.stop - columns.start > 15 and rows.stop - rows.start > 20
+    assert draw_cut(Augmentation(), rng, (256, 192)) is None
+
+
+def test_nothing_is_changed_where_nothing_is_asked_for() -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
+    assert (change_look(crop.copy(), Augmentation(), np.random.default_rng(1)) == crop).all()
+    view = views(Augmentation(flip=0), count=1)[0]
+    assert (view.centre == CENTRE).all() and (view.size == SIZE).all() and view.turn == 0
+
+
+def test_colours_change_within_bounds_and_pieces_are_covered() -> None:
+    grey = np.full((64, 48, 3), 100, np.uint8)
+    looks = [
+        change_look(grey.copy(), Augmentation(colour=0.2), np.random.default_rng(i)) for i in range(50)
+    ]
+    levels = np.array([look[0, 0] for look in looks])
+    assert levels.min() >= 40 and levels.max() <= 160 and levels.std() > 5
+    covered = change_look(grey.copy(), Augmentation(cutout=1.0), np.random.default_rng(0))
+    assert 0 < np.any(covered != 100, axis=2).mean() < 0.5

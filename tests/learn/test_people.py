@@ -1,0 +1,122 @@
+"""Annotations -> people, and what is said of annotations that make no sense."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.geometry import crop_frames
+from hrpose_rt.learn.people import clean_boxes, find_data, join, load_people
+from tests.learn.people_set import annotation, write_json, write_mpii, write_set
+
+
+def edit(path: Path, change) -> Path:
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_coco_people_have_boxes_joints_and_names(tmp_path: Path) -> None:
+    file = write_set(tmp_path)
+    joints = json.loads(file.read_text())["annotations"][3]["keypoints"]
+    people = load_people(file)
+    assert len(people) == 12
+    assert people.skeleton.name == "coco17"
+    assert people.boxes[3].tolist() == [10, 10, 85, 85]
+    assert people.joints[3].ravel().tolist() == [v for i, v in enumerate(joints) if i % 3 < 2]
+    assert people.labelled.all() and people.by_human.all()
+    assert people.where(3) == f"{tmp_path}/images/person-3.png, annotation 103"
+
+
+def test_boxes_lose_a_pixel_and_what_is_outside() -> None:
+    boxes = np.array([[10, 20, 30, 40], [-5, -5, 20, 20], [90, 90, 30, 30], [5, 5, 0, 9]], np.float32)
+    clean = clean_boxes(boxes, np.full((4, 2), 100, np.float32))
+    assert clean.tolist() == [[10, 20, 39, 59], [0, 0, 19, 19], [90, 90, 99, 99], [5, 5, 5, 13]]
+
+
+def test_crowds_other_things_and_unlabelled_joints_are_left_out(tmp_path: Path) -> None:
+    def change(content) -> None:
+        persons = content["annotations"]
+        persons[0]["iscrowd"] = 1
+        persons[1]["category_id"] = 2
+        persons[2]["keypoints"][2] = 0
+        persons[2]["keypoint_label"] = "some-network"
+
+    people = load_people(edit(write_set(tmp_path), change))
+    assert people.ids.tolist() == list(range(102, 112))
+    assert people.labelled.sum() == 17 * 10 - 1 and not people.labelled[0, 0]
+    assert people.by_human.tolist() == [False] + [True] * 9
+
+
+def test_mpii_people_are_cropped_as_the_original_does(tmp_path: Path) -> None:
+    people = load_people(write_mpii(tmp_path))
+    centres, sizes = crop_frames(people.boxes, (256, 256))
+    # centre (48, 45 + 15 * 0.4) - 1, side 200 * 0.4 * 1.25
+    np.testing.assert_allclose(centres[0], [47, 50], atol=1e-4)
+    np.testing.assert_allclose(sizes[0], [100, 100], atol=1e-4)
+    assert people.joints[0, 2].tolist() == [41, 49]
+    assert people.labelled[0].tolist() == [True] * 15 + [False]
+    assert people.skeleton.name == "mpii16"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda c: c["annotations"].clear(), "has no people with a box"),
+        (
+            lambda c: c["annotations"][4]["keypoints"].pop(),
+            "annotation 104 has 16.6667 joints, its category",
+        ),
+        (
+            lambda c: c["images"][2].update(file_name="gone.png"),
+            "gone.png, annotation 102: the image is missing",
+        ),
+        (
+            lambda c: [a.update(bbox=[5, 5, 0, 9]) for a in c["annotations"][:2]],
+            "2 of 12 boxes have no area",
+        ),
+        (lambda c: c.pop("images"), "neither COCO keypoints nor MPII json .KeyError"),
+        (lambda c: c["categories"][0].update(keypoints=["a"]), "^[^ ]*people.json has 1 joints a person"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, change, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        load_people(edit(write_set(tmp_path), change))
+
+
+def test_a_set_with_unknown_joints_is_refused(tmp_path: Path) -> None:
+    write_set(tmp_path)
+    images = [{"id": 1, "file_name": "person-0.png", "width": 96, "height": 96}]
+    file = write_json(tmp_path / "five.json", images, [annotation(1, 1, np.zeros((5, 2)))], joints=5)
+    with pytest.raises(BadInput, match=r"5 joints a person: only 17 \(COCO\) and 16 \(MPII\) are known"):
+        load_people(file)
+
+
+def test_joined_sets_keep_their_pictures(tmp_path: Path) -> None:
+    both = join([load_people(write_set(tmp_path / n, people=2)) for n in ("a", "b")])
+    assert [both.where(i).split("/")[-3] for i in range(4)] == ["a", "a", "b", "b"]
+
+
+def test_sets_with_other_joints_cannot_be_joined(tmp_path: Path) -> None:
+    sets = [load_people(write_set(tmp_path / "a")), load_people(write_mpii(tmp_path / "b"))]
+    with pytest.raises(BadInput, match="coco17 and mpii16"):
+        join(sets)
+
+
+def test_the_part_kept_out_goes_by_picture_and_is_always_the_same(tmp_path: Path) -> None:
+    people = load_people(write_set(tmp_path, people=60))
+    kept = people.held_out(10)
+    assert 1 <= kept.sum() <= 14
+    assert (people.held_out(10) == kept).all()
+    assert people.select(kept).held_out(10).all()
+
+
+def test_data_are_found_in_the_folder_of_the_environment(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "set.json").write_text("[]")
+    with pytest.raises(BadInput, match=r"set\.json does not exist: check the path, or set HRPOSE_DATA"):
+        find_data(Path("set.json"))
+    monkeypatch.setenv("HRPOSE_DATA", str(tmp_path))
+    assert find_data(Path("set.json")) == tmp_path / "set.json"

@@ -1,0 +1,132 @@
+"""What a teacher says, kept on disk, and seen through a student's eyes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.geometry import crop_frames, crop_maps
+from hrpose_rt.learn import teacher
+from hrpose_rt.learn.augment import Augmentation, View, crop_of
+from hrpose_rt.learn.batches import CropDataset, Pictures
+from hrpose_rt.learn.people import People, load_people
+from hrpose_rt.learn.recipes import MODERN
+from hrpose_rt.learn.settings import Stage
+from hrpose_rt.nets.zoo import models_folder
+from hrpose_rt.pose.targets import encode
+from tests.learn.people_set import write_set
+
+HW = (256, 192)
+
+
+def perfect_maps(people: People, folder: Path) -> teacher.TeacherMaps:
+    """A teacher who knows where everybody's joints are."""
+    centres, sizes = crop_frames(people.boxes, HW)
+    maps = crop_maps(centres, sizes, HW)
+    points = np.einsum("nij,nkj->nki", maps[:, :, :2], people.joints) + maps[:, None, :, 2]
+    answer, _ = encode((points / 4).astype(np.float32), (64, 48), "dark")
+    levels = np.zeros((len(people), 20, 64, 48), np.uint8)
+    levels[:, :17] = (answer * 255).round()
+    file = folder / "maps.npy"
+    np.save(file, levels.reshape(-1, 5, 4, 64, 48).transpose(0, 1, 3, 4, 2))
+    return teacher.TeacherMaps(file, people, HW, udp=False)
+
+
+@pytest.mark.parametrize("hw", [(256, 192), (128, 96)])
+@pytest.mark.parametrize("udp", [False, True])
+def test_the_maps_move_with_the_view(tmp_path: Path, hw, udp) -> None:
+    people = load_people(write_set(tmp_path))
+    maps = perfect_maps(people, tmp_path)
+    size, centre = crop_of(people.boxes[2], 0.75)
+    view = View(centre + 3, size * np.float32(1.1), turn=0.4, mirrored=True)
+    seen = maps.seen(2, view, hw, udp)
+    matrix = view.to_crop(hw, udp)
+    joints = people.joints[2] @ matrix[:, :2].T + matrix[:, 2]
+    h, w = hw[0] // 4, hw[1] // 4
+    expected = joints * ((w - 1) / (hw[1] - 1) if udp else 0.25)
+    for heatmap, (x, y) in zip(seen, expected, strict=True):
+        if 2 < x < w - 3 and 2 < y < h - 3:
+            peak_y, peak_x = np.unravel_index(heatmap.argmax(), (h, w))
+            assert abs(peak_x - x) <= 1 and abs(peak_y - y) <= 1
+
+
+def test_a_teacher_speaks_where_no_human_did(tmp_path: Path) -> None:
+    people = load_people(write_set(tmp_path))
+    people.labelled[0, 5] = False
+    people.by_human[1] = False
+    recipe = replace(MODERN, augmentation=Augmentation(flip=1.0), joint_weights=False)
+    maps = perfect_maps(people, tmp_path)
+    student, pictures = Stage(HW, 1), Pictures(2**24)
+    taught = CropDataset(people, recipe, student, 0, pictures, maps)[[(0, 0), (0, 1)]]
+    alone = CropDataset(people, recipe, student, 0, pictures)[[(0, 0), (0, 1)]]
+    left, right = 5, 6  # the shoulders, which the mirror exchanges
+    assert alone["weights"][0, right] == 0
+    assert taught["weights"][0, right] == recipe.machine_weight
+    assert taught["weights"][0, left] == 1
+    assert (taught["targets"][0, left] == alone["targets"][0, left]).all()
+    # A machine's label and the perfect teacher's map say the same.
+    assert (taught["targets"][1] - alone["targets"][1]).abs().mean() < 0.004
+
+
+def test_the_embedded_model_can_teach_and_is_asked_once(tmp_path: Path) -> None:
+    people = load_people(write_set(tmp_path, people=3))
+    pictures, told = Pictures(2**24), []
+    ask = (str(models_folder() / "hrnet-w16-lite.pth"), people, pictures.read, tmp_path, 1)
+    first = teacher.teach(*ask, told.append)
+    assert sum(told) == 3
+    size, centre = crop_of(people.boxes[0], 0.75)
+    assert first.seen(0, View(centre, size), HW, False).shape == (17, 64, 48)
+    teacher.teach(*ask, told.append)
+    assert sum(told) == 3
+    assert len(list(tmp_path.glob("teacher-*.npy"))) == 1
+
+
+def write_onnx(path: Path, channels: int, joints: int) -> Path:
+    """A network that answers every crop with its first channel's coarse picture, for every joint."""
+    pool = helper.make_node("AveragePool", ["in"], ["small"], kernel_shape=[4, 4], strides=[4, 4])
+    weights = helper.make_tensor(
+        "w", TensorProto.FLOAT, [joints, channels, 1, 1], [0.1] * (joints * channels)
+    )
+    conv = helper.make_node("Conv", ["small", "w"], ["out"])
+    graph = helper.make_graph(
+        [pool, conv],
+        "teacher",
+        [helper.make_tensor_value_info("in", TensorProto.FLOAT, [1, channels, 64, 64])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, joints, 16, 16])],
+        [weights],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_another_projects_onnx_can_teach(tmp_path: Path) -> None:
+    people = load_people(write_set(tmp_path, people=3))
+    pictures = Pictures(2**24)
+    maps = teacher.teach(
+        str(write_onnx(tmp_path / "t.onnx", 3, 17)), people, pictures.read, tmp_path, 1, lambda _: None
+    )
+    size, centre = crop_of(people.boxes[0], 1.0)
+    view = View(centre, size)
+    seen = maps.seen(0, view, (64, 64), False)
+    matrix = view.to_crop((64, 64), False)
+    crop = cv2.warpAffine(pictures.read(people, 0), matrix, (64, 64))
+    rgb = (crop[..., ::-1] / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    mean = rgb.sum(axis=2).reshape(16, 4, 16, 4).mean(axis=(1, 3)) * 0.1
+    mirrored = np.concatenate([mean[:, :1], mean[:, :-1]], axis=1)
+    np.testing.assert_allclose(seen[0], ((mean + mirrored) / 2).clip(0, 1), atol=0.005)
+
+
+@pytest.mark.parametrize(
+    ("channels", "joints", "words"),
+    [(3, 5, "finds 5 joints, the data have 17"), (1, 17, "takes normalised RGB")],
+)
+def test_a_teacher_that_does_not_fit_is_refused(tmp_path: Path, channels, joints, words) -> None:
+    people = load_people(write_set(tmp_path, people=2))
+    file = write_onnx(tmp_path / "t.onnx", channels, joints)
+    with pytest.raises(BadInput, match=words):
+        teacher.teach(str(file), people, Pictures(2**24).read, tmp_path, 1, lambda _: None)

@@ -1,0 +1,217 @@
+"""The loop: it learns, goes on after a kill, stops at a broken loss, and shares its work."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hrpose_rt.errors import BadInput, CheckpointMismatch, RunBroken
+from hrpose_rt.learn.augment import Augmentation
+from hrpose_rt.learn.batches import Pictures
+from hrpose_rt.learn.checkpoints import start_from
+from hrpose_rt.learn.journal import Journal
+from hrpose_rt.learn.people import join, load_people
+from hrpose_rt.learn.recipes import MODERN, ORIGINAL
+from hrpose_rt.learn.settings import DataSet, Stage, TrainSettings
+from hrpose_rt.learn.training import Data, Trainer, load_data
+from hrpose_rt.learn.validation import validate
+from hrpose_rt.learn.world import World
+from hrpose_rt.nets.config import W16_LITE
+from hrpose_rt.nets.hrnet import HRNet
+from hrpose_rt.nets.weights import load_hrnet
+from hrpose_rt.nets.zoo import find_model, models_folder
+from tests.learn.people_set import write_set
+
+ALONE = World(0, 1, torch.device("cpu"))
+ROOT = Path(__file__).parents[2]
+# Of pictures this small, threads cost more than they bring.
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def settings_for(file: Path, **changes) -> TrainSettings:
+    sets = (DataSet(file),)
+    recipe = replace(MODERN, batch=4)
+    whole = TrainSettings("hrnet-w16-lite", sets, (Stage((64, 64), 2),), recipe, sets)
+    return replace(whole, **changes)
+
+
+def trainer_for(settings: TrainSettings, folder: Path, **more) -> Trainer:
+    folder.mkdir(exist_ok=True)
+    data = load_data(settings.data, settings.val, settings.hold_out)
+    return Trainer(settings, data, ALONE, folder, Pictures(2**24), **more)
+
+
+def run(trainer: Trainer, folder: Path) -> list[float]:
+    losses: list[float] = []
+    with Journal(folder, trainer.progress.step) as journal:
+        trainer.run(journal, losses.append)
+    return losses
+
+
+def test_a_run_leaves_what_it_promises(tmp_path: Path) -> None:
+    file = write_set(tmp_path / "set", people=8)
+    folder = tmp_path / "run"
+    stages = (Stage((64, 64), 1), Stage((96, 64), 2))
+    trainer = trainer_for(settings_for(file, stages=stages), folder)
+    losses = run(trainer, folder)
+    assert len(losses) == trainer.steps == 6
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines if line["kind"] == "val"] == [1, 2, 3]
+    for name in ("train.log", "curves.png", "samples.png", "last.pth"):
+        assert (folder / name).stat().st_size > 50, name
+    assert any("tfevents" in path.name for path in folder.iterdir())
+    net, _ = load_hrnet(folder / "best.pth")
+    assert net.training is False
+    spec = find_model(str(folder / "best.pth"), "pose").spec
+    assert spec is not None
+    assert (spec.input_hw, spec.heatmap_hw, spec.decode, spec.skeleton) == (
+        *((96, 64), (24, 16)),
+        *("dark", "coco17"),
+    )
+
+
+COMMAND = [sys.executable, "-m", "hrpose_rt", "train"]
+
+
+def cli(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *options], capture_output=True, text=True, env=ENVIRONMENT)
+
+
+def train_lines(folder: Path) -> list[dict]:
+    path = folder / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
+    return [json.loads(line) for line in lines if line.endswith("\n") and '"train"' in line]
+
+
+def test_thirty_steps_killed_and_resumed_give_the_losses_of_thirty_in_one_go(
+    tmp_path: Path,
+) -> None:
+    file, judges = write_set(tmp_path / "set", people=40), write_set(tmp_path / "val", people=4)
+    options = ["--data", str(file), "--val", str(judges), "--stages", "64x64:3", "--batch", "4"]
+    options += ["--save-every", "4", "--output"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    done = cli(*options, str(whole))
+    assert done.returncode == 0, done.stderr
+    command = [*COMMAND, *options, str(parts)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=ENVIRONMENT) as process:
+        deadline = time.monotonic() + 60
+        while not train_lines(parts) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+    assert len(train_lines(parts)) < 3, "the kill came too late"
+    refused = cli(*options, str(parts))
+    assert refused.returncode == 2
+    assert "holds a run already: go on with --resume, or give another --output" in refused.stderr
+    again = cli(*options, str(parts), "--resume")
+    assert again.returncode == 0, again.stderr
+    assert [line["step"] for line in train_lines(parts)] == [10, 20, 30]
+    assert train_lines(parts) == train_lines(whole)
+    a, b = (torch.load(f / "best.pth", weights_only=True) for f in (whole, parts))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_two_processes_give_the_losses_of_one_with_the_same_batch(tmp_path: Path) -> None:
+    file = write_set(tmp_path / "set", people=24)
+    script = str(ROOT / "tests/learn/five_steps.py")
+    (tmp_path / "one").mkdir(), (tmp_path / "two").mkdir()
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    losses = []
+    for command, folder in (([sys.executable], "one"), (torchrun, "two")):
+        done = subprocess.run(
+            [*command, script, str(file), str(tmp_path / folder)],
+            capture_output=True,
+            text=True,
+            env=ENVIRONMENT,
+        )
+        assert done.returncode == 0, done.stderr
+        losses.append(json.loads(done.stdout.splitlines()[-1]))
+    assert len(losses[0]) == 5
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch(tmp_path: Path) -> None:
+    settings = settings_for(write_set(tmp_path / "set", people=8))
+    trainer = trainer_for(settings, tmp_path / "run", save_every=1)
+    trainer.save()
+    before = (tmp_path / "run" / "last.pth").read_bytes()
+    with torch.no_grad():
+        trainer.net.final_layer.bias[3] = float("nan")
+    words = r"the loss is nan at step 0: .*run keeps what was good before.*person-\d+.png, annotation 1"
+    with pytest.raises(RunBroken, match=words):
+        run(trainer, tmp_path / "run")
+    assert (tmp_path / "run" / "last.pth").read_bytes() == before
+
+
+def test_other_settings_cannot_go_on_with_a_run(tmp_path: Path) -> None:
+    file, folder = write_set(tmp_path / "set", people=8), tmp_path / "run"
+    with pytest.raises(BadInput, match=r"has no last\.pth to go on from: leave out --resume"):
+        trainer_for(settings_for(file), folder).resume()
+    trainer_for(settings_for(file), folder).save()
+    other = trainer_for(settings_for(file, seed=3, precision="bf16"), folder)
+    with pytest.raises(BadInput, match=r"other settings \(precision, seed\): give the same ones"):
+        other.resume()
+
+
+def test_a_batch_is_shared_evenly_or_not_at_all(tmp_path: Path) -> None:
+    settings = settings_for(write_set(tmp_path / "set", people=8))
+    data = load_data(settings.data, settings.val, 10)
+    with pytest.raises(BadInput, match="a batch of 4 cannot be shared by 3 processes"):
+        Trainer(settings, data, World(0, 3, torch.device("cpu")), tmp_path, Pictures(0))
+
+
+def test_who_is_kept_out_is_not_trained_on_and_was_labelled_by_people(tmp_path: Path) -> None:
+    file = write_set(tmp_path / "set", people=60)
+    content = json.loads(file.read_text())
+    for person in content["annotations"][::2]:
+        person["keypoint_label"] = "some-network"
+    content["annotations"][1]["keypoints"] = [0] * 51
+    file.write_text(json.dumps(content))
+    data = load_data((DataSet(file),), (), hold_out=4)
+    assert not set(data.train.image_ids.tolist()) & set(data.val.image_ids.tolist())
+    assert data.val.by_human.all() and 3 < len(data.val) < 15
+    assert 101 not in data.train.ids
+    assert len(load_data((DataSet(file),), (), 4, unlabelled=True).train) >= len(data.train)
+
+
+def test_data_without_anybody_to_judge_by_are_refused(tmp_path: Path) -> None:
+    file = write_set(tmp_path / "set", people=2)
+    with pytest.raises(BadInput, match=r"the data have nobody to judge by: give more"):
+        load_data((DataSet(file),), (), hold_out=1000)
+
+
+def test_a_start_loads_all_that_fits_and_refuses_another_network(tmp_path: Path) -> None:
+    net = HRNet(W16_LITE)
+    assert start_from(net, models_folder() / "hrnet-w16-lite.pth") == []
+    backbone = {n: t for n, t in net.state_dict().items() if not n.startswith("final_layer")}
+    torch.save(backbone | {"classifier.weight": torch.zeros(3)}, tmp_path / "imagenet.pth")
+    fresh = HRNet(W16_LITE.with_joints(16))
+    assert start_from(fresh, tmp_path / "imagenet.pth") == ["final_layer.weight", "final_layer.bias"]
+    assert torch.equal(fresh.conv1.weight, net.conv1.weight)
+    torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "other.pth")
+    with pytest.raises(CheckpointMismatch, match=r"other\.pth is no start for this network: \d+ of its"):
+        start_from(fresh, tmp_path / "other.pth")
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_two_hundred_real_photos_are_learnt_by_heart(data: Path, tmp_path: Path) -> None:
+    people = load_people(data / "people-train" / "people.json")
+    wanted = np.flatnonzero(people.by_human & (people.labelled.sum(axis=1) > 12))[:200]
+    people = join([people.select(wanted)])
+    recipe = replace(ORIGINAL, augmentation=Augmentation(flip=0), batch=20, targets="dark")
+    stage = Stage((128, 96), 45)
+    source = (DataSet(data / "people-train" / "people.json"),)
+    settings = TrainSettings("hrnet-w16-lite", source, (stage,), recipe, source)
+    settings = replace(settings, init=str(models_folder() / "hrnet-w16-lite.pth"), precision="bf16")
+    pictures = Pictures(2**30)
+    trainer = Trainer(settings, Data(people, people, ((200, 1.0),)), ALONE, tmp_path, pictures)
+    trainer.run(None, lambda loss: None)
+    assert validate(trainer.net, people, recipe, stage, "fp32", pictures).pck > 0.95

@@ -1,0 +1,79 @@
+"""The figures a run is judged by: by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hrpose_rt.learn.batches import Pictures
+from hrpose_rt.learn.people import load_people
+from hrpose_rt.learn.precision import normalised
+from hrpose_rt.learn.recipes import MODERN
+from hrpose_rt.learn.settings import Stage
+from hrpose_rt.learn.validation import heatmap_loss, torso_pck, validate
+from tests.learn.people_set import write_set
+
+
+def test_the_loss_is_half_the_mean_square_of_the_joints_that_count() -> None:
+    found, wanted = torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, 4, 5)
+    found[0, 1] = 2.0  # squared: 4
+    found[1, 2] = 100.0
+    weights = torch.tensor([[1.0, 0.5, 1.0], [1.0, 1.0, 0.0]])
+    assert heatmap_loss(found, wanted, weights).item() == pytest.approx(4 * 0.5 / 6 / 2)
+
+
+def test_pck_counts_joints_within_a_fifth_of_the_torso(tmp_path: Path) -> None:
+    people = load_people(write_set(tmp_path, people=2))
+    joints = people.skeleton.joints
+    left, right = joints.index("left_shoulder"), joints.index("right_hip")
+    people.joints[:, left], people.joints[:, right] = (0, 0), (30, 40)  # a torso of 50
+    people.labelled[1, left] = False  # and one that nobody knows
+    people.labelled[0, 3] = False
+    found = people.joints.copy()
+    found[0, 1, 0] += 9.9
+    found[0, 2, 0] += 10.1
+    share, by_joint = torso_pck(found, people)
+    assert share == pytest.approx(15 / 16)
+    assert (by_joint[1], by_joint[2]) == (1, 0)
+    assert np.isnan(by_joint[3])
+
+
+class Painter(nn.Module):
+    """Finds every joint where the crop is brightest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+        small = nn.functional.max_pool2d(crops.sum(dim=1, keepdim=True), 3, 4, 1)
+        return small.expand(-1, 17, -1, -1) * self.scale
+
+
+def test_a_network_that_finds_everybody_is_perfect(tmp_path: Path) -> None:
+    import cv2
+
+    people = load_people(write_set(tmp_path, people=5))
+    for i, joint in enumerate(people.joints[:, 0].astype(int).tolist()):
+        picture = np.zeros((96, 96, 3), np.uint8)
+        cv2.circle(picture, joint, 1, (255, 255, 255), cv2.FILLED)
+        cv2.imwrite(str(people.images[i]), picture)
+    people.joints[:] = people.joints[:, :1]
+    recipe = replace(MODERN, targets="classic")
+    net = Painter().train()
+    found = validate(net, people, recipe, Stage((128, 96), 1), "fp32", Pictures(2**24))
+    assert found.oks > 0.8
+    assert np.abs(found.keypoints - people.joints).max() < 2
+    assert net.training
+
+
+def test_crops_are_normalised_as_the_exported_network_does(tmp_path: Path) -> None:
+    crops = torch.randint(0, 256, (2, 8, 6, 3), dtype=torch.uint8)
+    ours = normalised(crops)
+    rgb = crops.numpy()[..., ::-1] / 255
+    by_hand = (rgb - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    np.testing.assert_allclose(ours.numpy(), by_hand.transpose(0, 3, 1, 2), atol=1e-5)
+    assert ours.is_contiguous(memory_format=torch.channels_last)
