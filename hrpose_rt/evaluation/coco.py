@@ -70,6 +70,8 @@ def load_results(path: Path, field: str) -> list[Result]:
     """A COCO results file: a list of {"image_id", "category_id", `field`, "score"}, people only."""
     try:
         content = json.loads(path.read_text())
+        if not isinstance(content, list):
+            raise TypeError("not a list")
         results = [r for r in content if r.get("category_id", PERSON) == PERSON]
         for result in results:
             if len(result[field]) < 4 or "image_id" not in result:

@@ -103,13 +103,14 @@ def pckh(predictions: F32, truth: MpiiTruth, threshold: float) -> dict[str, floa
 def _load(path: Path) -> dict[str, Any]:
     try:
         from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
     except ImportError as error:
         raise RuntimeMissing(f"{path.name} needs scipy: pip install 'hrpose-rt[train]'") from error
     try:
         content: dict[str, Any] = loadmat(str(path))
     except FileNotFoundError as error:
         raise BadInput(f"{path} does not exist: check the path") from error
-    except (ValueError, TypeError, NotImplementedError, OSError) as error:
+    except (MatReadError, ValueError, TypeError, IndexError, NotImplementedError, OSError) as error:
         raise BadInput(f"{path} is no MATLAB file that can be read ({error})") from error
     return content
 

@@ -1,0 +1,89 @@
+"""PCKh: by hand, and on the published predictions."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.evaluation.mpii import THRESHOLDS, MpiiTruth, load_predictions, load_truth, pckh
+from hrpose_rt.skeleton import MPII16
+
+AT = MPII16.joints.index
+
+
+def truth_of(people: int = 4) -> MpiiTruth:
+    rng = np.random.default_rng(0)
+    joints = rng.uniform(0, 500, (people, 16, 2)).astype(np.float32)
+    return MpiiTruth(joints, np.ones((people, 16), np.bool_), np.full(people, 60, np.float32))
+
+
+def test_pckh_by_hand() -> None:
+    truth = truth_of()
+    found = truth.joints.copy()
+    found[0, AT("head"), 0] += 31  # just beyond half a head of 60
+    found[1, AT("head"), 0] += 29.9
+    found[:2, AT("left_wrist"), 1] -= 100
+    found[:3, AT("pelvis")] += 500  # does not count
+    found[0, AT("neck")] += 500  # counts in the mean, has no column
+    truth.visible[3, AT("left_wrist")] = False
+    row = pckh(found, truth, 0.5)
+    assert row["Head"] == 75
+    assert row["Wrist"] == pytest.approx((100 + 100 / 3) / 2)
+    assert row["Ankle"] == 100
+    # 14 joints of 4 people less one invisible; a head, two wrists and a neck missed.
+    assert row["Mean"] == pytest.approx(100 * (14 * 4 - 1 - 4) / (14 * 4 - 1))
+
+
+def write_files(folder: Path, truth: MpiiTruth, found: np.ndarray) -> tuple[Path, Path]:
+    names = ["rank", "rkne", "rhip", "lhip", "lkne", "lank", "pelv", "thor", "neck", "head"]
+    names += ["rwri", "relb", "rsho", "lsho", "lelb", "lwri"]
+    heads = np.zeros((2, 2, len(truth.heads)))
+    heads[1, 0] = truth.heads / 0.6  # a box as wide as that and of no height
+    content = {
+        "pos_gt_src": truth.joints.transpose(1, 2, 0),
+        "jnt_missing": (~truth.visible).T.astype(float),
+        "headboxes_src": heads,
+        "dataset_joints": np.array(names, dtype=object)[None],
+    }
+    savemat(str(folder / "gt.mat"), content)
+    savemat(str(folder / "pred.mat"), {"preds": found})
+    return folder / "gt.mat", folder / "pred.mat"
+
+
+def test_files_are_read_as_written(tmp_path: Path) -> None:
+    truth = truth_of()
+    truth.visible[2, 5] = False
+    gt, pred = write_files(tmp_path, truth, truth.joints + 1)
+    read = load_truth(gt)
+    np.testing.assert_allclose(read.joints, truth.joints)
+    np.testing.assert_allclose(read.heads, truth.heads, rtol=1e-6)
+    assert (read.visible == truth.visible).all()
+    np.testing.assert_allclose(load_predictions(pred, 4), truth.joints + 1)
+
+
+def test_files_that_hold_something_else_are_refused(tmp_path: Path) -> None:
+    gt, pred = write_files(tmp_path, truth_of(), np.zeros((3, 16, 2)))
+    with pytest.raises(BadInput, match=r"predictions \(3, 16, 2\), the ground truth is of 4 people"):
+        load_predictions(pred, 4)
+    with pytest.raises(BadInput, match="has no pos_gt_src: it is not MPII's ground truth"):
+        load_truth(pred)
+    with pytest.raises(BadInput, match="has neither pos_pred_src nor preds"):
+        load_predictions(gt, 4)
+    (tmp_path / "text.mat").write_text("no such thing, and long enough to be read as a header of some kind")
+    with pytest.raises(BadInput, match="is no MATLAB file"):
+        load_truth(tmp_path / "text.mat")
+    with pytest.raises(BadInput, match="does not exist"):
+        load_truth(tmp_path / "gone.mat")
+
+
+@pytest.mark.data
+def test_published_predictions_have_their_published_figures(data: Path) -> None:
+    file = data / "mpii" / "mpii_valid_ground_truth_and_predictions.mat"
+    truth = load_truth(file)
+    found = load_predictions(file, len(truth.heads))
+    rows = [pckh(found, truth, threshold) for threshold in THRESHOLDS]
+    published = [95.600, 92.714, 83.365, 76.736, 81.928, 73.363, 65.446, 82.337]
+    np.testing.assert_allclose(list(rows[0].values()), published, atol=5e-4)
+    assert (round(rows[1]["Mean"], 3), round(rows[2]["Mean"], 3)) == (28.975, 33.138)

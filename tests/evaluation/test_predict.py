@@ -1,0 +1,131 @@
+"""Images -> results: whom is looked at, and how it is written."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.evaluation import coco, predict
+from hrpose_rt.evaluation.joints import joint_figures, pair
+from hrpose_rt.evaluation.sheets import TILE_HW, sheet, tile
+from hrpose_rt.skeleton import COCO17
+from hrpose_rt.timing import StageClock
+from hrpose_rt.types import Poses
+from tests.fakes import FakeDetector
+from tests.learn.people_set import write_set
+
+
+class Knowing:
+    """An estimator that knows the truth of the set's single people, and is unsure of some joints."""
+
+    def __init__(self, truth) -> None:
+        self._joints = {tuple(p["bbox"]): p["keypoints"] for p in truth.loadAnns(truth.getAnnIds())}
+        self._order = iter(truth.loadAnns(truth.getAnnIds()))
+
+    def estimate(self, image, boxes, clock: StageClock) -> Poses:
+        person = np.array(next(self._order)["keypoints"], np.float32).reshape(1, 17, 3)
+        scores = np.full((len(boxes), 17), 0.8, np.float32)
+        return Poses.estimated(np.repeat(person[..., :2], len(boxes), axis=0), scores)
+
+    def close(self) -> None:
+        pass
+
+
+def images_of(folder: Path, truth) -> list[predict.AnnotatedImage]:
+    listed = truth.loadImgs(truth.getImgIds())
+    return [predict.AnnotatedImage(i["id"], folder / "images" / i["file_name"]) for i in listed]
+
+
+def run(folder: Path, boxes=None, threshold: float = 0.9):
+    truth = coco.load_annotations(write_set(folder, people=4))
+    ticks: list[int] = []
+    results = predict.pose_results(
+        images_of(folder, truth),
+        boxes or predict.annotated(truth),
+        *(Knowing(truth), COCO17, (256, 192), threshold, lambda: ticks.append(1)),
+    )
+    assert len(ticks) == 4
+    return truth, results
+
+
+def test_an_estimator_that_knows_the_truth_has_an_ap_of_one(tmp_path: Path) -> None:
+    truth, results = run(tmp_path)
+    assert coco.score(truth, results, "keypoints").figures[0] == pytest.approx(1)
+    assert {r["score"] for r in results} == {0.8}
+    people = pair(truth, results, COCO17.sigmas)
+    assert people.oks().tolist() == pytest.approx([1] * 4)
+    counts, mean, right = joint_figures(people)
+    assert (counts, mean, right) == ([4] * 17, pytest.approx([1] * 17), [1] * 17)
+
+
+def test_of_two_like_poses_one_is_left(tmp_path: Path) -> None:
+    twice = [
+        {"image_id": i, "bbox": [10, 10, 76, 76], "score": score}
+        for i in range(1, 5)
+        for score in (0.5, 0.9)
+    ]
+    _, results = run(tmp_path / "a", predict.listed(twice))
+    assert [r["score"] for r in results] == pytest.approx([0.72] * 4)
+    _, results = run(tmp_path / "b", predict.listed(twice), threshold=1.0)
+    assert len(results) == 8
+
+
+def test_listed_boxes_without_area_are_left_out_and_none_for_its_score(tmp_path: Path) -> None:
+    listed = predict.listed(
+        [
+            {"image_id": 1, "bbox": [5, 6, 10, 20], "score": 0.001},
+            {"image_id": 1, "bbox": [5, 6, 0, 20], "score": 0.9},
+        ]
+    )
+    people = listed(predict.AnnotatedImage(1, tmp_path), np.zeros((9, 9, 3), np.uint8))
+    assert people.boxes.tolist() == [[5, 6, 15, 26]]
+    assert len(listed(predict.AnnotatedImage(2, tmp_path), np.zeros((9, 9, 3), np.uint8))) == 0
+
+
+def test_boxes_are_written_as_corner_and_size(tmp_path: Path) -> None:
+    truth = coco.load_annotations(write_set(tmp_path, people=1))
+    boxes = predict.detected(FakeDetector([2]))
+    results = predict.box_results(images_of(tmp_path, truth), boxes, lambda: None)
+    assert [r["bbox"] for r in results] == [
+        pytest.approx([0, 0, 9.6, 96]),
+        pytest.approx([86.4, 0, 9.6, 96], rel=1e-5),
+    ]
+    assert coco.score(truth, results, "bbox").figures[0] == 0
+
+
+def test_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"gone.png \(image 7\) is missing: check --images"):
+        predict.AnnotatedImage(7, tmp_path / "gone.png").read()
+    (tmp_path / "torn.png").write_bytes(b"PNG")
+    with pytest.raises(BadInput, match=r"torn.png \(image 8\) cannot be read, replace it"):
+        predict.AnnotatedImage(8, tmp_path / "torn.png").read()
+
+
+def test_people_without_a_prediction_count_as_missed(tmp_path: Path) -> None:
+    truth, results = run(tmp_path)
+    people = pair(truth, results[1:], COCO17.sigmas)
+    assert people.oks().tolist() == pytest.approx([0, 1, 1, 1])
+    assert np.isnan(people.keypoints[0]).all()
+    _, mean, _ = joint_figures(people)
+    assert mean == pytest.approx([0.75] * 17)
+
+
+def test_a_sheet_has_a_tile_for_everybody_found_or_not(tmp_path: Path) -> None:
+    truth, results = run(tmp_path)
+    people = pair(truth, results[1:], COCO17.sigmas)
+    picture = np.full((96, 96, 3), 60, np.uint8)
+    tiles = [
+        tile(
+            *(picture, people.boxes[i], people.keypoints[i], people.scores[i]),
+            *((people.joints[i], people.labelled[i]), COCO17, "text"),
+        )
+        for i in range(4)
+    ]
+    assert tiles[0].shape == (*TILE_HW, 3)
+    assert (tiles[1] != tiles[0]).any()
+    blue = [(t[..., 0].astype(int) - t[..., 2] > 100).sum() for t in tiles]  # the left side's limbs
+    assert blue[0] == 0 and min(blue[1:]) > 50
+    whole = sheet([*tiles * 2, tiles[0]])
+    assert whole.shape == (2 * 256, 8 * 192, 3)
+    assert (whole[256:, 192:] == 0).all()
