@@ -6,13 +6,15 @@ from pathlib import Path
 
 import cv2
 import pytest
+from typer.main import get_command
 
-from hrpose_rt.cli.run import run
+from hrpose_rt.cli.main import build_app
 from tests.conftest import write_film
 from tests.streams.test_sinks import HEADER, info, results
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def block(language: str) -> str:
@@ -51,15 +53,34 @@ def test_the_lines_of_json_have_the_keys_that_are_shown() -> None:
     assert set(frame["latency_ms"]) <= set(line["latency_ms"])
 
 
-@pytest.mark.parametrize("option", sorted(set(re.findall(r"--[a-z][a-z-]+", README))))
-def test_every_option_named_exists(option: str) -> None:
-    flags = {f"--{name.replace('_', '-')}" for name in run.__annotations__}
-    assert option in flags | {"--json", "--help"}
+def commands() -> dict[str, set[str]]:
+    """The options of every command of `hrpose-rt`, by its words."""
+    app = get_command(build_app())
+    pairs = [(name, command) for name, command in app.commands.items()]
+    pairs += [(f"eval {name}", command) for name, command in app.commands["eval"].commands.items()]
+    return {name: {o for p in command.params for o in p.opts} | {"--help"} for name, command in pairs}
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)]+)\)", README))
-def test_every_link_leads_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_shown_takes_its_options(page: Path) -> None:
+    known = commands()
+    shown = re.findall(r"(?:hrpose-rt|-m hrpose_rt) ((?:eval )?[a-z]+)((?: [^\n`]*)?)", page.read_text())
+    assert shown
+    for name, rest in shown:
+        options = set(re.findall(r"(?<!\S)--[a-z][a-z-]+", rest.partition("#")[0]))
+        assert options <= known[name], f"{name}: {options - known[name]}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_option_named_exists(page: Path) -> None:
+    known = set().union(*commands().values()) | {"--nproc-per-node"}
+    assert set(re.findall(r"--[a-z][a-z-]+", page.read_text())) <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        assert (page.parent / link).exists(), link
 
 
 def test_every_make_target_named_exists() -> None:

@@ -1,0 +1,48 @@
+"""`hrpose-rt train` from the outside: what it refuses, before anything is computed."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hrpose_rt.cli.main import build_app
+from hrpose_rt.errors import BadInput
+from tests.learn.people_set import write_set
+
+
+def train(*options: object) -> None:
+    CliRunner().invoke(build_app(), ["train", *map(str, options)], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--recipe", "best"], "no recipe 'best': choose original or modern"),
+        (["--model", "resnet"], "no model 'resnet' to train: choose hrnet-w16-lite"),
+        (["--stages", "100x75:3"], "'100x75:3' is no stage"),
+        (["--precision", "int8"], "no precision 'int8' to train: choose fp32, bf16"),
+        (["--device", "tpu"], "no device 'tpu': choose auto, cpu or cuda"),
+        (["--val", "gone.json"], "gone.json does not exist: check the path, or set HRPOSE_DATA"),
+        (["--data", "a.json:b:c:d"], "is no set of data: write ANNOTATIONS"),
+        (["--hold-out", "1000"], "the data have nobody to judge by"),
+        (["--init", "gone.pth"], "gone.pth does not exist: check the path"),
+        (["--teacher", "nobody"], "there is no pose model 'nobody'"),
+        (["--resume"], r"has no last\.pth to go on from: leave out --resume"),
+    ],
+)
+def test_what_cannot_be_trained_is_said(tmp_path: Path, options, words) -> None:
+    file = write_set(tmp_path / "set", people=3)
+    if not {"--val", "--hold-out"} & set(options):
+        options = [*options, "--val", str(file)]
+    with pytest.raises(BadInput, match=words):
+        train("--data", file, "--output", tmp_path / "run", *options)
+
+
+def test_cuda_is_refused_where_there_is_none(tmp_path: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    file = write_set(tmp_path / "set", people=3)
+    with pytest.raises(BadInput, match="PyTorch finds no CUDA GPU here: use --device cpu"):
+        train("--data", file, "--val", file, "--output", tmp_path / "run", "--device", "cuda")
