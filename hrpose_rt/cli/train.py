@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hrpose_rt.learn.batches import Pictures
     from hrpose_rt.learn.settings import TrainSettings
     from hrpose_rt.learn.teacher import TeacherMaps
-    from hrpose_rt.learn.training import Data
+    from hrpose_rt.learn.training import Data, Trainer
     from hrpose_rt.learn.world import World
 
 MPII_INPUT = "256x256"
@@ -58,7 +58,7 @@ def train(
     workers: Annotated[
         int, typer.Option(help="Processes that make batches; -1: as the device needs.")
     ] = -1,
-    cache_gb: Annotated[float, typer.Option(help="Memory for decoded pictures, a process.")] = 4.0,
+    cache_gb: Annotated[float, typer.Option(help="Memory for decoded pictures, each process.")] = 4.0,
     save_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 500,
     seed: Annotated[int, typer.Option(help="Of all chance.")] = 0,
     debug: options.Debug = False,
@@ -94,12 +94,13 @@ def train(
     )
     settings.check()
     with enter_world(device) as world:
-        make_folder(output)
-        pictures = Pictures(int(cache_gb * GIGABYTE))
-        console = Console(stderr=True, highlight=False, quiet=not world.main)
-        maps = _teacher(settings, people, pictures, output, world, console) if teacher else None
         if workers < 0:
             workers = min(GPU_WORKERS, usable_cores()) if world.device.type == "cuda" else 0
+        make_folder(output)
+        # Every worker keeps pictures of its own.
+        pictures = Pictures(int(cache_gb * GIGABYTE / max(workers, 1)))
+        console = Console(stderr=True, highlight=False, quiet=not world.main)
+        maps = _teacher(settings, people, pictures, output, world, console) if teacher else None
         _run(settings, people, world, output, pictures, maps, workers, save_every, resume, console)
 
 
@@ -147,6 +148,10 @@ def _run(
     if resume:
         trainer.resume()
     journal = Journal(output, trainer.progress.step) if world.main else None
+    if journal:
+        for text in _about(settings, people, world, trainer):
+            console.print(text)
+            journal.say(text)
     try:
         with journal or nullcontext(), _bar(console) as bar:
             # Time left is told from the pixels still to come: stages differ in what a person costs.
@@ -168,6 +173,19 @@ def _run(
         raise typer.Exit(INTERRUPTED) from None
     best = trainer.progress
     console.print(f"{output}/{BEST}: OKS {best.best:.4f} of people kept out, from epoch {best.best_epoch}")
+
+
+def _about(settings: "TrainSettings", people: "Data", world: "World", trainer: "Trainer") -> list[str]:
+    """What begins, in words, for the log."""
+    stages = ", ".join(f"{s.epochs} epochs at {s.input_hw[0]}x{s.input_hw[1]}" for s in settings.stages)
+    start = settings.init or "random weights"
+    if trainer.missing:
+        start += f" ({len(trainer.missing)} tensors random, the first is {trainer.missing[0]})"
+    return [
+        f"{settings.model} from {start}, recipe {settings.recipe.name}, {settings.precision}, {stages}",
+        f"{len(people.train)} people to train on, {len(people.val)} kept out; {world.size} processes, "
+        f"{world.device.type}; {trainer.epoch_steps} steps an epoch, {trainer.progress.step} are done",
+    ]
 
 
 def _bar(console: Console) -> Progress:
