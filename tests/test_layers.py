@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "hrpose_rt"
 LAYERS = {
     **dict.fromkeys(("types", "skeleton", "errors"), 0),
-    **dict.fromkeys(("geometry", "timing", "drawing", "machine"), 1),
+    **dict.fromkeys(("geometry", "timing", "drawing", "machine", "home"), 1),
     **dict.fromkeys(("runtimes", "nets", "result"), 2),
     **dict.fromkeys(("pose", "people", "streams"), 3),
     **dict.fromkeys(("networks", "pipeline", "recording", "export", "learn", "evaluation"), 4),

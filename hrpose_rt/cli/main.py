@@ -41,6 +41,7 @@ def build_app() -> typer.Typer:
     from hrpose_rt.cli.eval_coco import eval_coco
     from hrpose_rt.cli.eval_detector import eval_detector
     from hrpose_rt.cli.eval_mpii import eval_mpii
+    from hrpose_rt.cli.models import app as models
     from hrpose_rt.cli.run import run
     from hrpose_rt.cli.train import train
 
@@ -53,6 +54,7 @@ def build_app() -> typer.Typer:
     scores.command("mpii")(eval_mpii)
     scores.command("detector")(eval_detector)
     app.add_typer(scores, name="eval")
+    app.add_typer(models, name="models")
     return app
 
 

@@ -12,6 +12,7 @@ from hrpose_rt.cli import options
 from hrpose_rt.cli.display import LiveView, describe, latency_table
 from hrpose_rt.cli.job import Job, write_report
 from hrpose_rt.cli.main import INTERRUPTED
+from hrpose_rt.cli.models import fetch_models
 from hrpose_rt.cli.outputs import STDOUT
 from hrpose_rt.drawing import MIN_SCORE
 from hrpose_rt.networks import Settings
@@ -77,6 +78,7 @@ def run(
         window = WindowSink("hrpose-rt") if show else None
         job = Job(sources, save, json_lines, overwrite)
         job.check(report)
+        fetch_models(pose, detector)
         pipeline = stack.enter_context(PosePipeline(settings))
         console.print(describe(pipeline.facts), soft_wrap=True)
         view = LiveView(Console(stderr=True, quiet=quiet))

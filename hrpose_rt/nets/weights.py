@@ -5,6 +5,8 @@ import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hrpose_rt.errors import BadInput, CheckpointMismatch, RuntimeMissing
 from hrpose_rt.nets.config import HRNetConfig
 
@@ -51,7 +53,12 @@ def load_hrnet(path: Path) -> "tuple[HRNet, HRNetConfig]":
 
 
 def load_state(path: Path) -> StateDict:
-    """The tensors of a checkpoint by their official names, unwrapped from `state_dict` and `module.`."""
+    """The tensors of a checkpoint by their official names.
+
+    Plain state dicts, those of the original's training (`state_dict` beside other things, `module.`),
+    OpenMMLab's of both generations (`backbone.`, `head.` or `keypoint_head.`, with `meta`) and
+    safetensors files are read.
+    """
     try:
         import torch
     except ImportError as error:
@@ -59,7 +66,14 @@ def load_state(path: Path) -> StateDict:
             f"{path.name} is a PyTorch checkpoint: pip install 'hrpose-rt[train]'"
         ) from error
     try:
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            loaded: Any = load_file(path)
+        else:
+            # OpenMMLab's `meta` holds NumPy arrays: those and nothing else are let through.
+            with torch.serialization.safe_globals(_numpy_types()):
+                loaded = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise BadInput(f"{path} does not exist: check the path") from error
     except pickle.UnpicklingError as error:
@@ -67,7 +81,7 @@ def load_state(path: Path) -> StateDict:
             f"{path} was refused because it holds more than tensors, and loading it could run code: "
             "save its state_dict alone"
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, _safetensors_error()) as error:
         raise BadInput(
             f"{path} cannot be read as a checkpoint, it may be truncated: fetch it again"
         ) from error
@@ -75,7 +89,11 @@ def load_state(path: Path) -> StateDict:
         loaded = loaded["state_dict"]
     if not isinstance(loaded, dict) or not all(torch.is_tensor(v) for v in loaded.values()):
         raise CheckpointMismatch(f"{path} holds no state dict: save the network's state_dict()")
-    return {name.removeprefix("module."): tensor for name, tensor in loaded.items()}
+    return {
+        _official(name): tensor
+        for name, tensor in loaded.items()
+        if not name.startswith("data_preprocessor.")  # OpenMMLab's mean and std
+    }
 
 
 def infer_config(state: StateDict, path: Path) -> HRNetConfig:
@@ -114,3 +132,30 @@ def _count(state: StateDict, prefix: str) -> int:
     if not numbers:
         raise KeyError(prefix)
     return len(numbers)
+
+
+def _official(name: str) -> str:
+    """The official name of a tensor that a wrapper or OpenMMLab calls otherwise."""
+    for prefix in ("module.", "backbone.", "keypoint_head.", "head."):
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _numpy_types() -> list[Any]:
+    """What a pickled NumPy array is made of, under the names of NumPy 1 and 2."""
+    from numpy._core import multiarray
+
+    made = (multiarray._reconstruct, multiarray.scalar)
+    old_names = [(item, f"numpy.core.multiarray.{item.__name__}") for item in made]
+    dtypes = [type(np.dtype(code)) for code in ("f4", "f8", "i4", "i8", "u1", "?", "U1")]
+    return [np.ndarray, np.dtype, *made, *old_names, *dtypes]
+
+
+def _safetensors_error() -> type[Exception]:
+    """What safetensors raises for a broken file; nothing where it is not installed."""
+    try:
+        from safetensors import SafetensorError
+    except ImportError:
+        return OSError
+    error: type[Exception] = SafetensorError
+    return error

@@ -1,17 +1,24 @@
-"""Names -> networks: what is embedded, and what a path given in place of a name holds."""
+"""Names -> networks: what is embedded, what can be fetched, and what a path in place of a name holds."""
 
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing
+from hrpose_rt.home import home_folder
+from hrpose_rt.nets.download import Tell, fetch
+from hrpose_rt.nets.published import ALIASES, PUBLISHED, Published
 from hrpose_rt.nets.weights import sha256
 from hrpose_rt.runtimes.spec import EngineSpec, Task, spec_path
 
 DEFAULT_POSE = "hrnet-w16-lite"
 DEFAULT_DETECTOR = "yolo26n-person"
 EMBEDDED: dict[str, Task] = {DEFAULT_POSE: "pose", DEFAULT_DETECTOR: "detection"}
-CHECKPOINTS = (".pth", ".pt")
+CHECKPOINTS = (".pth", ".pt", ".safetensors")
+ENGINES = (".onnx", ".xml")  # .xml is OpenVINO's own form
+ULTRALYTICS = re.compile(r"yolo(v?\d+)[tnsmblx]$")  # detectors that the ultralytics package fetches
+ULTRALYTICS_URL = "https://github.com/ultralytics/assets/releases/download/v8.4.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,56 +27,44 @@ class Model:
 
     Attributes:
         name: What the user called it.
-        engine: Its ONNX file, with a spec beside it; None if only the checkpoint is there.
+        engine: Its ONNX or OpenVINO file, with a spec beside it; None if only the checkpoint is there.
         checkpoint: Its PyTorch file; None if only the engine is there.
+        spec: What it holds, as far as that is known.
     """
 
     name: str
     engine: Path | None
     checkpoint: Path | None
-
-    @property
-    def spec(self) -> EngineSpec | None:
-        """What the engine holds; or the checkpoint, where training left a spec of it beside it."""
-        if self.engine:
-            return EngineSpec.load(spec_path(self.engine))
-        if self.checkpoint is None or not spec_path(self.checkpoint).is_file():
-            return None
-        spec = EngineSpec.load(spec_path(self.checkpoint))
-        return spec if spec.weights_sha256 == sha256(self.checkpoint) else None
+    spec: EngineSpec | None
 
 
-def find_model(name: str, task: Task) -> Model:
-    """The embedded model of that name, or the file at that path.
+def find_model(name: str, task: Task, tell: Tell = lambda done, total: None) -> Model:
+    """The model of that name, fetched if it is not here yet, or the file at that path.
+
+    Args:
+        name: An embedded or a published model, a detector of Ultralytics', or a path.
+        task: What it is for.
+        tell: Called with the bytes fetched and their number.
 
     Raises:
         BadInput: There is no such name or file, or it does something else than `task`.
+        RunBroken: It could not be fetched.
     """
-    model = _find(name, task)
+    model = _find(name, task, tell)
     if model.spec and model.spec.task != task:
         raise BadInput(f"{name} is a {model.spec.task} network, one for {task} is needed here")
     return model
 
 
-def _find(name: str, task: Task) -> Model:
-    if name in EMBEDDED:
-        folder = models_folder()
-        checkpoint = next(p for s in CHECKPOINTS if (p := folder / f"{name}{s}").is_file())
-        return Model(name, folder / f"{name}.onnx", checkpoint)
-    path = Path(name)
-    if path.suffix not in (*CHECKPOINTS, ".onnx"):
-        raise BadInput(
-            f"there is no {task} model {name!r}: choose "
-            f"{' or '.join(n for n, t in EMBEDDED.items() if t == task)}, or give the path of a .onnx or "
-            f"{'.pth' if task == 'pose' else '.pt'} file"
-        )
-    if not path.is_file():
-        raise BadInput(f"{path} does not exist: check the path")
-    if path.suffix in CHECKPOINTS:
-        return Model(path.stem, None, path)
-    if not spec_path(path).is_file():
-        raise BadInput(f"{path} has no {spec_path(path).name} beside it that says what it holds")
-    return Model(path.stem, path, None)
+def names(task: Task) -> list[str]:
+    """The models that have a name; of Ultralytics' detectors only an example."""
+    embedded = [name for name, of in EMBEDDED.items() if of == task]
+    return [*embedded, *(PUBLISHED if task == "pose" else ("yolo26n",))]
+
+
+def fetched_folder() -> Path:
+    """Where fetched models are kept."""
+    return home_folder() / "models"
 
 
 def models_folder() -> Path:
@@ -77,3 +72,76 @@ def models_folder() -> Path:
     package = Path(str(files("hrpose_rt")))
     installed = package / "models"
     return installed if installed.is_dir() else package.parent / "models"
+
+
+def _find(name: str, task: Task, tell: Tell) -> Model:
+    if name in EMBEDDED:
+        folder = models_folder()
+        checkpoint = next(p for s in CHECKPOINTS if (p := folder / f"{name}{s}").is_file())
+        engine = folder / f"{name}.onnx"
+        return Model(name, engine, checkpoint, EngineSpec.load(spec_path(engine)))
+    if published := PUBLISHED.get(ALIASES.get(name, name)):
+        return _of_checkpoint(published.name, _published(published, tell))
+    if ULTRALYTICS.match(name):
+        if task != "detection":
+            raise BadInput(f"{name} is a detection network, one for {task} is needed here")
+        return _of_checkpoint(name, _ultralytics(name))
+    path = Path(name)
+    if path.suffix not in (*CHECKPOINTS, *ENGINES):
+        raise BadInput(
+            f"there is no {task} model {name!r}: choose {' or '.join(names(task)[:3])} "
+            "(hrpose-rt models list has all), or give the path of a "
+            f"{', '.join(ENGINES)} or {'.pth' if task == 'pose' else '.pt'} file"
+        )
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist: check the path")
+    if path.suffix in CHECKPOINTS:
+        return _of_checkpoint(path.stem, path)
+    if not spec_path(path).is_file():
+        raise BadInput(f"{path} has no {spec_path(path).name} beside it that says what it holds")
+    return Model(path.stem, path, None, EngineSpec.load(spec_path(path)))
+
+
+def _of_checkpoint(name: str, checkpoint: Path) -> Model:
+    """A checkpoint, with the spec that training left beside it.
+
+    One that others published is recognised by its hash, so that weights trained with UDP are read with
+    UDP whatever the file is called.
+    """
+    digest = sha256(checkpoint)
+    if spec_path(checkpoint).is_file():
+        spec = EngineSpec.load(spec_path(checkpoint))
+        if spec.weights_sha256 == digest:
+            return Model(name, None, checkpoint, spec)
+    known = next((p for p in PUBLISHED.values() if digest.startswith(p.sha256_prefix)), None)
+    return Model(name, None, checkpoint, known.spec(digest) if known else None)
+
+
+def _published(model: Published, tell: Tell) -> Path:
+    path = fetched_folder() / model.file_name
+    if not path.is_file():
+        fetch(model.url, path, model.sha256_prefix, tell)
+    return path
+
+
+def _ultralytics(name: str) -> Path:
+    """A detector's checkpoint, fetched by the package whose it is."""
+    path = fetched_folder() / f"{name}.pt"
+    if path.is_file():
+        return path
+    try:
+        from ultralytics.utils.downloads import attempt_download_asset
+    except ImportError as error:
+        raise RuntimeMissing(f"{name} needs ultralytics: pip install 'hrpose-rt[train]'") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    reason: Exception | None = None
+    try:
+        attempt_download_asset(str(path))
+    except (OSError, RuntimeError) as error:  # what its downloader raises
+        reason = error
+    if not path.is_file():
+        raise RunBroken(
+            f"{name}.pt could not be fetched ({reason or 'Ultralytics has no such file'}): try again, or "
+            f"fetch {ULTRALYTICS_URL}/{name}.pt by hand and put it into {path.parent}"
+        ) from reason
+    return path

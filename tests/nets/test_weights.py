@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -25,6 +26,22 @@ def save(content: object, folder: Path) -> Path:
     return path
 
 
+META = {
+    "dataset_meta": {"sigmas": np.arange(17, dtype=np.float32), "pairs": np.array([[1, 2]])},
+    "mean": np.float64(0.5),
+}
+
+
+def under(prefix: str, state: dict) -> dict:
+    return {f"{prefix}{name}": value for name, value in state.items()}
+
+
+def openmmlab(state: dict, head: str) -> dict:
+    """The tensors as OpenMMLab calls them."""
+    named = {f"{head if 'final' in name else 'backbone.'}{name}": value for name, value in state.items()}
+    return named | {"data_preprocessor.mean": torch.zeros(3, 1, 1)}
+
+
 @pytest.mark.parametrize(
     "wrap",
     [
@@ -32,8 +49,23 @@ def save(content: object, folder: Path) -> Path:
         lambda state: {"state_dict": state, "epoch": 3},
         lambda state: {f"module.{name}": value for name, value in state.items()},
         lambda state: {"state_dict": {f"module.{name}": value for name, value in state.items()}},
+        lambda state: {
+            "state_dict": under("module.", state),
+            "best_state_dict": state,
+            "model": "pose_hrnet",
+        },
+        lambda state: {"state_dict": openmmlab(state, "keypoint_head."), "meta": {"epoch": 210}},
+        lambda state: {"state_dict": openmmlab(state, "head."), "meta": META},
     ],
-    ids=["plain", "state_dict", "module", "state_dict and module"],
+    ids=[
+        "plain",
+        "state_dict",
+        "module",
+        "both",
+        "the original's training",
+        "OpenMMLab v0",
+        "OpenMMLab v1",
+    ],
 )
 def test_a_checkpoint_however_wrapped_is_the_same_network(wrap, net, tmp_path) -> None:
     loaded, config = load_hrnet(save(wrap(net.state_dict()), tmp_path))
@@ -41,6 +73,19 @@ def test_a_checkpoint_however_wrapped_is_the_same_network(wrap, net, tmp_path) -
     x = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(loaded(x), net(x))
+
+
+def test_safetensors_are_read_and_broken_ones_refused(net, tmp_path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "net.safetensors"
+    save_file(net.state_dict(), path)
+    loaded, config = load_hrnet(path)
+    assert config == TINY
+    assert torch.equal(loaded.conv1.weight, net.conv1.weight)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(BadInput, match=r"net\.safetensors cannot be read as a checkpoint"):
+        load_hrnet(path)
 
 
 def test_the_embedded_checkpoint_is_what_its_card_says() -> None:

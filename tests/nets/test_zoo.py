@@ -1,12 +1,21 @@
 """Names and paths."""
 
+import re
 import shutil
+import urllib.parse
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.nets.hrnet import HRNet
+from hrpose_rt.nets.published import ALIASES, PUBLISHED, Published
 from hrpose_rt.nets.weights import sha256
-from hrpose_rt.nets.zoo import EMBEDDED, find_model, models_folder
+from hrpose_rt.nets.zoo import EMBEDDED, fetched_folder, find_model, models_folder
+from hrpose_rt.skeleton import SKELETONS
+from tests.nets.test_hrnet import TINY
 
 
 @pytest.mark.parametrize(("name", "task"), EMBEDDED.items(), ids=EMBEDDED)
@@ -38,7 +47,7 @@ def test_a_path_is_a_model_too(tmp_path) -> None:
     [
         (
             "hrnet-w17",
-            r"no pose model 'hrnet-w17': choose hrnet-w16-lite, or give the path of a .onnx or .pth",
+            r"no pose model 'hrnet-w17': choose hrnet-w16-lite or hrnet-w32-256x192 .*the path of a .onnx",
         ),
         ("gone.pth", r"gone\.pth does not exist: check the path"),
         ("yolo26n-person", "yolo26n-person is a detection network, one for pose is needed here"),
@@ -47,3 +56,68 @@ def test_a_path_is_a_model_too(tmp_path) -> None:
 def test_what_is_no_pose_model_is_said(name: str, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         find_model(name, "pose")
+
+
+def test_what_is_published_is_listed_with_the_hash_in_its_name() -> None:
+    assert len(PUBLISHED) == 14
+    for name, model in PUBLISHED.items():
+        assert re.fullmatch("[0-9a-f]{8}", model.sha256_prefix), name
+        assert f"{model.input_hw[0]}x{model.input_hw[1]}" in model.file_name
+        assert model.config.joints == len(SKELETONS[model.skeleton].joints)
+        assert (model.decode in ("dark", "udp")) == (model.decode in model.file_name)
+    assert set(ALIASES.values()) <= set(PUBLISHED)
+
+
+@pytest.fixture
+def small_world(monkeypatch, tmp_path):
+    """A published UDP model whose checkpoint is a tiny one, not fetched yet."""
+    torch.manual_seed(0)
+    content = {f"backbone.{name}": value for name, value in HRNet(TINY).state_dict().items()}
+    head = {name.replace("backbone.", "head."): value for name, value in content.items() if "final" in name}
+    content = {name: value for name, value in content.items() if "final" not in name} | head
+    source = tmp_path / "source.pth"
+    torch.save({"meta": {"sigmas": np.zeros(3)}, "state_dict": content}, source)
+    name = f"td-hm_tiny-{sha256(source)[:8]}_2022.pth"
+    url = (source.parent / name).as_uri()
+    source.rename(source.parent / name)
+    model = Published("tiny-udp", url, TINY, (64, 64), "coco17", "udp", "AP 0")
+    monkeypatch.setitem(PUBLISHED, "tiny-udp", model)
+    monkeypatch.setenv("HRPOSE_HOME", str(tmp_path / "home"))
+    return model
+
+
+def test_a_published_model_is_fetched_once_and_knows_how_it_is_read(small_world) -> None:
+    model = find_model("tiny-udp", "pose")
+    assert model.checkpoint == fetched_folder() / small_world.file_name
+    assert (model.spec.decode, model.spec.input_hw, model.spec.heatmap_hw) == ("udp", (64, 64), (16, 16))
+    small_world_source = Path(urllib.parse.urlparse(small_world.url).path)
+    small_world_source.unlink()
+    assert find_model("tiny-udp", "pose").spec == model.spec
+
+
+def test_a_published_checkpoint_is_known_whatever_it_is_called(small_world, tmp_path) -> None:
+    mine = tmp_path / "mine.pth"
+    shutil.copy(find_model("tiny-udp", "pose").checkpoint, mine)
+    assert find_model(str(mine), "pose").spec.decode == "udp"
+
+
+def test_ultralytics_names_are_detectors_kept_in_the_home(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("HRPOSE_HOME", str(tmp_path))
+    with pytest.raises(BadInput, match="yolo26s is a detection network, one for pose"):
+        find_model("yolo26s", "pose")
+    (tmp_path / "models").mkdir()
+    shutil.copy(models_folder() / "yolo26n-person.pt", tmp_path / "models" / "yolo26s.pt")
+    assert find_model("yolo26s", "detection").checkpoint == tmp_path / "models" / "yolo26s.pt"
+
+
+def test_an_ultralytics_detector_that_cannot_be_fetched(monkeypatch, tmp_path) -> None:
+    import ultralytics.utils.downloads as downloads
+
+    def offline(path: str) -> None:
+        raise ConnectionError("no network")
+
+    monkeypatch.setenv("HRPOSE_HOME", str(tmp_path))
+    monkeypatch.setattr(downloads, "attempt_download_asset", offline)
+    words = r"yolo26s.pt could not be fetched \(no network\): try again, or fetch https://github.com/.*yolo26s.pt"
+    with pytest.raises(RunBroken, match=words):
+        find_model("yolo26s", "detection")

@@ -1,0 +1,90 @@
+"""`hrpose-rt models`: which networks there are, what is known of them, and how to get them."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Column, Table
+
+from hrpose_rt.cli import options
+from hrpose_rt.errors import BadInput
+from hrpose_rt.nets.published import ALIASES, PUBLISHED
+from hrpose_rt.nets.zoo import EMBEDDED, ULTRALYTICS, Model, fetched_folder, find_model
+from hrpose_rt.runtimes.spec import Task
+
+app = typer.Typer(no_args_is_help=True, help="List, describe and fetch networks.")
+Name = Annotated[str, typer.Argument(help="A model's name, or a file.")]
+
+
+@app.command("list")
+def list_models(debug: options.Debug = False) -> None:
+    """Which models have a name."""
+    name_column = Column("model", no_wrap=True)
+    table = Table(name_column, "for", "input", "joints", "decode", "published", "here", box=None)
+    for name, task in EMBEDDED.items():
+        spec = find_model(name, task).spec
+        assert spec is not None
+        h, w = spec.input_hw
+        decode = spec.decode if task == "pose" else ""
+        table.add_row(name, task, f"{h}x{w}", spec.skeleton, decode, "see its card", "embedded")
+    for name, model in PUBLISHED.items():
+        h, w = model.input_hw
+        here = "yes" if (fetched_folder() / model.file_name).is_file() else "pull"
+        table.add_row(name, "pose", f"{h}x{w}", model.skeleton, model.decode, model.figure, here)
+    table.add_row("yolo26n, ...", "detection", "640x640", "", "", "Ultralytics'", "pull")
+    Console().print(table)
+    plain = ", ".join(f"{alias} is {name}" for alias, name in ALIASES.items())
+    print(f"\n{plain}. What is fetched lies in {fetched_folder()}.")
+
+
+@app.command()
+def info(name: Name, debug: options.Debug = False) -> None:
+    """What is known of a model that is here, and of one that is not."""
+    published = PUBLISHED.get(ALIASES.get(name, name))
+    if published and not (fetched_folder() / published.file_name).is_file():
+        spec = published.spec(f"{published.sha256_prefix}...")
+        print(f"not here yet: hrpose-rt models pull {name} fetches {published.url}")
+    else:
+        model = _find(name)
+        print(f"files: {', '.join(str(path) for path in (model.engine, model.checkpoint) if path)}")
+        if model.spec is None:
+            raise BadInput(
+                f"nothing says what {name} holds: a file trained or exported here has a .json beside it"
+            )
+        spec = model.spec
+    for field in ("model", "task", "skeleton", "decode", "precision", "weights_sha256"):
+        if value := getattr(spec, field):
+            print(f"{field}: {value}")
+    print(f"inputs: {', '.join(f'{h}x{w}' for h, w in spec.inputs_hw)}")
+
+
+@app.command()
+def pull(name: Name, debug: options.Debug = False) -> None:
+    """Fetch a model, unless it is here."""
+    model = _find(name)
+    print(f"{name} is here: {model.checkpoint or model.engine}")
+
+
+def fetch_models(pose: str, detector: str) -> None:
+    """Fetch what a run needs before it begins, with a bar for what is not here yet."""
+    for name, task in ((pose, "pose"), (detector, "detection")):
+        if ALIASES.get(name, name) in PUBLISHED or ULTRALYTICS.match(name):
+            _find(name, "pose" if task == "pose" else "detection")
+
+
+def _find(name: str, task: Task | None = None) -> Model:
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress("{task.description}", *columns, console=Console(stderr=True), transient=True) as bar:
+        row = bar.add_task(name, total=None, visible=False)
+
+        def tell(done: int, total: int) -> None:
+            bar.update(row, completed=done, total=total or None, visible=True)
+
+        return find_model(name, task or _task(name), tell)
+
+
+def _task(name: str) -> Task:
+    """What a model is for, told by its name: .pt files are Ultralytics'."""
+    is_detector = ULTRALYTICS.match(name) or name.endswith(".pt") or EMBEDDED.get(name) == "detection"
+    return "detection" if is_detector else "pose"

@@ -1,0 +1,82 @@
+"""Files from the network: resumed where they broke off, and verified before they get their name."""
+
+import hashlib
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+
+from hrpose_rt.errors import BadInput, RunBroken
+
+CHUNK = 1 << 18
+TIMEOUT_S = 30
+_PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
+
+Tell = Callable[[int, int], None]  # bytes that are there, bytes in all (0 where the server does not say)
+
+
+def fetch(url: str, path: Path, sha256_prefix: str, tell: Tell = lambda done, total: None) -> None:
+    """Fetch `url` to `path`, which appears when its hash is right.
+
+    What arrived before a break stays in `path.partial`, and the next call goes on from there.
+
+    Args:
+        url: What to fetch.
+        path: The file to make.
+        sha256_prefix: What its hash begins with, in hex.
+        tell: Called as it goes.
+
+    Raises:
+        RunBroken: It could not be had, or is another file; the message has URL and folder.
+    """
+    by_hand = f"fetch {url} by hand and put it into {path.parent} as {path.name}"
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _receive(url, partial, tell)
+    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise RunBroken(f"{path.name} could not be fetched ({reason}): try again, or {by_hand}") from error
+    except OSError as error:
+        raise BadInput(
+            f"{partial} cannot be written: {error.strerror}; make room, or {by_hand}"
+        ) from error
+    check_hash(partial, sha256_prefix, by_hand)
+    partial.replace(path)
+
+
+def check_hash(file: Path, sha256_prefix: str, by_hand: str) -> None:
+    """Remove `file` and raise RunBroken unless its sha256 begins as it should."""
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if not found.startswith(sha256_prefix):
+        file.unlink()
+        raise RunBroken(
+            f"what arrived is another file, and was removed: its sha256 begins with {found[:8]}, not "
+            f"{sha256_prefix}; try again, or {by_hand}"
+        )
+
+
+def _receive(url: str, partial: Path, tell: Tell) -> None:
+    """Append what `partial` lacks of `url`."""
+    have = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if have and error.code == _RANGE_NOT_SATISFIABLE:  # nothing is left to send
+            return
+        raise
+    with response:
+        if response.status != _PARTIAL_CONTENT:
+            have = 0  # the server sends all of it again
+        left = int(response.headers.get("Content-Length") or 0)
+        total = have + left if left else 0
+        with partial.open("ab" if have else "wb") as file:
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+                have += len(chunk)
+                tell(have, total)
+    if have < total:
+        raise ConnectionError(f"broke off after {have} of {total} bytes")

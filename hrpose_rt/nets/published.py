@@ -1,0 +1,108 @@
+"""Pose networks that others published, as values: nothing of them is in this project.
+
+Source of names, hashes (eight hex digits in an OpenMMLab file name begin its sha256) and figures:
+OpenMMLab's model zoo; AP on COCO val2017 with a detector's boxes and flip test, Mean@0.1 on MPII.
+"""
+
+from dataclasses import dataclass
+
+from hrpose_rt.nets.config import W32, W48, HRNetConfig
+from hrpose_rt.runtimes.spec import EngineSpec
+
+_COCO = "https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/coco/"
+_MPII = "https://download.openmmlab.com/mmpose/top_down/hrnet/"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A network that can be fetched.
+
+    Attributes:
+        name: What the command line calls it.
+        url: Where its checkpoint is.
+        config: Its shape.
+        input_hw: Height and width of its crops.
+        skeleton: Its joints.
+        decode: How its heatmaps have to be read.
+        figure: What its publishers measured.
+    """
+
+    name: str
+    url: str
+    config: HRNetConfig
+    input_hw: tuple[int, int]
+    skeleton: str
+    decode: str
+    figure: str
+
+    @property
+    def file_name(self) -> str:
+        """The checkpoint's own name."""
+        return self.url.rpartition("/")[2]
+
+    @property
+    def sha256_prefix(self) -> str:
+        """What its hash begins with."""
+        return self.file_name.rpartition("-")[2].partition("_")[0]
+
+    def spec(self, weights_sha256: str) -> EngineSpec:
+        """What has to be known to use it."""
+        h, w = self.input_hw
+        return EngineSpec(
+            model=self.name,
+            task="pose",
+            inputs_hw=(self.input_hw,),
+            precision="fp32",
+            weights_sha256=weights_sha256,
+            skeleton=self.skeleton,
+            heatmap_hw=(h // 4, w // 4),
+            decode=self.decode,
+        )
+
+
+def _coco(config: HRNetConfig, size: str, variant: str, batch: str, stamp: str, ap: str) -> Published:
+    h, w = map(int, size.split("x"))
+    width = f"hrnet-w{config.width}"
+    middle = f"{variant}-{batch}" if variant else batch
+    return Published(
+        name=f"{width}-{size}" + (f"-{variant}" if variant else ""),
+        url=f"{_COCO}td-hm_{width}_{middle}-210e_coco-{size}-{stamp}.pth",
+        config=config,
+        input_hw=(h, w),
+        skeleton="coco17",
+        decode=variant or "quarter",
+        figure=f"AP {ap}",
+    )
+
+
+def _mpii(config: HRNetConfig, stamp: str, mean: str) -> Published:
+    return Published(
+        name=f"hrnet-w{config.width}-mpii-256x256",
+        url=f"{_MPII}hrnet_w{config.width}_mpii_256x256-{stamp}.pth",
+        config=config.with_joints(16),
+        input_hw=(256, 256),
+        skeleton="mpii16",
+        decode="quarter",
+        figure=f"Mean@0.1 {mean}",
+    )
+
+
+_LISTED = (
+    _coco(W32, "256x192", "", "8xb64", "81c58e40_20220909", ".749"),
+    _coco(W32, "384x288", "", "8xb64", "ca5956af_20220909", ".761"),
+    _coco(W48, "256x192", "", "8xb32", "0e67c616_20220913", ".756"),
+    _coco(W48, "384x288", "", "8xb32", "c161b7de_20220915", ".767"),
+    _coco(W32, "256x192", "dark", "8xb64", "0e00bf12_20220914", ".757"),
+    _coco(W32, "384x288", "dark", "8xb64", "9bab4c9b_20220917", ".766"),
+    _coco(W32, "256x192", "udp", "8xb64", "73ede547_20220914", ".762"),
+    _coco(W32, "384x288", "udp", "8xb64", "9a3f7c85_20220914", ".768"),
+    _coco(W48, "256x192", "dark", "8xb32", "e1ebdd6f_20220913", ".764"),
+    _coco(W48, "384x288", "dark", "8xb32", "39c3c381_20220916", ".772"),
+    _coco(W48, "256x192", "udp", "8xb32", "3feaef8f_20220913", ".768"),
+    _coco(W48, "384x288", "udp", "8xb32", "70d7ab01_20220913", ".773"),
+    _mpii(W32, "6c4f923f_20200812", ".334"),
+    _mpii(W48, "92cab7bd_20200812", ".337"),
+)
+PUBLISHED = {model.name: model for model in _LISTED}
+# The plain names are those of the size most people use.
+ALIASES = {"hrnet-w32": "hrnet-w32-256x192", "hrnet-w48": "hrnet-w48-256x192"}

@@ -1,0 +1,64 @@
+"""`hrpose-rt models`: what is listed, described and fetched."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hrpose_rt.cli.main import build_app
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.nets.published import PUBLISHED
+from hrpose_rt.nets.zoo import EMBEDDED, models_folder
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.setenv("HRPOSE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "80")
+    return tmp_path / "home"
+
+
+def models(*words: str) -> str:
+    done = CliRunner().invoke(build_app(), ["models", *words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_the_list_has_every_model_with_its_whole_name(home: Path) -> None:
+    text = models("list")
+    for name in (*EMBEDDED, *PUBLISHED, "yolo26n"):
+        assert f" {name}" in text
+    assert "hrnet-w32 is hrnet-w32-256x192" in text
+    assert str(home / "models") in text
+
+
+def test_a_model_that_is_not_here_is_described_with_what_fetches_it() -> None:
+    text = models("info", "hrnet-w48-384x288-udp")
+    assert "not here yet: hrpose-rt models pull hrnet-w48-384x288-udp fetches https://" in text
+    assert "decode: udp" in text and "inputs: 384x288" in text
+
+
+def test_a_file_is_described_by_what_lies_beside_it(tmp_path: Path) -> None:
+    assert "skeleton: coco17" in models("info", "hrnet-w16-lite")
+    mine = tmp_path / "mine.pth"
+    shutil.copy(models_folder() / "hrnet-w16-lite.pth", mine)
+    with pytest.raises(BadInput, match=r"nothing says what .*mine\.pth holds"):
+        models("info", str(mine))
+    shutil.copy(models_folder() / "hrnet-w16-lite.json", mine.with_suffix(".json"))
+    assert "decode: dark" in models("info", str(mine))
+
+
+def test_what_is_here_need_not_be_fetched(home: Path) -> None:
+    assert "yolo26n-person is here: " in models("pull", "yolo26n-person")
+
+
+def test_what_cannot_be_fetched_is_said(monkeypatch) -> None:
+    from hrpose_rt.nets import zoo
+
+    def broken(url: str, *_: object) -> None:
+        raise RunBroken(f"could not fetch {url}")
+
+    monkeypatch.setattr(zoo, "fetch", broken)
+    with pytest.raises(RunBroken, match=r"could not fetch https://.*81c58e40_20220909\.pth"):
+        models("pull", "hrnet-w32")

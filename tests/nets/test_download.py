@@ -1,0 +1,99 @@
+"""Files from the network, from a server of our own that breaks off, lies and resumes."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from hrpose_rt.errors import RunBroken
+from hrpose_rt.nets.download import fetch
+
+CONTENT = bytes(range(256)) * 4000
+PREFIX = hashlib.sha256(CONTENT).hexdigest()[:8]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Sends CONTENT from where it is asked to; breaks off where the server's `stop_at` says."""
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.headers.get("Range"))
+        if self.path == "/gone":
+            self.send_error(404)
+            return
+        start = 0
+        if (wanted := self.headers.get("Range")) and self.server.ranges:
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            if start >= len(CONTENT):
+                self.send_error(416)
+                return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        self.wfile.write(CONTENT[start : self.server.stop_at])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.asked, server.stop_at, server.ranges = [], None, True
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def url(server: ThreadingHTTPServer, path: str = "/net.pth") -> str:
+    return f"http://127.0.0.1:{server.server_port}{path}"
+
+
+def test_a_file_arrives_whole_and_tells_how_far_it_is(server, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    fetch(url(server), tmp_path / "new" / "net.pth", PREFIX, lambda *now: told.append(now))
+    assert (tmp_path / "new" / "net.pth").read_bytes() == CONTENT
+    assert told[-1] == (len(CONTENT), len(CONTENT)) and len(told) > 2
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["net.pth"]
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_break_is_gone_on_from(server, tmp_path: Path, ranges: bool) -> None:
+    path = tmp_path / "net.pth"
+    server.stop_at, server.ranges = 300_000, ranges
+    with pytest.raises(RunBroken) as error:
+        fetch(url(server), path, PREFIX)
+    assert f"net.pth could not be fetched (broke off after 300000 of {len(CONTENT)} bytes)" in str(
+        error.value
+    )
+    assert f"fetch {url(server)} by hand and put it into {tmp_path} as net.pth" in str(error.value)
+    assert not path.exists()
+    server.stop_at = None
+    fetch(url(server), path, PREFIX)
+    assert path.read_bytes() == CONTENT
+    assert server.asked == [None, "bytes=300000-"]
+
+
+def test_a_partial_file_that_is_whole_needs_nothing_more(server, tmp_path: Path) -> None:
+    (tmp_path / "net.pth.partial").write_bytes(CONTENT)
+    fetch(url(server), tmp_path / "net.pth", PREFIX)
+    assert (tmp_path / "net.pth").read_bytes() == CONTENT
+
+
+def test_another_file_is_removed(server, tmp_path: Path) -> None:
+    words = f"and was removed: its sha256 begins with {PREFIX}, not 00000000; try again, or fetch http"
+    with pytest.raises(RunBroken, match=words):
+        fetch(url(server), tmp_path / "net.pth", "00000000")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["/gone", None])
+def test_what_cannot_be_had_is_said_with_url_and_folder(server, tmp_path: Path, path) -> None:
+    wanted = url(server, path) if path else "http://127.0.0.1:9/net.pth"  # nobody listens there
+    with pytest.raises(RunBroken, match=rf"could not be fetched .*fetch {wanted} by hand .*{tmp_path}"):
+        fetch(wanted, tmp_path / "net.pth", PREFIX)
