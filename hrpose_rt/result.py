@@ -7,7 +7,7 @@ import numpy as np
 
 from hrpose_rt import drawing
 from hrpose_rt.skeleton import Skeleton
-from hrpose_rt.types import I64, U8, Detections, Frame, Origin, Poses, StageTimes
+from hrpose_rt.types import F32, I64, U8, Detections, Frame, Origin, Poses, StageTimes
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -91,6 +91,16 @@ class FrameResult:
             class_id=np.zeros(len(self), np.int64),
         )
         return boxes, poses
+
+
+def person_score(box_scores: F32, keypoint_scores: F32) -> F32:
+    """Scores (N,) of people: the box's (N,) times the mean of the joints' (N, K) that exceed 0.2.
+
+    Source: the original's evaluation.
+    """
+    sure = keypoint_scores > 0.2
+    total = (keypoint_scores * sure).sum(axis=1)
+    return np.asarray(box_scores * total / np.maximum(sure.sum(axis=1), 1), np.float32)
 
 
 def _rounded(values: "np.typing.NDArray[np.float32]", digits: int) -> list[float]:

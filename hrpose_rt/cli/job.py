@@ -13,8 +13,8 @@ from hrpose_rt.cli.outputs import (
     check_distinct,
     check_free,
     distinct_stems,
-    lines_target,
     picture_target,
+    text_target,
 )
 from hrpose_rt.errors import RunBroken
 from hrpose_rt.pipeline import PosePipeline
@@ -28,12 +28,21 @@ REPORT_SCHEMA = 1
 
 
 class Job:
-    """The sources of a run and what is written of each."""
+    """The sources of a run and what is written of each.
 
-    def __init__(self, sources: list[Source], save: str | None, lines: str | None, overwrite: bool) -> None:
+    Args:
+        sources: Opened.
+        save: Where annotated pictures go, if anywhere.
+        texts: Where each of `outputs.TEXTS` goes, if anywhere.
+        overwrite: Whether files that exist are replaced.
+    """
+
+    def __init__(
+        self, sources: list[Source], save: str | None, texts: dict[str, str | None], overwrite: bool
+    ) -> None:
         self._sources = sources
         self._stems = distinct_stems(sources)
-        self._save, self._lines, self._overwrite = save, lines, overwrite
+        self._save, self._texts, self._overwrite = save, texts, overwrite
 
     def check(self, report: Path | None) -> None:
         """Raise BadInput, before anything is done, if a file is in the way."""
@@ -82,8 +91,9 @@ class Job:
         targets = []
         if self._save:
             targets.append(picture_target(self._save, source, stem, several))
-        if self._lines:
-            targets.append(lines_target(self._lines, source.info, header, stem, several))
+        for option, value in self._texts.items():
+            if value:
+                targets.append(text_target(option, value, source.info, header, stem, several))
         return targets
 
 

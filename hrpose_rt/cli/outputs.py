@@ -8,11 +8,18 @@ from typing import Any
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.streams.images import Images
-from hrpose_rt.streams.sinks import ImageSink, JsonlSink, Sink, VideoSink
+from hrpose_rt.streams.lines import STDOUT, CocoSink, CsvSink, JsonlSink, LongCsvSink, MotSink
+from hrpose_rt.streams.sinks import ImageSink, Sink, VideoSink
 from hrpose_rt.streams.sources import IMAGE_SUFFIXES, Source, SourceInfo
 
-STDOUT = "-"
-VIDEO_SUFFIX, LINES_SUFFIX = ".mp4", ".jsonl"
+VIDEO_SUFFIX = ".mp4"
+TEXTS: dict[str, tuple[str, Callable[[str, SourceInfo, dict[str, Any]], Sink]]] = {
+    "--json": (".jsonl", JsonlSink),
+    "--csv": (".csv", CsvSink),
+    "--csv-long": (".long.csv", LongCsvSink),
+    "--coco": (".coco.json", CocoSink),
+    "--mot": (".mot.txt", MotSink),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +51,17 @@ def picture_target(save: str, source: Source, stem: str, several: bool) -> Targe
     return Target(files, lambda: ImageSink(folder, names))
 
 
-def lines_target(json: str, info: SourceInfo, header: dict[str, Any], stem: str, several: bool) -> Target:
-    """Where the JSON lines of a source go: "-" is standard output, else as with films."""
-    if json == STDOUT:
-        return Target((), lambda: JsonlSink(STDOUT, info, header))
-    path = _file_in(Path(json), stem, LINES_SUFFIX, several)
-    return Target((path,), lambda: JsonlSink(str(path), info, header))
+def text_target(
+    option: str, value: str, info: SourceInfo, header: dict[str, Any], stem: str, several: bool
+) -> Target:
+    """Where a source's text of one form goes: "-" is standard output (JSON lines), else as with films."""
+    suffix, sink = TEXTS[option]
+    if value == STDOUT:
+        if option != "--json":
+            raise BadInput(f"{option} {value}: only --json writes to standard output, name a file")
+        return Target((), lambda: sink(STDOUT, info, header))
+    path = _file_in(Path(value), stem, suffix, several)
+    return Target((path,), lambda: sink(str(path), info, header))
 
 
 def check_free(file: Path, overwrite: bool, sources: Iterable[str] = ()) -> None:

@@ -13,10 +13,10 @@ from hrpose_rt.cli.display import LiveView, describe, latency_table
 from hrpose_rt.cli.job import Job, write_report
 from hrpose_rt.cli.main import INTERRUPTED
 from hrpose_rt.cli.models import fetch_models
-from hrpose_rt.cli.outputs import STDOUT
 from hrpose_rt.drawing import MIN_SCORE
 from hrpose_rt.networks import Settings
 from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.streams.lines import STDOUT
 from hrpose_rt.streams.sources import Clip, open_source
 from hrpose_rt.streams.window import WindowClosed, WindowSink
 from hrpose_rt.timing import LatencyTable
@@ -38,6 +38,10 @@ def run(
     json_lines: Annotated[
         str | None, typer.Option("--json", help="A line a frame as JSON; - for stdout.")
     ] = None,
+    csv: Annotated[str | None, typer.Option(help="A row a person: box and joints.")] = None,
+    csv_long: Annotated[str | None, typer.Option(help="A row a joint.")] = None,
+    coco: Annotated[str | None, typer.Option(help="COCO's results; image_id is the frame.")] = None,
+    mot: Annotated[str | None, typer.Option(help="MOT Challenge's tracks.")] = None,
     report: Annotated[Path | None, typer.Option(help="The latency table as JSON.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Show a window; q ends the run.")] = False,
     start: Annotated[float, typer.Option(help="Begin at this second.")] = 0.0,
@@ -76,7 +80,8 @@ def run(
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(name, clip)) for name in source]
         window = WindowSink("hrpose-rt") if show else None
-        job = Job(sources, save, json_lines, overwrite)
+        texts = {"--json": json_lines, "--csv": csv, "--csv-long": csv_long, "--coco": coco, "--mot": mot}
+        job = Job(sources, save, texts, overwrite)
         job.check(report)
         fetch_models(pose, detector)
         pipeline = stack.enter_context(PosePipeline(settings))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
-from hrpose_rt.types import F32, Bools
+from hrpose_rt.types import Bools
 
 FIGURES = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)", "AR", "AR.5", "AR.75", "AR(M)", "AR(L)")
 PERSON = 1  # COCO's category
@@ -194,13 +194,3 @@ def _pycocotools() -> tuple[Any, Any]:
     except ImportError as error:
         raise RuntimeMissing("COCO's figures need pycocotools: pip install 'hrpose-rt[train]'") from error
     return COCO, COCOeval
-
-
-def person_score(box_scores: F32, keypoint_scores: F32) -> F32:
-    """Scores (N,) of people: the box's (N,) times the mean of the joints' (N, K) that exceed 0.2.
-
-    Source: the original's evaluation.
-    """
-    sure = keypoint_scores > 0.2
-    total = (keypoint_scores * sure).sum(axis=1)
-    return np.asarray(box_scores * total / np.maximum(sure.sum(axis=1), 1), np.float32)

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.evaluation.coco import PERSON, Result, person_score
+from hrpose_rt.evaluation.coco import PERSON, Result
 from hrpose_rt.geometry import crop_frames, oks_nms
 from hrpose_rt.learn.people import clean_boxes
 from hrpose_rt.people.detection import Detector
 from hrpose_rt.pose.host import PoseEstimator
+from hrpose_rt.result import person_score
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Detections, Poses

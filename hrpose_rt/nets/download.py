@@ -39,9 +39,7 @@ def fetch(url: str, path: Path, sha256_prefix: str, tell: Tell = lambda done, to
         reason = getattr(error, "reason", None) or error
         raise RunBroken(f"{path.name} could not be fetched ({reason}): try again, or {by_hand}") from error
     except OSError as error:
-        raise BadInput(
-            f"{partial} cannot be written: {error.strerror}; make room, or {by_hand}"
-        ) from error
+        raise BadInput(f"{partial} cannot be written: {error.strerror}; make room, or {by_hand}") from error
     check_hash(partial, sha256_prefix, by_hand)
     partial.replace(path)
 

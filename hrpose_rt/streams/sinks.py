@@ -1,12 +1,8 @@
-"""Where results go: a video that plays anywhere, lines of JSON, annotated images."""
+"""Where results go: the seam, a video that plays anywhere, annotated images. Text is in `lines.py`."""
 
-import json
-import os
-import sys
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Protocol
 
 import cv2
 
@@ -14,8 +10,6 @@ from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.result import FrameResult
 from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.types import U8
-
-SCHEMA = 1  # of the JSONL file
 
 
 class Sink(Protocol):
@@ -32,55 +26,6 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Finish what was written."""
-
-
-class JsonlSink:
-    """A line about the source, then a line a frame, each on disk as soon as it is written.
-
-    Args:
-        path: The file, "-" for standard output.
-        info: The source.
-        header: What the first line says besides.
-    """
-
-    wants_picture = False
-
-    def __init__(self, path: str, info: SourceInfo, header: dict[str, Any]) -> None:
-        self._path = path
-        try:
-            self._file: BinaryIO = sys.stdout.buffer if path == "-" else open(path, "wb")
-        except OSError as error:
-            raise BadInput(f"{path} cannot be written: {error.strerror}") from error
-        self._whole = 0  # bytes of whole lines
-        source = {"source": info.name, "width": info.width, "height": info.height, "fps": info.fps}
-        self._line({"hrpose": header["hrpose"], "schema": SCHEMA} | source | header)
-
-    def write(self, result: FrameResult, picture: U8) -> None:
-        """See `Sink.write`."""
-        self._line(result.to_dict())
-
-    def _line(self, line: dict[str, Any]) -> None:
-        data = json.dumps(line, allow_nan=False).encode() + b"\n"
-        try:
-            self._file.write(data)
-            self._file.flush()
-        except BrokenPipeError:  # no fault of ours: who read along has had enough
-            raise
-        except OSError as error:
-            self._drop_half_line()
-            raise _broken(self._path, error) from error
-        self._whole += len(data)
-
-    def _drop_half_line(self) -> None:
-        with suppress(OSError):
-            self.close()
-        if Path(self._path).is_file():
-            os.truncate(self._path, self._whole)
-
-    def close(self) -> None:
-        """Close the file; every line is in it already."""
-        if self._path != "-":
-            self._file.close()
 
 
 class VideoSink:
@@ -143,7 +88,7 @@ class VideoSink:
         try:
             self._container.mux(self._stream.encode(frame))
         except OSError as error:
-            raise _broken(self._path, error) from error
+            raise broken(self._path, error) from error
 
     def close(self) -> None:
         """Write what the encoder still holds."""
@@ -152,7 +97,7 @@ class VideoSink:
                 self._container.mux(self._stream.encode(None))
             self._container.close()
         except OSError as error:
-            raise _broken(self._path, error) from error
+            raise broken(self._path, error) from error
 
 
 class ImageSink:
@@ -177,7 +122,7 @@ class ImageSink:
         try:
             path.write_bytes(data.tobytes())
         except OSError as error:
-            raise _broken(str(path), error) from error
+            raise broken(str(path), error) from error
 
     def close(self) -> None:
         """Every image is closed already."""
@@ -191,7 +136,7 @@ def make_folder(folder: Path) -> None:
         raise BadInput(f"{folder} cannot be made: {error.strerror}") from error
 
 
-def _broken(path: Path | str, error: OSError) -> RunBroken:
+def broken(path: Path | str, error: OSError) -> RunBroken:
     return RunBroken(
         f"writing {path} failed ({error.strerror}): make room or choose another place; what was written "
         "before stays readable"

@@ -6,7 +6,14 @@ import cv2
 import numpy as np
 import pytest
 
-from hrpose_rt.cli.outputs import check_distinct, check_free, distinct_stems, lines_target, picture_target
+from hrpose_rt.cli.outputs import (
+    TEXTS,
+    check_distinct,
+    check_free,
+    distinct_stems,
+    picture_target,
+    text_target,
+)
 from hrpose_rt.errors import BadInput
 from hrpose_rt.streams.sources import open_source
 from tests.fakes import FakeSource
@@ -43,9 +50,18 @@ def test_one_image_may_be_named(images) -> None:
 
 def test_lines_are_a_file_lie_in_a_folder_or_go_to_standard_output() -> None:
     info = FakeSource().info
-    assert lines_target("out.jsonl", info, {}, "fake", False).files == (Path("out.jsonl"),)
-    assert lines_target("out", info, {}, "fake", True).files == (Path("out/fake.jsonl"),)
-    assert lines_target("-", info, {}, "fake", True).files == ()
+    assert text_target("--json", "out.jsonl", info, {}, "fake", False).files == (Path("out.jsonl"),)
+    assert text_target("--json", "out", info, {}, "fake", True).files == (Path("out/fake.jsonl"),)
+    assert text_target("--json", "-", info, {}, "fake", True).files == ()
+
+
+def test_every_form_of_text_has_a_name_of_its_own_in_a_folder() -> None:
+    info = FakeSource().info
+    files = [text_target(option, "out", info, {}, "fake", False).files[0] for option in TEXTS]
+    names = ["fake.jsonl", "fake.csv", "fake.long.csv", "fake.coco.json", "fake.mot.txt"]
+    assert [file.name for file in files] == names
+    with pytest.raises(BadInput, match="--csv -: only --json writes to standard output, name a file"):
+        text_target("--csv", "-", info, {}, "fake", False)
 
 
 @pytest.mark.parametrize(

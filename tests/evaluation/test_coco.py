@@ -10,6 +10,7 @@ import pytest
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation import coco
+from hrpose_rt.result import person_score
 from tests.learn.people_set import annotation, write_json
 
 SIDE = 400
@@ -101,7 +102,7 @@ def test_a_paired_difference_is_surer_than_two_intervals(tmp_path: Path) -> None
 
 def test_a_persons_score_is_the_boxs_times_the_mean_of_sure_joints() -> None:
     joints = np.array([[0.9, 0.5, 0.2, 0.1], [0.1, 0.2, 0.0, -1.0]], np.float32)
-    scores = coco.person_score(np.array([0.5, 0.9], np.float32), joints)
+    scores = person_score(np.array([0.5, 0.9], np.float32), joints)
     assert scores.tolist() == pytest.approx([0.5 * 0.7, 0])
 
 

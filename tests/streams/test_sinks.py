@@ -15,7 +15,8 @@ import pytest
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult
-from hrpose_rt.streams.sinks import ImageSink, JsonlSink, VideoSink
+from hrpose_rt.streams.lines import JsonlSink
+from hrpose_rt.streams.sinks import ImageSink, VideoSink
 from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.types import Frame
 from tests.fakes import fake_networks
@@ -168,7 +169,8 @@ FULL = """
     import numpy as np
     from dataclasses import replace
     from hrpose_rt.errors import RunBroken
-    from hrpose_rt.streams.sinks import JsonlSink, VideoSink
+    from hrpose_rt.streams.lines import JsonlSink
+    from hrpose_rt.streams.sinks import VideoSink
     from tests.streams.test_sinks import HEADER, info, results
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (900_000, 900_000))

@@ -1,0 +1,91 @@
+"""Results as tables, COCO's and MOT's text: read back, and whole at any time."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.result import FrameResult
+from hrpose_rt.skeleton import COCO17
+from hrpose_rt.streams.lines import CocoSink, CsvSink, LongCsvSink, MotSink, TextSink
+from hrpose_rt.types import Poses
+from tests.streams.test_sinks import HEADER, info, results
+
+
+def three_frames() -> list[FrameResult]:
+    """Two people with ids 4 and -1, nobody, and two of whom the second has no pose yet."""
+    first, nobody, last = results(3, crowds=(2, 0, 2))
+    unposed = Poses(last.poses.keypoints, last.poses.scores, np.array([True, False]), np.array([0, -1]))
+    return [replace(first, track_ids=np.array([4, -1])), nobody, replace(last, poses=unposed)]
+
+
+def write(kind: type[TextSink], path: Path) -> str:
+    sink = kind(str(path), info(), HEADER)  # type: ignore[call-arg]
+    for result in three_frames():
+        sink.write(result, result.frame.image)
+    sink.close()
+    return path.read_text()
+
+
+def test_a_row_a_person(tmp_path: Path) -> None:
+    rows = list(csv.DictReader(write(CsvSink, tmp_path / "a.csv").splitlines()))
+    assert [row["frame"] for row in rows] == ["0", "0", "2", "2"]
+    assert [row["id"] for row in rows[:2]] == ["4", "-1"]
+    first = three_frames()[0]
+    assert [float(rows[1][name]) for name in ("x1", "y1", "x2", "y2")] == pytest.approx(
+        first.detections.boxes[1].tolist(), abs=0.01
+    )
+    assert float(rows[1]["left_knee_x"]) == pytest.approx(float(first.poses.keypoints[1, 13, 0]), abs=1e-3)
+    assert float(rows[0]["nose_score"]) == pytest.approx(0.8)
+    assert rows[3]["nose_x"] == "" and rows[3]["age"] == "-1" and rows[2]["nose_x"] != ""
+
+
+def test_a_row_a_joint(tmp_path: Path) -> None:
+    rows = list(csv.DictReader(write(LongCsvSink, tmp_path / "a.csv").splitlines()))
+    assert len(rows) == 3 * 17  # who has no pose has no rows
+    assert [row["joint"] for row in rows[:17]] == list(COCO17.joints)
+    assert {(row["frame"], row["person"], row["id"]) for row in rows[:34]} == {
+        ("0", "0", "4"),
+        ("0", "1", "-1"),
+    }
+
+
+def test_cocos_results_can_be_scored(tmp_path: Path) -> None:
+    people = json.loads(write(CocoSink, tmp_path / "a.json"))
+    assert [person["image_id"] for person in people] == [0, 0, 2]
+    assert [person["track_id"] for person in people[:2]] == [4, -1]
+    assert len(people[0]["keypoints"]) == 51
+    # The detector's 0.9 times the joints' 0.8.
+    assert people[0]["score"] == pytest.approx(0.72)
+    x, _, w, _ = people[1]["bbox"]
+    assert [x, x + w] == pytest.approx(three_frames()[0].detections.boxes[1, [0, 2]].tolist(), abs=0.02)
+
+
+def test_cocos_results_are_a_list_at_any_time(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    sink = CocoSink(str(path), info(), HEADER)
+    lengths = [len(json.loads(path.read_text()))]
+    for result in three_frames():
+        sink.write(result, result.frame.image)
+        lengths.append(len(json.loads(path.read_text())))
+    sink.close()
+    assert lengths == [0, 2, 2, 3]
+
+
+def test_mots_tracks_count_from_one_and_have_ids(tmp_path: Path) -> None:
+    lines = write(MotSink, tmp_path / "a.txt").splitlines()
+    first = lines[0].split(",")
+    assert first[:2] == ["1", "4"] and first[7:] == ["-1", "-1", "-1"]
+    box = three_frames()[0].detections.boxes[0]
+    assert [float(v) for v in first[2:6]] == pytest.approx([*box[:2], *(box[2:] - box[:2])], abs=0.01)
+    assert all(int(line.split(",")[1]) >= 0 for line in lines)
+
+
+@pytest.mark.parametrize("kind", [CsvSink, LongCsvSink, CocoSink, MotSink])
+def test_a_place_that_cannot_be_written_is_said(kind, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"gone/a cannot be written: No such file"):
+        kind(str(tmp_path / "gone" / "a"), info(), HEADER)
