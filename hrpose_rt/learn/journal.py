@@ -6,9 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hrpose_rt.errors import RuntimeMissing
 
 METRICS, LOG, CURVES = "metrics.jsonl", "train.log", "curves.png"
+SMOOTH = 20  # losses that a point of the curve is the mean of
 
 
 class Journal:
@@ -55,7 +58,9 @@ class Journal:
         axes = figure.subplots(1, 2)
         train = [line for line in self._lines if line["kind"] == "train"]
         val = [line for line in self._lines if line["kind"] == "val"]
-        axes[0].plot([x["step"] for x in train], [x["loss"] for x in train], label="train")
+        axes[0].plot(
+            [x["step"] for x in train], _smooth([x["loss"] for x in train]), label="train, smoothed"
+        )
         axes[0].plot([x["step"] for x in val], [x["loss"] for x in val], label="kept out")
         axes[0].set(xlabel="steps", ylabel="loss", yscale="log")
         axes[0].legend()
@@ -74,6 +79,12 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self._log.close()
         self._board.close()
+
+
+def _smooth(values: list[float]) -> list[float]:
+    """Each value's mean with its neighbours, `SMOOTH` of them in all."""
+    half = SMOOTH // 2
+    return [float(np.mean(values[max(i - half, 0) : i + half])) for i in range(len(values))]
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

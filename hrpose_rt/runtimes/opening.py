@@ -52,6 +52,8 @@ def open_engine(
 
 def _open_onnx(engine: Path, runtime: str, precision: str, threads: int) -> Runtime:
     if runtime == "onnxruntime":
+        if engine.suffix != ".onnx":
+            raise BadInput(f"{engine} is OpenVINO's own form: use --runtime openvino, or an .onnx file")
         from hrpose_rt.runtimes.ort import OnnxRuntime
 
         return OnnxRuntime(engine, precision, threads)

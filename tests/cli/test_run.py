@@ -252,7 +252,7 @@ def hostile(folder: Path) -> str:
     [
         (
             lambda _: "hrnet-w99",
-            "there is no pose model 'hrnet-w99': choose hrnet-w16-lite, or give the path",
+            "there is no pose model 'hrnet-w99': choose hrnet-w16-lite or hrnet-w32",
         ),
         (another_architecture, "other.pth holds another architecture than HRNet"),
         (hostile, "hostile.pth was refused because it holds more than tensors"),

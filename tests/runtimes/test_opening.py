@@ -1,5 +1,8 @@
 """A name -> something that computes, or a sentence."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput
@@ -40,3 +43,22 @@ def test_what_a_runtime_cannot_read_is_said(runtime, name, tmp_path) -> None:
     (tmp_path / "bad.json").write_text((models_folder() / "hrnet-w16-lite.json").read_text())
     with pytest.raises(BadInput, match=rf"bad\.onnx is not a network that {name} can read"):
         open_engine(find_model(str(tmp_path / "bad.onnx"), "pose"), "pose", runtime)
+
+
+def test_openvinos_own_files_are_opened_by_openvino_alone(tmp_path: Path) -> None:
+    import openvino
+
+    openvino.save_model(
+        openvino.Core().read_model(POSE.engine), tmp_path / "mine.xml", compress_to_fp16=False
+    )
+    (tmp_path / "mine.json").write_text(POSE.engine.with_suffix(".json").read_text())
+    mine = find_model(str(tmp_path / "mine.xml"), "pose")
+    crops = np.random.default_rng(0).integers(0, 256, (1, 256, 192, 3), np.uint8)
+    answers = []
+    for model in (POSE, mine):
+        runtime, _ = open_engine(model, "pose", "openvino", "fp32", threads=1)
+        answers.append(runtime.infer(crops).copy())
+        runtime.close()
+    np.testing.assert_allclose(*answers, atol=1e-5)
+    with pytest.raises(BadInput, match="is OpenVINO's own form: use --runtime openvino"):
+        open_engine(mine, "pose", "onnxruntime")
