@@ -23,10 +23,26 @@ def cpu_features() -> list[str]:
 
 
 def usable_cores() -> int:
-    """Cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores this process may use: those it may run on, or fewer where a container grants less time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, container_cores(Path("/sys/fs/cgroup")) or cores))
+
+
+def container_cores(groups: Path) -> int | None:
+    """Cores' worth of time, rounded up, that a control group grants; None where it sets no limit.
+
+    Args:
+        groups: Where control groups are mounted; both versions of their files are read.
+    """
+    try:
+        if (groups / "cpu.max").is_file():
+            quota, period = (groups / "cpu.max").read_text().split()
+        else:
+            quota = (groups / "cpu" / "cpu.cfs_quota_us").read_text()
+            period = (groups / "cpu" / "cpu.cfs_period_us").read_text()
+        return -(-int(quota) // int(period)) if int(quota) > 0 else None
+    except (OSError, ValueError):  # none there, or "max"
+        return None
 
 
 def _cpuinfo(key: str) -> str:

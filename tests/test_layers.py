@@ -13,7 +13,7 @@ LAYERS = {
     **dict.fromkeys(("geometry", "timing", "drawing", "machine", "home"), 1),
     **dict.fromkeys(("runtimes", "nets", "result"), 2),
     **dict.fromkeys(("pose", "people", "streams"), 3),
-    **dict.fromkeys(("networks", "pipeline", "recording", "export", "learn", "evaluation"), 4),
+    **dict.fromkeys(("networks", "pipeline", "recording", "export", "learn", "evaluation", "doctor"), 4),
     **dict.fromkeys(("cli", "__main__"), 5),
 }
 HEAVY = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "av", "supervision", "trackers"}

@@ -38,6 +38,7 @@ def options(
 
 def build_app() -> typer.Typer:
     """The command line with all its sub-commands; importing those is what may fail."""
+    from hrpose_rt.cli.doctor import doctor
     from hrpose_rt.cli.eval_coco import eval_coco
     from hrpose_rt.cli.eval_detector import eval_detector
     from hrpose_rt.cli.eval_mpii import eval_mpii
@@ -49,6 +50,7 @@ def build_app() -> typer.Typer:
     app.callback()(options)
     app.command()(run)
     app.command()(train)
+    app.command()(doctor)
     scores = typer.Typer(no_args_is_help=True, help="Score networks, or files of predictions.")
     scores.command("coco")(eval_coco)
     scores.command("mpii")(eval_mpii)

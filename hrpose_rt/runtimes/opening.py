@@ -9,8 +9,9 @@ from hrpose_rt.nets.zoo import Model
 from hrpose_rt.runtimes import Runtime
 from hrpose_rt.runtimes.spec import EngineSpec, Task
 
-RUNTIMES = ("openvino", "onnxruntime", "torch")
-PRECISIONS = ("auto", "fp32", "bf16")
+PRECISIONS_OF = {"openvino": ("fp32", "bf16"), "onnxruntime": ("fp32",), "torch": ("fp32", "bf16")}
+RUNTIMES = tuple(PRECISIONS_OF)
+PRECISIONS = ("auto", *dict.fromkeys(p for precisions in PRECISIONS_OF.values() for p in precisions))
 
 # Input sizes that the published weights were trained with, which their files do not say.
 _POSE_INPUTS = {17: ((256, 192), "coco17"), 16: ((256, 256), "mpii16")}
@@ -39,15 +40,21 @@ def open_engine(
     threads = threads or usable_cores()
     if runtime == "auto":
         runtime = "openvino" if model.engine else "torch"
+    if runtime not in PRECISIONS_OF:
+        raise BadInput(f"there is no runtime {runtime!r}: choose auto, {', '.join(RUNTIMES)}")
+    if precision not in ("auto", *PRECISIONS_OF[runtime]):
+        others = [name for name, precisions in PRECISIONS_OF.items() if precision in precisions]
+        raise BadInput(
+            f"{runtime} computes in {' or '.join(PRECISIONS_OF[runtime])}, not in {precision}: use "
+            f"--precision {PRECISIONS_OF[runtime][0]}, or --runtime {' or '.join(others)}"
+        )
     if runtime in ("openvino", "onnxruntime"):
         if model.engine is None or model.spec is None:
             raise BadInput(f"{model.name} is a checkpoint, which only --runtime torch executes")
         return _open_onnx(model.engine, runtime, precision, threads), model.spec
-    if runtime == "torch":
-        if model.checkpoint is None:
-            raise BadInput(f"{model.name} is an engine, which --runtime torch cannot execute: use openvino")
-        return _open_eager(model, model.checkpoint, task, precision, threads)
-    raise BadInput(f"there is no runtime {runtime!r}: choose auto, {', '.join(RUNTIMES)}")
+    if model.checkpoint is None:
+        raise BadInput(f"{model.name} is an engine, which --runtime torch cannot execute: use openvino")
+    return _open_eager(model, model.checkpoint, task, precision, threads)
 
 
 def _open_onnx(engine: Path, runtime: str, precision: str, threads: int) -> Runtime:
@@ -56,7 +63,7 @@ def _open_onnx(engine: Path, runtime: str, precision: str, threads: int) -> Runt
             raise BadInput(f"{engine} is OpenVINO's own form: use --runtime openvino, or an .onnx file")
         from hrpose_rt.runtimes.ort import OnnxRuntime
 
-        return OnnxRuntime(engine, precision, threads)
+        return OnnxRuntime(engine, threads)
     from hrpose_rt.runtimes.ov import OpenVinoRuntime
 
     return OpenVinoRuntime(engine, precision, threads)

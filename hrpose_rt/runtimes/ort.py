@@ -13,19 +13,13 @@ class OnnxRuntime:
 
     Args:
         path: The ONNX file.
-        precision: "fp32" or "auto", which is the same here.
         threads: Cores to use.
     """
 
     name = "onnxruntime"
     precision = "fp32"
 
-    def __init__(self, path: Path, precision: str, threads: int) -> None:
-        if precision not in ("auto", self.precision):
-            raise BadInput(
-                f"ONNX Runtime computes in fp32 here, not in {precision}: use --precision fp32, "
-                "or --runtime openvino"
-            )
+    def __init__(self, path: Path, threads: int) -> None:
         try:
             import onnxruntime
         except ImportError as error:

@@ -21,7 +21,11 @@ ENGINE = find_model(str(models_folder() / "hrnet-w16-lite.onnx"), "pose")
         (POSE, {"precision": "int3"}, "no precision 'int3': choose auto, fp32, bf16"),
         (CHECKPOINT, {"runtime": "openvino"}, "a checkpoint, which only --runtime torch executes"),
         (CHECKPOINT, {"runtime": "onnxruntime"}, "a checkpoint, which only --runtime torch executes"),
-        (POSE, {"runtime": "onnxruntime", "precision": "bf16"}, "computes in fp32 here, not in bf16: use"),
+        (
+            POSE,
+            {"runtime": "onnxruntime", "precision": "bf16"},
+            "computes in fp32, not in bf16: use",
+        ),
         (ENGINE, {"runtime": "torch"}, "an engine, which --runtime torch cannot execute: use openvino"),
     ],
 )

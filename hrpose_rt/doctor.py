@@ -1,0 +1,217 @@
+"""What this machine has for the program, and what to do about what it lacks."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from hrpose_rt.home import home_folder
+from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
+from hrpose_rt.nets.published import PUBLISHED
+from hrpose_rt.nets.weights import sha256
+from hrpose_rt.nets.zoo import EMBEDDED, fetched_folder, find_model
+from hrpose_rt.runtimes.opening import PRECISIONS_OF
+
+DECODERS = ("h264", "hevc", "vp9", "av1", "mjpeg")
+ENCODER = "libx264"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        what: Its subject.
+        good: Whether all is well; None where nothing is wrong with not having it.
+        found: What there is.
+        todo: What to do; empty where nothing is.
+    """
+
+    what: str
+    good: bool | None
+    found: str
+    todo: str = ""
+
+
+def examine() -> list[Finding]:
+    """Look at everything; a check that breaks is a finding of its own."""
+    findings = []
+    for check in CHECKS:
+        try:
+            findings += check()
+        except Exception as error:  # the doctor goes on whatever a library does when it is touched
+            name = check.__name__.strip("_")
+            findings.append(Finding(name, False, f"{type(error).__name__}: {error}", "report this"))
+    return findings
+
+
+def _program() -> list[Finding]:
+    python = platform.python_version()
+    return [
+        Finding(
+            "program", True, f"hrpose-rt {version('hrpose-rt')}, Python {python}, {platform.platform()}"
+        )
+    ]
+
+
+def _processor() -> list[Finding]:
+    features = cpu_features()
+    found = f"{usable_cores()} cores of {cpu_name()} ({', '.join(features) or 'no features known'})"
+    if any(feature.endswith("bf16") for feature in features):
+        return [Finding("processor", True, found)]
+    return [
+        Finding(
+            "processor", None, found, "without bf16 arithmetic the networks run in fp32, about half as fast"
+        )
+    ]
+
+
+def _runtimes() -> list[Finding]:
+    findings = []
+    for runtime, (package, extra) in {
+        "openvino": ("openvino", "openvino"),
+        "onnxruntime": ("onnxruntime", "onnxruntime"),
+        "torch": ("torch", "'hrpose-rt[train]'"),
+    }.items():
+        try:
+            number = version(package)
+        except PackageNotFoundError:
+            needed = runtime != "torch"
+            findings.append(Finding(runtime, False if needed else None, "missing", f"pip install {extra}"))
+            continue
+        devices = _DEVICES[runtime]()
+        precisions = ", ".join(p for p in PRECISIONS_OF[runtime] if p != "bf16" or _has_bf16())
+        findings.append(Finding(runtime, True, f"{number}: {precisions}; sees {devices}"))
+    return findings
+
+
+def _has_bf16() -> bool:
+    return any(feature.endswith("bf16") for feature in cpu_features())
+
+
+def _openvino_devices() -> str:
+    import openvino
+
+    return ", ".join(openvino.Core().available_devices)
+
+
+def _onnxruntime_devices() -> str:
+    import onnxruntime
+
+    return ", ".join(
+        name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()
+    )
+
+
+def _torch_devices() -> str:
+    import torch
+
+    return "CPU" + "".join(f", {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count()))
+
+
+_DEVICES: dict[str, Callable[[], str]] = {
+    "openvino": _openvino_devices,
+    "onnxruntime": _onnxruntime_devices,
+    "torch": _torch_devices,
+}
+
+
+def _graphics() -> list[Finding]:
+    tool = shutil.which("nvidia-smi")
+    if not tool:
+        return [
+            Finding(
+                "GPU", None, "no NVIDIA driver (nvidia-smi) here", "nothing: everything runs on the CPU"
+            )
+        ]
+    query = [tool, "--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader"]
+    done = subprocess.run(query, capture_output=True, text=True, timeout=20)
+    if done.returncode:
+        text = done.stdout.strip() or done.stderr.strip()
+        return [Finding("GPU", False, text, "repair the NVIDIA driver, or ignore it: the CPU is used")]
+    return [Finding("GPU", True, line.strip()) for line in done.stdout.splitlines()]
+
+
+def _codecs() -> list[Finding]:
+    import av
+
+    missing = [name for name in DECODERS if name not in av.codecs_available]
+    found = f"PyAV {av.__version__} reads {', '.join(n for n in DECODERS if n not in missing)}"
+    todo = f"no {', '.join(missing)}: pip install --force-reinstall av" if missing else ""
+    reads = Finding("video in", not missing, found, todo)
+    writes = ENCODER in av.codecs_available
+    todo = "" if writes else "--save cannot write mp4: pip install --force-reinstall av"
+    return [
+        reads,
+        Finding("video out", writes, f"{ENCODER} {'is there' if writes else 'is missing'}", todo),
+    ]
+
+
+def _display() -> list[Finding]:
+    name = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
+    if name or sys.platform != "linux":
+        return [Finding("display", True, name or sys.platform)]
+    return [Finding("display", None, "none", "--show needs one; --save writes a film instead")]
+
+
+def _cameras() -> list[Finding]:
+    devices = sorted(Path("/dev").glob("video*"))
+    if not devices:
+        return [Finding("cameras", None, "none", "plug one in, or give a file")]
+    shut = [str(device) for device in devices if not os.access(device, os.R_OK)]
+    names = ", ".join(str(device) for device in devices)
+    todo = f"no right to read {', '.join(shut)}: add yourself to the group video" if shut else ""
+    return [Finding("cameras", not shut, names, todo)]
+
+
+def _models() -> list[Finding]:
+    findings = []
+    for name, task in EMBEDDED.items():
+        model = find_model(name, task)
+        whole = model.checkpoint is not None and model.spec is not None
+        whole = whole and sha256(model.checkpoint) == model.spec.weights_sha256  # type: ignore[arg-type, union-attr]
+        todo = "" if whole else "the file was changed: install the package again"
+        findings.append(Finding(name, whole, f"embedded, {task}", todo))
+    here = [name for name, model in PUBLISHED.items() if (fetched_folder() / model.file_name).is_file()]
+    found = ", ".join(here) or "none"
+    findings.append(
+        Finding("fetched", None, found, "" if here else "hrpose-rt models pull NAME fetches one")
+    )
+    return findings
+
+
+def _folders() -> list[Finding]:
+    findings = []
+    for what, folder in (("this folder", Path.cwd()), ("home", home_folder())):
+        place = next(p for p in (folder, *folder.parents) if p.is_dir())
+        try:
+            with tempfile.TemporaryFile(dir=place):
+                pass
+        except OSError as error:
+            advice = (
+                "set HRPOSE_HOME to a folder of yours" if what == "home" else "run from a folder of yours"
+            )
+            findings.append(
+                Finding(
+                    what,
+                    False,
+                    f"{folder} cannot be written ({error.strerror})",
+                    f"{advice} a folder of yours",
+                )
+            )
+        else:
+            free = shutil.disk_usage(place).free / 2**30
+            findings.append(Finding(what, True, f"{folder} can be written, {free:.0f} GiB free"))
+    return findings
+
+
+CHECKS: tuple[Callable[[], list[Finding]], ...] = (
+    *(_program, _processor, _runtimes, _graphics),
+    *(_codecs, _display, _cameras, _models, _folders),
+)

@@ -1,0 +1,71 @@
+"""The doctor: what it finds here, and what it says of what is broken."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hrpose_rt import doctor
+from hrpose_rt.cli.main import build_app
+
+
+def findings(check) -> dict[str, doctor.Finding]:
+    return {finding.what: finding for finding in check()}
+
+
+def test_everything_the_program_needs_is_found_here() -> None:
+    found = findings(doctor.examine)
+    needed = {"program", "processor", "openvino", "onnxruntime", "torch", "video in", "video out"}
+    needed |= {"hrnet-w16-lite", "yolo26n-person", "this folder", "home", "GPU", "display", "cameras"}
+    assert needed <= set(found)
+    assert not [finding for finding in found.values() if finding.good is False]
+    assert "fp32, bf16; sees CPU" in found["openvino"].found
+    assert "fp32; sees" in found["onnxruntime"].found
+
+
+def test_the_command_prints_it_and_ends_well() -> None:
+    done = CliRunner().invoke(build_app(), ["doctor"])
+    assert done.exit_code == 0
+    assert "openvino" in done.stdout and "to do" in done.stdout
+
+
+def test_what_is_broken_is_told_with_what_to_do(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(doctor, "sha256", lambda path: "0" * 64)
+    monkeypatch.setattr(doctor, "home_folder", lambda: Path("/proc/nowhere"))
+    models, folders = findings(doctor._models), findings(doctor._folders)
+    assert models["hrnet-w16-lite"].todo == "the file was changed: install the package again"
+    assert folders["home"].good is False
+    assert folders["home"].todo == "set HRPOSE_HOME to a folder of yours"
+    done = CliRunner().invoke(build_app(), ["doctor"])
+    assert done.exit_code == 1
+
+
+def test_a_missing_runtime_is_told_with_what_installs_it(monkeypatch) -> None:
+    def absent(package: str) -> str:
+        raise doctor.PackageNotFoundError(package)
+
+    monkeypatch.setattr(doctor, "version", absent)
+    found = findings(doctor._runtimes)
+    assert (found["openvino"].good, found["openvino"].todo) == (False, "pip install openvino")
+    assert (found["torch"].good, found["torch"].todo) == (None, "pip install 'hrpose-rt[train]'")
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "good"), [(0, "GPU X, 600.1, 8.9\n", True), (9, "driver mismatch\n", False)]
+)
+def test_gpus_are_asked_for_by_nvidias_tool(monkeypatch, code, text, good) -> None:
+    answer = subprocess.CompletedProcess([], code, text, "")
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr(doctor.subprocess, "run", lambda *_, **__: answer)
+    (found,) = doctor._graphics()
+    assert (found.good, found.found) == (good, text.strip())
+
+
+def test_a_check_that_breaks_is_a_finding(monkeypatch) -> None:
+    def _broken() -> list[doctor.Finding]:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(doctor, "CHECKS", (_broken,))
+    (found,) = doctor.examine()
+    assert (found.what, found.good, found.found) == ("broken", False, "ZeroDivisionError: by zero")
