@@ -63,13 +63,8 @@ def _program() -> list[Finding]:
 def _processor() -> list[Finding]:
     features = cpu_features()
     found = f"{usable_cores()} cores of {cpu_name()} ({', '.join(features) or 'no features known'})"
-    if any(feature.endswith("bf16") for feature in features):
-        return [Finding("processor", True, found)]
-    return [
-        Finding(
-            "processor", None, found, "without bf16 arithmetic the networks run in fp32, about half as fast"
-        )
-    ]
+    todo = "" if _has_bf16() else "without bf16 arithmetic the networks run in fp32, about half as fast"
+    return [Finding("processor", True, found, todo)]
 
 
 def _runtimes() -> list[Finding]:
@@ -202,7 +197,7 @@ def _folders() -> list[Finding]:
                     what,
                     False,
                     f"{folder} cannot be written ({error.strerror})",
-                    f"{advice} a folder of yours",
+                    advice,
                 )
             )
         else:
