@@ -23,7 +23,7 @@ AT_HOME = {  # modules that are about one heavy library, and are themselves impo
     **dict.fromkeys(("nets/hrnet.py", "nets/inputs.py", "nets/yolo.py", "runtimes/eager.py"), "torch"),
     "export/graph.py": "torch",
     **{f"learn/{name}.py": "torch" for name in LEARNING},
-    "streams/video.py": "av",
+    **dict.fromkeys(("streams/video.py", "streams/network.py"), "av"),
 }
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
 

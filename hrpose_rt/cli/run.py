@@ -26,7 +26,8 @@ DEFAULTS = Settings()
 
 def run(
     source: Annotated[
-        list[str], typer.Argument(help="Video files, images, folders of images, or camera numbers.")
+        list[str],
+        typer.Argument(help="Video files, images, folders of images, stream addresses, or camera numbers."),
     ],
     pose: options.Pose = DEFAULTS.pose,
     detector: options.DetectorName = DEFAULTS.detector,

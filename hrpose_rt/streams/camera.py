@@ -2,14 +2,14 @@
 
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.errors import BadInput
+from hrpose_rt.streams.newest import Newest
 from hrpose_rt.streams.quiet import quiet_libraries
 from hrpose_rt.streams.sources import Clip, SourceInfo
 from hrpose_rt.types import U8, Frame
@@ -34,52 +34,27 @@ class Camera:
             film=True,
             live=True,
         )
-        self._fresh = threading.Condition()
-        self._newest: tuple[int, U8, float] | None = None
-        self._dropped = 0
-        self._ended = False
-        self._opened = time.perf_counter()
+        self._newest: Newest[U8] = Newest(lambda image: image)
+        self._closing = False
         self._thread = threading.Thread(target=self._read, daemon=True, name=self.info.stem)
         self._thread.start()
 
     def _read(self) -> None:
-        index = 0
-        while not self._ended:
+        while not self._closing:
             ok, image = self._capture.read()
-            now = time.perf_counter()
-            with self._fresh:
-                if ok:
-                    self._dropped += self._newest is not None
-                    self._newest = (index, np.asarray(image, np.uint8), now)
-                else:
-                    self._ended = True
-                self._fresh.notify()
-            index += 1
+            if not ok:
+                self._newest.end(f"{self.info.name} gives no more frames: is it still plugged in?")
+                return
+            self._newest.put(np.asarray(image, np.uint8))
 
     def __iter__(self) -> Iterator[Frame]:
-        clip, taken, dropped = self._clip, 0, 0
-        while clip.max_frames is None or taken < clip.max_frames:
-            begin = time.perf_counter()
-            with self._fresh:
-                self._fresh.wait_for(lambda: self._newest or self._ended)
-                if self._newest is None:
-                    raise RunBroken(f"{self.info.name} gives no more frames: is it still plugged in?")
-                (index, image, captured), self._newest = self._newest, None
-                dropped, self._dropped = dropped + self._dropped, 0
-            time_s = captured - self._opened
-            if clip.end is not None and time_s >= clip.end:
-                return
-            if index % clip.stride or time_s < clip.start:
-                continue
-            read_ms = 1e3 * (time.perf_counter() - begin)
-            yield Frame(index, image, time_s, captured, dropped, read_ms)
-            taken, dropped = taken + 1, 0
+        return self._newest.frames(self._clip)
 
     def __enter__(self) -> "Camera":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended = True
+        self._closing = True
         self._thread.join(timeout=2)
         self._capture.release()
 

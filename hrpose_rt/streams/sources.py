@@ -97,7 +97,7 @@ class Source(Protocol):
 
 
 def open_source(name: str, clip: Clip = Clip()) -> Source:
-    """Open a video file, an image, a folder of images or, by its number, a camera.
+    """Open a video file, an image, a folder of images, a stream's address or, by its number, a camera.
 
     Raises:
         BadInput: It does not exist or is none of these; the message says which.
@@ -107,7 +107,7 @@ def open_source(name: str, clip: Clip = Clip()) -> Source:
 
         return Camera(int(name), clip)
     if "://" in name:
-        raise BadInput(f"{name} is an address: give a file, a folder or a camera's number")
+        return _open_address(name, clip)
     path = Path(name)
     if not path.exists():
         raise BadInput(f"{path} does not exist: check the path")
@@ -118,3 +118,12 @@ def open_source(name: str, clip: Clip = Clip()) -> Source:
     from hrpose_rt.streams.video import VideoFile
 
     return VideoFile(path, clip)
+
+
+def _open_address(url: str, clip: Clip) -> Source:
+    """A live stream, or a film that a server keeps."""
+    from hrpose_rt.streams.network import NetworkStream, is_address
+
+    if not is_address(url):
+        raise BadInput(f"{url} is no address that can be played: rtsp, rtmp, http(s), udp, tcp and srt can")
+    return NetworkStream(url, clip)

@@ -76,7 +76,7 @@ class VideoFile:
             if clip.end is not None and time_s >= clip.end:
                 break
             try:
-                image = _upright(decoded)
+                image = upright(decoded)
             except av.error.FFmpegError:
                 lost.append(1)
                 continue
@@ -199,7 +199,8 @@ def _decode(container: InputContainer, lost: list[int]) -> Iterator[av.VideoFram
             lost.append(1)
 
 
-def _upright(frame: av.VideoFrame) -> U8:
+def upright(frame: av.VideoFrame) -> U8:
+    """The picture (H, W, 3) BGR, turned as its metadata says."""
     image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
     turns = round(frame.rotation / 90) % 4  # metadata counts degrees counter-clockwise, as rot90 does
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

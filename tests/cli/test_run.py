@@ -129,7 +129,7 @@ def empty_folder(folder: Path) -> str:
         (text_file, "text.mp4 is not a video"),
         (empty_folder, "empty holds no images"),
         (lambda _: "97", "camera 97"),
-        (lambda _: "rtsp://nowhere/1", "rtsp://nowhere/1 is an address"),
+        (lambda _: "ftp://nowhere/1", "ftp://nowhere/1 is no address that can be played"),
     ],
 )
 def test_a_source_that_is_none_is_one_sentence_and_2(source, words, run, tmp_path) -> None:

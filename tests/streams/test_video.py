@@ -279,8 +279,8 @@ def test_what_is_no_film_is_said(make, words, tmp_path) -> None:
 def test_a_start_past_the_end_and_an_address_are_said(film) -> None:
     with pytest.raises(BadInput, match=r"is 1\.0 s long: --start 3 is past it"):
         open_source(str(film), Clip(start=3))
-    with pytest.raises(BadInput, match=r"https://a/b is an address"):
-        open_source("https://a/b")
+    with pytest.raises(BadInput, match=r"ftp://a/b is no address"):
+        open_source("ftp://a/b")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,156 @@
+"""Streams from the network: the newest frame, through every break."""
+
+import threading
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import av
+import av.error
+from av.container import InputContainer
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.streams.newest import Newest
+from hrpose_rt.streams.sources import Clip, SourceInfo
+from hrpose_rt.streams.video import upright
+from hrpose_rt.types import Frame
+
+SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt"})
+TIMEOUT_S = 10.0  # without an answer or a packet a connection counts as broken
+PATIENCE_S = 60.0  # of failed attempts, after which the stream counts as gone
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 8.0  # between attempts, doubling
+
+# Sites whose addresses name a page and not a stream.
+_PAGES = (
+    "youtube.com",
+    "youtu.be",
+    "twitch.tv",
+    "vimeo.com",
+    "facebook.com",
+    "tiktok.com",
+    "dailymotion.com",
+)
+_OPTIONS = {
+    "rtsp_transport": "tcp",  # lost packets would otherwise smear the picture
+    "fflags": "nobuffer",
+    "flags": "low_delay",
+    "analyzeduration": "500000",  # microseconds of looking at the stream before its first picture
+}
+
+
+class NetworkStream:
+    """The newest frame of a stream, whenever the pipeline is ready for one.
+
+    A thread reads as fast as the stream comes, so that latency never grows. When the stream breaks off it
+    is opened again, after pauses that grow; frames that nobody took in time are dropped and counted.
+
+    Args:
+        url: rtsp, rtmp, http(s), udp, tcp or srt.
+        clip: Which part of it; seconds count from the opening.
+    """
+
+    def __init__(self, url: str, clip: Clip) -> None:
+        _refuse_pages(url)
+        self._url, self._clip = url, clip
+        try:
+            container = _open(url)
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise BadInput(
+                f"{_safe(url)} does not answer as a video stream ({error}): check the address"
+            ) from error
+        stream = container.streams.video[0] if container.streams.video else None
+        if stream is None:
+            container.close()
+            raise BadInput(f"{_safe(url)} has no video in it: give the address of the stream itself")
+        fps = float(stream.average_rate or stream.guessed_rate or 25)
+        parts = urlsplit(url)
+        self.info = SourceInfo(
+            name=_safe(url),
+            stem=(parts.hostname or "stream").replace(".", "-"),
+            width=stream.width,
+            height=stream.height,
+            fps=fps / clip.stride,
+            frames=clip.count(None, fps),
+            film=True,
+            live=True,
+        )
+        self.reconnects = 0
+        self._newest = Newest(upright)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._read, args=(container,), daemon=True)
+        self._thread.start()
+
+    def _read(self, container: InputContainer | None) -> None:
+        """Put every frame into the letter box, until the stream is gone or nobody wants it."""
+        pause, failing_since = FIRST_PAUSE_S, None
+        while not self._closing.is_set():
+            if container is not None and self._play(container):
+                pause, failing_since = FIRST_PAUSE_S, None  # it gave pictures: the next break is a new one
+            now = time.monotonic()
+            failing_since = failing_since or now
+            if now - failing_since > PATIENCE_S:
+                self._newest.end(
+                    f"{self.info.name} did not come back within {PATIENCE_S:.0f} s: is it still there?"
+                )
+                return
+            if self._closing.wait(pause):
+                return
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+            try:
+                container = _open(self._url)
+                self.reconnects += 1
+            except (av.error.FFmpegError, OSError, ValueError):
+                container = None
+
+    def _play(self, container: InputContainer) -> bool:
+        """Read a connection to its end; whether it gave any picture."""
+        some = False
+        try:
+            with container:
+                for frame in container.decode(video=0):
+                    if self._closing.is_set():
+                        break
+                    self._newest.put(frame)
+                    some = True
+        except (av.error.FFmpegError, OSError):
+            pass  # what broke it does not matter: it is opened again
+        return some
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self._newest.frames(self._clip)
+
+    def __enter__(self) -> "NetworkStream":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self._thread.join(timeout=2)
+
+
+def is_address(name: str) -> bool:
+    """Whether a source's name is an address of the network."""
+    return urlsplit(name).scheme in SCHEMES
+
+
+def _open(url: str) -> InputContainer:
+    container = av.open(url, options=dict(_OPTIONS), timeout=(TIMEOUT_S, TIMEOUT_S))
+    for stream in container.streams.video[:1]:
+        stream.thread_type = "SLICE"  # threads that work on whole frames hold some of them back
+    return container
+
+
+def _refuse_pages(url: str) -> None:
+    host = urlsplit(url).hostname or ""
+    if any(host == page or host.endswith(f".{page}") for page in _PAGES):
+        raise BadInput(
+            f"{_safe(url)} is a web page, not a stream: give the stream's own address "
+            "(yt-dlp -g PAGE prints it), or a file you have saved"
+        )
+
+
+def _safe(url: str) -> str:
+    """The address without user name and password."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

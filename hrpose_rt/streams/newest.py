@@ -1,0 +1,63 @@
+"""Live pictures: the newest wins, and what nobody took in time is dropped and counted."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from hrpose_rt.errors import RunBroken
+from hrpose_rt.streams.sources import Clip
+from hrpose_rt.types import U8, Frame
+
+T = TypeVar("T")
+
+
+class Newest(Generic[T]):
+    """A letter box for one picture, between the thread that reads and the one that works.
+
+    Args:
+        picture: Makes a (H, W, 3) BGR picture of what is put in; only for those that are taken.
+    """
+
+    def __init__(self, picture: Callable[[T], U8]) -> None:
+        self._picture = picture
+        self._fresh = threading.Condition()
+        self._newest: tuple[int, T, float] | None = None
+        self._index, self._dropped = 0, 0
+        self._ended: str | None = None
+        self._opened = time.perf_counter()
+
+    def put(self, picture: T) -> None:
+        """Leave the next picture, in place of one that nobody took."""
+        with self._fresh:
+            self._dropped += self._newest is not None
+            self._newest = (self._index, picture, time.perf_counter())
+            self._index += 1
+            self._fresh.notify()
+
+    def end(self, why: str) -> None:
+        """Say that no more will come."""
+        with self._fresh:
+            self._ended = why
+            self._fresh.notify()
+
+    def frames(self, clip: Clip) -> Iterator[Frame]:
+        """The newest picture, whenever one is asked for; RunBroken when no more will come."""
+        taken, dropped = 0, 0
+        while clip.max_frames is None or taken < clip.max_frames:
+            begin = time.perf_counter()
+            with self._fresh:
+                self._fresh.wait_for(lambda: self._newest or self._ended is not None)
+                if self._newest is None:
+                    raise RunBroken(self._ended or "")
+                (index, picture, captured), self._newest = self._newest, None
+                dropped, self._dropped = dropped + self._dropped, 0
+            time_s = captured - self._opened
+            if clip.end is not None and time_s >= clip.end:
+                return
+            if index % clip.stride or time_s < clip.start:
+                continue
+            image = self._picture(picture)
+            read_ms = 1e3 * (time.perf_counter() - begin)
+            yield Frame(index, image, time_s, captured, dropped, read_ms)
+            taken, dropped = taken + 1, 0

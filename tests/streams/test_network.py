@@ -1,0 +1,100 @@
+"""Streams from a server on this machine, read too slowly, broken off and gone."""
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.streams import network
+from hrpose_rt.streams.network import NetworkStream
+from hrpose_rt.streams.sources import Clip, open_source
+from tests.streams.live import LiveServer, live_server, number_of, picture
+
+
+@pytest.fixture
+def server() -> Iterator[LiveServer]:
+    with live_server() as server:
+        yield server
+
+
+def test_pictures_tell_their_number() -> None:
+    assert [number_of(picture(n)) for n in (0, 1, 77, 4000)] == [0, 1, 77, 4000]
+
+
+@pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_slow_reader_always_sees_the_newest_and_its_age_never_grows(server, seconds: int) -> None:
+    ages, numbers, dropped = [], [], 0
+    with open_source(server.url) as source:
+        begin = time.perf_counter()
+        for frame in source:
+            number = number_of(frame.image)
+            ages.append(time.perf_counter() - server.sent[number])
+            numbers.append(number)
+            dropped += frame.dropped
+            if time.perf_counter() - begin > seconds:
+                break
+            time.sleep(0.15)  # four times as long as a frame takes to come
+    third = len(ages) // 3
+    assert np.max(ages) < 1.0
+    assert np.mean(ages[-third:]) < np.mean(ages[:third]) + 0.1
+    # Nothing is lost uncounted: what was not given was dropped.
+    assert numbers[-1] - numbers[0] == pytest.approx(len(numbers) - 1 + dropped, abs=2)
+    assert dropped > 2 * len(numbers)
+
+
+def test_a_stream_that_breaks_off_is_opened_again(server, monkeypatch) -> None:
+    monkeypatch.setattr(network, "FIRST_PAUSE_S", 0.05)
+    server.break_after = 40
+    with NetworkStream(server.url, Clip(max_frames=45)) as source:
+        frames = list(source)
+        assert source.reconnects >= 1
+    assert server.connections >= 2
+    indices = [frame.index for frame in frames]
+    assert indices == sorted(set(indices))
+    assert number_of(frames[-1].image) > 40
+
+
+def test_a_stream_that_does_not_come_back_ends_with_a_sentence(monkeypatch) -> None:
+    monkeypatch.setattr(network, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(network, "PATIENCE_S", 0.3)
+    with live_server() as server:
+        stream = NetworkStream(server.url, Clip())
+        frames = iter(stream)
+        assert len(list(islice(frames, 3))) == 3
+    with stream, pytest.raises(RunBroken, match=r"/live.ts did not come back within 0 s: is it still"):
+        for _ in frames:
+            pass
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (
+            "https://www.youtube.com/watch?v=x",
+            r"is a web page, not a stream: .*yt-dlp -g PAGE prints it",
+        ),
+        ("https://youtu.be/x", "is a web page, not a stream"),
+        ("http://127.0.0.1:9/x", r"http://127\.0\.0\.1:9/x does not answer as a video stream"),
+        ("http://me:secret@127.0.0.1:9/x", r"^http://127\.0\.0\.1:9/x does not answer"),
+        ("ftp://a/b", "is no address that can be played: rtsp, rtmp"),
+    ],
+)
+def test_what_is_no_stream_is_said(url: str, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        open_source(url)
+
+
+def test_a_page_is_no_stream(server) -> None:
+    with pytest.raises(BadInput, match="does not answer as a video stream"):
+        open_source(server.url.replace("live.ts", "page"))
+
+
+def test_a_password_is_not_told(server) -> None:
+    url = server.url.replace("http://", "http://me:secret@")
+    with open_source(url) as source:
+        assert "secret" not in source.info.name
+        assert (source.info.live, source.info.film, source.info.frames) == (True, True, None)
+        assert source.info.stem == "127-0-0-1"
