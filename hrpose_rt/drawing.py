@@ -29,23 +29,21 @@ _SUBPIXEL_BITS = 3
 _FAR = 1e5  # pixels; what OpenCV still draws without overflowing
 
 
-def draw_people(
+def draw_poses(
     picture: U8,
     detections: Detections,
-    track_ids: I64,
     poses: Poses,
     skeleton: Skeleton,
     min_score: float = MIN_SCORE,
 ) -> None:
-    """Draw boxes, ids, limbs by side and keypoints by score into `picture` (H, W, 3).
+    """Draw limbs by side and keypoints by score into `picture` (H, W, 3).
 
-    People with an old pose (`poses.fresh` False) get thinner limbs, people without one a box alone.
+    People with an old pose (`poses.fresh` False) get thinner limbs, people without one none.
     """
     heights = detections.boxes[:, 3] - detections.boxes[:, 1]
     thickness = np.select([heights < 90, heights < 300], [1, 2], 3)
     thickness = np.where(poses.fresh, thickness, 1)
     visible = (poses.scores >= min_score) & (poses.age >= 0)[:, None]
-    _draw_boxes(picture, detections, track_ids)
     _draw_limbs(picture, poses.keypoints, visible, thickness, skeleton)
     _draw_points(picture, poses.keypoints, poses.scores, visible, thickness)
 
@@ -63,7 +61,8 @@ def draw_overlay(picture: U8, people: int, times: StageTimes) -> None:
         _write(picture, line, (step // 3, step * (i + 1)), WHITE, size)
 
 
-def _draw_boxes(picture: U8, detections: Detections, track_ids: I64) -> None:
+def draw_boxes(picture: U8, detections: Detections, track_ids: I64) -> None:
+    """Draw every box with its id and score into `picture` (H, W, 3)."""
     size = max(0.35, picture.shape[0] / 1800)
     height, letter = round(35 * size), 20 * size
     boxes = detections.boxes.round().astype(int).tolist()

@@ -37,7 +37,11 @@ class FrameResult:
         return len(self.detections)
 
     def draw(
-        self, canvas: U8 | None = None, min_score: float = drawing.MIN_SCORE, overlay: bool = False
+        self,
+        canvas: U8 | None = None,
+        min_score: float = drawing.MIN_SCORE,
+        overlay: bool = False,
+        boxes: bool = True,
     ) -> U8:
         """A picture of the people.
 
@@ -45,9 +49,12 @@ class FrameResult:
             canvas: (H, W, 3) uint8 BGR to draw on, in place; a copy of the frame if None.
             min_score: Keypoints below it are left out, in 0..1.
             overlay: Also write the number of people and the stage times into the corner.
+            boxes: Also draw the boxes with ids and scores.
         """
         picture = self.frame.image.copy() if canvas is None else canvas
-        drawing.draw_people(picture, self.detections, self.track_ids, self.poses, self.skeleton, min_score)
+        if boxes:
+            drawing.draw_boxes(picture, self.detections, self.track_ids)
+        drawing.draw_poses(picture, self.detections, self.poses, self.skeleton, min_score)
         if overlay:
             drawing.draw_overlay(picture, len(self), self.times)
         return picture

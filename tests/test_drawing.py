@@ -3,9 +3,15 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.drawing import SIDE_COLOURS, draw_overlay, draw_people
+from hrpose_rt.drawing import SIDE_COLOURS, draw_boxes, draw_overlay, draw_poses
 from hrpose_rt.skeleton import COCO17, Side
 from hrpose_rt.types import Detections, Poses, StageTimes
+
+
+def draw_people(picture, detections, track_ids, poses, skeleton, min_score: float = 0.3) -> None:
+    """Both, as `FrameResult.draw` does."""
+    draw_boxes(picture, detections, track_ids)
+    draw_poses(picture, detections, poses, skeleton, min_score)
 
 
 def person(points: dict[int, tuple[float, float]], score: float = 0.9) -> tuple[Detections, Poses]:

@@ -27,7 +27,7 @@ DEFAULTS = Settings()
 def run(
     source: Annotated[
         list[str],
-        typer.Argument(help="Video files, images, folders of images, stream addresses, or camera numbers."),
+        typer.Argument(help="Videos, images, folders of them, stream addresses, camera numbers."),
     ],
     pose: options.Pose = DEFAULTS.pose,
     detector: options.DetectorName = DEFAULTS.detector,
@@ -44,7 +44,9 @@ def run(
     coco: Annotated[str | None, typer.Option(help="COCO's results; image_id is the frame.")] = None,
     mot: Annotated[str | None, typer.Option(help="MOT Challenge's tracks.")] = None,
     report: Annotated[Path | None, typer.Option(help="The latency table as JSON.")] = None,
-    show: Annotated[bool, typer.Option("--show", help="Show a window; q ends the run.")] = False,
+    show: Annotated[
+        bool, typer.Option("--show", help="Show a window: space pauses, s saves, b is for boxes, q ends.")
+    ] = False,
     start: Annotated[float, typer.Option(help="Begin at this second.")] = 0.0,
     end: Annotated[float | None, typer.Option(help="Stop before this second.")] = None,
     stride: Annotated[int, typer.Option(help="Take every so-manyth frame.")] = 1,
@@ -80,7 +82,7 @@ def run(
     console = Console(stderr=json_lines == STDOUT, quiet=quiet, highlight=False)
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(name, clip)) for name in source]
-        window = WindowSink("hrpose-rt") if show else None
+        window = WindowSink("hrpose-rt", min_score=kpt_score) if show else None
         texts = {"--json": json_lines, "--csv": csv, "--csv-long": csv_long, "--coco": coco, "--mot": mot}
         job = Job(sources, save, texts, overwrite)
         job.check(report)

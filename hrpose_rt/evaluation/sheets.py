@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from hrpose_rt.drawing import draw_people
+from hrpose_rt.drawing import draw_poses
 from hrpose_rt.geometry import crop_frames, crop_maps
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.skeleton import Skeleton
-from hrpose_rt.types import F32, I64, U8, Bools, Detections, Poses
+from hrpose_rt.types import F32, U8, Bools, Detections, Poses
 
 TILE_HW = (256, 192)
 COLUMNS = 8
@@ -45,8 +45,7 @@ def tile(
     if np.isfinite(keypoints).all():
         whole = np.array([[0, 0, TILE_HW[1], TILE_HW[0]]], np.float32)
         poses = Poses.estimated(moved(keypoints)[None], scores[None])
-        nobody: I64 = np.full(1, -1)
-        draw_people(out, Detections.found(whole, np.ones(1, np.float32)), nobody, poses, skeleton)
+        draw_poses(out, Detections.found(whole, np.ones(1, np.float32)), poses, skeleton)
     joints, labelled = truth
     for x, y in moved(joints)[labelled].round().astype(int).tolist():
         cv2.circle(out, (x, y), 4, TRUTH, 1, cv2.LINE_AA)

@@ -1,7 +1,8 @@
-"""A window that shows the annotated frames."""
+"""A window that shows the annotated frames, and listens to keys."""
 
 import os
 import sys
+from pathlib import Path
 
 import cv2
 
@@ -10,6 +11,8 @@ from hrpose_rt.result import FrameResult
 from hrpose_rt.types import U8
 
 QUIT_KEYS = (ord("q"), 27)
+PAUSE_KEY, SNAPSHOT_KEY, BOXES_KEY = ord(" "), ord("s"), ord("b")
+_PAUSED_MS = 50  # between two looks at the keys
 
 
 class WindowClosed(Exception):
@@ -17,7 +20,12 @@ class WindowClosed(Exception):
 
 
 class WindowSink:
-    """Shows each frame; `q` or Escape raises WindowClosed.
+    """Shows each frame. Space pauses, `s` saves the picture, `b` hides or shows boxes, `q` or Escape ends.
+
+    Args:
+        title: Of the window.
+        snapshots: The folder that `s` saves to.
+        min_score: Keypoints below it are not drawn, in 0..1.
 
     Raises:
         BadInput: There is no screen.
@@ -25,16 +33,42 @@ class WindowSink:
 
     wants_picture = True
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, snapshots: Path = Path(), min_score: float = 0.0) -> None:
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise BadInput("--show needs a screen and there is none here: use --save out.mp4")
-        self._title = title
+        self._title, self._snapshots, self._min_score = title, snapshots, min_score
+        self._boxes = True
 
     def write(self, result: FrameResult, picture: U8) -> None:
-        """See `sinks.Sink.write`."""
-        cv2.imshow(self._title, picture)
-        if cv2.waitKey(1) in QUIT_KEYS:
+        """See `sinks.Sink.write`; raises WindowClosed when the user wants no more."""
+        key = self._show(result, picture, wait_ms=1)
+        while key == PAUSE_KEY:
+            key = -1
+            while key in (-1, SNAPSHOT_KEY, BOXES_KEY):  # until space or quit
+                key = self._show(result, picture, _PAUSED_MS)
+            if key == PAUSE_KEY:
+                return
+        if key in QUIT_KEYS:
             raise WindowClosed
+
+    def _show(self, result: FrameResult, picture: U8, wait_ms: int) -> int:
+        """Show a frame, do what a key asks for, and return it; -1 for none."""
+        if not self._boxes:  # the other sinks keep theirs
+            picture = result.draw(min_score=self._min_score, overlay=True, boxes=False)
+        cv2.imshow(self._title, picture)
+        key = cv2.waitKey(wait_ms)
+        if key == BOXES_KEY:
+            self._boxes = not self._boxes
+        elif key == SNAPSHOT_KEY:
+            self._save(result.frame.index, picture)
+        return key
+
+    def _save(self, index: int, picture: U8) -> None:
+        """Write the picture under a name that is still free."""
+        name, number = f"snapshot-{index:06}", 1
+        while (path := self._snapshots / f"{name}-{number}.png").exists():
+            number += 1
+        cv2.imwrite(str(path), picture)
 
     def close(self) -> None:
         """Close the window."""

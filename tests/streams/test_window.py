@@ -2,10 +2,13 @@
 
 import sys
 
+import cv2
+import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams.window import WindowSink
+from hrpose_rt.streams.window import WindowClosed, WindowSink
+from tests.streams.test_sinks import results
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
@@ -16,3 +19,61 @@ def test_without_a_screen_there_is_a_sentence(monkeypatch) -> None:
         BadInput, match=r"--show needs a screen and there is none here: use --save out\.mp4"
     ):
         WindowSink("title")
+
+
+class Screen:
+    """Stands in for OpenCV's window: keys are pressed in turn, pictures are kept."""
+
+    def __init__(self, monkeypatch, keys: str) -> None:
+        self._keys = iter(keys)
+        self.shown: list[np.ndarray] = []
+        monkeypatch.setenv("DISPLAY", ":0")
+        monkeypatch.setattr(cv2, "imshow", lambda _, picture: self.shown.append(picture.copy()))
+        monkeypatch.setattr(cv2, "waitKey", self._key)
+
+    def _key(self, _: int) -> int:
+        key = next(self._keys, ".")
+        return -1 if key == "." else ord(key)
+
+
+def test_q_ends(monkeypatch) -> None:
+    Screen(monkeypatch, ".q")
+    sink, (first, second) = WindowSink("title"), results(2)
+    sink.write(first, first.draw())
+    with pytest.raises(WindowClosed):
+        sink.write(second, second.draw())
+
+
+def test_space_pauses_until_space(monkeypatch) -> None:
+    screen = Screen(monkeypatch, " ... ")
+    (result,) = results(1)
+    WindowSink("title").write(result, result.draw())
+    assert len(screen.shown) == 5
+
+
+def test_a_pause_can_be_ended_for_good(monkeypatch) -> None:
+    Screen(monkeypatch, " ..q")
+    (result,) = results(1)
+    with pytest.raises(WindowClosed):
+        WindowSink("title").write(result, result.draw())
+
+
+def test_s_saves_what_is_seen_and_never_over_another(monkeypatch, tmp_path) -> None:
+    screen = Screen(monkeypatch, " ss q")
+    (result,) = results(1)
+    sink = WindowSink("title", tmp_path)
+    sink.write(result, result.draw())
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["snapshot-000000-1.png", "snapshot-000000-2.png"]
+    assert (cv2.imread(str(tmp_path / names[0])) == screen.shown[0]).all()
+
+
+def test_b_hides_boxes_and_shows_them_again(monkeypatch) -> None:
+    screen = Screen(monkeypatch, "b.b.")
+    sink = WindowSink("title")
+    (result,) = results(1)
+    with_boxes = result.draw(overlay=True, min_score=0.0)
+    for _ in range(4):
+        sink.write(result, with_boxes)
+    same = [(picture == with_boxes).all() for picture in screen.shown]
+    assert same == [True, False, False, True]
