@@ -17,7 +17,7 @@ from hrpose_rt.drawing import MIN_SCORE
 from hrpose_rt.networks import Settings
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.streams.lines import STDOUT
-from hrpose_rt.streams.sources import Clip, open_source
+from hrpose_rt.streams.sources import Clip, expand, open_source
 from hrpose_rt.streams.window import WindowClosed, WindowSink
 from hrpose_rt.timing import LatencyTable
 
@@ -45,7 +45,7 @@ def run(
     mot: Annotated[str | None, typer.Option(help="MOT Challenge's tracks.")] = None,
     report: Annotated[Path | None, typer.Option(help="The latency table as JSON.")] = None,
     show: Annotated[
-        bool, typer.Option("--show", help="Show a window: space pauses, s saves, b is for boxes, q ends.")
+        bool, typer.Option("--show", help="Show a window: space pauses, s saves, b hides boxes, q ends.")
     ] = False,
     start: Annotated[float, typer.Option(help="Begin at this second.")] = 0.0,
     end: Annotated[float | None, typer.Option(help="Stop before this second.")] = None,
@@ -81,7 +81,7 @@ def run(
     # Standard output is for the lines, if they go there; people read the rest.
     console = Console(stderr=json_lines == STDOUT, quiet=quiet, highlight=False)
     with ExitStack() as stack:
-        sources = [stack.enter_context(open_source(name, clip)) for name in source]
+        sources = [stack.enter_context(open_source(name, clip)) for name in expand(source)]
         window = WindowSink("hrpose-rt", min_score=kpt_score) if show else None
         texts = {"--json": json_lines, "--csv": csv, "--csv-long": csv_long, "--coco": coco, "--mot": mot}
         job = Job(sources, save, texts, overwrite)

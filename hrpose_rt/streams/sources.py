@@ -1,7 +1,8 @@
 """Where frames come from: what the user names, and which part of it."""
 
+import glob
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +11,7 @@ from typing import Protocol, Self
 from hrpose_rt.errors import BadInput
 from hrpose_rt.types import Frame
 
+LIST_SUFFIX = ".txt"
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 
@@ -94,6 +96,38 @@ class Source(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+def expand(names: Iterable[str]) -> list[str]:
+    """The sources that names stand for: a pattern (`clips/*.mp4`) and a list (`list.txt`) mean several.
+
+    A list has a source a line; lines that are empty or begin with `#` are left out, and relative paths
+    start from the list's folder.
+    """
+    found = []
+    for name in names:
+        path = Path(name)
+        if set(name) & set("*?[") and "://" not in name and not path.exists():
+            matches = sorted(glob.glob(name, recursive=True))
+            if not matches:
+                raise BadInput(f"nothing matches {name}: check the pattern")
+            found += matches
+        elif path.suffix.lower() == LIST_SUFFIX and path.is_file():
+            found += _listed(path)
+        else:
+            found.append(name)
+    return found
+
+
+def _listed(path: Path) -> list[str]:
+    try:
+        lines = [line.strip() for line in path.read_text().splitlines()]
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path} is no list of sources, it is no text: give a source a line") from error
+    names = [line for line in lines if line and not line.startswith("#")]
+    if not names:
+        raise BadInput(f"{path} lists no sources: give one a line")
+    return [name if "://" in name or name.isdecimal() else str(path.parent / name) for name in names]
 
 
 def open_source(name: str, clip: Clip = Clip()) -> Source:
