@@ -80,7 +80,11 @@ def test_every_option_named_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
-        assert (page.parent / link).exists(), link
+        file, _, heading = link.partition("#")
+        target = page.parent / file
+        assert target.exists(), link
+        titles = re.findall(r"^#+ (.*)$", target.read_text(), re.M) if heading else []
+        assert not heading or heading in {title.lower().replace(" ", "-") for title in titles}, link
 
 
 def test_every_make_target_named_exists() -> None:
