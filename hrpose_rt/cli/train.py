@@ -13,6 +13,7 @@ from hrpose_rt.cli import options
 from hrpose_rt.cli.main import INTERRUPTED
 from hrpose_rt.errors import BadInput
 from hrpose_rt.machine import usable_cores
+from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.streams.sinks import make_folder
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ def train(
     ],
     output: Annotated[Path, typer.Option(help="The run's folder.")],
     model: Annotated[str, typer.Option(help="Which HRNet.")] = "hrnet-w16-lite",
-    init: Annotated[str, typer.Option(help="Start from this checkpoint; default random.")] = "",
+    init: Annotated[
+        str, typer.Option(help="Start from this checkpoint, a name or a file; default random.")
+    ] = "",
     recipe: Annotated[str, typer.Option(help="original or modern.")] = "modern",
     stages: Annotated[str, typer.Option(help="HEIGHTxWIDTH:EPOCHS,... instead of the two below.")] = "",
     input_hw: Annotated[str, typer.Option(help="HEIGHTxWIDTH; default 256x192, MPII 256x256.")] = "",
@@ -86,7 +89,7 @@ def train(
         recipe=how,
         val=judges,
         hold_out=hold_out,
-        init=init,
+        init=_checkpoint(init) if init else "",
         teacher=teacher,
         precision=precision,
         freeze_bn=freeze_bn,
@@ -102,6 +105,14 @@ def train(
         console = Console(stderr=True, highlight=False, quiet=not world.main)
         maps = _teacher(settings, people, pictures, output, world, console) if teacher else None
         _run(settings, people, world, output, pictures, maps, workers, save_every, resume, console)
+
+
+def _checkpoint(init: str) -> str:
+    """The file of a model's name or path."""
+    checkpoint = find_model(init, "pose").checkpoint
+    if checkpoint is None:
+        raise BadInput(f"{init} is an engine, and training starts from a checkpoint: give a .pth file")
+    return str(checkpoint)
 
 
 def _teacher(

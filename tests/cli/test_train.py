@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput
+from hrpose_rt.nets.zoo import models_folder
 from tests.learn.people_set import write_set
 
 
@@ -26,6 +27,10 @@ def train(*options: object) -> None:
         (["--data", "a.json:b:c:d"], "is no set of data: write ANNOTATIONS"),
         (["--hold-out", "1000"], "the data have nobody to judge by"),
         (["--init", "gone.pth"], "gone.pth does not exist: check the path"),
+        (
+            ["--init", str(models_folder() / "hrnet-w16-lite.onnx")],
+            "is an engine, and training starts from",
+        ),
         (["--teacher", "nobody"], "there is no pose model 'nobody'"),
         (["--resume"], r"has no last\.pth to go on from: leave out --resume"),
     ],
