@@ -81,6 +81,8 @@ def eval_coco(
         boxes, source = _boxes(truth, settings, detections, gt_boxes)
         results, how = _run(truth, images, settings, boxes, oks_nms)
         facts |= {"boxes": source, **how}
+        if output:  # before anything is printed, which a closed pipe would end
+            write_json(output, RESULTS, results)
     scores = coco.score(truth, results, "keypoints")
     other = None
     if compare:
@@ -90,7 +92,6 @@ def eval_coco(
     name = predictions.name if predictions else facts["model"]
     facts |= {"figures": _print_figures(scores, other, name), "joints": _print_joints(people)}
     if output:
-        write_json(output, RESULTS, results)
         write_json(output, SCORES, {"schema": SCORES_SCHEMA, **facts})
         if visualize and images:
             _draw(truth, images, people, visualize, output)

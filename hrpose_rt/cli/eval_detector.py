@@ -56,6 +56,8 @@ def eval_detector(
         facts |= machine_facts(settings)
         with network, steps(len(where)) as step:
             results = box_results(where, detected(network), step)
+        if output:  # before anything is printed, which a closed pipe would end
+            write_json(output, RESULTS, results)
     scores = coco.score(truth, results, "bbox")
     figures = dict(zip(coco.FIGURES, scores.figures.tolist(), strict=True))
     print_table(["", *FIGURES], [["", *(share(figures[name]) for name in FIGURES)]])
@@ -67,5 +69,4 @@ def eval_detector(
         report = {"figures": {name: figures[name] for name in FIGURES}, "det_score": det_score}
         report |= {"precision": found.precision}
         report |= {"recall": {name: {"people": c, "found": r} for name, (c, r) in recalls.items()}}
-        write_json(output, RESULTS, results)
         write_json(output, SCORES, {"schema": SCORES_SCHEMA, **facts, **report})

@@ -189,7 +189,7 @@ def _run(
 def _about(settings: "TrainSettings", people: "Data", world: "World", trainer: "Trainer") -> list[str]:
     """What begins, in words, for the log."""
     stages = ", ".join(f"{s.epochs} epochs at {s.input_hw[0]}x{s.input_hw[1]}" for s in settings.stages)
-    start = settings.init or "random weights"
+    start = Path(settings.init).name if settings.init else "random weights"
     if trainer.missing:
         start += f" ({len(trainer.missing)} tensors random, the first is {trainer.missing[0]})"
     return [
