@@ -15,6 +15,7 @@ from hrpose_rt.types import Bools
 
 FIGURES = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)", "AR", "AR.5", "AR.75", "AR(M)", "AR(L)")
 PERSON = 1  # COCO's category
+THRESHOLDS = 10  # of similarity, .5 to .95
 RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)  # percentiles: 95% of the resamples lie between
 
@@ -99,11 +100,9 @@ def score(annotations: Any, results: list[Result], kind: Literal["keypoints", "b
     known = set(annotations.getImgIds())
     if strange := next((r["image_id"] for r in results if r["image_id"] not in known), None):
         raise BadInput(f"the predictions are of other images: {strange} is not among the annotated ones")
-    if not results:
-        empty = [_no_predictions(annotations)] * 3
-        return CocoScores(np.zeros(len(FIGURES)), (empty[0], empty[1], empty[2]))
     with contextlib.redirect_stdout(io.StringIO()):
-        run = cocoeval(annotations, annotations.loadRes(results), kind)
+        found = annotations.loadRes(results) if results else _nobody(annotations)
+        run = cocoeval(annotations, found, kind)
         run.params.catIds = [PERSON]
         run.evaluate()
     areas = run.params.areaRngLbl  # all, medium, large; boxes have small ones after "all"
@@ -162,7 +161,9 @@ def _precision_and_recall(matches: Matches, weights: F64) -> tuple[F64, F64]:
 
 def _matches(images: list[dict[str, Any] | None], most: int) -> Matches:
     """pycocotools' matches of one area range, flat and best score first."""
-    image, scores, right, ignored = [], [], [], []
+    nothing = np.zeros((THRESHOLDS, 0), np.bool_)
+    image, scores = [np.zeros(0, np.int64)], [np.zeros(0)]
+    right, ignored = [nothing], [nothing]
     people = np.zeros(len(images), np.int64)
     for i, found in enumerate(images):
         if found is None:  # neither people nor predictions
@@ -181,10 +182,12 @@ def _matches(images: list[dict[str, Any] | None], most: int) -> Matches:
     )
 
 
-def _no_predictions(annotations: Any) -> Matches:
-    nothing = np.zeros((10, 0), np.bool_)
-    images = annotations.getImgIds()
-    return Matches(np.zeros(0, np.int64), nothing, nothing, np.ones(len(images), np.int64))
+def _nobody(annotations: Any) -> Any:
+    """Predictions of nobody, which pycocotools' own loader does not take."""
+    empty = _pycocotools()[0]()
+    empty.dataset = {**annotations.dataset, "annotations": []}
+    empty.createIndex()
+    return empty
 
 
 def _pycocotools() -> tuple[Any, Any]:

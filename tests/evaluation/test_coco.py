@@ -72,6 +72,10 @@ def test_perfect_predictions_are_perfect_and_none_are_nothing(tmp_path: Path) ->
     assert (coco.resample(nothing) == 0).all()
 
 
+def test_where_there_is_nobody_there_are_no_figures(tmp_path: Path) -> None:
+    assert coco.score(truth_of(tmp_path, [0, 0]), [], "keypoints").figures.tolist() == [-1.0] * 10
+
+
 def test_precision_by_hand() -> None:
     # Two people; the surest prediction is wrong, the next two are right: precisions 0, 1/2, 2/3.
     right = np.array([[False, True, True]] * 10)
