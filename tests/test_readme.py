@@ -35,6 +35,17 @@ def test_the_python_example_runs(tmp_path, monkeypatch, photos, capsys) -> None:
     assert names["line"]["frame"] == 0
 
 
+def test_the_page_on_python_runs(tmp_path, monkeypatch, photos, capsys) -> None:
+    write_film(tmp_path / "video.mp4", frames=3)
+    monkeypatch.chdir(tmp_path)
+    names = {"image": cv2.imread(str(photos / "bus.jpg"))}
+    for code in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.S):
+        exec(code, names)
+    assert capsys.readouterr().out == "at most 0 people\n"
+    assert names["poses"].keypoints.shape[1:] == (17, 2)
+    assert names["picture"].shape == names["image"].shape
+
+
 def test_the_lines_of_json_have_the_keys_that_are_shown() -> None:
     header, frame = map(json.loads, block("json").splitlines())
     about = info()
@@ -65,7 +76,7 @@ def commands() -> dict[str, set[str]]:
 def test_every_command_shown_takes_its_options(page: Path) -> None:
     known = commands()
     shown = re.findall(r"(?:hrpose-rt|-m hrpose_rt) ((?:eval )?[a-z]+)((?: [^\n`]*)?)", page.read_text())
-    assert shown
+    assert shown or page.name == "python.md"
     for name, rest in shown:
         options = set(re.findall(r"(?<!\S)--[a-z][a-z-]+", rest.partition("#")[0]))
         assert options <= known[name], f"{name}: {options - known[name]}"
