@@ -16,7 +16,7 @@ from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.published import PUBLISHED
 from hrpose_rt.nets.weights import sha256
 from hrpose_rt.nets.zoo import EMBEDDED, fetched_folder, find_model
-from hrpose_rt.runtimes.opening import PRECISIONS_OF
+from hrpose_rt.runtimes.choice import PRECISIONS_OF
 
 DECODERS = ("h264", "hevc", "vp9", "av1", "mjpeg")
 ENCODER = "libx264"
@@ -81,9 +81,18 @@ def _runtimes() -> list[Finding]:
             findings.append(Finding(runtime, False if needed else None, "missing", f"pip install {extra}"))
             continue
         devices = _DEVICES[runtime]()
-        precisions = ", ".join(p for p in PRECISIONS_OF[runtime] if p != "bf16" or _has_bf16())
-        findings.append(Finding(runtime, True, f"{number}: {precisions}; sees {devices}"))
+        findings.append(Finding(runtime, True, f"{number}: {_precisions(runtime)}; sees {devices}"))
     return findings
+
+
+def _precisions(runtime: str) -> str:
+    """What it computes in on each of its devices, as far as this processor has it."""
+    found = []
+    for (name, device), precisions in PRECISIONS_OF.items():
+        if name == runtime:
+            here = [p for p in precisions if (device, p) != ("cpu", "bf16") or _has_bf16()]
+            found.append(f"{' '.join(here)} on {device}")
+    return ", ".join(found)
 
 
 def _has_bf16() -> bool:

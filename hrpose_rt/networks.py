@@ -9,7 +9,7 @@ from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, find_model
 from hrpose_rt.people.detection import Detector, YoloDetector
 from hrpose_rt.pose.host import HostPoseEstimator, PoseEstimator
 from hrpose_rt.runtimes.opening import open_engine
-from hrpose_rt.skeleton import SKELETONS, Skeleton
+from hrpose_rt.skeleton import Skeleton, find_skeleton
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +18,15 @@ class Settings:
 
     Attributes:
         pose, detector: Embedded names, or paths of checkpoints or engines.
-        runtime: "openvino", "onnxruntime", "torch", or "auto": OpenVINO where the model has an engine.
-        precision: "fp32", "bf16", or "auto": bf16 where the CPU has it.
+        runtime: "openvino", "onnxruntime", "torch", or "auto": what suits the model and the machine.
+        precision: "fp32", "bf16", "fp16", or "auto": the fastest that the device has.
+        device: "cpu", "gpu" or "npu" (Intel's), "cuda" or "cuda:1" (NVIDIA's), or "auto".
         det_score: People below this score are left out, in 0..1.
         max_people: Keep at most this many a frame, best score first; 0 keeps all.
         decode: "quarter", "dark", "udp", or "auto" for the model's own.
         flip_test: Average with mirrored crops: twice the pose network's cost.
         threads: Cores to use; 0 for all that this process may use.
+        skeleton: A built-in name, the path of a skeleton file, or "auto" for the model's own.
     """
 
     pose: str = DEFAULT_POSE
@@ -36,6 +38,8 @@ class Settings:
     decode: str = "auto"
     flip_test: bool = False
     threads: int = 0
+    device: str = "auto"
+    skeleton: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +75,13 @@ def open_networks(settings: Settings) -> Networks:
         "detector_precision": detector_facts["precision"],
         **machine_facts(settings),
     }
-    return Networks(detector, estimator, SKELETONS[pose_facts["skeleton"]], facts)
+    return Networks(detector, estimator, find_skeleton(pose_facts["skeleton"]), facts)
 
 
 def open_detector(settings: Settings) -> tuple[YoloDetector, dict[str, Any]]:
     """The detector alone, and its model, runtime and precision."""
     model = find_model(settings.detector, "detection")
-    runtime, spec = open_engine(
-        model, "detection", settings.runtime, settings.precision, _threads(settings)
-    )
+    runtime, spec = open_engine(model, "detection", **_how(settings))
     detector = YoloDetector(runtime, spec.inputs_hw, settings.det_score, settings.max_people)
     return detector, {"model": spec.model, "runtime": runtime.name, "precision": runtime.precision}
 
@@ -87,13 +89,15 @@ def open_detector(settings: Settings) -> tuple[YoloDetector, dict[str, Any]]:
 def open_pose(settings: Settings) -> tuple[HostPoseEstimator, dict[str, Any]]:
     """The pose estimator alone, not yet warm; its model, input, runtime, precision and skeleton."""
     model = find_model(settings.pose, "pose")
-    runtime, spec = open_engine(model, "pose", settings.runtime, settings.precision, _threads(settings))
+    runtime, spec = open_engine(model, "pose", **_how(settings), skeleton=settings.skeleton)
     h, w = spec.input_hw
     return HostPoseEstimator(runtime, spec, settings.decode, settings.flip_test), {
         "model": spec.model,
         "input": f"{h}x{w}",
         "runtime": runtime.name,
         "precision": runtime.precision,
+        "device": runtime.device,
+        "why": runtime.why,
         "skeleton": spec.skeleton,
     }
 
@@ -101,6 +105,15 @@ def open_pose(settings: Settings) -> tuple[HostPoseEstimator, dict[str, Any]]:
 def machine_facts(settings: Settings) -> dict[str, Any]:
     """The processor that computes, and with how many threads."""
     return {"threads": _threads(settings), "cpu": cpu_name(), "cpu_features": cpu_features()}
+
+
+def _how(settings: Settings) -> dict[str, Any]:
+    return {
+        "runtime": settings.runtime,
+        "precision": settings.precision,
+        "device": settings.device,
+        "threads": _threads(settings),
+    }
 
 
 def _threads(settings: Settings) -> int:

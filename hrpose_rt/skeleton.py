@@ -1,7 +1,17 @@
 """Which joints a pose has, how they hang together and how exactly people place them."""
 
+import json
+import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hrpose_rt.errors import BadInput
+
+SKELETON_SUFFIXES = (".toml", ".json")
 
 
 class Side(IntEnum):
@@ -127,3 +137,62 @@ MPII16 = Skeleton(
 )
 
 SKELETONS = {s.name: s for s in (COCO17, MPII16)}
+
+
+@lru_cache
+def find_skeleton(name: str) -> Skeleton:
+    """The built-in skeleton of that name, or the one that a .toml or .json file describes.
+
+    A file has `joints`, K names, and as far as they apply `edges` and `flip_pairs`, pairs of those names,
+    and `sigmas`, K numbers.
+
+    Raises:
+        BadInput: There is no such skeleton, or the file describes none; the message says what is wrong.
+    """
+    if name in SKELETONS:
+        return SKELETONS[name]
+    path = Path(name)
+    if path.suffix not in SKELETON_SUFFIXES:
+        raise BadInput(
+            f"there is no skeleton {name!r}: choose {' or '.join(SKELETONS)}, or give the path of a "
+            f"{' or '.join(SKELETON_SUFFIXES)} file"
+        )
+    try:
+        text = path.read_text()
+        return _described(path.stem, tomllib.loads(text) if path.suffix == ".toml" else json.loads(text))
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}): check the path") from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BadInput(f"{path} describes no skeleton ({error}): docs/models.md has an example") from error
+
+
+def _described(name: str, fields: dict[str, Any]) -> Skeleton:
+    if strange := set(fields) - {"name", "joints", "edges", "flip_pairs", "sigmas"}:
+        raise ValueError(f"{min(strange)} means nothing here")
+    if "joints" not in fields:
+        raise ValueError("it names no joints")
+    joints = tuple(str(joint) for joint in fields["joints"])
+    sigmas = tuple(float(sigma) for sigma in fields.get("sigmas", ()))
+    if not joints or len(set(joints)) < len(joints):
+        raise ValueError("joints are one or more different names")
+    if sigmas and (len(sigmas) != len(joints) or not all(0 < sigma < 10 for sigma in sigmas)):
+        raise ValueError(f"sigmas are {len(joints)} positive numbers, one a joint")
+    flip_pairs = _pairs(joints, "flip_pairs", fields.get("flip_pairs", ()))
+    paired = [joint for pair in flip_pairs for joint in pair]
+    if len(set(paired)) < len(paired):
+        raise ValueError("a joint is in two flip_pairs")
+    edges = _pairs(joints, "edges", fields.get("edges", ()))
+    return Skeleton(str(fields.get("name", name)), joints, edges, flip_pairs, sigmas)
+
+
+def _pairs(
+    joints: Sequence[str], field: str, pairs: Sequence[Sequence[str]]
+) -> tuple[tuple[int, int], ...]:
+    rows = []
+    for pair in pairs:
+        if strange := next((joint for joint in pair if joint not in joints), None):
+            raise ValueError(f"{field} has {strange!r}, which is no joint")
+        if len(pair) != 2 or pair[0] == pair[1]:
+            raise ValueError(f"{field} are pairs of two joints, not {list(pair)}")
+        rows.append((joints.index(pair[0]), joints.index(pair[1])))
+    return tuple(rows)

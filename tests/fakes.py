@@ -16,7 +16,7 @@ class FakeRuntime:
     """Answers every batch with `answer(batch)`, always in the same memory, as runtimes may."""
 
     name = "fake"
-    precision = "fp32"
+    precision, device, why = "fp32", "cpu", "for a test"
 
     def __init__(self, answer) -> None:
         self._answer = answer
@@ -89,6 +89,8 @@ def fake_networks(crowds: Sequence[int] = (2,)) -> Networks:
         "input": "256x192",
         "runtime": "fake",
         "precision": "fp32",
+        "device": "cpu",
+        "why": "for a test",
         "detector_runtime": "fake",
         "detector_precision": "bf16",
         "skeleton": COCO17.name,

@@ -1,10 +1,18 @@
 """Settings -> networks."""
 
+import cv2
 import pytest
+import torch
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
+from hrpose_rt.nets.config import W16_LITE
+from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.networks import Settings, open_networks
+from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.runtimes.spec import EngineSpec
+from hrpose_rt.skeleton import find_skeleton
+from tests.test_skeleton import TOML
 
 
 def test_the_facts_say_what_runs() -> None:
@@ -23,3 +31,27 @@ def test_threads_that_are_not_there_are_refused(threads: int) -> None:
 def test_a_detector_is_no_pose_network() -> None:
     with pytest.raises(BadInput, match="a pose network, one for detection is needed here"):
         open_networks(Settings(detector="hrnet-w16-lite"))
+
+
+def test_any_number_of_joints_is_found_and_drawn_once_a_file_names_them(tmp_path, photos) -> None:
+    net = HRNet(W16_LITE.with_joints(3))
+    torch.save(net.state_dict(), tmp_path / "cat.pth")
+    (tmp_path / "cat.toml").write_text(TOML)
+    settings = Settings(pose=str(tmp_path / "cat.pth"), skeleton=str(tmp_path / "cat.toml"))
+    image = cv2.imread(str(photos / "bus.jpg"))
+    with PosePipeline(settings) as pipeline:
+        result = pipeline.process(image)
+        assert result.poses.keypoints.shape[1:] == (3, 2) and result.skeleton.name == "cat"
+        assert result.draw(min_score=-9).shape == image.shape
+    with pytest.raises(BadInput, match=r"cat\.pth has 3 joints, and nothing says which: name them in a"):
+        open_networks(Settings(pose=str(tmp_path / "cat.pth")))
+    with pytest.raises(
+        BadInput, match=r"hrnet-w16-lite gives heatmaps \(17, 64, 48\), and cat in its spec asks"
+    ):
+        open_networks(Settings(skeleton=str(tmp_path / "cat.toml")))
+
+
+def test_a_spec_may_name_a_skeleton_file_that_lies_beside_it(tmp_path) -> None:
+    (tmp_path / "cat.toml").write_text(TOML)
+    EngineSpec("cat", "pose", ((256, 192),), "fp32", "0", "cat.toml", (64, 48)).save(tmp_path / "net.json")
+    assert find_skeleton(EngineSpec.load(tmp_path / "net.json").skeleton).joints[0] == "tail"

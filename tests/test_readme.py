@@ -9,6 +9,8 @@ import pytest
 from typer.main import get_command
 
 from hrpose_rt.cli.main import build_app
+from hrpose_rt.runtimes.choice import PRECISIONS_OF
+from hrpose_rt.skeleton import find_skeleton
 from tests.conftest import write_film
 from tests.streams.test_sinks import HEADER, info, results
 
@@ -44,6 +46,22 @@ def test_the_page_on_python_runs(tmp_path, monkeypatch, photos, capsys) -> None:
     assert capsys.readouterr().out == "at most 0 people\n"
     assert names["poses"].keypoints.shape[1:] == (17, 2)
     assert names["picture"].shape == names["image"].shape
+
+
+def test_the_table_of_precisions_is_the_programs_own() -> None:
+    table, runtime = {}, ""
+    rows = README.partition("| `--runtime` |")[2].partition("\n\n")[0].splitlines()[2:]
+    for row in rows:
+        names, _, devices, precisions = (re.findall(r"`([^`]+)`", cell) for cell in row.split("|")[1:-1])
+        runtime = names[0] if names else runtime
+        table[runtime, devices[0]] = tuple(precisions)
+    assert table == PRECISIONS_OF
+
+
+def test_the_skeleton_shown_is_one(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "models.md").read_text(), re.S)
+    (tmp_path / "cat.toml").write_text(shown)
+    assert find_skeleton(str(tmp_path / "cat.toml")).flip_pairs == ((1, 2),)
 
 
 def test_the_lines_of_json_have_the_keys_that_are_shown() -> None:

@@ -1,8 +1,12 @@
-"""The built-in skeletons."""
+"""The built-in skeletons, and those of files."""
+
+import json
+from pathlib import Path
 
 import pytest
 
-from hrpose_rt.skeleton import COCO17, MPII16, SKELETONS, Side
+from hrpose_rt.errors import BadInput
+from hrpose_rt.skeleton import COCO17, MPII16, SKELETONS, Side, Skeleton, find_skeleton
 
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
@@ -32,3 +36,56 @@ def test_limbs_take_the_side_that_their_joints_share() -> None:
     assert sides[5, 7] == sides[5, 11] == Side.LEFT
     assert sides[12, 14] == Side.RIGHT
     assert sides[5, 6] == sides[0, 1] == Side.MIDDLE
+
+
+FIELDS = {
+    "joints": ["tail", "left_ear", "right_ear"],
+    "edges": [["left_ear", "right_ear"], ["right_ear", "tail"]],
+    "flip_pairs": [["left_ear", "right_ear"]],
+    "sigmas": [0.1, 0.025, 0.025],
+}
+TOML = """
+joints = ["tail", "left_ear", "right_ear"]
+edges = [["left_ear", "right_ear"], ["right_ear", "tail"]]
+flip_pairs = [["left_ear", "right_ear"]]
+sigmas = [0.1, 0.025, 0.025]
+"""
+
+
+def test_a_file_describes_a_skeleton_in_toml_as_in_json(tmp_path: Path) -> None:
+    (tmp_path / "cat.toml").write_text(TOML)
+    (tmp_path / "cat.json").write_text(json.dumps(FIELDS))
+    wanted = Skeleton("cat", tuple(FIELDS["joints"]), ((1, 2), (2, 0)), ((1, 2),), (0.1, 0.025, 0.025))
+    assert find_skeleton(str(tmp_path / "cat.toml")) == find_skeleton(str(tmp_path / "cat.json")) == wanted
+    assert find_skeleton("mpii16") is MPII16
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"joints": []}, "joints are one or more different names"),
+        ({"joints": ["tail", "tail"]}, "joints are one or more different names"),
+        ({"edges": [["tail", "nose"]]}, "edges has 'nose', which is no joint"),
+        ({"edges": [["tail"]]}, r"edges are pairs of two joints, not \['tail'\]"),
+        ({"flip_pairs": [["tail", "left_ear"], ["tail", "right_ear"]]}, "a joint is in two flip_pairs"),
+        ({"sigmas": [0.1]}, "sigmas are 3 positive numbers, one a joint"),
+        ({"bones": []}, "bones means nothing here"),
+        ({"edges": 7}, "not iterable"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said(change, words, tmp_path: Path) -> None:
+    path = tmp_path / "cat.json"
+    path.write_text(json.dumps(FIELDS | change))
+    with pytest.raises(BadInput, match=rf"cat\.json describes no skeleton \(.*{words}"):
+        find_skeleton(str(path))
+
+
+def test_what_is_no_skeleton_is_said(tmp_path: Path) -> None:
+    with pytest.raises(
+        BadInput, match=r"no skeleton 'dog': choose coco17 or mpii16, or give the path of a"
+    ):
+        find_skeleton("dog")
+    with pytest.raises(
+        BadInput, match=r"dog\.toml cannot be read \(No such file or directory\): check the path"
+    ):
+        find_skeleton(str(tmp_path / "dog.toml"))

@@ -106,7 +106,7 @@ def describe(facts: dict[str, Any]) -> str:
     """One line that says which networks run, on what, and in which precision."""
     models = facts["models"]
     features = ", ".join(facts["cpu_features"]) or "features unknown"
-    pose_on = f"{facts['runtime']} {facts['precision']}"
+    pose_on = f"{facts['runtime']} {facts['precision']} ({facts['device']}: {facts['why']})"
     people_on = f"{facts['detector_runtime']} {facts['detector_precision']}"
     return (
         f"pose {models['pose']} {facts['input']} on {pose_on}, people {models['detector']} on {people_on}; "

@@ -22,7 +22,7 @@ from hrpose_rt.cli.reports import (
 )
 from hrpose_rt.errors import BadInput
 from hrpose_rt.networks import Settings, machine_facts, open_detector, open_pose
-from hrpose_rt.skeleton import COCO17
+from hrpose_rt.skeleton import COCO17, Skeleton, find_skeleton
 
 if TYPE_CHECKING:
     from hrpose_rt.evaluation.coco import CocoScores, Result
@@ -44,6 +44,8 @@ def eval_coco(
     pose: options.Pose = DEFAULTS.pose,
     runtime: options.RuntimeName = DEFAULTS.runtime,
     precision: options.Precision = DEFAULTS.precision,
+    device: options.Device = DEFAULTS.device,
+    skeleton: options.SkeletonName = DEFAULTS.skeleton,
     decode: options.Decode = DEFAULTS.decode,
     flip_test: options.FlipTest = False,
     oks_nms: Annotated[
@@ -66,6 +68,8 @@ def eval_coco(
     if (predictions is not None) + (detections is not None) + gt_boxes > 1:
         raise BadInput("--predictions, --detections and --gt-boxes exclude each other: choose one")
     truth = coco.load_annotations(annotations)
+    joints = COCO17 if skeleton == "auto" else find_skeleton(skeleton)
+    coco.check_joints(truth, [], joints)
     facts: dict[str, Any] = {"annotations": annotations.name}
     if predictions:
         results = coco.load_results(predictions, "keypoints")
@@ -77,24 +81,29 @@ def eval_coco(
             decode=decode,
             flip_test=flip_test,
             threads=threads,
+            device=device,
+            skeleton=skeleton,
         )
         boxes, source = _boxes(truth, settings, detections, gt_boxes)
-        results, how = _run(truth, images, settings, boxes, oks_nms)
+        results, how = _run(truth, images, settings, boxes, joints, oks_nms)
         facts |= {"boxes": source, **how}
         if output:  # before anything is printed, which a closed pipe would end
             write_json(output, RESULTS, results)
-    scores = coco.score(truth, results, "keypoints")
+    coco.check_joints(truth, results, joints)
+    scores = coco.score(truth, results, "keypoints", joints.sigmas)
     other = None
     if compare:
-        other = coco.score(truth, coco.load_results(compare, "keypoints"), "keypoints")
+        others = coco.load_results(compare, "keypoints")
+        coco.check_joints(truth, others, joints)
+        other = coco.score(truth, others, "keypoints", joints.sigmas)
         facts |= {"compared_with": compare.name}
-    people = pair(truth, results, COCO17.sigmas)
+    people = pair(truth, results, joints.sigmas)
     name = predictions.name if predictions else facts["model"]
-    facts |= {"figures": _print_figures(scores, other, name), "joints": _print_joints(people)}
+    facts |= {"figures": _print_figures(scores, other, name), "joints": _print_joints(people, joints)}
     if output:
         write_json(output, SCORES, {"schema": SCORES_SCHEMA, **facts})
         if visualize and images:
-            _draw(truth, images, people, visualize, output)
+            _draw(truth, images, people, joints, visualize, output)
 
 
 def _boxes(
@@ -113,17 +122,26 @@ def _boxes(
 
 
 def _run(
-    truth: Any, folder: Path | None, settings: Settings, boxes: "Boxes", oks_nms: float
+    truth: Any,
+    folder: Path | None,
+    settings: Settings,
+    boxes: "Boxes",
+    skeleton: Skeleton,
+    oks_nms: float,
 ) -> "tuple[list[Result], dict[str, Any]]":
     """Poses by the network of the settings, and how they were made."""
     from hrpose_rt.evaluation.predict import pose_results
 
     images = annotated_images(truth, folder)
     estimator, facts = open_pose(settings)
-    if facts["skeleton"] != COCO17.name:
-        raise BadInput(f"{facts['model']} finds {facts['skeleton']} joints, COCO's are wanted here")
+    if find_skeleton(facts["skeleton"]) != skeleton:
+        raise BadInput(
+            f"{facts['model']} finds {facts['skeleton']} joints, {skeleton.name} are wanted here: give a "
+            "network and annotations of one --skeleton"
+        )
+    estimator.warm()
     with estimator, steps(len(images)) as step:
-        results = pose_results(images, boxes, estimator, COCO17, estimator.input_hw, oks_nms, step)
+        results = pose_results(images, boxes, estimator, skeleton, estimator.input_hw, oks_nms, step)
     facts |= {"decode": settings.decode, "flip_test": settings.flip_test, "oks_nms": oks_nms}
     return results, facts | machine_facts(settings)
 
@@ -153,10 +171,10 @@ def _print_figures(scores: "CocoScores", other: "CocoScores | None", name: str) 
     return report
 
 
-def _print_joints(people: "People") -> list[dict[str, Any]]:
+def _print_joints(people: "People", skeleton: Skeleton) -> list[dict[str, Any]]:
     from hrpose_rt.evaluation.joints import joint_figures
 
-    rows = list(zip(COCO17.joints, *joint_figures(people), strict=True))
+    rows = list(zip(skeleton.joints, *joint_figures(people), strict=True))
     print(f"\nJoint by joint, of {len(people.image_ids)} people and the pose most like each:\n")
     table = [[name, str(count), share(mean), share(right)] for name, count, mean, right in rows]
     print_table(["joint", "labelled", "similarity", "at least .5"], table)
@@ -166,7 +184,7 @@ def _print_joints(people: "People") -> list[dict[str, Any]]:
     ]
 
 
-def _draw(truth: Any, folder: Path, people: "People", count: int, output: Path) -> None:
+def _draw(truth: Any, folder: Path, people: "People", skeleton: Skeleton, count: int, output: Path) -> None:
     """Sheets of the people whose poses are most and least like the truth."""
     from hrpose_rt.evaluation.sheets import sheet, tile
 
@@ -181,7 +199,7 @@ def _draw(truth: Any, folder: Path, people: "People", count: int, output: Path) 
                     people.keypoints[i],
                     people.scores[i],
                 ),
-                *((people.joints[i], people.labelled[i]), COCO17, f"OKS {people.oks()[i]:.2f}"),
+                *((people.joints[i], people.labelled[i]), skeleton, f"OKS {people.oks()[i]:.2f}"),
             )
             for i in rows.tolist()
         ]

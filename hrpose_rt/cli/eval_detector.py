@@ -31,6 +31,7 @@ def eval_detector(
     detector: options.DetectorName = DEFAULTS.detector,
     runtime: options.RuntimeName = DEFAULTS.runtime,
     precision: options.Precision = DEFAULTS.precision,
+    device: options.Device = DEFAULTS.device,
     det_score: Annotated[float, typer.Option(help="The score to run with, 0..1.")] = DEFAULTS.det_score,
     output: options.OutputFolder = None,
     threads: options.Threads = DEFAULTS.threads,
@@ -50,7 +51,10 @@ def eval_detector(
     else:
         where = annotated_images(truth, images)
         settings = Settings(
-            *(DEFAULTS.pose, detector, runtime, precision), det_score=LOWEST_SCORE, threads=threads
+            *(DEFAULTS.pose, detector, runtime, precision),
+            det_score=LOWEST_SCORE,
+            threads=threads,
+            device=device,
         )
         network, facts = open_detector(settings)
         facts |= machine_facts(settings)

@@ -33,6 +33,7 @@ def eval_mpii(
     pose: options.Pose = "",
     runtime: options.RuntimeName = DEFAULTS.runtime,
     precision: options.Precision = DEFAULTS.precision,
+    device: options.Device = DEFAULTS.device,
     decode: options.Decode = DEFAULTS.decode,
     flip_test: options.FlipTest = False,
     output: options.OutputFolder = None,
@@ -57,6 +58,7 @@ def eval_mpii(
             decode=decode,
             flip_test=flip_test,
             threads=threads,
+            device=device,
         )
         joints, facts = _run(annotations, images, settings, len(truth.heads))
     else:

@@ -8,7 +8,15 @@ import typer
 Pose = Annotated[str, typer.Option(help="Pose network: a name or a file.")]
 DetectorName = Annotated[str, typer.Option(help="Person detector: a name or a file.")]
 RuntimeName = Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")]
-Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16; auto is bf16 where the CPU has it.")]
+Precision = Annotated[
+    str, typer.Option(help="auto, fp32, bf16 or fp16; auto is the fastest that the device has.")
+]
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, gpu or npu (Intel's), cuda or cuda:1 (NVIDIA's): what computes.")
+]
+SkeletonName = Annotated[
+    str, typer.Option(help="Which joints the pose network finds: auto, a name, or a .toml or .json file.")
+]
 Decode = Annotated[
     str, typer.Option(help="auto, quarter, dark or udp: how heatmaps are read; auto is the model's own.")
 ]

@@ -33,6 +33,8 @@ def run(
     detector: options.DetectorName = DEFAULTS.detector,
     runtime: options.RuntimeName = DEFAULTS.runtime,
     precision: options.Precision = DEFAULTS.precision,
+    device: options.Device = DEFAULTS.device,
+    skeleton: options.SkeletonName = DEFAULTS.skeleton,
     save: Annotated[
         str | None, typer.Option(help="Annotated .mp4 (of images: a folder or an image).")
     ] = None,
@@ -71,6 +73,8 @@ def run(
         detector=detector,
         runtime=runtime,
         precision=precision,
+        device=device,
+        skeleton=skeleton,
         det_score=det_score,
         max_people=max_people,
         decode=decode,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
+from hrpose_rt.skeleton import COCO17, Skeleton
 from hrpose_rt.types import Bools
 
 FIGURES = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)", "AR", "AR.5", "AR.75", "AR(M)", "AR(L)")
@@ -88,13 +89,35 @@ def load_results(path: Path, field: str) -> list[Result]:
     return results
 
 
-def score(annotations: Any, results: list[Result], kind: Literal["keypoints", "bbox"]) -> CocoScores:
+def check_joints(annotations: Any, results: list[Result], skeleton: Skeleton) -> None:
+    """Raise BadInput unless annotations and predictions have this skeleton's joints, and it sigmas."""
+    if not skeleton.sigmas:
+        raise BadInput(
+            f"{skeleton.name} has no sigmas, which similarity needs: give a skeleton file with them"
+        )
+    k = len(skeleton.joints)
+    persons = annotations.loadAnns(annotations.getAnnIds(catIds=[PERSON]))
+    for what, people in (("the annotations", persons), ("the predictions", results)):
+        counts = {len(person["keypoints"]) / 3 for person in people if "keypoints" in person}
+        if strange := counts - {k}:
+            raise BadInput(
+                f"{what} have {min(strange):g} joints, {skeleton.name} has {k}: give the right --skeleton"
+            )
+
+
+def score(
+    annotations: Any,
+    results: list[Result],
+    kind: Literal["keypoints", "bbox"],
+    sigmas: tuple[float, ...] = COCO17.sigmas,
+) -> CocoScores:
     """Count.
 
     Args:
         annotations: From `load_annotations`.
         results: People, as COCO's results files have them.
         kind: What of them.
+        sigmas: Of the joints, in their order.
     """
     _, cocoeval = _pycocotools()
     known = set(annotations.getImgIds())
@@ -104,6 +127,8 @@ def score(annotations: Any, results: list[Result], kind: Literal["keypoints", "b
         found = annotations.loadRes(results) if results else _nobody(annotations)
         run = cocoeval(annotations, found, kind)
         run.params.catIds = [PERSON]
+        if kind == "keypoints":
+            run.params.kpt_oks_sigmas = np.array(sigmas)
         run.evaluate()
     areas = run.params.areaRngLbl  # all, medium, large; boxes have small ones after "all"
     wanted = [areas.index(name) for name in ("all", "medium", "large")]

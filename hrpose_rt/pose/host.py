@@ -11,7 +11,7 @@ from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.heatmaps import DECODERS, merge_flipped
 from hrpose_rt.runtimes import Runtime
 from hrpose_rt.runtimes.spec import EngineSpec
-from hrpose_rt.skeleton import SKELETONS
+from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Poses
 
@@ -49,7 +49,8 @@ class HostPoseEstimator:
         self._spec = spec
         self._udp = spec.decode == "udp"
         self._decode = DECODERS[decode]
-        self._flip_order = SKELETONS[spec.skeleton].flip_order() if flip_test else None
+        self._skeleton = find_skeleton(spec.skeleton)
+        self._flip_order = self._skeleton.flip_order() if flip_test else None
         # One chunk of crops at a time: what the network reads was just written, and memory is constant.
         self._crops = np.zeros((CPU_BATCHES[0], *spec.input_hw, 3), np.uint8)
 
@@ -59,12 +60,23 @@ class HostPoseEstimator:
         return self._spec.input_hw
 
     def warm(self) -> None:
-        """Get ready for every size of the batch plan."""
+        """Get ready for every size of the batch plan.
+
+        Raises:
+            BadInput: The network's heatmaps are not those that its spec promises.
+        """
         self._runtime.warm([(n, *self._spec.input_hw, 3) for n in CPU_BATCHES])
+        maps = self._runtime.infer(np.zeros((1, *self._spec.input_hw, 3), np.uint8)).shape[1:]
+        wanted = (len(self._skeleton.joints), *self._spec.heatmap_hw)
+        if maps != wanted:
+            raise BadInput(
+                f"{self._spec.model} gives heatmaps {maps}, and {self._skeleton.name} in its spec asks for "
+                f"{wanted}: give the skeleton it was trained for with --skeleton"
+            )
 
     def estimate(self, image: U8, boxes: F32, clock: StageClock) -> Poses:
         """See `PoseEstimator.estimate`."""
-        n, k = len(boxes), len(SKELETONS[self._spec.skeleton].joints)
+        n, k = len(boxes), len(self._skeleton.joints)
         keypoints, scores = np.zeros((n, k, 2), np.float32), np.zeros((n, k), np.float32)
         with clock.stage("crop"):
             centres, sizes = crop_frames(boxes, self._spec.input_hw)

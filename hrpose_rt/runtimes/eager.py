@@ -7,26 +7,39 @@ import numpy as np
 import torch
 from torch import nn
 
+from hrpose_rt.errors import RuntimeMissing
 from hrpose_rt.types import F32, U8
+
+_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class EagerRuntime:
-    """A module that takes (B, H, W, 3) uint8 pictures, on the CPU.
+    """A module that takes (B, H, W, 3) uint8 pictures.
 
     Args:
         module: Returns one tensor.
-        precision: "fp32", "bf16" (autocast), or "auto": bf16 where the CPU has it.
+        precision: "fp32", or "bf16" and (on CUDA) "fp16" by autocast, or "auto": bf16 where the CPU has
+            it, fp16 on CUDA.
         threads: Cores to use; PyTorch keeps this number for the whole process.
+        device: "cpu", "cuda" or "cuda:1".
+
+    Raises:
+        RuntimeMissing: PyTorch sees no such GPU.
     """
 
     name = "torch"
+    why = ""
 
-    def __init__(self, module: nn.Module, precision: str, threads: int) -> None:
-        if precision == "auto":
+    def __init__(self, module: nn.Module, precision: str, threads: int, device: str = "cpu") -> None:
+        self._device, self.device = torch.device(device), device
+        if self._device.type == "cuda":
+            _check_cuda(self._device)
+            precision = "fp16" if precision == "auto" else precision
+        elif precision == "auto":
             precision = "bf16" if _cpu_has_bf16() else "fp32"
         self.precision = precision
         torch.set_num_threads(threads)
-        self._module = module.eval().to(memory_format=torch.channels_last)
+        self._module = module.eval().to(memory_format=torch.channels_last).to(self._device)
 
     def warm(self, shapes: list[tuple[int, ...]]) -> None:
         """Run each shape once."""
@@ -36,15 +49,24 @@ class EagerRuntime:
     def infer(self, batch: U8) -> F32:
         """See `Runtime.infer`."""
         cast: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
-        if self.precision == "bf16":
-            cast = torch.autocast("cpu", torch.bfloat16)
+        if self.precision in _TYPES:
+            cast = torch.autocast(self._device.type, _TYPES[self.precision])
         with torch.inference_mode(), cast:
-            output = self._module(torch.from_numpy(batch))
-        heatmaps: F32 = output.float().contiguous().numpy()
+            output = self._module(torch.from_numpy(batch).to(self._device))
+        heatmaps: F32 = output.float().contiguous().cpu().numpy()
         return heatmaps
 
     def close(self) -> None:
         """Nothing is held but memory."""
+
+
+def _check_cuda(device: torch.device) -> None:
+    seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (device.index or 0) >= seen:
+        raise RuntimeMissing(
+            f"PyTorch {torch.__version__} sees {seen or 'no'} CUDA devices, {device} was asked for: check "
+            "that nvidia-smi lists it and that this PyTorch was built for CUDA, or use --device cpu"
+        )
 
 
 def _cpu_has_bf16() -> bool:

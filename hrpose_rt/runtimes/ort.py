@@ -1,11 +1,14 @@
-"""ONNX Runtime on the CPU: the runtime that is everywhere, in fp32."""
+"""ONNX Runtime in fp32: the runtime that is everywhere."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.types import F32, U8
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class OnnxRuntime:
@@ -14,12 +17,17 @@ class OnnxRuntime:
     Args:
         path: The ONNX file.
         threads: Cores to use.
+        device: "cpu", "cuda" or "cuda:1".
+
+    Raises:
+        RuntimeMissing: It is not installed, or was built without CUDA, or finds none.
     """
 
     name = "onnxruntime"
     precision = "fp32"
+    why = ""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, device: str = "cpu") -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -28,10 +36,17 @@ class OnnxRuntime:
             ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        self.device = device
+        providers = _providers(onnxruntime, device)
         try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(path, options, providers=providers)
         except Exception as error:  # the library raises classes of its own for each way a file can be bad
             raise BadInput(f"{path} is not a network that ONNX Runtime can read: {error}") from error
+        if len(providers) > 1 and self._session.get_providers()[0] != CUDA:  # it falls back and goes on
+            raise RuntimeMissing(
+                f"ONNX Runtime could not start on {device}: check that nvidia-smi lists the GPU and that "
+                "CUDA and cuDNN are of the versions it was built for, or use --device cpu"
+            )
         self._input = self._session.get_inputs()[0].name
 
     def warm(self, shapes: list[tuple[int, ...]]) -> None:
@@ -46,3 +61,17 @@ class OnnxRuntime:
 
     def close(self) -> None:
         """The session goes with this object."""
+
+
+def _providers(library: Any, device: str) -> list[Any]:
+    """What the session may compute with, the wanted first."""
+    kind, _, number = device.partition(":")
+    if kind != "cuda":
+        return [CPU]
+    if CUDA not in library.get_available_providers():
+        raise RuntimeMissing(
+            f"ONNX Runtime {library.__version__} was built without CUDA: pip install onnxruntime-gpu in "
+            "place of onnxruntime, or use --device cpu"
+        )
+    # Without TF32: fp32 means fp32.
+    return [(CUDA, {"device_id": number or "0", "use_tf32": "0"}), CPU]

@@ -1,4 +1,4 @@
-"""OpenVINO: the default on a CPU."""
+"""OpenVINO: the default on a CPU, and what drives Intel's GPUs and NPUs."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.types import F32, U8
 
-_HINTS = {"fp32": "f32", "bf16": "bf16"}
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
 def cpu_has_bf16() -> bool:
@@ -15,31 +15,39 @@ def cpu_has_bf16() -> bool:
 
 
 class OpenVinoRuntime:
-    """An ONNX file on the CPU, compiled once for every input shape that it meets.
+    """An ONNX file, compiled once for every input shape that it meets.
 
     A graph compiled for one shape runs about a fifth faster than one that takes any batch, so callers
     keep to few shapes: the batch plan has four, the letterbox five.
 
     Args:
         path: The ONNX file.
-        precision: "fp32", "bf16", or "auto": bf16 where the CPU has it.
-        threads: Cores to use.
+        precision: "fp32", "bf16" (CPU), "fp16" (GPU, NPU), or "auto": bf16 or fp16 where the device has it.
+        threads: Cores to use, if it is the CPU.
+        device: "cpu", "gpu" or "npu".
+
+    Raises:
+        BadInput: The file is no network, or the device has no such arithmetic.
+        RuntimeMissing: OpenVINO is not installed, or sees no such device.
     """
 
     name = "openvino"
+    why = ""
 
-    def __init__(self, path: Path, precision: str, threads: int) -> None:
+    def __init__(self, path: Path, precision: str, threads: int, device: str = "cpu") -> None:
         core = _core()
-        if precision == "auto":
+        self.device, self._device = device, device.upper()
+        if device != "cpu":
+            _check_device(core, self._device)
+            precision = "fp16" if precision == "auto" else precision
+        elif precision == "auto":
             precision = "bf16" if cpu_has_bf16() else "fp32"
         elif precision == "bf16" and not cpu_has_bf16():
             raise BadInput("this CPU has no bf16 arithmetic (AVX-512 BF16 or AMX): use --precision fp32")
         self.precision = precision
-        self._hints = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": _HINTS[precision],
-            "INFERENCE_NUM_THREADS": threads,
-        }
+        self._hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[precision]}
+        if device == "cpu":
+            self._hints["INFERENCE_NUM_THREADS"] = str(threads)
         try:
             self._model = core.read_model(path)
         except RuntimeError as error:
@@ -65,11 +73,20 @@ class OpenVinoRuntime:
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
         self._model.reshape(list(shape))
-        return self._core.compile_model(self._model, "CPU", self._hints).create_infer_request()
+        return self._core.compile_model(self._model, self._device, self._hints).create_infer_request()
 
     def close(self) -> None:
         """Release the compiled graphs."""
         self._requests.clear()
+
+
+def _check_device(core: Any, device: str) -> None:
+    seen = core.available_devices  # numbered where there are several: GPU.0, GPU.1
+    if not any(name.partition(".")[0] == device for name in seen):
+        raise RuntimeMissing(
+            f"OpenVINO sees no {device} here, only {', '.join(seen)}: install Intel's driver for it, or "
+            "use --device cpu"
+        )
 
 
 def _core() -> Any:

@@ -1,11 +1,12 @@
 """What an engine file holds, written beside it as JSON: nothing about it has to be guessed."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.skeleton import SKELETON_SUFFIXES
 
 SPEC_SCHEMA = 1
 Task = Literal["pose", "detection"]
@@ -21,7 +22,8 @@ class EngineSpec:
         inputs_hw: Heights and widths it may be fed with; pose networks have exactly one.
         precision: What its weights and arithmetic are stored as: "fp32".
         weights_sha256: Of the checkpoint it was made from.
-        skeleton: Pose: the name of its joints' `Skeleton`.
+        skeleton: Pose: the name of its joints' `Skeleton`, or the path of a file that describes it,
+            which in JSON starts from the folder of the spec.
         heatmap_hw: Pose: height and width of its heatmaps.
         decode: Pose: how its heatmaps are read by default, "quarter" or "dark".
     """
@@ -54,7 +56,10 @@ class EngineSpec:
                 raise ValueError(f"schema {schema}, this version reads {SPEC_SCHEMA}")
             fields["inputs_hw"] = tuple((int(h), int(w)) for h, w in fields["inputs_hw"])
             fields["heatmap_hw"] = tuple(fields["heatmap_hw"])
-            return cls(**fields)
+            spec = cls(**fields)
+            if spec.skeleton.endswith(SKELETON_SUFFIXES):
+                spec = replace(spec, skeleton=str(path.parent / spec.skeleton))
+            return spec
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise BadInput(
                 f"{path} does not describe an engine ({error}): export the model again"

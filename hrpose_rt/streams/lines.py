@@ -14,7 +14,7 @@ import numpy as np
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult, person_score
-from hrpose_rt.skeleton import SKELETONS
+from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.streams.sinks import broken
 from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.types import U8
@@ -96,7 +96,7 @@ class CsvSink(TextSink):
 
     def __init__(self, path: str, info: SourceInfo, header: Header) -> None:
         super().__init__(path)
-        self._joints = SKELETONS[header["skeleton"]].joints
+        self._joints = find_skeleton(header["skeleton"]).joints
         self._put(
             _row([*self._PERSON, *(f"{j}_{part}" for j in self._joints for part in ("x", "y", "score"))])
         )
@@ -118,7 +118,7 @@ class LongCsvSink(TextSink):
 
     def __init__(self, path: str, info: SourceInfo, header: Header) -> None:
         super().__init__(path)
-        self._joints = SKELETONS[header["skeleton"]].joints
+        self._joints = find_skeleton(header["skeleton"]).joints
         self._put(_row(["frame", "time_s", "person", "id", "joint", "x", "y", "score"]))
 
     def write(self, result: FrameResult, picture: U8) -> None:

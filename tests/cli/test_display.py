@@ -33,7 +33,8 @@ def test_the_table_has_a_column_for_each_crowd_and_a_row_for_each_stage() -> Non
 def test_one_line_says_which_networks_run_and_on_what() -> None:
     facts = fake_networks().facts
     assert describe(facts | {"cpu": "Z80", "cpu_features": ["avx2"], "threads": 2}) == (
-        "pose fake-pose 256x192 on fake fp32, people fake-detector on fake bf16; 2 threads of Z80 (avx2)"
+        "pose fake-pose 256x192 on fake fp32 (cpu: for a test), people fake-detector on fake bf16; "
+        "2 threads of Z80 (avx2)"
     )
     assert "features unknown" in describe(facts)
 

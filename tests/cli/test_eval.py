@@ -11,7 +11,8 @@ from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput
 from hrpose_rt.nets.zoo import models_folder
 from tests.evaluation.test_mpii import truth_of, write_files
-from tests.learn.people_set import write_mpii, write_set
+from tests.learn.people_set import annotation, write_json, write_mpii, write_set
+from tests.test_skeleton import TOML
 
 
 def evaluate(*options: object) -> str:
@@ -38,6 +39,29 @@ def test_a_network_is_scored_and_its_predictions_score_the_same(tmp_path: Path) 
     assert "| AP    |" in again and "+0.000 to +0.000" in again
     values = json.loads((tmp_path / "again" / "scores.json").read_text())["figures"]["values"]
     assert values == scores["figures"]["values"]
+
+
+def test_any_skeleton_is_scored_with_the_sigmas_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "cat.toml").write_text(TOML)
+    annotations, results = [], []
+    for i in range(4):
+        joints = np.array([[10, 10], [40, 12], [30, 60]]) + i
+        annotations.append(annotation(i, i, joints))
+        points = np.column_stack([joints + 1.0, np.ones(3)]).ravel().tolist()
+        results.append({"image_id": i, "category_id": 1, "keypoints": points, "score": 0.9})
+    images = [{"id": i, "file_name": "", "width": 96, "height": 96} for i in range(4)]
+    file = write_json(tmp_path / "cats.json", images, annotations, joints=3)
+    (tmp_path / "found.json").write_text(json.dumps(results))
+    where = ("--annotations", file, "--predictions", tmp_path / "found.json")
+    text = evaluate("coco", *where, "--skeleton", tmp_path / "cat.toml")
+    # One pixel off each way: exp(-2 / (2 area (2 sigma)^2)), .996 where sigma is .1, .933 where .025.
+    assert "| tail      | 4        | .996" in text and "| left_ear  | 4        | .933" in text
+    with pytest.raises(
+        BadInput, match="the annotations have 3 joints, coco17 has 17: give the right --skel"
+    ):
+        evaluate("coco", *where)
+    with pytest.raises(BadInput, match="mpii16 has no sigmas, which similarity needs"):
+        evaluate("coco", *where, "--skeleton", "mpii16")
 
 
 def test_detections_of_a_file_and_of_the_detector_are_posed(tmp_path: Path) -> None:

@@ -1,13 +1,17 @@
 """A name -> something that computes, or a sentence."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.nets.zoo import find_model, models_folder
+from hrpose_rt.runtimes import choice
 from hrpose_rt.runtimes.opening import open_engine
+from hrpose_rt.runtimes.ort import CPU, CUDA
 
 POSE = find_model("hrnet-w16-lite", "pose")
 CHECKPOINT = find_model(str(models_folder() / "hrnet-w16-lite.pth"), "pose")
@@ -18,13 +22,20 @@ ENGINE = find_model(str(models_folder() / "hrnet-w16-lite.onnx"), "pose")
     ("model", "options", "words"),
     [
         (POSE, {"runtime": "tpu"}, "no runtime 'tpu': choose auto, openvino, onnxruntime, torch"),
-        (POSE, {"precision": "int3"}, "no precision 'int3': choose auto, fp32, bf16"),
+        (POSE, {"precision": "int3"}, "no precision 'int3': choose auto, fp32, bf16, fp16"),
         (CHECKPOINT, {"runtime": "openvino"}, "a checkpoint, which only --runtime torch executes"),
         (CHECKPOINT, {"runtime": "onnxruntime"}, "a checkpoint, which only --runtime torch executes"),
         (
             POSE,
             {"runtime": "onnxruntime", "precision": "bf16"},
-            "computes in fp32, not in bf16: use",
+            "onnxruntime on cpu computes in fp32, not in bf16: use --precision fp32, or openvino on cpu",
+        ),
+        (POSE, {"device": "tpu"}, "no device 'tpu': choose auto, cpu, gpu, npu, cuda"),
+        (POSE, {"device": "npu:1"}, "no device 'npu:1': GPUs of NVIDIA's have numbers, as in cuda:1"),
+        (
+            POSE,
+            {"runtime": "openvino", "device": "cuda"},
+            "openvino does not run on cuda: use --device cpu or gpu or npu, or --runtime onnxr",
         ),
         (ENGINE, {"runtime": "torch"}, "an engine, which --runtime torch cannot execute: use openvino"),
     ],
@@ -39,6 +50,76 @@ def test_auto_takes_openvino_for_an_engine_and_torch_for_a_checkpoint() -> None:
     runtime, spec = open_engine(CHECKPOINT, "pose", precision="fp32")
     assert runtime.name == "torch"
     assert (spec.input_hw, spec.heatmap_hw, spec.skeleton) == ((256, 192), (64, 48), "coco17")
+
+
+@pytest.mark.parametrize(
+    ("model", "runtime", "device", "words"),
+    [
+        (POSE, "openvino", "npu", r"OpenVINO sees no NPU here, only CPU.*: install Intel's driver for it"),
+        (POSE, "onnxruntime", "cuda", r"built without CUDA: pip install onnxruntime-gpu in place of"),
+        (POSE, "auto", "cuda:0", r"--device cuda:0 needs ONNX Runtime with CUDA, and it is not here"),
+        (
+            CHECKPOINT,
+            "auto",
+            "cuda:3",
+            r"PyTorch .* sees no CUDA devices, cuda:3 was asked for: check that",
+        ),
+    ],
+)
+def test_a_device_that_is_not_here_is_said_with_what_it_lacks(model, runtime, device, words) -> None:
+    if device.startswith("cuda") and torch.cuda.is_available():
+        pytest.skip("CUDA is here")
+    with pytest.raises(RuntimeMissing, match=words):
+        open_engine(model, "pose", runtime, device=device)
+
+
+class OtherSession:
+    """ONNX Runtime's session, that says it took a provider and takes what it likes."""
+
+    def __init__(self, path, options, providers) -> None:
+        self.asked, OtherSession.last = providers, self
+
+    def get_providers(self) -> list[str]:
+        return OtherSession.took
+
+    def get_inputs(self):
+        return [SimpleNamespace(name="crops")]
+
+
+def test_onnx_runtime_is_asked_for_true_fp32_on_the_gpu_named_and_may_not_fall_back(monkeypatch) -> None:
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", OtherSession)
+    OtherSession.took = [CUDA, CPU]
+    runtime, _ = open_engine(POSE, "pose", device="cuda:2")
+    assert (runtime.name, runtime.device, runtime.why) == ("onnxruntime", "cuda:2", "it has CUDA here")
+    assert OtherSession.last.asked == [(CUDA, {"device_id": "2", "use_tf32": "0"}), CPU]
+    OtherSession.took = [CPU]
+    with pytest.raises(RuntimeMissing, match="ONNX Runtime could not start on cuda: check that nvidia-smi"):
+        open_engine(POSE, "pose")
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen"),
+    [
+        ({"has_engine": True}, ("openvino", "cpu", "the first choice for an engine on a CPU")),
+        ({"has_engine": False}, ("torch", "cpu", "a checkpoint is what PyTorch executes")),
+        ({"has_engine": True, "device": "npu"}, ("openvino", "npu", "OpenVINO drives Intel's NPUs")),
+        ({"has_engine": True, "runtime": "torch"}, ("torch", "cpu", "--device was left open")),
+        ({"has_engine": True, "runtime": "torch", "device": "cuda:1"}, ("torch", "cuda:1", "as asked for")),
+    ],
+)
+def test_what_is_left_open_is_settled_with_a_reason(asked, chosen, monkeypatch) -> None:
+    monkeypatch.setattr(choice, "_torch_has_cuda", lambda: False)
+    monkeypatch.setattr(choice, "_onnxruntime_has_cuda", lambda: False)
+    found = choice.choose(**asked)
+    assert (found.runtime, found.device, found.why) == chosen
+
+
+def test_a_checkpoint_goes_to_the_gpu_where_pytorch_has_one(monkeypatch) -> None:
+    monkeypatch.setattr(choice, "_torch_has_cuda", lambda: True)
+    assert choice.choose(has_engine=False).device == "cuda"
 
 
 @pytest.mark.parametrize(("runtime", "name"), [("openvino", "OpenVINO"), ("onnxruntime", "ONNX Runtime")])
