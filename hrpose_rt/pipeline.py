@@ -1,20 +1,22 @@
 """The loop: a frame's people, their ids, their poses, and what each step cost."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.networks import Networks, Settings, open_networks
 from hrpose_rt.people.tracking import ByteTracker, Strangers, Tracker
 from hrpose_rt.result import FrameResult
-from hrpose_rt.streams.sources import Clip, Source, open_source
+from hrpose_rt.streams.sources import Clip, Source, SourceInfo, open_source
+from hrpose_rt.streams.together import Together
 from hrpose_rt.timing import StageClock
-from hrpose_rt.types import F32, U8, Frame, Poses, check_image
+from hrpose_rt.types import F32, I64, U8, Detections, Frame, Poses, StageTimes, check_image
 
 USUAL_FPS = 30.0  # of pictures that the caller brings without saying
+Ended = Callable[[int, RunBroken | None], None]
 
 
 class PosePipeline:
@@ -50,15 +52,28 @@ class PosePipeline:
             BadInput: It is no such picture.
         """
         frame = image if isinstance(image, Frame) else self._next_frame(image)
-        self._processed += 1
+        return self._process([frame], [self._tracker])[0]
+
+    def _process(self, frames: Sequence[Frame], trackers: Sequence[Tracker]) -> list[FrameResult]:
+        """Frames of different sources, each with its own tracker; their people share the pose batches."""
+        self._processed += len(frames)
         networks = self._networks
+        found: list[tuple[Frame, Detections, I64, StageTimes]] = []
+        for frame, tracker in zip(frames, trackers, strict=True):
+            clock = StageClock()
+            detections = networks.detector.detect(frame.image, clock)
+            with clock.stage("track"):
+                ids = tracker.update(detections, frame.time_s)
+            found.append((frame, detections, ids, clock.times(frame.read_ms)))
         clock = StageClock()
-        detections = networks.detector.detect(frame.image, clock)
-        with clock.stage("track"):
-            ids = self._tracker.update(detections, frame.time_s)
-        poses = networks.estimator.estimate(frame.image, detections.boxes, clock)
-        times = clock.times(frame.read_ms)
-        return FrameResult(frame, detections, ids, poses, times, networks.skeleton)
+        boxes = [detections.boxes for _, detections, _, _ in found]
+        poses = networks.estimator.estimate_all([frame.image for frame in frames], boxes, clock)
+        spent, people = clock.times(), sum(map(len, boxes))
+        shares = [len(of) / people if people else 1 / len(frames) for of in boxes]
+        return [
+            FrameResult(frame, detections, ids, pose, times.plus(spent, share), networks.skeleton)
+            for (frame, detections, ids, times), pose, share in zip(found, poses, shares, strict=True)
+        ]
 
     def estimate(self, image: U8, boxes: ArrayLike) -> Poses:
         """Poses of the people in one's own boxes.
@@ -81,9 +96,36 @@ class PosePipeline:
         """
         info = source.info
         self._networks.detector.warm((info.height, info.width))
-        self._tracker = self._new_tracker(info.fps) if info.film else Strangers()
+        self._tracker = self._tracker_for(info)
         for frame in source:
             yield self.process(frame)
+
+    def stream_all(
+        self, sources: Sequence[Source], ended: Ended = lambda source, broken: None
+    ) -> Iterator[tuple[int, FrameResult]]:
+        """The results of several sources at once, each with the number of its source.
+
+        Frames that are there together go through the pose network together, which costs less than one after
+        the other; what that takes is shared out among them by their people, so that `times.total` is what
+        a frame cost, and `age` what it waited.
+
+        Args:
+            sources: Opened, and closed by the caller.
+            ended: Called with the number of a source that ended, and with what was lost on the way.
+        """
+        for source in sources:
+            self._networks.detector.warm((source.info.height, source.info.width))
+        trackers = [self._tracker_for(source.info) for source in sources]
+        with Together(sources) as together:
+            for frames, over in together:
+                if frames:
+                    results = self._process(list(frames.values()), [trackers[i] for i in frames])
+                    yield from zip(frames, results, strict=True)
+                for i, broken in over.items():
+                    ended(i, broken)
+
+    def _tracker_for(self, info: SourceInfo) -> Tracker:
+        return self._new_tracker(info.fps) if info.film else Strangers()
 
     def _new_tracker(self, fps: float) -> Tracker:
         return ByteTracker(fps, self._settings.det_score)

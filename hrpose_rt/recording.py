@@ -1,7 +1,7 @@
 """What happens to a result: it is drawn, written and counted, and told what that cost."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
 
@@ -18,7 +18,7 @@ class Recorder:
         sinks: Where results go.
         table: Counts every frame.
         min_score: Keypoints below it are not drawn, in 0..1.
-        window: One more sink, which outlives this source.
+        viewers: More sinks, which outlive this source.
     """
 
     def __init__(
@@ -26,33 +26,47 @@ class Recorder:
         sinks: list[Sink],
         table: LatencyTable,
         min_score: float = MIN_SCORE,
-        window: Sink | None = None,
+        viewers: Sequence[Sink] = (),
     ) -> None:
         self._own = sinks
-        self._sinks = [*sinks, window] if window else sinks
+        self._sinks = [*sinks, *viewers]
         self._table = table
         self._min_score = min_score
-        self._pictured = any(sink.wants_picture for sink in self._sinks)
 
     def record(self, results: Iterable[FrameResult]) -> Iterator[FrameResult]:
-        """Each result again, once it is drawn and written, with `draw`, `write` and `age` filled in."""
-        for result in results:
-            begin = time.perf_counter()
-            picture = result.frame.image
-            if self._pictured:
-                picture = result.draw(min_score=self._min_score, overlay=True)
-            drawn = time.perf_counter()
-            for sink in self._sinks:
-                sink.write(result, picture)
-            written = time.perf_counter()
-            times = replace(
-                result.times,
-                draw=1e3 * (drawn - begin),
-                write=1e3 * (written - drawn),
-                age=1e3 * (written - result.frame.captured_s),
-            )
-            self._table.add(len(result), times)
-            yield replace(result, times=times)
+        """Each result again, once it is written."""
+        return map(self.write, results)
+
+    def write(self, result: FrameResult) -> FrameResult:
+        """Draw, write and count a result; returns it with `draw`, `write` and `age` filled in."""
+        begin = time.perf_counter()
+        picture = result.frame.image
+        if any(sink.wants_picture for sink in self._sinks):
+            picture = result.draw(min_score=self._min_score, overlay=True)
+        drawn = time.perf_counter()
+        for sink in self._sinks:
+            sink.write(result, picture)
+        written = time.perf_counter()
+        times = replace(
+            result.times,
+            draw=1e3 * (drawn - begin),
+            write=1e3 * (written - drawn),
+            age=1e3 * (written - result.frame.captured_s),
+        )
+        self._table.add(len(result), times)
+        return replace(result, times=times)
+
+    def close(self) -> None:
+        """Close every sink, and then say what went wrong with the last that failed."""
+        failed: Exception | None = None
+        own, self._own = self._own, []
+        for sink in own:
+            try:
+                sink.close()
+            except Exception as error:
+                failed = error
+        if failed:
+            raise failed
 
     def __enter__(self) -> "Recorder":
         return self
@@ -63,11 +77,8 @@ class Recorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        failed: Exception | None = None
-        for sink in self._own:
-            try:
-                sink.close()
-            except Exception as e:  # close the others too, then say so
-                failed = e
-        if failed and error is None:
-            raise failed
+        try:
+            self.close()
+        except Exception:
+            if error is None:  # else the first error says more
+                raise

@@ -1,6 +1,6 @@
 """The values that travel through the pipeline: plain arrays, named, their shapes checked once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 
 import numpy as np
@@ -130,6 +130,11 @@ class StageTimes:
     draw: float = 0.0
     write: float = 0.0
     age: float = 0.0
+
+    def plus(self, other: "StageTimes", share: float) -> "StageTimes":
+        """With a share, in 0..1, of what several frames cost together."""
+        total = {field.name: getattr(self, field.name) for field in fields(self)}
+        return StageTimes(**{name: value + share * getattr(other, name) for name, value in total.items()})
 
 
 def check_image(image: U8) -> None:

@@ -78,6 +78,9 @@ class FakeEstimator:
             middles = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
             return Poses.estimated(middles.repeat(k, axis=1), np.full((len(boxes), k), 0.8, np.float32))
 
+    def estimate_all(self, images: Sequence[U8], boxes: Sequence[F32], clock: StageClock) -> list[Poses]:
+        return [self.estimate(image, of, clock) for image, of in zip(images, boxes, strict=True)]
+
     def close(self) -> None:
         self.closed = True
 

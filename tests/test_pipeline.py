@@ -5,7 +5,7 @@ import pytest
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.pipeline import PosePipeline, check_boxes
-from hrpose_rt.types import STAGES, Frame
+from hrpose_rt.types import STAGES, Frame, StageTimes
 from tests.fakes import FakeSource, fake_networks
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
@@ -47,6 +47,28 @@ def test_every_source_gets_ids_of_its_own() -> None:
         for _ in range(2):
             *_, last = pipeline.stream(FakeSource(frames=4))
             assert sorted(last.track_ids.tolist()) == [0, 1]
+
+
+def test_several_sources_at_once_are_each_what_they_are_alone() -> None:
+    sources = [FakeSource(frames=4), FakeSource(frames=2, hw=(96, 64))]
+    ends = []
+    with PosePipeline(networks=fake_networks([3])) as pipeline:
+        found = list(pipeline.stream_all(sources, lambda i, broken: ends.append((i, broken))))
+        alone = [list(pipeline.stream(source)) for source in sources]
+    for i, results in enumerate(alone):
+        mine = [result for j, result in found if j == i]
+        assert [r.frame.index for r in mine] == [r.frame.index for r in results]
+        for one, other in zip(mine, results, strict=True):
+            np.testing.assert_array_equal(one.poses.keypoints, other.poses.keypoints)
+            np.testing.assert_array_equal(one.track_ids, other.track_ids)
+            assert sum(getattr(one.times, name) for name in STAGES) == pytest.approx(one.times.total)
+    assert sorted(ends) == [(0, None), (1, None)]
+
+
+def test_what_frames_cost_together_is_shared_out_by_their_people() -> None:
+    alone, together = StageTimes(detect=4, total=4), StageTimes(pose=6, crop=2, total=8)
+    times = alone.plus(together, 0.25)
+    assert (times.detect, times.pose, times.crop, times.total) == (4, 1.5, 0.5, 6)
 
 
 def test_closing_closes_both_networks() -> None:

@@ -2,16 +2,20 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.runtimes.choice import PRECISIONS_OF
 from hrpose_rt.skeleton import find_skeleton
 from tests.conftest import write_film
+from tests.fakes import fake_networks
 from tests.streams.test_sinks import HEADER, info, results
 
 ROOT = Path(__file__).parents[1]
@@ -98,6 +102,41 @@ def test_every_command_shown_takes_its_options(page: Path) -> None:
     for name, rest in shown:
         options = set(re.findall(r"(?<!\S)--[a-z][a-z-]+", rest.partition("#")[0]))
         assert options <= known[name], f"{name}: {options - known[name]}"
+
+
+def runnable() -> list[tuple[str, str]]:
+    """The runs shown on all pages that need no camera, network, screen or files of one's own."""
+    shown = [
+        (page.name, c)
+        for page in PAGES
+        for c in re.findall(r"^    (hrpose-rt run .*)$", page.read_text(), re.M)
+    ]
+    return [
+        (name, command)
+        for name, command in shown
+        if not re.search(r"://| \d+ |--show|--serve|--pose|VIDEO", command.partition("#")[0] + " ")
+    ]
+
+
+@pytest.mark.parametrize(("page", "command"), runnable())
+def test_every_run_shown_runs(page, command, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("hrpose_rt.pipeline.open_networks", lambda _: fake_networks([2, 0, 7]))
+    monkeypatch.chdir(tmp_path)
+    for name in ("video.mp4", "clips/one.mp4", "clips/two.mp4"):
+        Path(name).parent.mkdir(exist_ok=True)
+        write_film(Path(name))
+    Path("photos").mkdir()
+    cv2.imwrite("photos/one.png", np.zeros((48, 64, 3), np.uint8))
+    Path("list.txt").write_text("video.mp4\n")
+    words = shlex.split(command, comments=True)[1:]
+    done = CliRunner().invoke(build_app(), words, catch_exceptions=False)
+    assert done.exit_code == 0 and "frames in" in done.output
+    for option in ("--save", "--json", "--csv", "--coco", "--mot", "--report"):
+        assert option not in words or Path(words[words.index(option) + 1]).exists()
+
+
+def test_runs_of_every_page_are_run() -> None:
+    assert {"README.md", "running.md", "outputs.md"} <= {page for page, _ in runnable()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -26,10 +26,10 @@ class FakeSink:
             raise OSError("cannot be closed")
 
 
-def record(sinks, table=None, frames=3, window=None) -> list:
+def record(sinks, table=None, frames=3, viewers=()) -> list:
     with (
         PosePipeline(networks=fake_networks([2])) as pipeline,
-        Recorder(sinks, table or LatencyTable(), window=window) as recorder,
+        Recorder(sinks, table or LatencyTable(), viewers=viewers) as recorder,
     ):
         return list(recorder.record(pipeline.stream(FakeSource(frames=frames, hw=(200, 300)))))
 
@@ -62,6 +62,6 @@ def test_all_sinks_are_closed_also_when_one_fails() -> None:
 
 def test_a_window_outlives_the_source() -> None:
     window = FakeSink(True)
-    record([], window=window)
+    record([], viewers=[window])
     assert len(window.pictures) == 3
     assert not window.closed

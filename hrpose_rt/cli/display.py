@@ -20,6 +20,38 @@ REFRESH_S = 0.25
 RECENT = 30  # frames that the live figures are averaged over
 
 
+class _Watched:
+    """What is shown of one source: its last frames."""
+
+    def __init__(self, name: str, frames: int | None) -> None:
+        self._name, self._frames = name, frames
+        self._recent: deque[tuple[float, FrameResult]] = deque(maxlen=RECENT)
+        self.done = 0
+
+    def add(self, now: float, result: FrameResult) -> None:
+        self.done += 1
+        self._recent.append((now, result))
+
+    def picture(self) -> Group:
+        times = [result.times for _, result in self._recent]
+        span = self._recent[-1][0] - self._recent[0][0]
+        fps = (len(times) - 1) / span if span else 0.0
+        latest = self._recent[-1][1]
+        stages = "  ".join(
+            f"{name} {sum(getattr(t, name) for t in times) / len(times):.1f}"
+            for name in (*STAGES, "total", "age")
+        )
+        of = f"/{self._frames}" if self._frames else ""
+        head = Text.assemble(
+            (self._name, "bold"),
+            f"  frame {self.done}{of}  people {len(latest)}  {fps:.1f} fps",
+        )
+        lines = [head, Text(f"ms  {stages}", style="dim")]
+        if self._frames:
+            return Group(*lines, ProgressBar(total=self._frames, completed=self.done))
+        return Group(*lines)
+
+
 class LiveView:
     """Shows how a run goes, if `console` is a terminal; otherwise nothing. A context manager.
 
@@ -30,43 +62,23 @@ class LiveView:
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._painted = 0.0
-        self._recent: deque[tuple[float, FrameResult]] = deque(maxlen=RECENT)
-        self._done = 0
-        self._info: SourceInfo | None = None
+        self._sources: dict[str, _Watched] = {}
 
-    def begin(self, info: SourceInfo) -> None:
+    def begin(self, name: str, info: SourceInfo) -> None:
         """A new source begins."""
-        self._info, self._done = info, 0
-        self._recent.clear()
+        self._sources[name] = _Watched(name, info.frames)
 
-    def update(self, result: FrameResult) -> None:
-        """A frame is done."""
+    def update(self, name: str, result: FrameResult) -> None:
+        """A frame of a source is done."""
         now = time.perf_counter()
-        self._done += 1
-        self._recent.append((now, result))
+        self._sources[name].add(now, result)
         if self._console.is_terminal and now - self._painted >= REFRESH_S:
             self._painted = now
-            self._live.update(self._picture(), refresh=True)
+            self._live.update(Group(*(w.picture() for w in self._sources.values() if w.done)), refresh=True)
 
-    def _picture(self) -> Group:
-        assert self._info
-        times = [result.times for _, result in self._recent]
-        span = self._recent[-1][0] - self._recent[0][0]
-        fps = (len(times) - 1) / span if span else 0.0
-        latest = self._recent[-1][1]
-        stages = "  ".join(
-            f"{name} {sum(getattr(t, name) for t in times) / len(times):.1f}"
-            for name in (*STAGES, "total", "age")
-        )
-        of = f"/{self._info.frames}" if self._info.frames else ""
-        head = Text.assemble(
-            (self._info.stem, "bold"),
-            f"  frame {self._done}{of}  people {len(latest)}  {fps:.1f} fps",
-        )
-        lines = [head, Text(f"ms  {stages}", style="dim")]
-        if self._info.frames:
-            return Group(*lines, ProgressBar(total=self._info.frames, completed=self._done))
-        return Group(*lines)
+    def end(self, name: str) -> None:
+        """A source is over."""
+        del self._sources[name]
 
     def __enter__(self) -> "LiveView":
         if self._console.is_terminal:

@@ -1,6 +1,7 @@
 """The work of `hrpose-rt run`: sources, what is written of each, and the report."""
 
 import json
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from importlib.metadata import version
 from pathlib import Path
@@ -19,12 +20,13 @@ from hrpose_rt.cli.outputs import (
 from hrpose_rt.errors import RunBroken
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.recording import Recorder
+from hrpose_rt.result import FrameResult
 from hrpose_rt.streams.sinks import Sink, make_folder
-from hrpose_rt.streams.sources import Source
-from hrpose_rt.streams.window import WindowSink
+from hrpose_rt.streams.sources import Source, SourceInfo
 from hrpose_rt.timing import LatencyTable
 
 REPORT_SCHEMA = 1
+Viewer = Callable[[SourceInfo, str], Sink]  # what shows a source, under its name; it outlives it
 
 
 class Job:
@@ -44,6 +46,11 @@ class Job:
         self._stems = distinct_stems(sources)
         self._save, self._texts, self._overwrite = save, texts, overwrite
 
+    @property
+    def at_once(self) -> bool:
+        """Whether the sources run beside each other: one of them is live, and would not wait."""
+        return len(self._sources) > 1 and any(source.info.live for source in self._sources)
+
     def check(self, report: Path | None) -> None:
         """Raise BadInput, before anything is done, if a file is in the way."""
         files = [report] if report else []
@@ -59,25 +66,35 @@ class Job:
         pipeline: PosePipeline,
         table: LatencyTable,
         view: LiveView,
-        window: WindowSink | None,
+        viewers: Sequence[Viewer],
         kpt_score: float,
     ) -> int:
-        """Run every source to its end; 1 if one of them lost frames, else 0."""
+        """Run every source to its end, one after the other or `at_once`.
+
+        Returns:
+            1 if one of them lost frames, else 0.
+        """
         status = 0
-        header = {"hrpose": version("hrpose-rt"), **pipeline.facts}
-        for source, stem in zip(self._sources, self._stems, strict=True):
-            view.begin(source.info)
+        everything = list(zip(self._sources, self._stems, strict=True))
+        for group in [everything] if self.at_once else [[one] for one in everything]:
             try:
-                sinks = self._open(source, stem, header)
-                with Recorder(sinks, table, kpt_score, window) as recorder:
-                    for result in recorder.record(pipeline.stream(source)):
-                        view.update(result)
+                with ExitStack() as stack:
+                    recorders = []
+                    for source, stem in group:
+                        sinks = self._open(source, stem, pipeline.facts)
+                        watching = [viewer(source.info, stem) for viewer in viewers]
+                        recorders.append(Recorder(sinks, table, kpt_score, watching))
+                        stack.enter_context(recorders[-1])
+                        view.begin(stem, source.info)
+                        stack.callback(view.end, stem)
+                    broken = _run(pipeline, group, recorders, view)
+                status = max(status, *broken, 0)
             except RunBroken as error:
                 status = fail(error)
         return status
 
-    def _open(self, source: Source, stem: str, header: dict[str, Any]) -> list[Sink]:
-        targets = self._targets(source, stem, header)
+    def _open(self, source: Source, stem: str, facts: dict[str, Any]) -> list[Sink]:
+        targets = self._targets(source, stem, {"hrpose": version("hrpose-rt"), **facts})
         for target in targets:
             for file in target.files:
                 make_folder(file.parent)
@@ -95,6 +112,30 @@ class Job:
             if value:
                 targets.append(text_target(option, value, source.info, header, stem, several))
         return targets
+
+
+def _run(
+    pipeline: PosePipeline,
+    group: Sequence[tuple[Source, str]],
+    recorders: Sequence[Recorder],
+    view: LiveView,
+) -> list[int]:
+    """Run sources at once; the exit statuses of those that broke."""
+    statuses: list[int] = []
+
+    def ended(i: int, broken: RunBroken | None) -> None:
+        recorders[i].close()
+        if broken:
+            statuses.append(fail(broken))
+
+    results: Iterable[tuple[int, FrameResult]]
+    if len(group) == 1:
+        results = ((0, result) for result in pipeline.stream(group[0][0]))
+    else:
+        results = pipeline.stream_all([source for source, _ in group], ended)
+    for i, result in results:
+        view.update(group[i][1], recorders[i].write(result))
+    return statuses
 
 
 def write_report(path: Path, facts: dict[str, Any], sources: list[str], table: LatencyTable) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from hrpose_rt.cli import options
 from hrpose_rt.cli.display import LiveView, describe, latency_table
-from hrpose_rt.cli.job import Job, write_report
+from hrpose_rt.cli.job import Job, Viewer, write_report
 from hrpose_rt.cli.main import INTERRUPTED
 from hrpose_rt.cli.models import fetch_models
 from hrpose_rt.drawing import MIN_SCORE
@@ -18,6 +18,7 @@ from hrpose_rt.networks import Settings
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.streams.lines import STDOUT
 from hrpose_rt.streams.sources import Clip, expand, open_source
+from hrpose_rt.streams.web import WebView, parse_address
 from hrpose_rt.streams.window import WindowClosed, WindowSink
 from hrpose_rt.timing import LatencyTable
 
@@ -49,6 +50,10 @@ def run(
     show: Annotated[
         bool, typer.Option("--show", help="Show a window: space pauses, s saves, b hides boxes, q ends.")
     ] = False,
+    serve: Annotated[
+        str | None, typer.Option(help="[HOST:]PORT where a browser can watch; loopback without HOST.")
+    ] = None,
+    token: Annotated[str, typer.Option(help="What browsers must know to watch from elsewhere.")] = "",
     start: Annotated[float, typer.Option(help="Begin at this second.")] = 0.0,
     end: Annotated[float | None, typer.Option(help="Stop before this second.")] = None,
     stride: Annotated[int, typer.Option(help="Take every so-manyth frame.")] = 1,
@@ -86,10 +91,18 @@ def run(
     console = Console(stderr=json_lines == STDOUT, quiet=quiet, highlight=False)
     with ExitStack() as stack:
         sources = [stack.enter_context(open_source(name, clip)) for name in expand(source)]
-        window = WindowSink("hrpose-rt", min_score=kpt_score) if show else None
         texts = {"--json": json_lines, "--csv": csv, "--csv-long": csv_long, "--coco": coco, "--mot": mot}
         job = Job(sources, save, texts, overwrite)
         job.check(report)
+        viewers: list[Viewer] = []
+        if show:
+            window = WindowSink("hrpose-rt", min_score=kpt_score)
+            stack.callback(window.close)
+            viewers.append(lambda info, name: window.another(name) if job.at_once else window)
+        if serve:
+            web = stack.enter_context(WebView(*parse_address(serve), token, kpt_score))
+            console.print(f"watch at {web.url}")
+            viewers.append(lambda info, name: web.panel(name if job.at_once else "", name))
         fetch_models(pose, detector)
         pipeline = stack.enter_context(PosePipeline(settings))
         console.print(describe(pipeline.facts), soft_wrap=True)
@@ -98,14 +111,12 @@ def run(
         status, begin = 0, time.perf_counter()
         try:
             with view:
-                status = job.run(pipeline, table, view, window, kpt_score)
+                status = job.run(pipeline, table, view, viewers, kpt_score)
         except WindowClosed:
             pass
         except KeyboardInterrupt:
             status = INTERRUPTED
         finally:
-            if window:
-                window.close()
             if table.frames:
                 elapsed_s = time.perf_counter() - begin
                 console.print(

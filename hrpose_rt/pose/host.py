@@ -1,5 +1,6 @@
 """Poses on the host: crops by OpenCV, heatmaps read by NumPy, the network on any runtime."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +22,9 @@ class PoseEstimator(Protocol):
 
     def estimate(self, image: U8, boxes: F32, clock: StageClock) -> Poses:
         """Poses of the people in `boxes` (N, 4) of `image` (H, W, 3); row i is box i."""
+
+    def estimate_all(self, images: Sequence[U8], boxes: Sequence[F32], clock: StageClock) -> list[Poses]:
+        """The same for several pictures, whose people share batches."""
 
     def close(self) -> None:
         """Release what it holds."""
@@ -76,21 +80,31 @@ class HostPoseEstimator:
 
     def estimate(self, image: U8, boxes: F32, clock: StageClock) -> Poses:
         """See `PoseEstimator.estimate`."""
-        n, k = len(boxes), len(self._skeleton.joints)
+        return self.estimate_all([image], [boxes], clock)[0]
+
+    def estimate_all(self, images: Sequence[U8], boxes: Sequence[F32], clock: StageClock) -> list[Poses]:
+        """See `PoseEstimator.estimate_all`."""
+        ends = np.cumsum([len(of_image) for of_image in boxes])
+        n, k = int(ends[-1]), len(self._skeleton.joints)
         keypoints, scores = np.zeros((n, k, 2), np.float32), np.zeros((n, k), np.float32)
         with clock.stage("crop"):
-            centres, sizes = crop_frames(boxes, self._spec.input_hw)
+            centres, sizes = crop_frames(np.concatenate(boxes), self._spec.input_hw)
         for rows in plan_batches(n):
             with clock.stage("crop"):
-                out = self._crops[: rows.stop - rows.start]
-                crops = crop_people(image, centres[rows], sizes[rows], out, self._udp)
+                crops = self._crops[: rows.stop - rows.start]
+                for image, start, end in zip(images, [0, *ends], ends, strict=False):
+                    start, end = max(start, rows.start), min(end, rows.stop)
+                    if start < end:
+                        out = crops[start - rows.start : end - rows.start]
+                        crop_people(image, centres[start:end], sizes[start:end], out, self._udp)
             heatmaps = self._infer(crops, clock)
             with clock.stage("heatmap"):
                 points, scores[rows] = self._decode(heatmaps)
                 keypoints[rows] = heatmap_to_frame(
                     points, centres[rows], sizes[rows], self._spec.heatmap_hw, self._udp
                 )
-        return Poses.estimated(keypoints, scores)
+        people = zip(np.split(keypoints, ends[:-1]), np.split(scores, ends[:-1]), strict=True)
+        return [Poses.estimated(*of_image) for of_image in people]
 
     def _infer(self, crops: U8, clock: StageClock) -> F32:
         with clock.stage("pose"):

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from copy import copy
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -17,6 +19,13 @@ _PAUSED_MS = 50  # between two looks at the keys
 
 class WindowClosed(Exception):
     """The user asked to stop."""
+
+
+@dataclass(slots=True)
+class _Keys:
+    """What keys have done: the same for all windows."""
+
+    boxes: bool = True
 
 
 class WindowSink:
@@ -37,7 +46,13 @@ class WindowSink:
         if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             raise BadInput("--show needs a screen and there is none here: use --save out.mp4")
         self._title, self._snapshots, self._min_score = title, snapshots, min_score
-        self._boxes = True
+        self._keys = _Keys()
+
+    def another(self, title: str) -> "WindowSink":
+        """A window beside this one, that listens to the same keys."""
+        window = copy(self)
+        window._title = title
+        return window
 
     def write(self, result: FrameResult, picture: U8) -> None:
         """See `sinks.Sink.write`; raises WindowClosed when the user wants no more."""
@@ -53,12 +68,12 @@ class WindowSink:
 
     def _show(self, result: FrameResult, picture: U8, wait_ms: int) -> int:
         """Show a frame, do what a key asks for, and return it; -1 for none."""
-        if not self._boxes:  # the other sinks keep theirs
+        if not self._keys.boxes:  # the other sinks keep theirs
             picture = result.draw(min_score=self._min_score, overlay=True, boxes=False)
         cv2.imshow(self._title, picture)
         key = cv2.waitKey(wait_ms)
         if key == BOXES_KEY:
-            self._boxes = not self._boxes
+            self._keys.boxes = not self._keys.boxes
         elif key == SNAPSHOT_KEY:
             self._save(result.frame.index, picture)
         return key

@@ -44,9 +44,10 @@ def test_the_live_view_shows_progress_on_a_terminal_and_nothing_elsewhere() -> N
     for terminal in (True, False):
         console = Console(file=io.StringIO(), force_terminal=terminal, width=120)
         with PosePipeline(networks=fake_networks([3])) as pipeline, LiveView(console) as view:
-            view.begin(source.info)
+            view.begin("fake", source.info)
             for result in pipeline.stream(source):
-                view.update(result)
+                view.update("fake", result)
+            view.end("fake")
         text = console.file.getvalue()
         assert ("people 3" in text) == terminal
         assert ("/4" in text) == terminal

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import textwrap
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import av
@@ -17,8 +19,10 @@ import pytest
 import torch
 
 from hrpose_rt.cli import main as cli
+from hrpose_rt.streams import network
 from tests.conftest import write_film
 from tests.fakes import fake_networks
+from tests.streams.live import live_server
 
 COMMAND = [sys.executable, "-m", "hrpose_rt"]
 
@@ -340,3 +344,42 @@ def test_the_flip_test_and_both_decodings_run(photos, tmp_path) -> None:
     assert sure.sum() >= 8
     assert 0 < np.abs(quarter - dark)[sure, :2].max() < 15
     assert 0 < np.median(np.abs(flipped - dark)[sure, :2]) < 15
+
+
+def test_live_sources_run_at_once_and_each_keeps_its_own(run, film, tmp_path) -> None:
+    with live_server() as one, live_server() as two:
+        status, out, err = run(one.url, two.url, film, "--json", "o", "--save", "o", "--max-frames", 8)
+    assert (status, err) == (0, "")
+    names = sorted(path.name for path in (tmp_path / "o").iterdir())
+    assert names == [
+        *("127-0-0-1-2.jsonl", "127-0-0-1-2.mp4", "127-0-0-1.jsonl", "127-0-0-1.mp4"),
+        *("film.jsonl", "film.mp4"),
+    ]
+    for name in names[::2]:
+        lines = lines_of(tmp_path / "o" / name)
+        assert len(lines) == 9
+        assert frames_of(tmp_path / "o" / name.replace("jsonl", "mp4")) == 8
+    assert "24 frames in" in out
+
+
+def test_a_source_that_breaks_leaves_the_others_running(run, film, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(network, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(network, "PATIENCE_S", 0.3)
+    with live_server() as steady, live_server() as gone:
+        gone.break_after = 12
+        gone.gives_up = True
+        status, _, err = run(gone.url, steady.url, "--csv", "o", "--max-frames", 60)
+    assert status == 1
+    assert err.startswith(f"hrpose-rt: {gone.url} did not come back within 0 s")
+    assert {path.name for path in (tmp_path / "o").iterdir()} == {"127-0-0-1.csv", "127-0-0-1-2.csv"}
+
+
+def test_a_run_can_be_watched(film, tmp_path) -> None:
+    command = [*COMMAND, "run", str(film), "--serve", "0"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        address = process.stdout.readline().removeprefix("watch at ").strip()
+        with urllib.request.urlopen(f"{address}state", timeout=5) as answer:
+            assert "panels" in json.load(answer)
+        assert process.wait(60) == 0
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(address, timeout=2)

@@ -43,6 +43,18 @@ def test_row_i_is_box_i_over_all_chunks(n: int) -> None:
     assert poses.age.tolist() == [0] * n
 
 
+def test_the_people_of_several_pictures_share_batches_and_stay_theirs() -> None:
+    crowds = [crowd(n) for n in (3, 0, 9, 1)]
+    runtime = FakeRuntime(brightest_pixel)
+    estimator = HostPoseEstimator(runtime, SPEC)
+    together = estimator.estimate_all([c[0] for c in crowds], [c[1] for c in crowds], StageClock())
+    assert [shape[0] for shape in runtime.shapes] == [8, 4, 1]
+    for (image, boxes, _), poses in zip(crowds, together, strict=True):
+        alone = estimator.estimate(image, boxes, StageClock())
+        np.testing.assert_array_equal(poses.keypoints, alone.keypoints)
+        np.testing.assert_array_equal(poses.scores, alone.scores)
+
+
 def test_nobody_costs_no_inference() -> None:
     image, boxes, _ = crowd(0)
     runtime = FakeRuntime(brightest_pixel)

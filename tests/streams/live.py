@@ -29,6 +29,7 @@ class LiveServer(ThreadingHTTPServer):
         self.sent: list[float] = []
         self.break_after: int | None = None
         self.connections = 0
+        self.gives_up = False  # after the first connection
         self.closing = False
 
     @property
@@ -41,6 +42,9 @@ class _Handler(BaseHTTPRequestHandler):
         server = self.server
         assert isinstance(server, LiveServer)
         server.connections += 1
+        if server.gives_up and server.connections > 1:
+            self.send_error(404)
+            return
         if self.path == "/page":
             self.send_response(200)
             self.send_header("Content-Type", "text/html")

@@ -1,0 +1,89 @@
+"""Several sources at once: the frames that are there at one time, together."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+
+from hrpose_rt.errors import RunBroken
+from hrpose_rt.streams.sources import Source
+from hrpose_rt.types import Frame
+
+GRACE_S = 0.004  # that a frame waits for those of the other sources
+
+
+class Together:
+    """Takes the next frame of every source that has one, round after round. A context manager.
+
+    A thread a source asks it for a frame only when the round before is done, so that a live source's is its
+    newest and a film loses none. Sources are opened and closed by the caller.
+    """
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._changed = threading.Condition()
+        self._wanted = [False] * len(sources)
+        self._frames: dict[int, Frame] = {}
+        self._ended: dict[int, RunBroken | None] = {}
+        self._going = set(range(len(sources)))
+        self._closing = False
+        self._threads = [
+            threading.Thread(target=self._read, args=(i, source), daemon=True)
+            for i, source in enumerate(sources)
+        ]
+
+    def _read(self, i: int, source: Source) -> None:
+        broken: RunBroken | None = None
+        frames = iter(source)
+        try:
+            while self._is_wanted(i) and (frame := next(frames, None)) is not None:
+                with self._changed:
+                    self._frames[i] = frame
+                    self._changed.notify_all()
+        except RunBroken as error:
+            broken = error
+        with self._changed:
+            self._ended[i] = broken
+            self._changed.notify_all()
+
+    def _is_wanted(self, i: int) -> bool:
+        """Wait until a frame of source `i` is; False if none ever will be."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._wanted[i] or self._closing)
+            self._wanted[i] = False
+            return not self._closing
+
+    def __iter__(self) -> Iterator[tuple[dict[int, Frame], dict[int, RunBroken | None]]]:
+        """Rounds: frames by source, and which sources ended since, with what they lost if they did."""
+        for thread in self._threads:
+            thread.start()
+        asked: set[int] = set()
+        while self._going:
+            with self._changed:
+                for i in self._going - asked:
+                    self._wanted[i] = True
+                self._changed.notify_all()
+                self._changed.wait_for(self._some)
+                self._changed.wait_for(self._all, GRACE_S)
+                frames, self._frames = self._frames, {}
+                ended, self._ended = self._ended, {}
+            self._going -= set(ended)
+            asked = self._going - set(frames)  # who has not answered yet
+            yield frames, ended
+
+    def _some(self) -> bool:
+        return bool(self._frames or self._ended)
+
+    def _all(self) -> bool:
+        return len(self._frames) + len(self._ended) >= len(self._going)
+
+    def __enter__(self) -> "Together":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()

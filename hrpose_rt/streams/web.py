@@ -1,0 +1,248 @@
+"""A page that shows the run to browsers: live pictures, stages, and latency against people so far."""
+
+import asyncio
+import hmac
+import ipaddress
+import os
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+from urllib.parse import quote
+
+import cv2
+import numpy as np
+
+from hrpose_rt.drawing import MIN_SCORE
+from hrpose_rt.errors import BadInput
+from hrpose_rt.result import FrameResult
+from hrpose_rt.timing import Histogram
+from hrpose_rt.types import STAGES, U8
+
+LOOPBACK = "127.0.0.1"
+QUALITY = 80  # of the JPEGs, in 0..100
+LONGEST_SIDE = 1280  # pixels; larger pictures are made smaller for browsers
+LOOK_S = 0.02  # between two looks for a new picture
+BOUNDARY = b"--picture\r\n"
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """`[HOST:]PORT` -> host and port; without a host it is this machine alone."""
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise BadInput(f"--serve {text} has no port: give PORT or HOST:PORT, such as 8000")
+    return host.strip("[]") or LOOPBACK, int(port)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The newest frame of a panel."""
+
+    number: int
+    result: FrameResult
+    at: float
+
+
+class Panel:
+    """A sink whose newest picture browsers see."""
+
+    wants_picture = False  # it draws its own
+
+    def __init__(self, view: "WebView", name: str) -> None:
+        self._view, self.name = view, name
+        self.newest: _Shown | None = None
+        self.frames = self.dropped = 0
+        self._jpeg: tuple[int, bytes] = (-1, b"")
+        self._encoding = threading.Lock()
+
+    def write(self, result: FrameResult, picture: U8) -> None:
+        """See `sinks.Sink.write`."""
+        self.frames += 1
+        self.dropped += result.frame.dropped
+        self.newest = _Shown(self.frames, result, time.monotonic())
+        self._view.count(len(result), result.times.total)
+
+    def jpeg(self, shown: _Shown) -> bytes:
+        """A picture as JPEG, made once for all who watch."""
+        with self._encoding:
+            if self._jpeg[0] != shown.number:
+                picture = shown.result.draw(min_score=self._view.min_score)
+                h, w = picture.shape[:2]
+                scale = min(1.0, LONGEST_SIDE / max(h, w))
+                size = max(1, round(scale * w)), max(1, round(scale * h))
+                picture = picture if scale == 1 else np.asarray(cv2.resize(picture, size), np.uint8)
+                data = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]
+                self._jpeg = shown.number, data.tobytes()
+            return self._jpeg[1]
+
+    def state(self) -> dict[str, Any]:
+        """What the page says of it."""
+        shown = self.newest
+        if shown is None:
+            return {"name": self.name, "frames": 0}
+        times = shown.result.times
+        return {
+            "name": self.name,
+            "frames": self.frames,
+            "dropped": self.dropped,
+            "people": len(shown.result),
+            "silent_s": round(time.monotonic() - shown.at, 1),
+            "latency_ms": {k: round(getattr(times, k), 2) for k in (*STAGES, "total", "read")},
+        }
+
+    def close(self) -> None:
+        """The view is closed as a whole."""
+
+
+class WebView:
+    """Serves the page from a thread of its own. A context manager.
+
+    A browser gets the newest picture whenever it is ready for one, so that a slow one never holds up
+    the run; pictures are drawn and encoded here, and only while somebody watches.
+
+    Args:
+        host: Where to listen. On any other than the loopback a token is asked for.
+        port: 0 for any that is free.
+        token: What browsers must know; none is needed on the loopback.
+        min_score: Keypoints below it are not drawn, in 0..1.
+
+    Raises:
+        BadInput: The address cannot be used, or lacks a token.
+    """
+
+    def __init__(
+        self, host: str = LOOPBACK, port: int = 0, token: str = "", min_score: float = MIN_SCORE
+    ) -> None:
+        if not token and not _is_loopback(host):
+            raise BadInput(
+                f"--serve {host}:{port} shows the pictures to the whole network: add --token SECRET, "
+                "or leave the host out"
+            )
+        import uvicorn
+
+        try:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self._socket = socket.create_server((host, port), family=family)
+        except OSError as error:
+            raise BadInput(
+                f"--serve {host}:{port} cannot be used ({os.strerror(error.errno or 0)}): "
+                "choose another port"
+            ) from error
+        self._token, self.min_score = token, min_score
+        self._panels: dict[str, Panel] = {}
+        self._costs: dict[int, Histogram] = {}
+        self._lock = threading.Lock()
+        shown = f"[{host}]" if ":" in host else host
+        query = f"/?token={quote(token)}" if token else "/"
+        self.url = f"http://{shown}:{self._socket.getsockname()[1]}{query}"
+        config = uvicorn.Config(
+            self._app(), log_config=None, lifespan="off", timeout_graceful_shutdown=1, ws="none"
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True
+        )
+        self._thread.start()
+
+    def panel(self, key: str, name: str) -> Panel:
+        """A place on the page, taken over from the source that had it before."""
+        with self._lock:
+            panel = self._panels.setdefault(key, Panel(self, name))
+            panel.name = name
+            return panel
+
+    def count(self, people: int, total_ms: float) -> None:
+        """A frame cost so much."""
+        with self._lock:
+            self._costs.setdefault(people, Histogram()).add(total_ms)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the page shows besides pictures; costs are people, frames, p50 and p95 in ms."""
+        with self._lock:
+            panels = list(self._panels.values())
+            costs = [
+                [people, h.count, round(h.percentile(50), 2), round(h.percentile(95), 2)]
+                for people, h in sorted(self._costs.items())
+            ]
+        return {"panels": [panel.state() for panel in panels], "costs": costs}
+
+    def _app(self) -> Any:
+        from starlette.applications import Starlette
+        from starlette.requests import Request
+        from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+        from starlette.routing import Route
+
+        page = (files("hrpose_rt.streams") / "web.html").read_text()
+
+        def home(request: Request) -> Response:
+            return HTMLResponse(page)
+
+        def state(request: Request) -> Response:
+            return JSONResponse(self.state())
+
+        def live(request: Request) -> Response:
+            panels = list(self._panels.values())
+            number = request.path_params["number"]
+            if number >= len(panels):
+                return Response("no such picture", status_code=404)
+            kind = "multipart/x-mixed-replace; boundary=picture"
+            return StreamingResponse(self._pictures(panels[number]), media_type=kind)
+
+        def guarded(answer: Any) -> Any:
+            async def check(request: Request) -> Response:
+                if refusal := self._refusal(request.query_params.get("token", ""), request.headers):
+                    return Response(refusal, status_code=403)
+                response: Response = answer(request)
+                response.headers["Cache-Control"] = "no-store"
+                return response
+
+            return check
+
+        routes = [("/", home), ("/state", state), ("/live/{number:int}", live)]
+        return Starlette(routes=[Route(path, guarded(answer)) for path, answer in routes])
+
+    def _refusal(self, token: str, headers: Any) -> str:
+        """Why somebody may not watch; empty if they may."""
+        if self._token:
+            good = hmac.compare_digest(token.encode(), self._token.encode())
+            return "" if good else "the address must end in ?token= and the token that the run was given"
+        # Without a token only this machine may ask, and no page of another site in a browser here.
+        host = headers.get("host", "").rpartition(":")[0].strip("[]")
+        return "" if _is_loopback(host) else f"{host} is not this machine"
+
+    async def _pictures(self, panel: Panel) -> AsyncIterator[bytes]:
+        """Every picture that is the newest when the browser is ready for one."""
+        seen = 0
+        yield BOUNDARY
+        while not self._server.should_exit:
+            shown = panel.newest
+            if shown is None or shown.number == seen:
+                await asyncio.sleep(LOOK_S)
+                continue
+            seen = shown.number
+            data = await asyncio.to_thread(panel.jpeg, shown)
+            head = f"Content-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+            # With the boundary that follows it, without which browsers hold a picture back.
+            yield head + data + b"\r\n" + BOUNDARY
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.should_exit = True
+        self._thread.join(timeout=3)
+        self._socket.close()
+
+    def __enter__(self) -> "WebView":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
