@@ -17,7 +17,7 @@ from hrpose_rt.drawing import MIN_SCORE
 from hrpose_rt.networks import Settings
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.streams.lines import STDOUT
-from hrpose_rt.streams.sources import Clip, expand, open_source
+from hrpose_rt.streams.sources import RECONNECT_S, Clip, expand, open_source
 from hrpose_rt.streams.web import WebView, parse_address
 from hrpose_rt.streams.window import WindowClosed, WindowSink
 from hrpose_rt.timing import LatencyTable
@@ -58,6 +58,9 @@ def run(
     end: Annotated[float | None, typer.Option(help="Stop before this second.")] = None,
     stride: Annotated[int, typer.Option(help="Take every so-manyth frame.")] = 1,
     max_frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
+    reconnect: Annotated[
+        float, typer.Option(help="Seconds to try for when a live source breaks off; 0 ends it.")
+    ] = RECONNECT_S,
     det_score: Annotated[
         float, typer.Option(help="Leave out people the detector is less sure of, 0..1.")
     ] = DEFAULTS.det_score,
@@ -90,7 +93,7 @@ def run(
     # Standard output is for the lines, if they go there; people read the rest.
     console = Console(stderr=json_lines == STDOUT, quiet=quiet, highlight=False)
     with ExitStack() as stack:
-        sources = [stack.enter_context(open_source(name, clip)) for name in expand(source)]
+        sources = [stack.enter_context(open_source(name, clip, reconnect)) for name in expand(source)]
         texts = {"--json": json_lines, "--csv": csv, "--csv-long": csv_long, "--coco": coco, "--mot": mot}
         job = Job(sources, save, texts, overwrite)
         job.check(report)

@@ -1,5 +1,6 @@
 """Cameras, by number."""
 
+import contextlib
 import sys
 import threading
 from collections.abc import Iterator
@@ -9,9 +10,9 @@ import cv2
 import numpy as np
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams.newest import Newest
+from hrpose_rt.streams.newest import Newest, gone, pauses
 from hrpose_rt.streams.quiet import quiet_libraries
-from hrpose_rt.streams.sources import Clip, SourceInfo
+from hrpose_rt.streams.sources import RECONNECT_S, Clip, SourceInfo
 from hrpose_rt.types import U8, Frame
 
 
@@ -19,12 +20,17 @@ class Camera:
     """The newest frame of a camera, whenever the pipeline is ready for one.
 
     A thread reads as fast as the camera gives, so that latency never grows; frames that nobody took in
-    time are dropped and counted.
+    time are dropped and counted. One that is unplugged is opened again when it is back.
+
+    Args:
+        number: As the system counts cameras.
+        clip: Which part of it; seconds count from the opening.
+        reconnect_s: Seconds of failed attempts after which it counts as gone; 0 for none.
     """
 
-    def __init__(self, number: int, clip: Clip) -> None:
+    def __init__(self, number: int, clip: Clip, reconnect_s: float = RECONNECT_S) -> None:
         self._capture = _open(number)
-        self._clip = clip
+        self._number, self._clip, self._reconnect_s = number, clip, reconnect_s
         width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         fps = self._capture.get(cv2.CAP_PROP_FPS) or 30.0
@@ -35,17 +41,28 @@ class Camera:
             live=True,
         )
         self._newest: Newest[U8] = Newest(lambda image: image)
-        self._closing = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True, name=self.info.stem)
         self._thread.start()
 
     def _read(self) -> None:
-        while not self._closing:
+        attempts = pauses(self._reconnect_s)
+        while not self._closing.is_set():
             ok, image = self._capture.read()
-            if not ok:
-                self._newest.end(f"{self.info.name} gives no more frames: is it still plugged in?")
+            if ok:
+                self._newest.put(np.asarray(image, np.uint8))
+                attempts = pauses(self._reconnect_s)
+                continue
+            pause = next(attempts, None)
+            if pause is None:
+                self._newest.end(gone(self.info.name, self._reconnect_s))
                 return
-            self._newest.put(np.asarray(image, np.uint8))
+            if self._closing.wait(pause):
+                return
+            with contextlib.suppress(BadInput):  # not back yet: the old one goes on giving nothing
+                fresh = _open(self._number)
+                self._capture.release()
+                self._capture = fresh
 
     def __iter__(self) -> Iterator[Frame]:
         return self._newest.frames(self._clip)
@@ -54,7 +71,7 @@ class Camera:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._closing = True
+        self._closing.set()
         self._thread.join(timeout=2)
         self._capture.release()
 

@@ -1,7 +1,6 @@
 """Streams from the network: the newest frame, through every break."""
 
 import threading
-import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -10,15 +9,13 @@ import av.error
 from av.container import InputContainer
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams.newest import Newest
-from hrpose_rt.streams.sources import Clip, SourceInfo
+from hrpose_rt.streams.newest import Newest, gone, pauses
+from hrpose_rt.streams.sources import RECONNECT_S, Clip, SourceInfo
 from hrpose_rt.streams.video import upright
 from hrpose_rt.types import Frame
 
 SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt"})
 TIMEOUT_S = 10.0  # without an answer or a packet a connection counts as broken
-PATIENCE_S = 60.0  # of failed attempts, after which the stream counts as gone
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 8.0  # between attempts, doubling
 
 # Sites whose addresses name a page and not a stream.
 _PAGES = (
@@ -47,11 +44,12 @@ class NetworkStream:
     Args:
         url: rtsp, rtmp, http(s), udp, tcp or srt.
         clip: Which part of it; seconds count from the opening.
+        reconnect_s: Seconds of failed attempts after which it counts as gone; 0 for none.
     """
 
-    def __init__(self, url: str, clip: Clip) -> None:
+    def __init__(self, url: str, clip: Clip, reconnect_s: float = RECONNECT_S) -> None:
         _refuse_pages(url)
-        self._url, self._clip = url, clip
+        self._url, self._clip, self._reconnect_s = url, clip, reconnect_s
         try:
             container = _open(url)
         except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -82,20 +80,16 @@ class NetworkStream:
 
     def _read(self, container: InputContainer | None) -> None:
         """Put every frame into the letter box, until the stream is gone or nobody wants it."""
-        pause, failing_since = FIRST_PAUSE_S, None
+        attempts = pauses(self._reconnect_s)
         while not self._closing.is_set():
             if container is not None and self._play(container):
-                pause, failing_since = FIRST_PAUSE_S, None  # it gave pictures: the next break is a new one
-            now = time.monotonic()
-            failing_since = failing_since or now
-            if now - failing_since > PATIENCE_S:
-                self._newest.end(
-                    f"{self.info.name} did not come back within {PATIENCE_S:.0f} s: is it still there?"
-                )
+                attempts = pauses(self._reconnect_s)  # it gave pictures: the next break is a new one
+            pause = next(attempts, None)
+            if pause is None:
+                self._newest.end(gone(self.info.name, self._reconnect_s))
                 return
             if self._closing.wait(pause):
                 return
-            pause = min(2 * pause, LONGEST_PAUSE_S)
             try:
                 container = _open(self._url)
                 self.reconnects += 1

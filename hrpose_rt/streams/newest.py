@@ -9,7 +9,22 @@ from hrpose_rt.errors import RunBroken
 from hrpose_rt.streams.sources import Clip
 from hrpose_rt.types import U8, Frame
 
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 8.0  # between attempts to reach a source again, doubling
 T = TypeVar("T")
+
+
+def pauses(patience_s: float) -> Iterator[float]:
+    """Seconds to wait before each attempt to reach a source again, until they have taken `patience_s`."""
+    begin, pause = time.monotonic(), FIRST_PAUSE_S
+    while patience_s and time.monotonic() - begin <= patience_s:
+        yield pause
+        pause = min(2 * pause, LONGEST_PAUSE_S)
+
+
+def gone(name: str, patience_s: float) -> str:
+    """What is said of a source that ended and did not come back."""
+    tried = f" and did not come back within {patience_s:g} s" if patience_s else ""
+    return f"{name} broke off{tried}: is it still there?"
 
 
 class Newest(Generic[T]):

@@ -11,6 +11,7 @@ from typing import Protocol, Self
 from hrpose_rt.errors import BadInput
 from hrpose_rt.types import Frame
 
+RECONNECT_S = 60.0  # of attempts to reach a live source again that broke off
 LIST_SUFFIX = ".txt"
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
@@ -130,18 +131,25 @@ def _listed(path: Path) -> list[str]:
     return [name if "://" in name or name.isdecimal() else str(path.parent / name) for name in names]
 
 
-def open_source(name: str, clip: Clip = Clip()) -> Source:
+def open_source(name: str, clip: Clip = Clip(), reconnect_s: float = RECONNECT_S) -> Source:
     """Open a video file, an image, a folder of images, a stream's address or, by its number, a camera.
+
+    Args:
+        name: What the user calls it.
+        clip: Which part of it.
+        reconnect_s: Seconds to try for, if it is live and breaks off; 0 ends it at once.
 
     Raises:
         BadInput: It does not exist or is none of these; the message says which.
     """
+    if not 0 <= reconnect_s < math.inf:
+        raise BadInput(f"--reconnect is a number of seconds, or 0 for none, not {reconnect_s}")
     if name.isdecimal() and not Path(name).exists():
         from hrpose_rt.streams.camera import Camera
 
-        return Camera(int(name), clip)
+        return Camera(int(name), clip, reconnect_s)
     if "://" in name:
-        return _open_address(name, clip)
+        return _open_address(name, clip, reconnect_s)
     path = Path(name)
     if not path.exists():
         raise BadInput(f"{path} does not exist: check the path")
@@ -154,10 +162,10 @@ def open_source(name: str, clip: Clip = Clip()) -> Source:
     return VideoFile(path, clip)
 
 
-def _open_address(url: str, clip: Clip) -> Source:
+def _open_address(url: str, clip: Clip, reconnect_s: float) -> Source:
     """A live stream, or a film that a server keeps."""
     from hrpose_rt.streams.network import NetworkStream, is_address
 
     if not is_address(url):
         raise BadInput(f"{url} is no address that can be played: rtsp, rtmp, http(s), udp, tcp and srt can")
-    return NetworkStream(url, clip)
+    return NetworkStream(url, clip, reconnect_s)

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from hrpose_rt.cli import main as cli
-from hrpose_rt.streams import network
+from hrpose_rt.streams import newest
 from tests.conftest import write_film
 from tests.fakes import fake_networks
 from tests.streams.live import live_server
@@ -363,14 +363,13 @@ def test_live_sources_run_at_once_and_each_keeps_its_own(run, film, tmp_path) ->
 
 
 def test_a_source_that_breaks_leaves_the_others_running(run, film, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(network, "FIRST_PAUSE_S", 0.05)
-    monkeypatch.setattr(network, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(newest, "FIRST_PAUSE_S", 0.05)
     with live_server() as steady, live_server() as gone:
         gone.break_after = 12
         gone.gives_up = True
-        status, _, err = run(gone.url, steady.url, "--csv", "o", "--max-frames", 60)
+        status, _, err = run(gone.url, steady.url, "--csv", "o", "--max-frames", 60, "--reconnect", 0.3)
     assert status == 1
-    assert err.startswith(f"hrpose-rt: {gone.url} did not come back within 0 s")
+    assert err.startswith(f"hrpose-rt: {gone.url} broke off and did not come back within 0.3 s: is it")
     assert {path.name for path in (tmp_path / "o").iterdir()} == {"127-0-0-1.csv", "127-0-0-1-2.csv"}
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.streams import newest
 from hrpose_rt.streams.camera import Camera
 from hrpose_rt.streams.sources import Clip, open_source
 
@@ -66,14 +67,39 @@ def test_the_newest_frame_wins_and_the_others_are_counted(capture) -> None:
 
 
 def test_an_unplugged_camera_ends_the_run_with_a_sentence(capture) -> None:
-    with Camera(0, Clip()) as camera:
+    with Camera(0, Clip(), reconnect_s=0) as camera:
         capture.read_once.acquire()
         frames = iter(camera)
         capture.give(6)
         assert next(frames).image.max() == 6
         capture.turn.release()
-        with pytest.raises(RunBroken, match="camera 0 gives no more frames: is it still plugged in"):
+        with pytest.raises(RunBroken, match="camera 0 broke off: is it still there"):
             next(frames)
+
+
+def test_a_camera_that_is_plugged_in_again_goes_on(capture, monkeypatch) -> None:
+    monkeypatch.setattr(newest, "FIRST_PAUSE_S", 0.01)
+    with Camera(0, Clip()) as camera:
+        capture.read_once.acquire()
+        frames = iter(camera)
+        capture.give(6)
+        assert next(frames).index == 5
+        attempts = iter([BadInput("not yet"), again := FakeCapture(frames=2)])
+
+        def reopened(_: int) -> FakeCapture:
+            found = next(attempts)
+            if isinstance(found, BadInput):
+                capture.turn.release()  # the old one still gives nothing
+                raise found
+            return found
+
+        monkeypatch.setattr("hrpose_rt.streams.camera._open", reopened)
+        capture.turn.release()
+        again.turn.release()
+        frame = next(frames)
+        assert (frame.image.max(), frame.index) == (1, 6)
+        assert capture.released
+        again.turn.release(2)
 
 
 def test_frames_dropped_before_one_left_out_are_counted_with_the_next(capture) -> None:

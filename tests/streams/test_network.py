@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.streams import network
+from hrpose_rt.streams import newest
 from hrpose_rt.streams.network import NetworkStream
 from hrpose_rt.streams.sources import Clip, open_source
 from tests.streams.live import LiveServer, live_server, number_of, picture
@@ -46,7 +46,7 @@ def test_a_slow_reader_always_sees_the_newest_and_its_age_never_grows(server, se
 
 
 def test_a_stream_that_breaks_off_is_opened_again(server, monkeypatch) -> None:
-    monkeypatch.setattr(network, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(newest, "FIRST_PAUSE_S", 0.05)
     server.break_after = 40
     with NetworkStream(server.url, Clip(max_frames=45)) as source:
         frames = list(source)
@@ -58,13 +58,12 @@ def test_a_stream_that_breaks_off_is_opened_again(server, monkeypatch) -> None:
 
 
 def test_a_stream_that_does_not_come_back_ends_with_a_sentence(monkeypatch) -> None:
-    monkeypatch.setattr(network, "FIRST_PAUSE_S", 0.05)
-    monkeypatch.setattr(network, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(newest, "FIRST_PAUSE_S", 0.05)
     with live_server() as server:
-        stream = NetworkStream(server.url, Clip())
+        stream = NetworkStream(server.url, Clip(), reconnect_s=0.3)
         frames = iter(stream)
         assert len(list(islice(frames, 3))) == 3
-    with stream, pytest.raises(RunBroken, match=r"/live.ts did not come back within 0 s: is it still"):
+    with stream, pytest.raises(RunBroken, match=r"/live.ts broke off and did not come back within 0.3 s"):
         for _ in frames:
             pass
 
