@@ -1,11 +1,12 @@
 # The two commands that do all the set-up:
 #   make demo [VIDEO=path]   people and poses in a sample video, or in your own
 #   make test                lint, types and every test
+# and where an NVIDIA GPU is: make test-gpu
 PYTHON ?= python3
 VIDEO ?=
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test limits readme clean
+.PHONY: demo test test-gpu limits readme clean
 
 demo: .venv/.ready
 	.venv/bin/python samples/demo.py $(VIDEO)
@@ -15,6 +16,13 @@ test: .venv-dev/.ready
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
 	.venv-dev/bin/pytest -m ""
+
+# What only an NVIDIA GPU can show: its tests, and its figures in engines/gpu.json.
+test-gpu: .venv-dev/.ready
+	.venv-dev/bin/python $(PIP) --editable '.[tensorrt]'
+	.venv-dev/bin/pytest -m gpu -rs
+	.venv-dev/bin/hrpose-rt bench engine hrnet-w16-lite --device cuda --runtime tensorrt,torch \
+	  --precision fp16,int8 --batch 1,2,4,8,16,32,64 --output engines/gpu.json --overwrite
 
 # The promises about speed, measured on this machine; keep it quiet meanwhile.
 limits: .venv-dev/.ready

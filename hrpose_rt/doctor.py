@@ -12,11 +12,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hrpose_rt.home import home_folder
-from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
+from hrpose_rt.machine import cpu_features, cpu_name, nvidia_gpus, usable_cores
 from hrpose_rt.nets.published import PUBLISHED
 from hrpose_rt.nets.weights import sha256
 from hrpose_rt.nets.zoo import EMBEDDED, fetched_folder, find_model
-from hrpose_rt.runtimes.choice import PRECISIONS_OF
+from hrpose_rt.runtimes.choice import PRECISIONS_OF, tensorrt_form
 
 DECODERS = ("h264", "hevc", "vp9", "av1", "mjpeg")
 ENCODER = "libx264"
@@ -82,7 +82,27 @@ def _runtimes() -> list[Finding]:
             continue
         devices = _DEVICES[runtime]()
         findings.append(Finding(runtime, True, f"{number}: {_precisions(runtime)}; sees {devices}"))
-    return findings
+    return [*findings, _tensorrt()]
+
+
+def _tensorrt() -> Finding:
+    gpus = nvidia_gpus()
+    found = [
+        f"{package} {_version(package)}" for package in ("tensorrt", "tensorrt-rtx") if _version(package)
+    ]
+    text = f"{' and '.join(found) or 'missing'}: {_precisions('tensorrt')}"
+    if not gpus:
+        return Finding("tensorrt", None, text, "nothing: there is no NVIDIA GPU here to run on")
+    if not tensorrt_form():
+        return Finding("tensorrt", None, text, f"pip install 'hrpose-rt[tensorrt]' for the {gpus[0].name}")
+    return Finding("tensorrt", True, f"{text}; sees {', '.join(gpu.name for gpu in gpus)}")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def _precisions(runtime: str) -> str:

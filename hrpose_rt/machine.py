@@ -1,7 +1,10 @@
 """What this machine is, for the lines that go beside every figure."""
 
+import ctypes
 import os
 import platform
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 # The instructions that decide how fast a network runs on an x86 CPU, and ARM's counterparts.
@@ -52,3 +55,49 @@ def _cpuinfo(key: str) -> str:
     except OSError:
         return ""
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """An NVIDIA GPU.
+
+    Attributes:
+        name: As its driver calls it.
+        arch: Its compute capability, such as "sm89".
+        driver: The driver's version; empty where the system does not tell.
+    """
+
+    name: str
+    arch: str
+    driver: str
+
+
+def nvidia_gpus() -> list[Gpu]:
+    """The GPUs that the NVIDIA driver sees, in CUDA's order; none where there is no driver."""
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1" if os.name == "posix" else "nvcuda.dll")
+        count = ctypes.c_int()
+        if cuda.cuInit(0) or cuda.cuDeviceGetCount(ctypes.byref(count)):
+            return []
+    except OSError:
+        return []
+    gpus = []
+    for i in range(count.value):
+        name, device, major, minor = ctypes.create_string_buffer(128), *(ctypes.c_int() for _ in range(3))
+        cuda.cuDeviceGet(ctypes.byref(device), i)
+        cuda.cuDeviceGetName(name, len(name), device)
+        cuda.cuDeviceGetAttribute(ctypes.byref(major), _CAPABILITY_MAJOR, device)
+        cuda.cuDeviceGetAttribute(ctypes.byref(minor), _CAPABILITY_MINOR, device)
+        gpus.append(Gpu(name.value.decode(), f"sm{major.value}{minor.value}", _driver()))
+    return gpus
+
+
+_CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # of CUdevice_attribute
+
+
+def _driver() -> str:
+    try:
+        found = re.search(r"\b(\d+\.\d+(?:\.\d+)?)\b", Path("/proc/driver/nvidia/version").read_text())
+    except OSError:
+        return ""
+    return found.group(1) if found else ""

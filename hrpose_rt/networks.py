@@ -1,15 +1,34 @@
 """Settings -> the two networks of a pipeline, opened and ready."""
 
-from dataclasses import dataclass
-from typing import Any
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
-from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, find_model
+from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, Model, find_model
 from hrpose_rt.people.detection import Detector, YoloDetector
 from hrpose_rt.pose.host import HostPoseEstimator, PoseEstimator
-from hrpose_rt.runtimes.opening import open_engine
+from hrpose_rt.runtimes import DeviceRuntime, Runtime
+from hrpose_rt.runtimes.choice import PRECISIONS_OF, Choice, choose, tensorrt_form
+from hrpose_rt.runtimes.opening import open_engine, spec_of_checkpoint
+from hrpose_rt.runtimes.spec import EngineSpec, Task
 from hrpose_rt.skeleton import Skeleton, find_skeleton
+
+if TYPE_CHECKING:
+    from hrpose_rt.runtimes.uploads import Uploads
+
+MOST_AP_LOSS = 0.01  # that `auto` accepts of int8
+Tell = Callable[[str], None]
+
+
+def say(step: str) -> None:
+    """Tell whoever waits at a terminal; standard output may be for poses."""
+    print(step, file=sys.stderr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +37,16 @@ class Settings:
 
     Attributes:
         pose, detector: Embedded names, or paths of checkpoints or engines.
-        runtime: "openvino", "onnxruntime", "torch", or "auto": what suits the model and the machine.
-        precision: "fp32", "bf16", "fp16", or "auto": the fastest that the device has.
+        runtime: "tensorrt", "openvino", "onnxruntime", "torch", or "auto": what suits model and machine.
+        precision: "fp32", "bf16", "fp16", "int8", or "auto": the fastest that the device has and that
+            costs hardly any accuracy.
         device: "cpu", "gpu" or "npu" (Intel's), "cuda" or "cuda:1" (NVIDIA's), or "auto".
         det_score: People below this score are left out, in 0..1.
         max_people: Keep at most this many a frame, best score first; 0 keeps all.
         decode: "quarter", "dark", "udp", or "auto" for the model's own.
         flip_test: Average with mirrored crops: twice the pose network's cost.
         threads: Cores to use; 0 for all that this process may use.
-        skeleton: A built-in name, the path of a skeleton file, or "auto" for the model's own.
+        skeleton: A built-in name, the path of a skeleton file, or "auto" for the model\'s own.
     """
 
     pose: str = DEFAULT_POSE
@@ -59,14 +79,18 @@ class Networks:
     facts: dict[str, Any]
 
 
-def open_networks(settings: Settings) -> Networks:
+def open_networks(settings: Settings, tell: Tell = say) -> Networks:
     """Open what the settings name; the pose network is warm, the detector waits for a frame's size.
+
+    Args:
+        settings: What is wanted.
+        tell: Called with what is being done where an engine has to be built first.
 
     Raises:
         HrposeError: Something cannot be had; the message says what to do.
     """
-    detector, detector_facts = open_detector(settings)
-    estimator, pose_facts = open_pose(settings)
+    detector, detector_facts = open_detector(settings, tell)
+    estimator, pose_facts = open_pose(settings, tell)
     estimator.warm()
     facts = {
         "models": {"pose": pose_facts.pop("model"), "detector": detector_facts["model"]},
@@ -78,20 +102,29 @@ def open_networks(settings: Settings) -> Networks:
     return Networks(detector, estimator, find_skeleton(pose_facts["skeleton"]), facts)
 
 
-def open_detector(settings: Settings) -> tuple[YoloDetector, dict[str, Any]]:
+def open_detector(settings: Settings, tell: Tell = say) -> tuple[YoloDetector, dict[str, Any]]:
     """The detector alone, and its model, runtime and precision."""
-    model = find_model(settings.detector, "detection")
-    runtime, spec = open_engine(model, "detection", **_how(settings))
-    detector = YoloDetector(runtime, spec.inputs_hw, settings.det_score, settings.max_people)
+    runtime, spec = open_model(find_model(settings.detector, "detection"), "detection", settings, tell)
+    how = (spec.inputs_hw, settings.det_score, settings.max_people)
+    detector = YoloDetector(runtime, *how)
+    if _stays_on_device(runtime):
+        from hrpose_rt.people.device import DeviceYoloDetector
+
+        detector = DeviceYoloDetector(runtime, _uploads(runtime.device), *how)
     return detector, {"model": spec.model, "runtime": runtime.name, "precision": runtime.precision}
 
 
-def open_pose(settings: Settings) -> tuple[HostPoseEstimator, dict[str, Any]]:
+def open_pose(settings: Settings, tell: Tell = say) -> tuple[PoseEstimator, dict[str, Any]]:
     """The pose estimator alone, not yet warm; its model, input, runtime, precision and skeleton."""
-    model = find_model(settings.pose, "pose")
-    runtime, spec = open_engine(model, "pose", **_how(settings), skeleton=settings.skeleton)
+    runtime, spec = open_model(find_model(settings.pose, "pose"), "pose", settings, tell)
     h, w = spec.input_hw
-    return HostPoseEstimator(runtime, spec, settings.decode, settings.flip_test), {
+    estimator: PoseEstimator = HostPoseEstimator(runtime, spec, settings.decode, settings.flip_test)
+    if _stays_on_device(runtime) and spec.decode != "udp":
+        from hrpose_rt.pose.device import DevicePoseEstimator
+
+        uploads = _uploads(runtime.device)
+        estimator = DevicePoseEstimator(runtime, spec, uploads, settings.decode, settings.flip_test)
+    return estimator, {
         "model": spec.model,
         "input": f"{h}x{w}",
         "runtime": runtime.name,
@@ -102,18 +135,81 @@ def open_pose(settings: Settings) -> tuple[HostPoseEstimator, dict[str, Any]]:
     }
 
 
+def open_model(
+    model: Model, task: Task, settings: Settings, tell: Tell = say
+) -> tuple[Runtime, EngineSpec]:
+    """Open a model with what suits it, its engine built first where there is none."""
+    skeleton = settings.skeleton if task == "pose" else "auto"
+    can_export = model.checkpoint is not None and find_spec("onnx") is not None
+    choice = choose(
+        model.engine is not None or can_export, settings.runtime, settings.precision, settings.device
+    )
+    if task == "detection" and choice.precision == "int8" and not model.in_precision("int8"):
+        choice = replace(choice, precision="auto")  # int8 is about the pose network, where the time goes
+    if choice.precision == "auto" and choice.runtime == "openvino" and int8_pays(model):
+        choice = replace(choice, precision="int8", why=f"{choice.why}; int8 costs its accuracy little")
+    runtime, spec = open_engine(
+        with_engine(model, task, choice, skeleton, tell),
+        *(task, choice.runtime, choice.precision, choice.device, _threads(settings), skeleton),
+    )
+    runtime.why = choice.why
+    return runtime, spec
+
+
+def with_engine(
+    model: Model, task: Task, choice: Choice, skeleton: str = "auto", tell: Tell = say
+) -> Model:
+    """The model with an engine that the chosen runtime executes, which is built if there is none."""
+    if choice.runtime == "torch" or model.checkpoint is None:
+        return model  # or opening it says what is missing
+    form, precision = "onnx", "fp32"  # OpenVINO rounds an fp32 graph to 16 bits when asked to
+    if choice.runtime == "tensorrt":
+        form = tensorrt_form()
+        precision = PRECISIONS_OF["tensorrt", "cuda"][0] if choice.precision == "auto" else choice.precision
+    elif choice.precision == "int8" or (choice.runtime, choice.precision) == ("onnxruntime", "fp16"):
+        precision = choice.precision
+    if form == "onnx" and model.in_precision(precision):
+        return model
+    from hrpose_rt.export.engines import Order, export
+
+    begin = time.perf_counter()
+    if model.spec is None:
+        model = replace(model, spec=spec_of_checkpoint(model, task, skeleton))
+    order = Order(form, precision, free_hw=form == "onnx")
+    made = export(model, task, order, lambda step: tell(f"{model.name}, once only: {step}"))
+    if made.built:
+        tell(f"{made.path.name} built in {time.perf_counter() - begin:.0f} s, kept in {made.path.parent}")
+    return replace(model, engine=made.path, spec=made.spec)
+
+
+def _stays_on_device(runtime: Runtime) -> "TypeGuard[DeviceRuntime]":
+    """Whether pictures go to the GPU once and are cut, read and boxed there."""
+    return runtime.device.startswith("cuda") and hasattr(runtime, "infer_device")
+
+
+@lru_cache
+def _uploads(device: str) -> "Uploads":
+    """The frames on a device, which detector and pose network share."""
+    import torch
+
+    from hrpose_rt.runtimes.uploads import Uploads
+
+    return Uploads(torch.device(device))
+
+
+def int8_pays(model: Model) -> bool:
+    """Whether `auto` takes int8: the model has it, it costs little AP, and this CPU is quick at it."""
+    fitting = model.in_precision("int8")
+    if fitting is None or fitting.spec is None:
+        return False
+    loss = fitting.spec.parity.get("ap_loss")
+    quick = {"avx512_vnni", "avx_vnni", "amx_int8", "i8mm"} & set(cpu_features())
+    return loss is not None and loss <= MOST_AP_LOSS and bool(quick)
+
+
 def machine_facts(settings: Settings) -> dict[str, Any]:
     """The processor that computes, and with how many threads."""
     return {"threads": _threads(settings), "cpu": cpu_name(), "cpu_features": cpu_features()}
-
-
-def _how(settings: Settings) -> dict[str, Any]:
-    return {
-        "runtime": settings.runtime,
-        "precision": settings.precision,
-        "device": settings.device,
-        "threads": _threads(settings),
-    }
 
 
 def _threads(settings: Settings) -> int:

@@ -16,12 +16,21 @@ def findings(check) -> dict[str, doctor.Finding]:
 
 def test_everything_the_program_needs_is_found_here() -> None:
     found = findings(doctor.examine)
-    needed = {"program", "processor", "openvino", "onnxruntime", "torch", "video in", "video out"}
+    needed = {
+        "program",
+        "processor",
+        "openvino",
+        "onnxruntime",
+        "torch",
+        "tensorrt",
+        "video in",
+        "video out",
+    }
     needed |= {"hrnet-w16-lite", "yolo26n-person", "this folder", "home", "GPU", "display", "cameras"}
     assert needed <= set(found)
     assert not [finding for finding in found.values() if finding.good is False]
-    assert "fp32 on cpu, fp16 fp32 on gpu, fp16 on npu; sees CPU" in found["openvino"].found
-    assert "fp32 on cpu, fp32 on cuda; sees" in found["onnxruntime"].found
+    assert "fp32 int8 on cpu, fp16 fp32 int8 on gpu, fp16 int8 on npu; sees CPU" in found["openvino"].found
+    assert "fp32 int8 on cpu, fp32 fp16 on cuda; sees" in found["onnxruntime"].found
 
 
 def test_the_command_prints_it_and_ends_well() -> None:

@@ -13,7 +13,9 @@ LAYERS = {
     **dict.fromkeys(("geometry", "timing", "drawing", "machine", "home"), 1),
     **dict.fromkeys(("runtimes", "nets", "result"), 2),
     **dict.fromkeys(("pose", "people", "streams"), 3),
-    **dict.fromkeys(("networks", "pipeline", "recording", "export", "learn", "evaluation", "doctor"), 4),
+    **dict.fromkeys(
+        ("networks", "pipeline", "recording", "export", "learn", "evaluation", "doctor", "bench"), 4
+    ),
     **dict.fromkeys(("cli", "__main__"), 5),
 }
 HEAVY = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "av", "supervision", "trackers"}
@@ -22,6 +24,9 @@ LEARNING = ("batches", "checkpoints", "precision", "training", "validation", "wo
 AT_HOME = {  # modules that are about one heavy library, and are themselves imported late
     **dict.fromkeys(("nets/hrnet.py", "nets/inputs.py", "nets/yolo.py", "runtimes/eager.py"), "torch"),
     "export/graph.py": "torch",
+    **dict.fromkeys(
+        ("pose/device.py", "people/device.py", "runtimes/trt.py", "runtimes/uploads.py"), "torch"
+    ),
     **{f"learn/{name}.py": "torch" for name in LEARNING},
     **dict.fromkeys(("streams/video.py", "streams/network.py"), "av"),
 }

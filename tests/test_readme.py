@@ -90,14 +90,17 @@ def commands() -> dict[str, set[str]]:
     """The options of every command of `hrpose-rt`, by its words."""
     app = get_command(build_app())
     pairs = [(name, command) for name, command in app.commands.items()]
-    pairs += [(f"eval {name}", command) for name, command in app.commands["eval"].commands.items()]
+    for group in ("eval", "bench"):
+        pairs += [(f"{group} {name}", command) for name, command in app.commands[group].commands.items()]
     return {name: {o for p in command.params for o in p.opts} | {"--help"} for name, command in pairs}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_shown_takes_its_options(page: Path) -> None:
     known = commands()
-    shown = re.findall(r"(?:hrpose-rt|-m hrpose_rt) ((?:eval )?[a-z]+)((?: [^\n`]*)?)", page.read_text())
+    shown = re.findall(
+        r"(?:hrpose-rt|-m hrpose_rt) ((?:(?:eval|bench) )?[a-z]+)((?: [^\n`]*)?)", page.read_text()
+    )
     assert shown or page.name == "python.md"
     for name, rest in shown:
         options = set(re.findall(r"(?<!\S)--[a-z][a-z-]+", rest.partition("#")[0]))

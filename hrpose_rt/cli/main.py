@@ -38,10 +38,12 @@ def options(
 
 def build_app() -> typer.Typer:
     """The command line with all its sub-commands; importing those is what may fail."""
+    from hrpose_rt.cli.bench import app as bench
     from hrpose_rt.cli.doctor import doctor
     from hrpose_rt.cli.eval_coco import eval_coco
     from hrpose_rt.cli.eval_detector import eval_detector
     from hrpose_rt.cli.eval_mpii import eval_mpii
+    from hrpose_rt.cli.export import export_model
     from hrpose_rt.cli.models import app as models
     from hrpose_rt.cli.run import run
     from hrpose_rt.cli.train import train
@@ -51,12 +53,14 @@ def build_app() -> typer.Typer:
     app.command()(run)
     app.command()(train)
     app.command()(doctor)
+    app.command("export")(export_model)
     scores = typer.Typer(no_args_is_help=True, help="Score networks, or files of predictions.")
     scores.command("coco")(eval_coco)
     scores.command("mpii")(eval_mpii)
     scores.command("detector")(eval_detector)
     app.add_typer(scores, name="eval")
     app.add_typer(models, name="models")
+    app.add_typer(bench, name="bench")
     return app
 
 

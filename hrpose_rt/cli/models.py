@@ -46,7 +46,7 @@ def info(name: Name, debug: options.Debug = False) -> None:
         spec = published.spec(f"{published.sha256_prefix}...")
         print(f"not here yet: hrpose-rt models pull {name} fetches {published.url}")
     else:
-        model = _find(name)
+        model = find(name)
         print(f"files: {', '.join(str(path) for path in (model.engine, model.checkpoint) if path)}")
         if model.spec is None:
             raise BadInput(
@@ -62,7 +62,7 @@ def info(name: Name, debug: options.Debug = False) -> None:
 @app.command()
 def pull(name: Name, debug: options.Debug = False) -> None:
     """Fetch a model, unless it is here."""
-    model = _find(name)
+    model = find(name)
     print(f"{name} is here: {model.checkpoint or model.engine}")
 
 
@@ -70,10 +70,11 @@ def fetch_models(pose: str, detector: str) -> None:
     """Fetch what a run needs before it begins, with a bar for what is not here yet."""
     for name, task in ((pose, "pose"), (detector, "detection")):
         if ALIASES.get(name, name) in PUBLISHED or ULTRALYTICS.match(name):
-            _find(name, "pose" if task == "pose" else "detection")
+            find(name, "pose" if task == "pose" else "detection")
 
 
-def _find(name: str, task: Task | None = None) -> Model:
+def find(name: str, task: Task | None = None) -> Model:
+    """The model of that name, with a bar while it is fetched."""
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress("{task.description}", *columns, console=Console(stderr=True), transient=True) as bar:
         row = bar.add_task(name, total=None, visible=False)
@@ -81,10 +82,10 @@ def _find(name: str, task: Task | None = None) -> Model:
         def tell(done: int, total: int) -> None:
             bar.update(row, completed=done, total=total or None, visible=True)
 
-        return find_model(name, task or _task(name), tell)
+        return find_model(name, task or task_of(name), tell)
 
 
-def _task(name: str) -> Task:
+def task_of(name: str) -> Task:
     """What a model is for, told by its name: .pt files are Ultralytics'."""
     is_detector = ULTRALYTICS.match(name) or name.endswith(".pt") or EMBEDDED.get(name) == "detection"
     return "detection" if is_detector else "pose"

@@ -7,9 +7,9 @@ import typer
 
 Pose = Annotated[str, typer.Option(help="Pose network: a name or a file.")]
 DetectorName = Annotated[str, typer.Option(help="Person detector: a name or a file.")]
-RuntimeName = Annotated[str, typer.Option(help="auto, openvino, onnxruntime or torch.")]
+RuntimeName = Annotated[str, typer.Option(help="auto, tensorrt, openvino, onnxruntime or torch.")]
 Precision = Annotated[
-    str, typer.Option(help="auto, fp32, bf16 or fp16; auto is the fastest that the device has.")
+    str, typer.Option(help="auto, fp32, bf16, fp16 or int8; auto is the fastest of little loss.")
 ]
 Device = Annotated[
     str, typer.Option(help="auto, cpu, gpu or npu (Intel's), cuda or cuda:1 (NVIDIA's): what computes.")

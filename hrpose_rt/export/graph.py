@@ -1,28 +1,35 @@
-"""Checkpoint -> ONNX graph in fp32, from which engines are made."""
+"""Checkpoint -> ONNX graph in fp32, from which all other precisions and engines are made."""
 
 import logging
 import warnings
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from hrpose_rt.runtimes.spec import EngineSpec
+
 OPSET = 18
+INPUTS = {"pose": "crops", "detection": "image"}
+OUTPUTS = {"pose": "heatmaps", "detection": "boxes"}
 
 
-def export_onnx(module: nn.Module, path: Path, example_hw: tuple[int, int], free_hw: bool = False) -> None:
+def export_onnx(module: nn.Module, path: Path, spec: EngineSpec, free_hw: bool = False) -> None:
     """Write `module`, which takes (B, H, W, 3) uint8 and returns one tensor, as an ONNX file.
 
     Args:
         module: As `nets.inputs` makes them.
         path: The file to write; it appears whole or not at all.
-        example_hw: Height and width to trace with.
+        spec: What it is; noted in the file.
         free_hw: Leave height and width open, besides the batch.
     """
     size: dict[int, object] = {0: torch.export.Dim.DYNAMIC}
     if free_hw:
         size |= {1: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC}
-    example = torch.zeros(2, *example_hw, 3, dtype=torch.uint8)
+    h, w = spec.inputs_hw[1 if free_hw else 0]  # not a square: the exporter would take both for one
+    example = torch.zeros(2, h, w, 3, dtype=torch.uint8)
     partial = path.with_suffix(".partial")
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
@@ -31,23 +38,47 @@ def export_onnx(module: nn.Module, path: Path, example_hw: tuple[int, int], free
             module.eval(),
             (example,),
             partial,
-            input_names=["image" if free_hw else "crops"],
-            output_names=["boxes" if free_hw else "heatmaps"],
+            input_names=[INPUTS[spec.task]],
+            output_names=[OUTPUTS[spec.task]],
             dynamic_shapes=(size,),
             dynamo=True,
             external_data=False,
             opset_version=OPSET,
             verbose=False,
         )
-    _strip(partial)
+    import onnx
+
+    model = onnx.load(partial)
+    partial.unlink()
+    _strip(model)
+    save_onnx(model, path, spec)
+
+
+def save_onnx(model: Any, path: Path, spec: EngineSpec) -> None:
+    """Note in a graph what it is, check it, and write it: whole or not at all."""
+    import onnx
+
+    onnx.helper.set_model_props(
+        model,
+        {
+            "model": spec.model,
+            "task": spec.task,
+            "inputs": " ".join(f"{h}x{w}" for h, w in spec.inputs_hw),
+            "precision": spec.precision,
+            "skeleton": spec.skeleton,
+            "decode": spec.decode if spec.task == "pose" else "",
+            "weights_sha256": spec.weights_sha256,
+            "hrpose": version("hrpose-rt"),
+        },
+    )
+    onnx.checker.check_model(model, full_check=True)
+    partial = path.with_suffix(".partial")
+    onnx.save(model, partial)
     partial.replace(path)
 
 
-def _strip(path: Path) -> None:
+def _strip(model: Any) -> None:
     """Take out what the exporter notes of its own run: stack traces, and with them this machine's paths."""
-    import onnx
-
-    model = onnx.load(path)
     graph = model.graph
     for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
         part.ClearField("metadata_props")
@@ -55,5 +86,3 @@ def _strip(path: Path) -> None:
     for tensor in graph.initializer:
         tensor.ClearField("metadata_props")
     graph.ClearField("value_info")
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)

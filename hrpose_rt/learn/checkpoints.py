@@ -16,6 +16,7 @@ from hrpose_rt.pose.targets import TARGET_DECODERS
 from hrpose_rt.runtimes.spec import EngineSpec, spec_path
 
 LAST, BEST = "last.pth", "best.pth"
+HEAD = "final_layer.weight"
 
 
 @dataclass(slots=True)
@@ -108,6 +109,8 @@ def save_best(folder: Path, settings: TrainSettings, stage: int, skeleton: str, 
 def start_from(net: HRNet, path: Path) -> list[str]:
     """Load what fits of a checkpoint: all of it, or an ImageNet backbone without its classifier.
 
+    A head of 1x1 convolutions becomes the middle of a wider one, which then computes the same.
+
     Returns:
         The names of the network's tensors that the checkpoint did not have.
 
@@ -115,6 +118,9 @@ def start_from(net: HRNet, path: Path) -> list[str]:
         CheckpointMismatch: More than the stage's last layers and the head are missing.
     """
     state, wanted = load_state(path), net.state_dict()
+    head, side = state.get(HEAD), wanted[HEAD].shape[-1]
+    if head is not None and head.shape[2:] == (1, 1):
+        state[HEAD] = torch.nn.functional.pad(head, [side // 2] * 4)
     fitting = {n: t for n, t in state.items() if n in wanted and t.shape == wanted[n].shape}
     missing = [name for name in wanted if name not in fitting]
     if len(missing) > len(wanted) // 10:

@@ -39,6 +39,9 @@ class HRNetConfig:
 W32 = HRNetConfig(width=32)
 W48 = HRNetConfig(width=48)
 W16 = HRNetConfig(width=16)
-W16_LITE = HRNetConfig(width=16, modules=(1, 2, 2), blocks=2, stem=32, first_blocks=2, first_planes=32)
+# Sixteen channels and 1x1 weights would leave 17 joints' maps dependent on each other (the ankles' were).
+W16_LITE = HRNetConfig(
+    width=16, modules=(1, 2, 2), blocks=2, stem=32, first_blocks=2, first_planes=32, head_kernel=3
+)
 
 CONFIGS = {"hrnet-w16-lite": W16_LITE, "hrnet-w16": W16, "hrnet-w32": W32, "hrnet-w48": W48}

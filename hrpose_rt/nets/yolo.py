@@ -8,12 +8,16 @@ from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.nets.inputs import PictureInput
 
 
-def load_yolo(path: Path) -> PictureInput:
-    """The detector in an Ultralytics `.pt`, its classic head selected.
+def load_yolo(path: Path, classic: bool, fixed: bool = False) -> PictureInput:
+    """The detector in an Ultralytics `.pt`.
 
-    It takes (B, H, W, 3) uint8 BGR images and gives (B, 4 + classes, anchors): centre, size and class
-    scores of every anchor. A YOLO26 has a second, NMS-free head; on our own weights the classic one with
-    NMS at IoU 0.6 finds more (AP50 .327 against .270 in PyTorch on the coco-mini photos at 640 pixels).
+    It takes (B, H, W, 3) uint8 BGR images. A classic head gives (B, 4 + classes, anchors): centre, size and
+    class scores of every anchor; a YOLO26's other one (B, 300, 6) boxes that need no NMS.
+
+    Args:
+        path: The file.
+        classic: Select the classic head where there are two, else take what the file was trained for.
+        fixed: Whether it will see pictures of one size only: exports of it become simpler.
 
     Raises:
         BadInput: The file is missing, broken, or holds more than a known detector.
@@ -34,10 +38,11 @@ def load_yolo(path: Path) -> PictureInput:
         ) from error
     if not isinstance(model, DetectionModel):
         raise BadInput(f"{path} holds a {type(model).__name__}, not a detector: choose another file")
-    model.end2end = False
+    if classic:
+        model.end2end = False
     model = model.float().fuse(verbose=False).eval()
     head = model.model[-1]
-    head.export, head.format, head.dynamic = True, "onnx", True  # anchors follow the input's size
+    head.export, head.format, head.dynamic = True, "onnx", not fixed  # anchors follow the input's size
     return PictureInput(_OneOutput(model), "net.model.0.conv")
 
 

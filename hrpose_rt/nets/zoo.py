@@ -1,7 +1,7 @@
 """Names -> networks: what is embedded, what can be fetched, and what a path in place of a name holds."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -36,6 +36,25 @@ class Model:
     engine: Path | None
     checkpoint: Path | None
     spec: EngineSpec | None
+
+    @property
+    def classic_head(self) -> bool:
+        """Whether its classic head is used although it has an NMS-free one.
+
+        On the embedded detector's weights it finds more: AP50 .327 against .270 on the coco-mini photos.
+        """
+        return self.name == DEFAULT_DETECTOR
+
+    def in_precision(self, precision: str) -> "Model | None":
+        """This model with its engine of that precision, if there is one."""
+        if self.engine is None or self.spec is None:
+            return None
+        if self.spec.precision == precision:
+            return self
+        other = self.engine.with_name(f"{self.engine.stem}-{precision}{self.engine.suffix}")
+        if not other.is_file():
+            return None
+        return replace(self, engine=other, spec=EngineSpec.load(spec_path(other)))
 
 
 def find_model(name: str, task: Task, tell: Tell = lambda done, total: None) -> Model:

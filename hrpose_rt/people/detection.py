@@ -80,9 +80,11 @@ class YoloDetector:
             letterbox = Letterbox.fit(frame_hw, input_hw)
             picture = self._fill(image, letterbox, input_hw)
         with clock.stage("detect"):
-            boxes, scores = read_boxes(self._runtime.infer(picture[None]), self._min_score)
-            boxes = letterbox.to_frame(boxes)
-            return self._keep(boxes, scores, frame_hw)
+            return self._found(self._runtime.infer(picture[None]), letterbox, frame_hw)
+
+    def _found(self, output: F32, letterbox: Letterbox, frame_hw: tuple[int, int]) -> Detections:
+        boxes, scores = read_boxes(output, self._min_score)
+        return self._keep(letterbox.to_frame(boxes), scores, frame_hw)
 
     def _fill(self, image: U8, letterbox: Letterbox, input_hw: tuple[int, int]) -> U8:
         canvas = self._canvases.get(input_hw)

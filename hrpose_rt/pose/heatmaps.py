@@ -16,8 +16,8 @@ Decoder = Callable[[F32], tuple[F32, F32]]
 
 DARK_KERNEL = 11  # side of the Gaussian, for every published weight file
 _DARK_SIGMA = 0.3 * ((DARK_KERNEL - 1) / 2 - 1) + 0.8
-_REACH = DARK_KERNEL // 2  # how far the Gaussian sees
-_RING = 2  # how far the derivatives look
+DARK_REACH = DARK_KERNEL // 2  # how far the Gaussian sees
+RING = 2  # how far the derivatives look
 
 
 def find_peaks(heatmaps: F32) -> tuple[I64, I64, F32]:
@@ -61,7 +61,7 @@ def decode_dark(heatmaps: F32) -> tuple[F32, F32]:
     # The reference also scales the blurred map to the old maximum: under the logarithm that is a constant,
     # which no derivative sees.
     log = np.log(np.maximum(blurred, 1e-10))
-    c, r = _RING, _RING
+    c, r = RING, RING
     gx = (log[..., r, c + 1] - log[..., r, c - 1]) / 2
     gy = (log[..., r + 1, c] - log[..., r - 1, c]) / 2
     hxx = (log[..., r, c + 2] - 2 * log[..., r, c] + log[..., r, c - 2]) / 4
@@ -133,7 +133,7 @@ def _blurred_around(heatmaps: F32, x: I64, y: I64) -> F32:
     Zeros lie beyond the border, as in the reference, which blurs whole maps for these 25 values.
     """
     n, k, h, w = heatmaps.shape
-    reach = _REACH + _RING
+    reach = DARK_REACH + RING
     around = np.arange(-reach, reach + 1)
     rows, cols = y[..., None] + around, x[..., None] + around  # (N, K, 15)
     person, joint = np.ogrid[:n, :k]
@@ -144,25 +144,25 @@ def _blurred_around(heatmaps: F32, x: I64, y: I64) -> F32:
         cols.clip(0, w - 1)[..., None, :],
     ]
     inside = ((rows >= 0) & (rows < h))[..., :, None] & ((cols >= 0) & (cols < w))[..., None, :]
-    return np.asarray(_BLUR @ (patch * inside) @ _BLUR.T)
+    return np.asarray(DARK_BLUR @ (patch * inside) @ DARK_BLUR.T)
 
 
 def _blurred(heatmaps: F32) -> F32:
     """The maps (N, K, H, W), Gaussian-blurred whole, with zeros beyond the border."""
     h, w = heatmaps.shape[2:]
-    rows, cols = _blur_matrix(h)[:, _REACH:-_REACH], _blur_matrix(w)[:, _REACH:-_REACH]
+    rows, cols = _blur_matrix(h)[:, DARK_REACH:-DARK_REACH], _blur_matrix(w)[:, DARK_REACH:-DARK_REACH]
     return np.asarray(rows @ heatmaps @ cols.T)
 
 
 @lru_cache
 def _blur_matrix(size: int) -> F32:
     """(size, size + 10): row i is the Gaussian around pixel i of a line with a border of 5 at each end."""
-    offsets = np.arange(-_REACH, _REACH + 1)
+    offsets = np.arange(-DARK_REACH, DARK_REACH + 1)
     gauss = np.exp(-(offsets**2) / (2 * _DARK_SIGMA**2))
-    matrix = np.zeros((size, size + 2 * _REACH))
+    matrix = np.zeros((size, size + 2 * DARK_REACH))
     for i, row in enumerate(matrix):
         row[i : i + DARK_KERNEL] = gauss / gauss.sum()
     return matrix.astype(np.float32)
 
 
-_BLUR = _blur_matrix(2 * _RING + 1)
+DARK_BLUR = _blur_matrix(2 * RING + 1)

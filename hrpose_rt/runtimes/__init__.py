@@ -1,8 +1,11 @@
 """Code that executes engines, one runtime a file, behind one seam."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hrpose_rt.types import F32, U8
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Runtime(Protocol):
@@ -31,3 +34,10 @@ class Runtime(Protocol):
 
     def close(self) -> None:
         """Release what it holds."""
+
+
+class DeviceRuntime(Runtime, Protocol):
+    """A runtime whose pictures and answers may stay on the device."""
+
+    def infer_device(self, crops: "Tensor") -> "Tensor":
+        """`infer` of (B, H, W, 3) uint8 on the device; the answer is there too, until the next call."""

@@ -1,22 +1,26 @@
 """Which runtime, device and precision a model is executed with: the user's wishes, or what suits here."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
+from hrpose_rt.machine import nvidia_gpus
+from hrpose_rt.runtimes.spec import RTX_ARCHS
 
 # What every runtime computes in on each of its devices, its own choice first where the machine has it.
 PRECISIONS_OF = {
-    ("openvino", "cpu"): ("bf16", "fp32"),
-    ("openvino", "gpu"): ("fp16", "fp32"),  # Intel's
-    ("openvino", "npu"): ("fp16",),
-    ("onnxruntime", "cpu"): ("fp32",),
-    ("onnxruntime", "cuda"): ("fp32",),
+    ("tensorrt", "cuda"): ("fp16", "fp32", "bf16", "int8"),
+    ("openvino", "cpu"): ("bf16", "fp32", "int8"),
+    ("openvino", "gpu"): ("fp16", "fp32", "int8"),  # Intel's
+    ("openvino", "npu"): ("fp16", "int8"),
+    ("onnxruntime", "cpu"): ("fp32", "int8"),
+    ("onnxruntime", "cuda"): ("fp32", "fp16"),
     ("torch", "cpu"): ("bf16", "fp32"),
     ("torch", "cuda"): ("fp16", "bf16", "fp32"),
 }
 RUNTIMES = tuple(dict.fromkeys(runtime for runtime, _ in PRECISIONS_OF))
 DEVICES = tuple(dict.fromkeys(device for _, device in PRECISIONS_OF))
-PRECISIONS = ("fp32", "bf16", "fp16")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,8 @@ def choose(
     if runtime == "auto":
         runtime, device, why = _runtime_for(has_engine, device)
     elif device == "auto":
-        device, why = "cpu", "--device was left open"
+        device = "cuda" if runtime == "tensorrt" else "cpu"
+        why = "--device was left open"
     choice = Choice(runtime, device, precision, why)
     if (runtime, choice.kind) not in PRECISIONS_OF:
         devices = [d for r, d in PRECISIONS_OF if r == runtime]
@@ -74,34 +79,62 @@ def choose(
             f"{runtime} does not run on {choice.kind}: use --device {' or '.join(devices)}, or --runtime "
             f"{' or '.join(others)}"
         )
-    if precision not in ("auto", *PRECISIONS_OF[runtime, choice.kind]):
-        here = PRECISIONS_OF[runtime, choice.kind]
-        others = [f"{r} on {d}" for (r, d), found in PRECISIONS_OF.items() if precision in found]
-        raise BadInput(
-            f"{runtime} on {choice.kind} computes in {' or '.join(here)}, not in {precision}: use "
-            f"--precision {here[-1]}, or {', '.join(others)}"
-        )
+    check_precision(choice, precision)
     return choice
 
 
+def check_precision(choice: Choice, precision: str) -> None:
+    """Raise BadInput if the chosen runtime does not compute in `precision` on its device."""
+    here = PRECISIONS_OF[choice.runtime, choice.kind]
+    if precision in ("auto", *here):
+        return
+    others = [f"{r} on {d}" for (r, d), found in PRECISIONS_OF.items() if precision in found]
+    raise BadInput(
+        f"{choice.runtime} on {choice.kind} computes in {' or '.join(here)}, not in {precision}: use "
+        f"--precision {'fp32' if 'fp32' in here else here[0]}, or {', '.join(others)}"
+    )
+
+
 def _runtime_for(has_engine: bool, device: str) -> tuple[str, str, str]:
-    """A runtime and a device for a model, and why these."""
+    """A runtime and a device for a model, and why these.
+
+    Args:
+        has_engine: Whether there is an engine, or one can be built.
+        device: As asked for.
+    """
     if not has_engine:
         if device == "auto":
             device = "cuda" if _torch_has_cuda() else "cpu"
-        return "torch", device, "a checkpoint is what PyTorch executes"
+        return "torch", device, "only PyTorch executes a checkpoint as it is"
     if device in ("gpu", "npu"):
         return "openvino", device, f"OpenVINO drives Intel's {device.upper()}s"
-    if device.startswith("cuda"):
-        if not _onnxruntime_has_cuda():
+    if device == "auto" or device.startswith("cuda"):
+        on_cuda = "cuda" if device == "auto" else device
+        gpus = nvidia_gpus()
+        if gpus and tensorrt_form():
+            return "tensorrt", on_cuda, f"{gpus[0].name} and TensorRT are here"
+        if _onnxruntime_has_cuda():
+            return "onnxruntime", on_cuda, "it has CUDA here, and TensorRT is not here"
+        if device != "auto":
+            lacks = "no NVIDIA driver sees a GPU here" if not gpus else "no library that drives it is here"
             raise RuntimeMissing(
-                f"--device {device} needs ONNX Runtime with CUDA, and it is not here: pip install "
-                "onnxruntime-gpu in place of onnxruntime, or add --runtime torch with a checkpoint"
+                f"--device {device}: {lacks}; it takes the GPU's driver and pip install "
+                "'hrpose-rt[tensorrt]', or onnxruntime-gpu in place of onnxruntime"
             )
-        return "onnxruntime", device, "it has CUDA here"
-    if device == "auto" and _onnxruntime_has_cuda():
-        return "onnxruntime", "cuda", "it has CUDA here"
-    return "openvino", "cpu", "the first choice for an engine on a CPU"
+    if find_spec("openvino"):
+        return "openvino", "cpu", "the first choice on a CPU"
+    if find_spec("onnxruntime"):
+        return "onnxruntime", "cpu", "OpenVINO is not here"
+    return "torch", "cpu", "neither OpenVINO nor ONNX Runtime is here"
+
+
+def tensorrt_form() -> str:
+    """The format of engines for the TensorRT library that is here, "" where none is."""
+    if find_spec("tensorrt"):
+        return "tensorrt"
+    gpus = nvidia_gpus()
+    newest = not gpus or gpus[0].arch in RTX_ARCHS
+    return "tensorrt-rtx" if newest and find_spec("tensorrt_rtx") else ""
 
 
 def _onnxruntime_has_cuda() -> bool:

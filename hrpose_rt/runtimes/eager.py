@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hrpose_rt.errors import RuntimeMissing
 from hrpose_rt.types import F32, U8
@@ -48,13 +48,18 @@ class EagerRuntime:
 
     def infer(self, batch: U8) -> F32:
         """See `Runtime.infer`."""
+        output = self.infer_device(torch.from_numpy(batch).to(self._device))
+        heatmaps: F32 = output.float().contiguous().cpu().numpy()
+        return heatmaps
+
+    def infer_device(self, crops: Tensor) -> Tensor:
+        """See `DeviceRuntime.infer_device`."""
         cast: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
         if self.precision in _TYPES:
             cast = torch.autocast(self._device.type, _TYPES[self.precision])
         with torch.inference_mode(), cast:
-            output = self._module(torch.from_numpy(batch).to(self._device))
-        heatmaps: F32 = output.float().contiguous().cpu().numpy()
-        return heatmaps
+            output: Tensor = self._module(crops)
+        return output
 
     def close(self) -> None:
         """Nothing is held but memory."""

@@ -8,8 +8,15 @@ from hrpose_rt.machine import usable_cores
 from hrpose_rt.nets.weights import load_hrnet, sha256
 from hrpose_rt.nets.zoo import Model
 from hrpose_rt.runtimes import Runtime
-from hrpose_rt.runtimes.choice import Choice, choose
+from hrpose_rt.runtimes.choice import Choice, check_precision, choose
 from hrpose_rt.runtimes.spec import EngineSpec, Task
+
+RUNTIMES_OF = {
+    "onnx": ("openvino", "onnxruntime"),
+    "openvino": ("openvino",),
+    "tensorrt": ("tensorrt",),
+    "tensorrt-rtx": ("tensorrt",),
+}
 
 # Input sizes that the published weights were trained with, which their files do not say.
 _POSE_INPUTS = {17: ((256, 192), "coco17"), 16: ((256, 256), "mpii16")}
@@ -46,23 +53,46 @@ def open_engine(
             raise BadInput(f"{model.name} is an engine, which --runtime torch cannot execute: use openvino")
         opened, spec = _open_eager(model, model.checkpoint, task, choice, threads, skeleton)
     else:
-        if model.engine is None or model.spec is None:
-            raise BadInput(f"{model.name} is a checkpoint, which only --runtime torch executes")
-        opened, spec = _open_onnx(model.engine, choice, threads), model.spec
+        opened, spec = _open_engine(model, choice, threads)
     opened.why = choice.why
     return opened, spec if skeleton == "auto" else replace(spec, skeleton=skeleton)
 
 
-def _open_onnx(engine: Path, choice: Choice, threads: int) -> Runtime:
+def _open_engine(model: Model, choice: Choice, threads: int) -> tuple[Runtime, EngineSpec]:
+    if model.engine is None or model.spec is None:
+        raise BadInput(f"{model.name} is a checkpoint, which only --runtime torch executes as it is")
+    precision = model.spec.precision if choice.precision == "auto" else choice.precision
+    # OpenVINO rounds an fp32 graph to 16 bits when it is asked to; all else is as the graph says.
+    rounds = (
+        choice.runtime == "openvino" and model.spec.precision == "fp32" and precision in ("bf16", "fp16")
+    )
+    fitting = model if rounds else model.in_precision(precision)
+    if fitting is None or fitting.engine is None or fitting.spec is None:
+        raise BadInput(
+            f"{model.engine} is {model.spec.precision} and not {precision}: use --precision "
+            f"{model.spec.precision}, or export another"
+        )
+    engine, spec = fitting.engine, fitting.spec
+    spec.check(engine)
+    if choice.runtime not in RUNTIMES_OF[spec.format]:
+        raise BadInput(
+            f"{engine} is an engine for {spec.format}: use --runtime "
+            f"{' or '.join(RUNTIMES_OF[spec.format])}"
+        )
+    auto = choice.precision == "auto" and choice.runtime == "openvino" and spec.precision == "fp32"
+    if not auto:
+        check_precision(choice, precision)
+    if choice.runtime == "tensorrt":
+        from hrpose_rt.runtimes.trt import TrtRuntime
+
+        return TrtRuntime(engine, spec, choice.device), spec
     if choice.runtime == "onnxruntime":
-        if engine.suffix != ".onnx":
-            raise BadInput(f"{engine} is OpenVINO's own form: use --runtime openvino, or an .onnx file")
         from hrpose_rt.runtimes.ort import OnnxRuntime
 
-        return OnnxRuntime(engine, threads, choice.device)
+        return OnnxRuntime(engine, threads, choice.device, spec.precision), spec
     from hrpose_rt.runtimes.ov import OpenVinoRuntime
 
-    return OpenVinoRuntime(engine, choice.precision, threads, choice.device)
+    return OpenVinoRuntime(engine, "auto" if auto else precision, threads, choice.device), spec
 
 
 def _open_eager(
@@ -71,33 +101,44 @@ def _open_eager(
     if task == "detection":
         from hrpose_rt.nets.yolo import load_yolo
 
-        module = load_yolo(checkpoint)
-        spec = model.spec or EngineSpec(model.name, task, _DETECTOR_INPUTS, "fp32", sha256(checkpoint))
+        module = load_yolo(checkpoint, model.classic_head)
+        spec = spec_of_checkpoint(model, task, skeleton)
     else:
-        net, config = load_hrnet(checkpoint)
+        net, _ = load_hrnet(checkpoint)
         from hrpose_rt.nets.inputs import hrnet_on_crops
 
         module = hrnet_on_crops(net)
-        spec = model.spec or _pose_spec(model.name, checkpoint, config.joints, skeleton)
+        spec = spec_of_checkpoint(model, task, skeleton)
     from hrpose_rt.runtimes.eager import EagerRuntime
 
     return EagerRuntime(module, choice.precision, threads, choice.device), spec
 
 
-def _pose_spec(name: str, checkpoint: Path, joints: int, skeleton: str) -> EngineSpec:
-    """The usual spec for so many joints, where the checkpoint came alone."""
+def spec_of_checkpoint(model: Model, task: Task, skeleton: str = "auto") -> EngineSpec:
+    """What is known of a checkpoint, or usual for one that came alone.
+
+    Raises:
+        BadInput: Nothing says which joints it finds.
+    """
+    if model.spec:
+        return model.spec
+    assert model.checkpoint is not None
+    digest = sha256(model.checkpoint)
+    if task == "detection":
+        return EngineSpec(model.name, task, _DETECTOR_INPUTS, "fp32", digest)
+    joints = load_hrnet(model.checkpoint)[1].joints
     (h, w), usual = _POSE_INPUTS.get(joints, _OTHER_INPUT)
     if usual is None and skeleton == "auto":
         raise BadInput(
-            f"{checkpoint} has {joints} joints, and nothing says which: name them in a skeleton file and "
-            "give it with --skeleton"
+            f"{model.checkpoint} has {joints} joints, and nothing says which: name them in a skeleton file "
+            "and give it with --skeleton"
         )
     return EngineSpec(
-        model=name,
+        model=model.name,
         task="pose",
         inputs_hw=((h, w),),
         precision="fp32",
-        weights_sha256=sha256(checkpoint),
+        weights_sha256=digest,
         skeleton=usual or skeleton,
         heatmap_hw=(h // 4, w // 4),
     )

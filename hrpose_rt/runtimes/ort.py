@@ -1,4 +1,4 @@
-"""ONNX Runtime in fp32: the runtime that is everywhere."""
+"""ONNX Runtime, in what the graph says: the runtime that is everywhere."""
 
 from pathlib import Path
 from typing import Any
@@ -18,16 +18,16 @@ class OnnxRuntime:
         path: The ONNX file.
         threads: Cores to use.
         device: "cpu", "cuda" or "cuda:1".
+        precision: The graph's.
 
     Raises:
         RuntimeMissing: It is not installed, or was built without CUDA, or finds none.
     """
 
     name = "onnxruntime"
-    precision = "fp32"
     why = ""
 
-    def __init__(self, path: Path, threads: int, device: str = "cpu") -> None:
+    def __init__(self, path: Path, threads: int, device: str = "cpu", precision: str = "fp32") -> None:
         try:
             import onnxruntime
         except ImportError as error:
@@ -36,7 +36,7 @@ class OnnxRuntime:
             ) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        self.device = device
+        self.device, self.precision = device, precision
         providers = _providers(onnxruntime, device)
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=providers)

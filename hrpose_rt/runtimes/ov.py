@@ -6,7 +6,7 @@ from typing import Any
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.types import F32, U8
 
-_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 
 
 def cpu_has_bf16() -> bool:
@@ -22,7 +22,8 @@ class OpenVinoRuntime:
 
     Args:
         path: The ONNX file.
-        precision: "fp32", "bf16" (CPU), "fp16" (GPU, NPU), or "auto": bf16 or fp16 where the device has it.
+        precision: "fp32", "bf16" (CPU), "fp16" (GPU, NPU), "int8" for a graph that is, or "auto": bf16 or
+            fp16 where the device has it.
         threads: Cores to use, if it is the CPU.
         device: "cpu", "gpu" or "npu".
 
@@ -45,7 +46,11 @@ class OpenVinoRuntime:
         elif precision == "bf16" and not cpu_has_bf16():
             raise BadInput("this CPU has no bf16 arithmetic (AVX-512 BF16 or AMX): use --precision fp32")
         self.precision = precision
-        self._hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": _HINTS[precision]}
+        # Between layers in int8 lie some that are not; they take 16 bits where the device has them.
+        rest = _HINTS[precision]
+        if precision == "int8" and (device != "cpu" or cpu_has_bf16()):
+            rest = "bf16" if device == "cpu" else "f16"
+        self._hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": rest}
         if device == "cpu":
             self._hints["INFERENCE_NUM_THREADS"] = str(threads)
         try:

@@ -1,15 +1,41 @@
 """What an engine file holds, written beside it as JSON: nothing about it has to be guessed."""
 
+import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.skeleton import SKELETON_SUFFIXES
 
-SPEC_SCHEMA = 1
+SPEC_SCHEMA = 2
+READABLE_SCHEMAS = (1, 2)  # 2 only adds fields
 Task = Literal["pose", "detection"]
+RTX_ARCHS = ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121")  # that TensorRT for RTX builds for
+FORMATS = {"onnx": ".onnx", "openvino": ".xml", "tensorrt": ".engine", "tensorrt-rtx": ".engine"}
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """What an engine was made with; TensorRT's run nowhere else.
+
+    Attributes:
+        library, version: Of what wrote the file.
+        archs: The GPU architectures it runs on, such as "sm89"; empty if it is for no GPU.
+        gpu: The GPU it was tuned on; empty if none was there.
+        driver: Of that GPU.
+        options: All that was asked of the builder.
+        seconds: How long it took.
+    """
+
+    library: str
+    version: str
+    archs: tuple[str, ...] = ()
+    gpu: str = ""
+    driver: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +46,19 @@ class EngineSpec:
         model: Its name.
         task: "pose" (crops to heatmaps) or "detection" (images to boxes).
         inputs_hw: Heights and widths it may be fed with; pose networks have exactly one.
-        precision: What its weights and arithmetic are stored as: "fp32".
+        precision: What its weights and arithmetic are stored as: "fp32", "fp16", "bf16" or "int8".
         weights_sha256: Of the checkpoint it was made from.
         skeleton: Pose: the name of its joints' `Skeleton`, or the path of a file that describes it,
             which in JSON starts from the folder of the spec.
         heatmap_hw: Pose: height and width of its heatmaps.
-        decode: Pose: how its heatmaps are read by default, "quarter" or "dark".
+        decode: Pose: how its heatmaps are read by default: "quarter", "dark" or "udp".
+        format: One of `FORMATS`.
+        max_batch: The largest batch it takes; 0 for any.
+        sha256: Of the engine itself; empty in a spec of a checkpoint.
+        onnx_sha256: Of the typed graph it was built from, if it was.
+        build: What made it.
+        layers: How many layers compute in which precision.
+        parity: How it compares with fp32: `status`, and figures if it was compared.
     """
 
     model: str
@@ -36,6 +69,13 @@ class EngineSpec:
     skeleton: str = ""
     heatmap_hw: tuple[int, int] = (0, 0)
     decode: str = "quarter"
+    format: str = "onnx"
+    max_batch: int = 0
+    sha256: str = ""
+    onnx_sha256: str = ""
+    build: Build | None = None
+    layers: dict[str, int] = field(default_factory=dict)
+    parity: dict[str, Any] = field(default_factory=dict)
 
     @property
     def input_hw(self) -> tuple[int, int]:
@@ -43,8 +83,10 @@ class EngineSpec:
         return self.inputs_hw[0]
 
     def save(self, path: Path) -> None:
-        """Write it as JSON."""
-        path.write_text(json.dumps({"schema": SPEC_SCHEMA} | asdict(self), indent=2) + "\n")
+        """Write it as JSON, whole or not at all."""
+        partial = path.with_suffix(".json.partial")
+        partial.write_text(json.dumps({"schema": SPEC_SCHEMA} | asdict(self), indent=2) + "\n")
+        partial.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> "EngineSpec":
@@ -52,10 +94,12 @@ class EngineSpec:
         try:
             fields: dict[str, Any] = json.loads(path.read_text())
             schema = fields.pop("schema")
-            if schema != SPEC_SCHEMA:
-                raise ValueError(f"schema {schema}, this version reads {SPEC_SCHEMA}")
+            if schema not in READABLE_SCHEMAS:
+                raise ValueError(f"schema {schema}, this version reads up to {SPEC_SCHEMA}")
             fields["inputs_hw"] = tuple((int(h), int(w)) for h, w in fields["inputs_hw"])
             fields["heatmap_hw"] = tuple(fields["heatmap_hw"])
+            if build := fields.get("build"):
+                fields["build"] = Build(**build | {"archs": tuple(build["archs"])})
             spec = cls(**fields)
             if spec.skeleton.endswith(SKELETON_SUFFIXES):
                 spec = replace(spec, skeleton=str(path.parent / spec.skeleton))
@@ -65,7 +109,28 @@ class EngineSpec:
                 f"{path} does not describe an engine ({error}): export the model again"
             ) from error
 
+    def check(self, engine: Path) -> None:
+        """Raise BadInput if `engine` is not, byte for byte, the file that this describes."""
+        if self.sha256 and engine_sha256(engine) != self.sha256:
+            raise BadInput(f"{engine} was changed or cut off since it was made: export {self.model} again")
+
 
 def spec_path(engine: Path) -> Path:
     """Where the spec of an engine file lies."""
     return engine.with_suffix(".json")
+
+
+def engine_files(engine: Path) -> tuple[Path, ...]:
+    """The files that an engine consists of: OpenVINO's weights lie beside its graph."""
+    return (engine, engine.with_suffix(".bin")) if engine.suffix == ".xml" else (engine,)
+
+
+def engine_sha256(engine: Path) -> str:
+    """The sha256, in hex, of an engine's files one after the other; BadInput if one is missing."""
+    digest = hashlib.sha256()
+    for file in engine_files(engine):
+        try:
+            digest.update(file.read_bytes())
+        except OSError as error:
+            raise BadInput(f"{file} cannot be read ({error.strerror}): export the model again") from error
+    return digest.hexdigest()

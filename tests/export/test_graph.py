@@ -1,5 +1,6 @@
 """Checkpoint -> ONNX."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,10 @@ from hrpose_rt.export.graph import export_onnx
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.inputs import hrnet_on_crops
 from hrpose_rt.nets.zoo import EMBEDDED, models_folder
+from hrpose_rt.runtimes.spec import EngineSpec
 from tests.nets.test_hrnet import TINY
+
+SPEC = EngineSpec("tiny", "pose", ((64, 64),), "fp32", "abc", "coco17", (16, 16), "dark")
 
 
 @pytest.mark.slow
@@ -20,7 +24,7 @@ def test_the_graph_computes_what_the_network_does_at_any_batch(tmp_path) -> None
     torch.manual_seed(0)
     module = hrnet_on_crops(HRNet(TINY)).eval()
     path = tmp_path / "tiny.onnx"
-    export_onnx(module, path, (64, 64))
+    export_onnx(module, path, SPEC)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for batch in (1, 3):
         crops = np.random.default_rng(batch).integers(0, 256, (batch, 64, 64, 3), np.uint8)
@@ -29,6 +33,19 @@ def test_the_graph_computes_what_the_network_does_at_any_batch(tmp_path) -> None
         (heatmaps,) = session.run(["heatmaps"], {"crops": crops})
         np.testing.assert_allclose(heatmaps, expected, atol=1e-4)
     assert not list(tmp_path.glob("*.partial"))
+    model = onnx.load(path)
+    assert [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim] == [0, 64, 64, 3]
+    notes = {note.key: note.value for note in model.metadata_props}
+    assert notes == {
+        "model": "tiny",
+        "task": "pose",
+        "inputs": "64x64",
+        "precision": "fp32",
+        "skeleton": "coco17",
+        "decode": "dark",
+        "weights_sha256": "abc",
+        "hrpose": version("hrpose-rt"),
+    }
 
 
 @pytest.mark.parametrize("name", EMBEDDED)

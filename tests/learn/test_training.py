@@ -196,6 +196,13 @@ def test_a_start_loads_all_that_fits_and_refuses_another_network(tmp_path: Path)
     assert start_from(fresh, tmp_path / "imagenet.pth") == ["final_layer.weight", "final_layer.bias"]
     assert torch.equal(fresh.conv1.weight, net.conv1.weight)
     torch.save({"conv1.weight": torch.zeros(3)}, tmp_path / "other.pth")
+    narrow = net.state_dict() | {"final_layer.weight": torch.randn(17, 16, 1, 1)}
+    torch.save(narrow, tmp_path / "narrow.pth")
+    assert start_from(net, tmp_path / "narrow.pth") == []
+    head = HRNet(replace(W16_LITE, head_kernel=1)).final_layer
+    head.load_state_dict({"weight": narrow["final_layer.weight"], "bias": net.final_layer.bias.data})
+    features = torch.randn(1, 16, 8, 6)
+    torch.testing.assert_close(net.final_layer(features), head(features))
     with pytest.raises(CheckpointMismatch, match=r"other\.pth is no start for this network: \d+ of its"):
         start_from(fresh, tmp_path / "other.pth")
 

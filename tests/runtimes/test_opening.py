@@ -1,5 +1,6 @@
 """A name -> something that computes, or a sentence."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
+from hrpose_rt.machine import Gpu
 from hrpose_rt.nets.zoo import find_model, models_folder
 from hrpose_rt.runtimes import choice
 from hrpose_rt.runtimes.opening import open_engine
@@ -21,21 +23,21 @@ ENGINE = find_model(str(models_folder() / "hrnet-w16-lite.onnx"), "pose")
 @pytest.mark.parametrize(
     ("model", "options", "words"),
     [
-        (POSE, {"runtime": "tpu"}, "no runtime 'tpu': choose auto, openvino, onnxruntime, torch"),
+        (POSE, {"runtime": "tpu"}, "no runtime 'tpu': choose auto, tensorrt, openvino, onnxruntime, torch"),
         (POSE, {"precision": "int3"}, "no precision 'int3': choose auto, fp32, bf16, fp16"),
         (CHECKPOINT, {"runtime": "openvino"}, "a checkpoint, which only --runtime torch executes"),
         (CHECKPOINT, {"runtime": "onnxruntime"}, "a checkpoint, which only --runtime torch executes"),
         (
             POSE,
             {"runtime": "onnxruntime", "precision": "bf16"},
-            "onnxruntime on cpu computes in fp32, not in bf16: use --precision fp32, or openvino on cpu",
+            "onnxruntime on cpu computes in fp32 or int8, not in bf16: use --precision fp32, or tensorr",
         ),
-        (POSE, {"device": "tpu"}, "no device 'tpu': choose auto, cpu, gpu, npu, cuda"),
+        (POSE, {"device": "tpu"}, "no device 'tpu': choose auto, cuda, cpu, gpu, npu"),
         (POSE, {"device": "npu:1"}, "no device 'npu:1': GPUs of NVIDIA's have numbers, as in cuda:1"),
         (
             POSE,
             {"runtime": "openvino", "device": "cuda"},
-            "openvino does not run on cuda: use --device cpu or gpu or npu, or --runtime onnxr",
+            "openvino does not run on cuda: use --device cpu or gpu or npu, or --runtime tensorrt",
         ),
         (ENGINE, {"runtime": "torch"}, "an engine, which --runtime torch cannot execute: use openvino"),
     ],
@@ -57,7 +59,12 @@ def test_auto_takes_openvino_for_an_engine_and_torch_for_a_checkpoint() -> None:
     [
         (POSE, "openvino", "npu", r"OpenVINO sees no NPU here, only CPU.*: install Intel's driver for it"),
         (POSE, "onnxruntime", "cuda", r"built without CUDA: pip install onnxruntime-gpu in place of"),
-        (POSE, "auto", "cuda:0", r"--device cuda:0 needs ONNX Runtime with CUDA, and it is not here"),
+        (
+            POSE,
+            "auto",
+            "cuda:0",
+            r"--device cuda:0: no NVIDIA driver sees a GPU here; it takes the GPU's driver and",
+        ),
         (
             CHECKPOINT,
             "auto",
@@ -93,7 +100,10 @@ def test_onnx_runtime_is_asked_for_true_fp32_on_the_gpu_named_and_may_not_fall_b
     monkeypatch.setattr(onnxruntime, "InferenceSession", OtherSession)
     OtherSession.took = [CUDA, CPU]
     runtime, _ = open_engine(POSE, "pose", device="cuda:2")
-    assert (runtime.name, runtime.device, runtime.why) == ("onnxruntime", "cuda:2", "it has CUDA here")
+    assert (runtime.name, runtime.device, runtime.why) == (
+        *("onnxruntime", "cuda:2"),
+        "it has CUDA here, and TensorRT is not here",
+    )
     assert OtherSession.last.asked == [(CUDA, {"device_id": "2", "use_tf32": "0"}), CPU]
     OtherSession.took = [CPU]
     with pytest.raises(RuntimeMissing, match="ONNX Runtime could not start on cuda: check that nvidia-smi"):
@@ -103,8 +113,8 @@ def test_onnx_runtime_is_asked_for_true_fp32_on_the_gpu_named_and_may_not_fall_b
 @pytest.mark.parametrize(
     ("asked", "chosen"),
     [
-        ({"has_engine": True}, ("openvino", "cpu", "the first choice for an engine on a CPU")),
-        ({"has_engine": False}, ("torch", "cpu", "a checkpoint is what PyTorch executes")),
+        ({"has_engine": True}, ("openvino", "cpu", "the first choice on a CPU")),
+        ({"has_engine": False}, ("torch", "cpu", "only PyTorch executes a checkpoint as it is")),
         ({"has_engine": True, "device": "npu"}, ("openvino", "npu", "OpenVINO drives Intel's NPUs")),
         ({"has_engine": True, "runtime": "torch"}, ("torch", "cpu", "--device was left open")),
         ({"has_engine": True, "runtime": "torch", "device": "cuda:1"}, ("torch", "cuda:1", "as asked for")),
@@ -117,6 +127,36 @@ def test_what_is_left_open_is_settled_with_a_reason(asked, chosen, monkeypatch) 
     assert (found.runtime, found.device, found.why) == chosen
 
 
+ADA = Gpu("RTX 4090", "sm89", "570")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "libraries", "chosen"),
+    [
+        (
+            [ADA],
+            {"tensorrt", "tensorrt_rtx", "openvino"},
+            ("tensorrt", "cuda", "RTX 4090 and TensorRT are here"),
+        ),
+        ([ADA], {"tensorrt_rtx"}, ("tensorrt", "cuda", "RTX 4090 and TensorRT are here")),
+        (
+            [Gpu("H100", "sm90", "570")],
+            {"tensorrt_rtx", "openvino"},
+            ("openvino", "cpu", "the first choice"),
+        ),
+        ([], {"tensorrt", "openvino"}, ("openvino", "cpu", "the first choice on a CPU")),
+        ([], {"onnxruntime"}, ("onnxruntime", "cpu", "OpenVINO is not here")),
+        ([], set(), ("torch", "cpu", "neither OpenVINO nor ONNX Runtime is here")),
+    ],
+)
+def test_auto_goes_from_the_best_library_to_the_next(gpus, libraries, chosen, monkeypatch) -> None:
+    monkeypatch.setattr(choice, "nvidia_gpus", lambda: gpus)
+    monkeypatch.setattr(choice, "find_spec", lambda name: name if name in libraries else None)
+    monkeypatch.setattr(choice, "_onnxruntime_has_cuda", lambda: False)
+    found = choice.choose(has_engine=True)
+    assert (found.runtime, found.device) == chosen[:2] and found.why.startswith(chosen[2])
+
+
 def test_a_checkpoint_goes_to_the_gpu_where_pytorch_has_one(monkeypatch) -> None:
     monkeypatch.setattr(choice, "_torch_has_cuda", lambda: True)
     assert choice.choose(has_engine=False).device == "cuda"
@@ -125,7 +165,7 @@ def test_a_checkpoint_goes_to_the_gpu_where_pytorch_has_one(monkeypatch) -> None
 @pytest.mark.parametrize(("runtime", "name"), [("openvino", "OpenVINO"), ("onnxruntime", "ONNX Runtime")])
 def test_what_a_runtime_cannot_read_is_said(runtime, name, tmp_path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"no network")
-    (tmp_path / "bad.json").write_text((models_folder() / "hrnet-w16-lite.json").read_text())
+    replace(POSE.spec, sha256="").save(tmp_path / "bad.json")
     with pytest.raises(BadInput, match=rf"bad\.onnx is not a network that {name} can read"):
         open_engine(find_model(str(tmp_path / "bad.onnx"), "pose"), "pose", runtime)
 
@@ -136,7 +176,7 @@ def test_openvinos_own_files_are_opened_by_openvino_alone(tmp_path: Path) -> Non
     openvino.save_model(
         openvino.Core().read_model(POSE.engine), tmp_path / "mine.xml", compress_to_fp16=False
     )
-    (tmp_path / "mine.json").write_text(POSE.engine.with_suffix(".json").read_text())
+    replace(POSE.spec, sha256="", format="openvino").save(tmp_path / "mine.json")
     mine = find_model(str(tmp_path / "mine.xml"), "pose")
     crops = np.random.default_rng(0).integers(0, 256, (1, 256, 192, 3), np.uint8)
     answers = []
@@ -145,5 +185,5 @@ def test_openvinos_own_files_are_opened_by_openvino_alone(tmp_path: Path) -> Non
         answers.append(runtime.infer(crops).copy())
         runtime.close()
     np.testing.assert_allclose(*answers, atol=1e-5)
-    with pytest.raises(BadInput, match="is OpenVINO's own form: use --runtime openvino"):
+    with pytest.raises(BadInput, match="is an engine for openvino: use --runtime openvino"):
         open_engine(mine, "pose", "onnxruntime")

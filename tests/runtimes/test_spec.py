@@ -18,7 +18,7 @@ def test_a_spec_comes_back_as_it_was_written(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"schema": 2}, "schema 2, this version reads 1"),
+        ({"schema": 3}, "schema 3, this version reads up to 2"),
         ({"surplus": 1}, "surplus"),
         ({"inputs_hw": 5}, "not iterable"),
     ],

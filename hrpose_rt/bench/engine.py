@@ -1,0 +1,113 @@
+"""How long a network takes for a batch, in one runtime and precision beside the other."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from hrpose_rt.runtimes import Runtime
+from hrpose_rt.types import U8
+
+FEWEST_ROUNDS = 5
+TURNS = 3  # one after the other, before it is the next one's turn
+PAUSE_S = 0.02  # until the threads of the one before no longer wait busily
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A network opened in one way.
+
+    Attributes:
+        runtime: Opened.
+        input_hw: Height and width of its pictures.
+        flops: Operations for one picture.
+        peak: Operations a second that its runtime reaches in its precision; 0 if unknown.
+    """
+
+    runtime: Runtime
+    input_hw: tuple[int, int]
+    flops: float
+    peak: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One way and one batch size.
+
+    Attributes:
+        runtime, precision, device: The way.
+        batch: Pictures at a time.
+        rounds: How often it was measured.
+        p50_ms, p95_ms: Of a whole batch.
+        a_second: Pictures, by the median.
+        peak_share: Of the machine's peak in that precision, in 0..1; 0 if the peak is unknown.
+    """
+
+    runtime: str
+    precision: str
+    device: str
+    batch: int
+    rounds: int
+    p50_ms: float
+    p95_ms: float
+    a_second: float
+    peak_share: float
+
+
+def race(
+    contestants: Sequence[Contestant],
+    batches: Sequence[int],
+    seconds: float,
+    tell: Callable[[str], None] = lambda step: None,
+) -> list[Cell]:
+    """Measure each way at each batch size, the ways in turn, so that a busy moment hits all alike.
+
+    Args:
+        contestants: The ways.
+        batches: Pictures at a time.
+        seconds: For each batch size, all ways together.
+        tell: Called with what is being measured.
+    """
+    rng = np.random.default_rng(0)
+    cells = []
+    for batch in batches:
+        tell(f"batch {batch}")
+        pictures = [_noise(rng, batch, contestant.input_hw) for contestant in contestants]
+        times: list[list[float]] = [[] for _ in contestants]
+        for contestant, picture in zip(contestants, pictures, strict=True):
+            for _ in range(2):
+                contestant.runtime.infer(picture)
+        begin = time.perf_counter()
+        while time.perf_counter() - begin < seconds or len(times[0]) < FEWEST_ROUNDS:
+            for contestant, picture, taken in zip(contestants, pictures, times, strict=True):
+                time.sleep(PAUSE_S)
+                contestant.runtime.infer(picture)
+                for _ in range(TURNS):
+                    start = time.perf_counter()
+                    contestant.runtime.infer(picture)
+                    taken.append(time.perf_counter() - start)
+        cells += [_cell(c, batch, taken) for c, taken in zip(contestants, times, strict=True)]
+    return cells
+
+
+def _noise(rng: np.random.Generator, batch: int, input_hw: tuple[int, int]) -> U8:
+    return rng.integers(0, 256, (batch, *input_hw, 3), np.uint8)
+
+
+def _cell(contestant: Contestant, batch: int, times: list[float]) -> Cell:
+    p50, p95 = np.percentile(times, [50, 95]).tolist()
+    runtime = contestant.runtime
+    share = batch * contestant.flops / p50 / contestant.peak if contestant.peak else 0.0
+    return Cell(
+        *(runtime.name, runtime.precision, runtime.device, batch, len(times)),
+        p50_ms=round(1e3 * p50, 3),
+        p95_ms=round(1e3 * p95, 3),
+        a_second=round(batch / p50, 1),
+        peak_share=round(share, 3),
+    )
+
+
+def to_dict(cells: Sequence[Cell]) -> list[dict[str, object]]:
+    """Cells as plain values."""
+    return [asdict(cell) for cell in cells]

@@ -1,0 +1,140 @@
+"""`hrpose-rt bench`: what networks cost on this machine."""
+
+import json
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hrpose_rt.bench.engine import Cell, Contestant, race, to_dict
+from hrpose_rt.cli import options
+from hrpose_rt.cli.models import find, task_of
+from hrpose_rt.cli.outputs import check_free
+from hrpose_rt.errors import BadInput
+from hrpose_rt.nets.zoo import Model
+from hrpose_rt.networks import Settings, machine_facts, open_model
+from hrpose_rt.runtimes.spec import Task
+
+app = typer.Typer(no_args_is_help=True, help="Measure what networks cost on this machine.")
+REPORT_SCHEMA = 1
+
+
+@app.callback()
+def several() -> None:
+    """Measure what networks cost on this machine."""
+
+
+@app.command("engine")
+def bench_engine(
+    model: Annotated[str, typer.Argument(help="A model's name, or a file.")],
+    runtime: Annotated[str, typer.Option(help="One or several, with commas.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="One or several; pairs that do not exist are left out.")
+    ] = "auto",
+    batch: Annotated[str, typer.Option(help="Pictures at a time.")] = "1,2,4,8,16,32",
+    device: options.Device = "auto",
+    seconds: Annotated[float, typer.Option(help="For each batch size.")] = 5.0,
+    threads: options.Threads = 0,
+    output: Annotated[Path | None, typer.Option(help="The figures as JSON.")] = None,
+    overwrite: options.Overwrite = False,
+    debug: options.Debug = False,
+) -> None:
+    """Time a network batch by batch, all ways in turn, against the machine's measured peak."""
+    batches = _numbers(batch)
+    if output:
+        check_free(output, overwrite)
+    console = Console(stderr=True)
+    task = task_of(model)
+    found = find(model, task)
+    settings = [
+        Settings(runtime=one, precision=other, device=device, threads=threads)
+        for one in runtime.split(",")
+        for other in precision.split(",")
+    ]
+    with ExitStack() as stack:
+        contestants, refused = [], []
+        for setting in settings:
+            try:
+                contestants.append(_contestant(found, task, setting, console))
+            except BadInput as error:  # a pair that does not exist, among those that do
+                refused.append(error)
+                continue
+            stack.callback(contestants[-1].runtime.close)
+        if not contestants:
+            raise refused[0]
+        with console.status("measuring") as status:
+            cells = race(contestants, batches, seconds, lambda step: status.update(f"measuring, {step}"))
+    facts = {"model": found.name, **machine_facts(Settings(threads=threads))}
+    Console().print(_table(cells))
+    features = ", ".join(facts["cpu_features"])
+    print(f"{found.name} on {facts['threads']} cores of {facts['cpu']} ({features})")
+    if output:
+        report = {"hrpose": version("hrpose-rt"), "schema": REPORT_SCHEMA, **facts}
+        peaks = {f"{c.runtime.name} {c.runtime.precision}": round(c.peak / 1e9, 1) for c in contestants}
+        report |= {"gflop": round(contestants[0].flops / 1e9, 3), "peak_gflops": peaks}
+        output.write_text(json.dumps(report | {"cells": to_dict(cells)}, indent=2) + "\n")
+
+
+def _contestant(model: Model, task: Task, settings: Settings, console: Console) -> Contestant:
+    from hrpose_rt.bench.flops import count_flops
+
+    runtime, spec = open_model(model, task, settings)
+    try:
+        with console.status(f"measuring the peak of {runtime.name} in {runtime.precision}"):
+            peak = _peak(runtime.name, runtime.precision, settings)
+        flops = count_flops(_fp32_graph(model, task), spec.input_hw)
+    except BaseException:
+        runtime.close()
+        raise
+    return Contestant(runtime, spec.input_hw, flops, peak)
+
+
+def _fp32_graph(model: Model, task: Task) -> Path:
+    from hrpose_rt.networks import with_engine
+    from hrpose_rt.runtimes.choice import choose
+
+    ready = with_engine(model, task, choose(True, "onnxruntime", "fp32"))
+    assert ready.engine is not None
+    return ready.engine
+
+
+def _peak(runtime: str, precision: str, settings: Settings) -> float:
+    """The runtime's peak in that precision; 0 where it takes no graph as it is."""
+    from hrpose_rt.bench.flops import measure_peak
+    from hrpose_rt.machine import usable_cores
+    from hrpose_rt.runtimes.ort import OnnxRuntime
+    from hrpose_rt.runtimes.ov import OpenVinoRuntime
+
+    threads = settings.threads or usable_cores()
+    int8 = precision == "int8"
+    if runtime == "openvino":
+        return measure_peak(lambda path: OpenVinoRuntime(path, precision, threads), int8)
+    if runtime == "onnxruntime" and precision in ("fp32", "int8"):
+        return measure_peak(lambda path: OnnxRuntime(path, threads), int8)
+    return 0.0
+
+
+def _numbers(text: str) -> list[int]:
+    if not all(part.strip().isdecimal() and int(part) for part in text.split(",")):
+        raise BadInput(f"--batch {text} is no list of sizes: give numbers with commas, such as 1,8,32")
+    return [int(part) for part in text.split(",")]
+
+
+def _table(cells: list[Cell]) -> Table:
+    table = Table(
+        "batch", "runtime", "precision", "p50 ms", "p95 ms", "a picture", "a second", "of the peak"
+    )
+    ordered = sorted(cells, key=lambda cell: cell.batch)
+    for i, cell in enumerate(ordered):
+        last = i + 1 == len(ordered) or ordered[i + 1].batch != cell.batch
+        table.add_row(
+            *(str(cell.batch), cell.runtime, cell.precision, f"{cell.p50_ms:.2f}", f"{cell.p95_ms:.2f}"),
+            *(f"{cell.p50_ms / cell.batch:.2f}", f"{cell.a_second:.1f}"),
+            f"{cell.peak_share:.0%}" if cell.peak_share else "",
+            end_section=last,
+        )
+    return table

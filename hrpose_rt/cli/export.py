@@ -1,0 +1,113 @@
+"""`hrpose-rt export`: engines in any format and precision, each compared with fp32."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from hrpose_rt.cli import options
+from hrpose_rt.cli.models import find, task_of
+from hrpose_rt.errors import BadInput
+from hrpose_rt.export.engines import PRECISIONS_OF_FORMAT, Exported, Order, export
+from hrpose_rt.export.tensorrt import TrtOptions
+from hrpose_rt.runtimes.spec import engine_files
+
+MIB = 2**20
+DEFAULTS = TrtOptions()
+
+
+def export_model(
+    model: Annotated[str, typer.Argument(help="A model's name, or a checkpoint.")],
+    form: Annotated[
+        str, typer.Option("--format", help=", ".join(PRECISIONS_OF_FORMAT) + "; or several, with commas.")
+    ] = "onnx",
+    precision: Annotated[str, typer.Option(help="fp32, fp16, bf16 or int8; or several.")] = "fp32",
+    max_batch: Annotated[int, typer.Option(help="TensorRT: the largest batch.")] = DEFAULTS.max_batch,
+    input_hw: Annotated[str | None, typer.Option(help="HEIGHTxWIDTH; the model's own by default.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The folder for engines.")] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="A film or folder of people like yours, for int8 and the comparison."),
+    ] = None,
+    gpu_arch: Annotated[
+        str, typer.Option(help="TensorRT for RTX: sm75, sm80, sm86, sm89, sm120, sm121; all but sm75.")
+    ] = "",
+    hardware_compat: Annotated[
+        str, typer.Option(help="TensorRT: none, same-cc or ampere-plus: what else it should run on.")
+    ] = DEFAULTS.hardware_compat,
+    version_compat: Annotated[
+        bool, typer.Option("--version-compat", help="TensorRT: later versions should read it.")
+    ] = False,
+    workspace: Annotated[
+        int, typer.Option(help="TensorRT: MiB that a layer may use.")
+    ] = DEFAULTS.workspace_mib,
+    no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not compare with fp32.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep it however far from fp32 it is.")] = False,
+    overwrite: options.Overwrite = False,
+    debug: options.Debug = False,
+) -> None:
+    """Build engines and compare each with the fp32 network on real people."""
+    trt = TrtOptions(
+        archs=tuple(name.strip() for name in gpu_arch.split(",") if name.strip()),
+        max_batch=max_batch,
+        workspace_mib=workspace,
+        hardware_compat=hardware_compat,
+        version_compat=version_compat,
+    )
+    orders = [
+        Order(
+            *(one_form, one_precision, parse_hw(input_hw), trt, output, calibration),
+            verify=not no_verify,
+            keep=keep,
+            anew=overwrite,
+        )
+        for one_form in form.split(",")
+        for one_precision in precision.split(",")
+    ]
+    console = Console(stderr=True)
+    task = task_of(model)
+    found = find(model, task)
+    made: list[Exported] = []
+    try:
+        for order in orders:
+            begin = f"{model}, {order.form} {order.precision}"
+            with console.status(begin) as status:
+                made.append(export(found, task, order, lambda step, b=begin: status.update(f"{b}: {step}")))  # type: ignore[misc]
+    finally:
+        if made:
+            print(f"in {made[0].path.parent}:")
+            Console().print(_table(made))
+
+
+def parse_hw(text: str | None) -> tuple[int, int] | None:
+    """`256x192` -> (256, 192)."""
+    if text is None:
+        return None
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise BadInput(f"--input-hw {text} is no size: give HEIGHTxWIDTH, such as 256x192")
+    return int(height), int(width)
+
+
+def _table(made: list[Exported]) -> Table:
+    table = Table(Column("engine", overflow="fold"), "MiB", "layers", "built in", "against fp32", box=None)
+    for exported in made:
+        spec = exported.spec
+        size = sum(file.stat().st_size for file in engine_files(exported.path)) / MIB
+        layers = ", ".join(f"{count} {name}" for name, count in spec.layers.items())
+        seconds = f"{spec.build.seconds:.1f} s" if exported.built and spec.build else "was there"
+        table.add_row(exported.path.name, f"{size:.1f}", layers, seconds, in_words(spec.parity))
+    return table
+
+
+def in_words(parity: dict[str, Any]) -> str:
+    """What a spec says of its comparison."""
+    status = parity.get("status", "not compared")
+    if "matched" in parity:
+        return f"{status}: {parity['matched']:.1%} of boxes, scores {parity['score_difference']:.3f} off"
+    if "p95_px" in parity:
+        moved = f"{parity['moved']:.1%} of joints moved"
+        return f"{status}: median {parity['median_px']:.2f} px, p95 {parity['p95_px']:.2f} px, {moved}"
+    return str(status)

@@ -1,0 +1,329 @@
+"""Models -> engines on disk: built, compared with fp32, written whole, and found again."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from hrpose_rt.errors import BadInput, RuntimeMissing
+from hrpose_rt.export import verify
+from hrpose_rt.export.parity import Parity
+from hrpose_rt.export.tensorrt import Tell, TrtOptions, build_engine, check_options
+from hrpose_rt.home import HOME_VARIABLE, home_folder
+from hrpose_rt.machine import nvidia_gpus, usable_cores
+from hrpose_rt.nets.zoo import Model, models_folder
+from hrpose_rt.runtimes import Runtime
+from hrpose_rt.runtimes.opening import spec_of_checkpoint
+from hrpose_rt.runtimes.spec import FORMATS, Build, EngineSpec, Task, engine_files, engine_sha256, spec_path
+from hrpose_rt.runtimes.trt_library import load_tensorrt, what_differs
+
+# Which precisions an engine may have, by its format.
+PRECISIONS_OF_FORMAT = {
+    "onnx": ("fp32", "fp16", "int8"),
+    "openvino": ("fp32", "bf16", "fp16", "int8"),
+    "tensorrt": ("fp32", "fp16", "bf16", "int8"),
+    "tensorrt-rtx": ("fp32", "fp16", "bf16", "int8"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What engine is wanted.
+
+    Attributes:
+        form: One of `FORMATS`.
+        precision: One of those that the format has.
+        input_hw: Height and width, the model's own if None; multiples of 32.
+        trt: For TensorRT and its RTX form.
+        folder: Where it is kept; `engines_folder()` if None.
+        calibration: A film or a folder to calibrate int8 with and to compare on; the packaged photos if
+            None.
+        verify: Whether it is compared with fp32.
+        keep: Whether it stays when the comparison goes beyond the limits.
+        anew: Whether it is built although it is there.
+        free_hw: Detectors in ONNX: leave height and width open, for pictures of any shape.
+    """
+
+    form: str = "onnx"
+    precision: str = "fp32"
+    input_hw: tuple[int, int] | None = None
+    trt: TrtOptions = field(default_factory=TrtOptions)
+    folder: Path | None = None
+    calibration: Path | None = None
+    verify: bool = True
+    keep: bool = False
+    anew: bool = False
+    free_hw: bool = False
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMATS:
+            raise BadInput(f"there is no format {self.form!r}: choose {', '.join(FORMATS)}")
+        here = PRECISIONS_OF_FORMAT[self.form]
+        if self.precision not in here:
+            others = [name for name, has in PRECISIONS_OF_FORMAT.items() if self.precision in has]
+            hint = f", or --format {' or '.join(others)}" if others else ""
+            raise BadInput(
+                f"{self.form} engines are {', '.join(here)}, not {self.precision}: use --precision "
+                f"{here[0]}{hint}"
+            )
+        if self.input_hw and (min(self.input_hw) < 32 or any(side % 32 for side in self.input_hw)):
+            raise BadInput("--input-hw is HEIGHTxWIDTH in multiples of 32, such as 256x192")
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An engine on disk.
+
+    Attributes:
+        path, spec: The file and what it is.
+        built: Whether it was built now, or was there.
+    """
+
+    path: Path
+    spec: EngineSpec
+    built: bool
+
+
+def engines_folder() -> Path:
+    """Where engines are kept: in `HRPOSE_HOME`, else `engines/` of a checkout, else the user's cache."""
+    checkout = models_folder().parent
+    in_checkout = (checkout / "pyproject.toml").is_file() and (checkout / "engines").is_dir()
+    if in_checkout and HOME_VARIABLE not in os.environ:
+        return checkout / "engines"
+    return home_folder() / "engines"
+
+
+def export(model: Model, task: Task, order: Order, tell: Tell = lambda step: None) -> Exported:
+    """Build an engine, unless it is there.
+
+    Args:
+        model: From `zoo.find_model`.
+        task: What it is for.
+        order: What is wanted.
+        tell: Called with what is being done.
+
+    Raises:
+        BadInput: It cannot be built of this model, or not here.
+        RunBroken: It is further from fp32 than its precision may be; it was not kept.
+        RuntimeMissing: A library is not installed.
+    """
+    if order.form in ("tensorrt", "tensorrt-rtx"):
+        check_options(order.form, order.precision, order.trt, nvidia_gpus())
+    if missing := [name for name in ("torch", "onnx") if find_spec(name) is None]:
+        raise RuntimeMissing(f"exporting needs {' and '.join(missing)}: pip install 'hrpose-rt[export]'")
+    folder = order.folder or engines_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be made ({error.strerror}): choose another --output") from error
+    return _Export(model, task, order, folder, tell).run()
+
+
+class _Export:
+    """One engine on its way: spec, graph, engine, comparison."""
+
+    def __init__(self, model: Model, task: Task, order: Order, folder: Path, tell: Tell) -> None:
+        self._model, self._task, self._order, self._folder, self._tell = model, task, order, folder, tell
+        base = model.spec or spec_of_checkpoint(model, task)
+        hw = order.input_hw or base.input_hw
+        heatmap_hw = (hw[0] // 4, hw[1] // 4) if task == "pose" else (0, 0)
+        self._examples = verify.Examples(task, hw, order.calibration)
+        self._free_hw = order.free_hw and task == "detection"
+        self._fixed = EngineSpec(
+            model=model.name,
+            task=task,
+            inputs_hw=base.inputs_hw if self._free_hw else (hw,),
+            precision="fp32",
+            weights_sha256=base.weights_sha256,
+            skeleton=base.skeleton,
+            heatmap_hw=heatmap_hw,
+            decode=base.decode,
+        )
+
+    def run(self) -> Exported:
+        order = self._order
+        path = self._folder / self._name()
+        with _locked(path):
+            if not order.anew and (spec := self._there(path)):
+                return Exported(path, self._verified_at_last(path, spec), built=False)
+            with tempfile.TemporaryDirectory(prefix=".building-", dir=self._folder) as place:
+                made = Path(place) / path.name
+                spec = self._build(made)
+                spec = replace(spec, parity=self._parity(made, spec))
+                spec_path(path).unlink(missing_ok=True)  # until the new one is there, nothing opens
+                for file in engine_files(made):
+                    file.replace(self._folder / file.name)
+                spec.save(spec_path(path))
+        return Exported(path, spec, built=True)
+
+    def _verified_at_last(self, path: Path, spec: EngineSpec) -> EngineSpec:
+        """The spec of an engine that was built where there was no GPU, compared now that there is one."""
+        if spec.parity.get("status") != verify.NO_GPU or not (self._order.verify and nvidia_gpus()):
+            return spec
+        spec = replace(spec, parity=self._parity(path, spec))
+        spec.save(spec_path(path))
+        return spec
+
+    def _parity(self, made: Path, spec: EngineSpec) -> dict[str, Any]:
+        if not self._order.verify:
+            return {"status": verify.NOT_ASKED}
+        self._tell("comparing with fp32")
+        return verify.verdict(spec, self._compared(made, spec), self._order.keep)
+
+    def _compared(self, made: Path, spec: EngineSpec) -> Parity | str:
+        from hrpose_rt.runtimes.ort import OnnxRuntime
+
+        if spec.precision == "fp32" and spec.format == "onnx" and self._model.checkpoint:
+            reference: Runtime = verify.torch_reference(self._model, self._task)
+        else:
+            reference = OnnxRuntime(self._graph(made.parent, "fp32")[0], usable_cores())
+        try:
+            return verify.compare(made, spec, reference, self._examples)
+        finally:
+            reference.close()
+
+    def _name(self) -> str:
+        order, (h, w) = self._order, self._fixed.input_hw
+        parts = [self._fixed.model.replace("/", "-")]
+        if f"{h}x{w}" not in parts[0]:
+            parts.append("any" if self._free_hw else f"{h}x{w}")
+        parts += [order.precision, self._fixed.weights_sha256[:8]]
+        if order.form != "onnx":
+            parts += [order.form, *order.trt.archs]
+        return "-".join(parts) + FORMATS[order.form]
+
+    def _there(self, path: Path) -> EngineSpec | None:
+        """The spec of an engine that is what is wanted, if there is one."""
+        try:
+            spec = EngineSpec.load(spec_path(path))
+            spec.check(path)
+        except BadInput:  # not there, or no more what it was
+            return None
+        if spec.weights_sha256 != self._fixed.weights_sha256 or spec.inputs_hw != self._fixed.inputs_hw:
+            return None
+        if not self._order.form.startswith("tensorrt"):
+            return spec
+        asked = asdict(self._order.trt) | {"archs": None}
+        if spec.build is None or spec.build.options | {"archs": None} != asked:
+            return None
+        found = load_tensorrt(spec.format).__version__
+        return None if what_differs(spec.build, spec.format, found) else spec
+
+    def _build(self, made: Path) -> EngineSpec:
+        """Write the engine to `made`."""
+        order, begin = self._order, perf_counter()
+        if order.form == "onnx":
+            layers = self._typed_graph(made, order.precision)
+            build = Build("onnx", version("onnx"))
+            onnx_sha256 = engine_sha256(made)
+        else:
+            # TensorRT computes in the graph's types; OpenVINO is asked for 16 bits when it opens an engine.
+            typed = order.precision if order.form != "openvino" or order.precision == "int8" else "fp32"
+            graph, layers = self._graph(made.parent, typed)
+            onnx_sha256 = engine_sha256(graph)
+            self._tell(f"building for {order.form}")
+            if order.form == "openvino":
+                build = _build_openvino(graph, made, order.precision)
+                if order.precision in ("bf16", "fp16"):
+                    layers = {order.precision: sum(layers.values())}
+            else:
+                build, layers = build_engine(graph, made, order.form, order.trt, self._tell)
+        if not build.seconds:
+            build = replace(build, seconds=round(perf_counter() - begin, 1))
+        return replace(
+            self._fixed,
+            precision=order.precision,
+            format=order.form,
+            max_batch=order.trt.max_batch if order.form.startswith("tensorrt") else 0,
+            sha256=engine_sha256(made),
+            onnx_sha256=onnx_sha256,
+            build=build,
+            layers=layers,
+        )
+
+    def _graph(self, place: Path, precision: str) -> tuple[Path, dict[str, int]]:
+        """A typed graph to build from, and its layers: kept beside the engines where it is one itself."""
+        if precision in PRECISIONS_OF_FORMAT["onnx"]:
+            order = replace(self._order, form="onnx", precision=precision, trt=TrtOptions(), verify=False)
+            order = replace(order, verify=self._order.verify and precision == "int8", anew=False)
+            found = _Export(self._model, self._task, order, self._folder, self._tell).run()
+            return found.path, found.spec.layers
+        graph = place / f"{precision}.onnx"
+        return graph, self._typed_graph(graph, precision)
+
+    def _typed_graph(self, made: Path, precision: str) -> dict[str, int]:
+        """Write the graph in `precision`; returns its layers."""
+        import onnx
+
+        from hrpose_rt.export.graph import save_onnx
+        from hrpose_rt.export.precision import layers_by_precision, to_16_bits
+        from hrpose_rt.export.quantize import first_and_last, to_int8
+
+        if precision == "fp32":
+            self._tell("tracing the network")
+            self._fp32_graph(made)
+            return layers_by_precision(onnx.load(made))
+        spec = replace(self._fixed, precision=precision)
+        source = onnx.load(self._graph(made.parent, "fp32")[0])
+        if precision != "int8":
+            self._tell(f"typing the graph as {precision}")
+            model = to_16_bits(source, precision)
+            save_onnx(model, made, spec)
+            return layers_by_precision(model)
+        batches = self._examples.batches()
+        for sensitive in ([], first_and_last(source)):
+            self._tell(f"measuring ranges on {len(batches)} pictures")
+            model = to_int8(source, batches, keep=sensitive)
+            save_onnx(model, made, spec)
+            found = self._compared(made, spec) if self._order.verify else ""
+            if isinstance(found, str) or not found.beyond:
+                break  # first and last layers keep more bits only where the error asks for it
+        return layers_by_precision(model)
+
+    def _fp32_graph(self, made: Path) -> None:
+        spec, model = self._fixed, self._model
+        if model.checkpoint is None:
+            own, kind = model.spec, ("format", "precision", "inputs_hw")
+            if not (model.engine and own and all(getattr(own, f) == getattr(spec, f) for f in kind)):
+                raise BadInput(
+                    f"{model.name} is an engine of another kind, and there is no checkpoint to make this "
+                    "one of: give the checkpoint"
+                )
+            shutil.copyfile(model.engine, made)
+            return
+        from hrpose_rt.export.graph import export_onnx
+        from hrpose_rt.nets.inputs import hrnet_on_crops
+        from hrpose_rt.nets.weights import load_hrnet
+        from hrpose_rt.nets.yolo import load_yolo
+
+        if self._task == "pose":
+            export_onnx(hrnet_on_crops(load_hrnet(model.checkpoint)[0]), made, spec)
+        else:
+            net = load_yolo(model.checkpoint, model.classic_head, fixed=not self._free_hw)
+            export_onnx(net, made, spec, self._free_hw)
+
+
+def _build_openvino(graph: Path, made: Path, precision: str) -> Build:
+    try:
+        import openvino
+    except ImportError as error:
+        raise RuntimeMissing(f"OpenVINO does not load ({error}): pip install openvino") from error
+    model = openvino.Core().read_model(graph)
+    openvino.save_model(model, made, compress_to_fp16=precision == "fp16")
+    return Build("openvino", openvino.__version__)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Wait until no other process builds this engine."""
+    with (path.parent / f".{path.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,107 @@
+"""Real pictures to calibrate and compare with: the user's, or those that an installed package ships."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.geometry import Letterbox, crop_frames
+from hrpose_rt.people.detection import GREY, Detector
+from hrpose_rt.pose.crops import crop_people
+from hrpose_rt.streams.sources import Clip, open_source
+from hrpose_rt.timing import StageClock
+from hrpose_rt.types import F32, U8
+
+MOST_PICTURES = 96  # taken of a film or a folder, evenly
+MOST_CROPS = 192
+SCALES = (1.0, 0.6, 0.35, 0.2, 0.12)  # of the packaged photos: people of 500 pixels down to 48
+SMALLEST = 40  # pixels of height; people below say nothing of joints
+
+
+@dataclass(frozen=True, slots=True)
+class Crops:
+    """People cut out of pictures.
+
+    Attributes:
+        crops: (N, H, W, 3) uint8 BGR.
+        heights: (N,) of the people, in pixels of their crops.
+    """
+
+    crops: U8
+    heights: F32
+
+
+def pictures(place: Path | None = None) -> list[U8]:
+    """Pictures (H, W, 3) BGR of a film, a folder or an image; of the packaged photos without one.
+
+    Raises:
+        BadInput: There are none.
+    """
+    if place is not None:
+        return _taken(place)
+    spec = find_spec("ultralytics")  # finds the package without importing it
+    folder = (
+        Path(spec.submodule_search_locations[0]) / "assets"
+        if spec and spec.submodule_search_locations
+        else None
+    )
+    photos = [cv2.imread(str(path)) for path in sorted(folder.glob("*.jpg"))] if folder else []
+    if not photos:
+        raise BadInput(
+            "there are no photos to compare on, they come with ultralytics: pip install "
+            "'hrpose-rt[export]', or give --calibration VIDEO"
+        )
+    found: list[U8] = []
+    for photo in photos:
+        for scale in SCALES:
+            small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            found += [np.asarray(small, np.uint8), np.ascontiguousarray(small[:, ::-1], np.uint8)]
+    return found
+
+
+def _taken(place: Path) -> list[U8]:
+    with open_source(str(place)) as source:
+        frames = source.info.frames or MOST_PICTURES
+    with open_source(str(place), Clip(stride=max(1, frames // MOST_PICTURES))) as source:
+        found = [frame.image for frame in source]
+    if not found:
+        raise BadInput(f"{place} has no pictures: give another --calibration")
+    return found[:MOST_PICTURES]
+
+
+def people(images: list[U8], detector: Detector, input_hw: tuple[int, int]) -> Crops:
+    """The people whom the detector finds, as the pose network will see them; of many, some of each picture.
+
+    Raises:
+        BadInput: Nobody is there.
+    """
+    crops, heights = [], []
+    most_a_picture = max(1, 2 * MOST_CROPS // len(images))
+    for image in images:
+        boxes = detector.detect(image, StageClock()).boxes[:most_a_picture]
+        tall = boxes[:, 3] - boxes[:, 1]
+        boxes, tall = boxes[tall >= SMALLEST], tall[tall >= SMALLEST]
+        centres, sizes = crop_frames(boxes, input_hw)
+        crops.append(crop_people(image, centres, sizes, np.zeros((len(boxes), *input_hw, 3), np.uint8)))
+        heights.append(tall / sizes[:, 1] * input_hw[0])
+    every, tall = np.concatenate(crops), np.concatenate(heights)
+    if not len(every):
+        raise BadInput(
+            "nobody is in the pictures given: give a film or a folder with people to --calibration"
+        )
+    chosen = np.linspace(0, len(every) - 1, min(len(every), MOST_CROPS)).round().astype(np.int64)
+    return Crops(every[chosen], np.asarray(tall[chosen], np.float32))
+
+
+def letterboxed(images: list[U8], input_hw: tuple[int, int]) -> Iterator[U8]:
+    """Each picture as a detector sees it, (1, H, W, 3)."""
+    for image in images:
+        letterbox = Letterbox.fit(image.shape[:2], input_hw)
+        (w, h), (x, y) = letterbox.size_wh, letterbox.offset_xy
+        canvas = np.full((1, *input_hw, 3), GREY, np.uint8)
+        canvas[0, y : y + h, x : x + w] = cv2.resize(image, (w, h))
+        yield canvas

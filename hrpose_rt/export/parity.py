@@ -1,0 +1,111 @@
+"""How far an engine's answers are from the fp32 network's, on real people."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hrpose_rt.geometry import iou, nms
+from hrpose_rt.people.detection import NMS_IOU, read_boxes
+from hrpose_rt.pose.heatmaps import DECODERS
+from hrpose_rt.types import F32
+
+SURE = 0.3  # score of the joints, and of the people, that are compared
+MOVED = 0.05  # of a person's height, from which on a joint counts as moved
+FEWEST_CROPS = 64
+SAME_BOX = 0.9  # IoU
+
+# What an engine may differ by; in pixels of the network's input, and as shares.
+LIMITS: dict[str, dict[str, float]] = {
+    "fp32": {"p95_px": 0.05},
+    "fp16": {"p95_px": 0.25},
+    "bf16": {"median_px": 0.3, "p95_px": 1.5},
+    "int8": {"median_px": 0.7, "p95_px": 3.0, "moved": 0.01},
+}
+BOX_LIMITS = {"fp32": 0.99, "fp16": 0.95, "bf16": 0.8, "int8": 0.7}  # of boxes that are matched
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """A comparison.
+
+    Attributes:
+        figures: By name.
+        beyond: Words for every limit that is passed.
+    """
+
+    figures: dict[str, float]
+    beyond: tuple[str, ...]
+
+
+def compare_poses(wanted: F32, found: F32, heights: F32, cell: float, precision: str, udp: bool) -> Parity:
+    """Compare heatmaps.
+
+    Args:
+        wanted, found: (N, K, h, w) of the fp32 network and of the engine, for the same crops.
+        heights: (N,) of the people, in pixels of the network's input.
+        cell: Pixels of the input that a heatmap's cell is wide.
+        precision: The engine's, which decides the limits.
+        udp: Whether they are read with UDP; else with DARK.
+    """
+    decode = DECODERS["udp" if udp else "dark"]
+    (at, scores), (there, _) = decode(wanted), decode(found)
+    sure = scores > SURE
+    moved = cell * np.linalg.norm(there - at, axis=2)
+    share = moved / np.maximum(heights[:, None], 1)
+    distances = moved[sure] if sure.any() else np.zeros(1)
+    spread = float(np.abs(wanted).mean())
+    figures = {
+        "crops": float(len(wanted)),
+        "joints": float(sure.sum()),
+        "median_px": float(np.median(distances)),
+        "p95_px": float(np.percentile(distances, 95)),
+        "max_px": float(distances.max()),
+        "moved": float((share[sure] > MOVED).mean()) if sure.any() else 0.0,
+        "heatmap_error": float(np.abs(wanted - found).mean()) / max(spread, 1e-9),
+    }
+    beyond = [
+        f"{name} is {figures[name]:.3g}, {limit:g} is allowed"
+        for name, limit in LIMITS[precision].items()
+        if not figures[name] <= limit
+    ]
+    if not np.isfinite(found).all():
+        beyond.append("some heatmaps are not finite")
+    return Parity(_rounded(figures), tuple(beyond))
+
+
+def compare_boxes(wanted: list[F32], found: list[F32], precision: str) -> Parity:
+    """Compare a detector's outputs, picture by picture, each (1, ...) as `read_boxes` takes it."""
+    matched, differences = [], []
+    for one, other in zip(wanted, found, strict=True):
+        (boxes, scores), (candidates, their_scores) = _best(one), _best(other)
+        if not len(boxes):
+            continue
+        if not len(candidates):
+            matched += [False] * len(boxes)
+            continue
+        overlap = iou(boxes, candidates)
+        best = overlap.argmax(axis=1)
+        same = overlap.max(axis=1) > SAME_BOX
+        matched += same.tolist()
+        differences += np.abs(scores - their_scores[best])[same].tolist()
+    share = float(np.mean(matched)) if matched else 1.0
+    figures = {
+        "pictures": float(len(wanted)),
+        "boxes": float(len(matched)),
+        "matched": share,
+        "score_difference": float(np.mean(differences)) if differences else 0.0,
+    }
+    limit = BOX_LIMITS[precision]
+    beyond = (f"{share:.3g} of the boxes are matched, {limit:g} at least are asked for",)
+    return Parity(_rounded(figures), beyond if share < limit else ())
+
+
+def _best(output: F32) -> tuple[F32, F32]:
+    boxes, scores = read_boxes(output, SURE)
+    kept = nms(boxes, scores, NMS_IOU)
+    return boxes[kept], scores[kept]
+
+
+def _rounded(figures: dict[str, float]) -> dict[str, Any]:
+    return {name: round(value, 4) for name, value in figures.items()}

@@ -1,0 +1,266 @@
+"""ONNX graph -> TensorRT or TensorRT for RTX engine, by one builder."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.home import home_folder
+from hrpose_rt.machine import Gpu, nvidia_gpus
+from hrpose_rt.runtimes.spec import RTX_ARCHS, Build
+from hrpose_rt.runtimes.trt_library import load_tensorrt
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64)  # each with an optimisation profile of its own
+HARDWARE_COMPAT = {
+    "none": "NONE",
+    "same-cc": "SAME_COMPUTE_CAPABILITY",
+    "ampere-plus": "AMPERE_PLUS",
+}
+MIB = 2**20
+# What the parser says of 8-bit values it will read as others, with a mere warning.
+FATAL_WARNINGS = ("Defaulting to INT8",)
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrtOptions:
+    """What is asked of the builder.
+
+    Attributes:
+        archs: Of `RTX_ARCHS`, for TensorRT for RTX alone; all but the oldest if empty.
+        max_batch: The largest batch; the profiles go up to it.
+        workspace_mib: Memory that a layer may use while it computes.
+        hardware_compat: One of `HARDWARE_COMPAT`: where else the engine should run (TensorRT alone).
+        version_compat: Whether later versions of TensorRT should read it (TensorRT alone).
+    """
+
+    archs: tuple[str, ...] = ()
+    max_batch: int = 64
+    workspace_mib: int = 2048
+    hardware_compat: str = "none"
+    version_compat: bool = False
+
+
+def profile_batches(max_batch: int) -> tuple[int, ...]:
+    """The batches that get a profile: those of `BATCHES` up to the first that holds `max_batch`."""
+    if not 1 <= max_batch <= BATCHES[-1]:
+        raise BadInput(f"a batch of {max_batch} cannot be built: 1 to {BATCHES[-1]} can")
+    last = next(i for i, batch in enumerate(BATCHES) if batch >= max_batch)
+    return BATCHES[: last + 1]
+
+
+def check_options(form: str, precision: str, options: TrtOptions, gpus: list[Gpu]) -> None:
+    """Raise BadInput if an engine cannot be built so, or not here."""
+    profile_batches(options.max_batch)
+    if options.hardware_compat not in HARDWARE_COMPAT:
+        raise BadInput(
+            f"there is no --hardware-compat {options.hardware_compat}: choose {', '.join(HARDWARE_COMPAT)}"
+        )
+    if form == "tensorrt":
+        if options.archs:
+            raise BadInput(
+                "--gpu-arch is for --format tensorrt-rtx: TensorRT builds for the GPU that is here"
+            )
+        if not gpus:
+            raise BadInput(
+                "TensorRT builds on the GPU that it will run on, and there is none here: use --format "
+                "tensorrt-rtx, which builds for any, or run this command there"
+            )
+        return
+    if strange := next((arch for arch in options.archs if arch not in RTX_ARCHS), None):
+        raise BadInput(f"TensorRT for RTX does not build for {strange}: choose of {', '.join(RTX_ARCHS)}")
+    if "sm75" in options.archs and precision in ("bf16", "int8"):
+        raise BadInput(f"Turing (sm75) has no {precision} in TensorRT for RTX: use fp16 or fp32 there")
+    if options.hardware_compat != "none" or options.version_compat:
+        raise BadInput("--hardware-compat and --version-compat are TensorRT's: its RTX form has --gpu-arch")
+
+
+def build_engine(
+    onnx: Path, engine: Path, form: str, options: TrtOptions, tell: Tell
+) -> tuple[Build, dict[str, int]]:
+    """Build an engine file, which appears whole or not at all.
+
+    Args:
+        onnx: A typed graph: the engine computes in what it says.
+        engine: The file to write.
+        form: "tensorrt" or "tensorrt-rtx".
+        options: Already checked by `check_options`.
+        tell: Called with what the builder is at.
+
+    Returns:
+        What made it, and how many of its layers compute in which precision.
+
+    Raises:
+        BadInput: The parser does not take the graph; the message names node and operation.
+        RunBroken: The builder failed.
+        RuntimeMissing: The library is not installed.
+    """
+    trt = load_tensorrt(form)
+    begin = time.perf_counter()
+    archs: tuple[str, ...] = options.archs or RTX_ARCHS[1:]
+    logger = _logger(trt)
+    builder = trt.Builder(logger)
+    network = builder.create_network(_network_flags(trt, form))
+    _parse(trt, network, logger, onnx)
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mib * MIB)
+    source = network.get_input(0)
+    shape = tuple(source.shape)[1:]
+    for batch in profile_batches(options.max_batch):
+        profile = builder.create_optimization_profile()
+        profile.set_shape(source.name, (batch, *shape), (batch, *shape), (batch, *shape))
+        config.add_optimization_profile(profile)
+    monitor = _monitor(trt, tell)
+    config.progress_monitor = monitor
+    gpus = nvidia_gpus()
+    if form == "tensorrt-rtx":
+        config.num_compute_capabilities = len(archs)
+        for i, arch in enumerate(archs):
+            config.set_compute_capability(getattr(trt.ComputeCapability, arch.upper()), i)
+        serialised = builder.build_serialized_network(network, config)
+    else:
+        archs = (gpus[0].arch,)
+        _ask_for_compatibility(trt, config, options)
+        with _TimingCache(config, trt.__version__, archs[0]):
+            serialised = builder.build_serialized_network(network, config)
+    if serialised is None:
+        raise RunBroken(
+            f"{form} built nothing of {onnx}: {'; '.join(logger.errors[-2:]) or 'it says not why'}"
+        )
+    partial = engine.with_suffix(".partial")
+    partial.write_bytes(bytes(serialised))
+    partial.replace(engine)
+    gpu = gpus[0] if gpus and form == "tensorrt" else None
+    asked = {
+        "max_batch": options.max_batch,
+        "workspace_mib": options.workspace_mib,
+        "hardware_compat": options.hardware_compat,
+        "version_compat": options.version_compat,
+    }
+    return Build(
+        library=form,
+        version=trt.__version__,
+        archs=archs,
+        gpu=gpu.name if gpu else "",
+        driver=gpu.driver if gpu else "",
+        options=asked,
+        seconds=round(time.perf_counter() - begin, 1),
+    ), network_layers(trt, network)
+
+
+def network_layers(trt: Any, network: Any) -> dict[str, int]:
+    """How many layers of a parsed network that cost compute in which precision."""
+    costly = (trt.LayerType.CONVOLUTION, trt.LayerType.DECONVOLUTION, trt.LayerType.MATRIX_MULTIPLY)
+    names = {trt.DataType.FLOAT: "fp32", trt.DataType.HALF: "fp16", trt.DataType.BF16: "bf16"}
+    moving: tuple[Any, ...] = (trt.LayerType.CONCATENATION, trt.LayerType.SLICE, trt.LayerType.POOLING)
+    moving += (trt.LayerType.SHUFFLE, trt.LayerType.RESIZE)
+    eight_bits: set[str] = set()
+    counts: Counter[str] = Counter()
+    for i in range(network.num_layers):
+        layer = network.get_layer(i)
+        out = layer.get_output(0)
+        inputs = [layer.get_input(j) for j in range(layer.num_inputs)]
+        if layer.type == trt.LayerType.DEQUANTIZE:
+            eight_bits.add(out.name)
+        elif layer.type in moving and inputs[0] is not None and inputs[0].name in eight_bits:
+            eight_bits.add(out.name)
+        elif layer.type in costly:
+            quantised = inputs[0] is not None and inputs[0].name in eight_bits
+            counts["int8" if quantised else names.get(out.dtype, str(out.dtype))] += 1
+    return dict(counts)
+
+
+def _network_flags(trt: Any, form: str) -> int:
+    """Strong typing: the graph's types are the precision. From 11 on there is nothing else."""
+    if form == "tensorrt" and int(trt.__version__.partition(".")[0]) < 11:
+        return 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    return 0
+
+
+def _parse(trt: Any, network: Any, logger: Any, onnx: Path) -> None:
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse_from_file(str(onnx)):
+        errors = [parser.get_error(i) for i in range(parser.num_errors)]
+        said = "; ".join(
+            f"{e.desc()} at node {e.node_name() or '?'} ({e.node_operator() or '?'})" for e in errors
+        )
+        raise BadInput(f"{onnx} is not taken by the parser: {said}")
+    if fatal := [w for w in logger.warnings if any(words in w for words in FATAL_WARNINGS)]:
+        raise BadInput(f"{onnx} would be computed otherwise than it says: {fatal[0]}")
+
+
+def _ask_for_compatibility(trt: Any, config: Any, options: TrtOptions) -> None:
+    wanted = HARDWARE_COMPAT[options.hardware_compat]
+    level = getattr(trt.HardwareCompatibilityLevel, wanted, None)
+    if level is None:
+        raise BadInput(
+            f"TensorRT {trt.__version__} has no --hardware-compat {options.hardware_compat}: install a "
+            "newer one, or use none"
+        )
+    config.hardware_compatibility_level = level
+    if options.version_compat:
+        config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+
+
+class _TimingCache:
+    """What TensorRT measured in builds before, on disk; it has to outlive the build."""
+
+    def __init__(self, config: Any, version: str, arch: str) -> None:
+        self._config = config
+        self._path = home_folder() / "timing" / f"{version}-{arch}.cache"
+
+    def __enter__(self) -> None:
+        known = self._path.read_bytes() if self._path.is_file() else b""
+        self._cache = self._config.create_timing_cache(known)
+        self._config.set_timing_cache(self._cache, False)
+
+    def __exit__(self, *_: object) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._path.with_suffix(".partial")
+        partial.write_bytes(bytes(self._cache.serialize()))
+        partial.replace(self._path)
+
+
+def _logger(trt: Any) -> Any:
+    """Keeps warnings and errors; the library's own would print them."""
+
+    class Logger(trt.ILogger):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.warnings: list[str] = []
+            self.errors: list[str] = []
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in (trt.ILogger.INTERNAL_ERROR, trt.ILogger.ERROR):
+                self.errors.append(message)
+            elif severity == trt.ILogger.WARNING:
+                self.warnings.append(message)
+
+    return Logger()
+
+
+def _monitor(trt: Any, tell: Tell) -> Any:
+    """Passes on what the builder is at; it may be called from several threads."""
+    lock = threading.Lock()
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+
+        def phase_start(self, name: str, parent: str | None, steps: int) -> None:
+            if parent is None:  # those within it are over in no time
+                with lock:
+                    tell(f"{name}, {steps} steps")
+
+        def step_complete(self, name: str, step: int) -> bool:
+            return True  # go on
+
+        def phase_finish(self, name: str) -> None:
+            pass
+
+    return Monitor()

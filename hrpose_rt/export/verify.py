@@ -1,0 +1,139 @@
+"""Run an engine beside the fp32 network on real people."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.export import footage
+from hrpose_rt.export.parity import FEWEST_CROPS, SURE, Parity, compare_boxes, compare_poses
+from hrpose_rt.machine import nvidia_gpus, usable_cores
+from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, Model, find_model
+from hrpose_rt.people.detection import YoloDetector
+from hrpose_rt.runtimes import Runtime
+from hrpose_rt.runtimes.opening import open_engine
+from hrpose_rt.runtimes.spec import EngineSpec, Task
+from hrpose_rt.types import F32, U8
+
+NO_GPU = "unverified: no GPU here"
+NO_RUNTIME = "unverified: no runtime here executes it"
+NOT_ASKED = "unverified: not asked for"
+_BATCH = 8  # crops at a time
+
+
+class Examples:
+    """What engines of one model are calibrated and compared with.
+
+    Args:
+        task: What the model is for.
+        input_hw: Height and width of its input.
+        place: A film or a folder; the packaged photos if None.
+    """
+
+    def __init__(self, task: Task, input_hw: tuple[int, int], place: Path | None) -> None:
+        self._task, self._input_hw, self._place = task, input_hw, place
+        self._pictures: list[U8] | None = None
+        self._crops: footage.Crops | None = None
+
+    def batches(self) -> list[U8]:
+        """Pictures as the network gets them, (1, H, W, 3) each."""
+        if self._task == "detection":
+            return list(footage.letterboxed(self._all(), self._input_hw))
+        return [crop[None] for crop in self.people().crops]
+
+    def people(self) -> footage.Crops:
+        """The people whom the embedded detector finds."""
+        if self._crops is None:
+            runtime, spec = open_engine(find_model(DEFAULT_DETECTOR, "detection"), "detection")
+            with YoloDetector(runtime, spec.inputs_hw, min_score=SURE) as detector:
+                self._crops = footage.people(self._all(), detector, self._input_hw)
+        return self._crops
+
+    def _all(self) -> list[U8]:
+        if self._pictures is None:
+            self._pictures = footage.pictures(self._place)
+        return self._pictures
+
+
+def compare(engine: Path, spec: EngineSpec, reference: Runtime, examples: Examples) -> Parity | str:
+    """How far an engine is from the fp32 network, or why that cannot be told here.
+
+    Raises:
+        BadInput: There are too few people to tell.
+    """
+    if spec.format.startswith("tensorrt") and not nvidia_gpus():
+        return NO_GPU
+    runtime = open_alone(engine, spec)
+    if runtime is None:
+        return NO_RUNTIME
+    try:
+        if spec.task == "detection":
+            batches = examples.batches()
+            wanted, found = ([run.infer(b).copy() for b in batches] for run in (reference, runtime))
+            return compare_boxes(wanted, found, spec.precision)
+        people = examples.people()
+        if len(people.crops) < FEWEST_CROPS:
+            raise BadInput(
+                f"{len(people.crops)} people are in the pictures, a comparison needs {FEWEST_CROPS}: give "
+                "longer footage to --calibration"
+            )
+        maps = [np.concatenate(list(_heatmaps(run, people.crops))) for run in (reference, runtime)]
+        cell = spec.input_hw[0] / spec.heatmap_hw[0]
+        return compare_poses(
+            maps[0], maps[1], people.heights, cell, spec.precision, udp=spec.decode == "udp"
+        )
+    finally:
+        runtime.close()
+
+
+def verdict(spec: EngineSpec, found: Parity | str, keep: bool) -> dict[str, Any]:
+    """What a spec says of a comparison; RunBroken if the engine may not be kept."""
+    if isinstance(found, str):
+        return {"status": found}
+    if found.beyond and not keep:
+        raise RunBroken(
+            f"{spec.model} in {spec.precision} is too far from fp32: {'; '.join(found.beyond)}. It was not "
+            "kept: calibrate with other footage, choose another precision, or add --keep"
+        )
+    kept = {"kept_although": list(found.beyond)} if found.beyond else {}
+    return {"status": "verified", **found.figures, **kept}
+
+
+def open_alone(engine: Path, spec: EngineSpec) -> Runtime | None:
+    """What executes an engine here in its own precision; None if nothing does."""
+    from hrpose_rt.runtimes.ov import OpenVinoRuntime, cpu_has_bf16
+
+    if spec.format == "onnx":
+        from hrpose_rt.runtimes.ort import OnnxRuntime
+
+        return OnnxRuntime(engine, usable_cores(), precision=spec.precision)
+    if spec.format == "openvino":
+        if spec.precision == "bf16" and not cpu_has_bf16():
+            return None
+        on_cpu = (
+            "fp32" if spec.precision == "fp16" else spec.precision
+        )  # the CPU rounds fp16's weights alone
+        return OpenVinoRuntime(engine, on_cpu, usable_cores())
+    from hrpose_rt.runtimes.trt import TrtRuntime
+
+    return TrtRuntime(engine, spec)
+
+
+def torch_reference(model: Model, task: Task) -> Runtime:
+    """The network as PyTorch computes it in fp32."""
+    from hrpose_rt.nets.inputs import hrnet_on_crops
+    from hrpose_rt.nets.weights import load_hrnet
+    from hrpose_rt.nets.yolo import load_yolo
+    from hrpose_rt.runtimes.eager import EagerRuntime
+
+    assert model.checkpoint is not None
+    if task == "pose":
+        return EagerRuntime(hrnet_on_crops(load_hrnet(model.checkpoint)[0]), "fp32", usable_cores())
+    return EagerRuntime(load_yolo(model.checkpoint, model.classic_head), "fp32", usable_cores())
+
+
+def _heatmaps(runtime: Runtime, crops: U8) -> Iterator[F32]:
+    for start in range(0, len(crops), _BATCH):
+        yield runtime.infer(crops[start : start + _BATCH]).copy()

@@ -1,0 +1,54 @@
+"""Find people without leaving the device."""
+
+import torch
+from torch import Tensor
+
+from hrpose_rt.geometry import Letterbox
+from hrpose_rt.people.detection import GREY, YoloDetector
+from hrpose_rt.runtimes import DeviceRuntime
+from hrpose_rt.runtimes.uploads import Uploads
+from hrpose_rt.timing import StageClock
+from hrpose_rt.types import U8, Detections
+
+
+class DeviceYoloDetector(YoloDetector):
+    """See `YoloDetector`; frames are letterboxed where the network computes.
+
+    Args:
+        runtime: The opened network.
+        uploads: Brings frames to its device.
+        inputs_hw, min_score, max_people: As there.
+    """
+
+    def __init__(
+        self,
+        runtime: DeviceRuntime,
+        uploads: Uploads,
+        inputs_hw: tuple[tuple[int, int], ...],
+        min_score: float,
+        max_people: int = 0,
+    ) -> None:
+        super().__init__(runtime, inputs_hw, min_score, max_people)
+        self._on_device, self._uploads = runtime, uploads
+
+    def detect(self, image: U8, clock: StageClock) -> Detections:
+        """See `Detector.detect`."""
+        frame_hw = image.shape[:2]
+        with torch.inference_mode():
+            with clock.stage("letterbox"):
+                input_hw = self.input_for(frame_hw)
+                picture = letterbox(self._uploads.frame(image), input_hw)
+                self._uploads.wait()
+            with clock.stage("detect"):
+                output = self._on_device.infer_device(picture).float().cpu().numpy()
+                return self._found(output, Letterbox.fit(frame_hw, input_hw), frame_hw)
+
+
+def letterbox(frame: Tensor, input_hw: tuple[int, int]) -> Tensor:
+    """A frame (1, 3, H, W) as a detector sees it, (1, H, W, 3) uint8."""
+    box = Letterbox.fit((frame.shape[2], frame.shape[3]), input_hw)
+    (w, h), (x, y) = box.size_wh, box.offset_xy
+    small = torch.nn.functional.interpolate(frame, (h, w), mode="bilinear", align_corners=False)
+    canvas = torch.full((1, *input_hw, 3), GREY, dtype=torch.uint8, device=frame.device)
+    canvas[0, y : y + h, x : x + w] = small[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8)
+    return canvas

@@ -1,0 +1,188 @@
+"""Poses without leaving the device: one upload of the frame, one small download of joints.
+
+Everything is PyTorch operations that do not care where they run; on a CPU they are compared with `host.py`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.geometry import crop_frames, crop_maps, heatmap_to_frame
+from hrpose_rt.pose.heatmaps import DARK_BLUR, DARK_REACH, RING
+from hrpose_rt.runtimes import DeviceRuntime
+from hrpose_rt.runtimes.spec import EngineSpec
+from hrpose_rt.runtimes.uploads import Uploads
+from hrpose_rt.skeleton import find_skeleton
+from hrpose_rt.timing import StageClock
+from hrpose_rt.types import F32, U8, Poses
+
+MOST_CROPS = 64  # at a time
+DECODERS = ("quarter", "dark")
+
+
+class DevicePoseEstimator:
+    """See `host.PoseEstimator`; crops, network and decoding on one device.
+
+    Args:
+        runtime: The opened network.
+        spec: Its sizes and skeleton.
+        uploads: Brings frames to the device on which it computes.
+        decode: "quarter", "dark", or "auto" for the spec's own; UDP is the host's alone.
+        flip_test: Average with the mirrored crops.
+    """
+
+    def __init__(
+        self,
+        runtime: DeviceRuntime,
+        spec: EngineSpec,
+        uploads: Uploads,
+        decode: str = "auto",
+        flip_test: bool = False,
+    ) -> None:
+        self._decode = spec.decode if decode == "auto" else decode
+        if self._decode not in DECODERS or spec.decode == "udp":
+            raise BadInput(f"--decode {self._decode} is not there on a GPU: choose {' or '.join(DECODERS)}")
+        self._runtime, self._spec, self._uploads = runtime, spec, uploads
+        self._skeleton = find_skeleton(spec.skeleton)
+        self._flip_order = self._skeleton.flip_order() if flip_test else None
+
+    @property
+    def input_hw(self) -> tuple[int, int]:
+        """Height and width of its crops."""
+        return self._spec.input_hw
+
+    def warm(self) -> None:
+        """Run once, so that the first frame is no slower."""
+        h, w = self._spec.input_hw
+        box = np.array([[0, 0, w, h]], np.float32)
+        self.estimate(np.zeros((h, w, 3), np.uint8), box, StageClock())
+
+    def estimate(self, image: U8, boxes: F32, clock: StageClock) -> Poses:
+        """See `host.PoseEstimator.estimate`."""
+        return self.estimate_all([image], [boxes], clock)[0]
+
+    def estimate_all(self, images: Sequence[U8], boxes: Sequence[F32], clock: StageClock) -> list[Poses]:
+        """See `host.PoseEstimator.estimate_all`."""
+        results = []
+        for image, of_image in zip(images, boxes, strict=True):
+            n, k = len(of_image), len(self._skeleton.joints)
+            keypoints, scores = np.zeros((n, k, 2), np.float32), np.zeros((n, k), np.float32)
+            with clock.stage("crop"):
+                centres, sizes = crop_frames(of_image, self._spec.input_hw)
+                frame = self._uploads.frame(image) if n else None
+            for start in range(0, n, MOST_CROPS):
+                assert frame is not None
+                rows = slice(start, min(start + MOST_CROPS, n))
+                with torch.inference_mode():
+                    points, scores[rows] = self._poses(frame, centres[rows], sizes[rows], clock)
+                keypoints[rows] = heatmap_to_frame(
+                    points, centres[rows], sizes[rows], self._spec.heatmap_hw
+                )
+            results.append(Poses.estimated(keypoints, scores))
+        return results
+
+    def _poses(self, frame: Tensor, centres: F32, sizes: F32, clock: StageClock) -> tuple[F32, F32]:
+        with clock.stage("crop"):
+            crops = cut(frame, crop_maps(centres, sizes, self._spec.input_hw), self._spec.input_hw)
+            self._uploads.wait()
+        with clock.stage("pose"):
+            heatmaps = self._runtime.infer_device(crops)
+            if self._flip_order is not None:
+                heatmaps = heatmaps.clone()  # the next call may use its memory again
+                mirrored = self._runtime.infer_device(crops.flip(2))
+                back = mirrored[:, self._flip_order].flip(3)
+                back = torch.cat(
+                    [back[..., :1], back[..., :-1]], dim=3
+                )  # as the original's classic weights
+                heatmaps = (heatmaps + back) * 0.5
+            self._uploads.wait()
+        with clock.stage("heatmap"):
+            found = decode(heatmaps.float(), self._decode).cpu().numpy()
+        return found[..., :2], found[..., 2]
+
+    def close(self) -> None:
+        """Close the runtime."""
+        self._runtime.close()
+
+    def __enter__(self) -> "DevicePoseEstimator":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def cut(frame: Tensor, maps: F32, input_hw: tuple[int, int]) -> Tensor:
+    """Crops (N, H, W, 3) uint8 of a frame (1, 3, H, W), bilinear, 0 where they leave it.
+
+    Args:
+        frame: From `Uploads`.
+        maps: (N, 2, 3) from frame to crop pixels; no rotation.
+        input_hw: Height and width of the crops.
+    """
+    (h, w), (frame_h, frame_w) = input_hw, frame.shape[2:]
+    placed = torch.from_numpy(maps).to(frame.device)
+    scale, shift = torch.stack([placed[:, 0, 0], placed[:, 1, 1]], 1), placed[:, :, 2]
+    x = (torch.arange(w, device=frame.device)[None] - shift[:, :1]) / scale[:, :1]  # (N, W) frame pixels
+    y = (torch.arange(h, device=frame.device)[None] - shift[:, 1:]) / scale[:, 1:]
+    grid = torch.stack(
+        [
+            (2 * x / max(frame_w - 1, 1) - 1)[:, None, :].expand(-1, h, -1),
+            (2 * y / max(frame_h - 1, 1) - 1)[:, :, None].expand(-1, -1, w),
+        ],
+        dim=3,
+    )
+    frames = frame.expand(len(maps), -1, -1, -1)
+    crops = torch.nn.functional.grid_sample(frames, grid, "bilinear", "zeros", align_corners=True)
+    return crops.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def decode(heatmaps: Tensor, how: str) -> Tensor:
+    """Points in heatmap pixels and scores, (N, K, 3), of heatmaps (N, K, H, W); see `heatmaps.py`."""
+    n, k, h, w = heatmaps.shape
+    scores, place = heatmaps.reshape(n, k, h * w).max(dim=2)
+    x, y = place % w, torch.div(place, w, rounding_mode="floor")
+    shift = _quarter(heatmaps, x, y) if how == "quarter" else _dark(heatmaps, x, y)
+    points = (torch.stack([x, y], 2) + shift) * (scores > 0)[..., None]
+    return torch.cat([points, scores[..., None]], dim=2)
+
+
+def _at(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Values at (N, K, ...) places, 0 outside."""
+    n, k, h, w = heatmaps.shape
+    inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
+    place = (y.clamp(0, h - 1) * w + x.clamp(0, w - 1)).reshape(n, k, -1)
+    return heatmaps.reshape(n, k, h * w).gather(2, place).reshape(x.shape) * inside
+
+
+def _quarter(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    h, w = heatmaps.shape[2:]
+    inside = (x > 1) & (x < w - 1) & (y > 1) & (y < h - 1)
+    dx = _at(heatmaps, x + 1, y) - _at(heatmaps, x - 1, y)
+    dy = _at(heatmaps, x, y + 1) - _at(heatmaps, x, y - 1)
+    return 0.25 * torch.stack([dx, dy], 2).sign() * inside[..., None]
+
+
+def _dark(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    h, w = heatmaps.shape[2:]
+    reach = DARK_REACH + RING
+    around = torch.arange(-reach, reach + 1, device=heatmaps.device)
+    side = len(around)
+    cols = (x[..., None, None] + around[None, :]).expand(-1, -1, side, -1)
+    rows = (y[..., None, None] + around[:, None]).expand(-1, -1, -1, side)
+    blur = torch.from_numpy(DARK_BLUR).to(heatmaps.device)
+    log = (blur @ _at(heatmaps, cols, rows) @ blur.T).clamp_min(1e-10).log()  # (N, K, 5, 5)
+    c = RING
+    gx = (log[..., c, c + 1] - log[..., c, c - 1]) / 2
+    gy = (log[..., c + 1, c] - log[..., c - 1, c]) / 2
+    hxx = (log[..., c, c + 2] - 2 * log[..., c, c] + log[..., c, c - 2]) / 4
+    hyy = (log[..., c + 2, c] - 2 * log[..., c, c] + log[..., c - 2, c]) / 4
+    crossed = log[..., c + 1, c + 1] - log[..., c - 1, c + 1]
+    hxy = (crossed - log[..., c + 1, c - 1] + log[..., c - 1, c - 1]) / 4
+    det = hxx * hyy - hxy * hxy
+    usable = (x > 1) & (x < w - 2) & (y > 1) & (y < h - 2) & (det != 0)
+    step = torch.stack([hyy * gx - hxy * gy, hxx * gy - hxy * gx], 2)
+    step = step / torch.where(usable, det, torch.ones_like(det))[..., None]
+    return -step * usable[..., None]

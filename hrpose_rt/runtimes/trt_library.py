@@ -1,0 +1,53 @@
+"""The TensorRT libraries: which is here, and whether an engine was built for it."""
+
+import importlib
+from typing import Any
+
+from hrpose_rt.errors import RuntimeMissing
+from hrpose_rt.machine import Gpu, nvidia_gpus
+from hrpose_rt.runtimes.spec import Build
+
+MODULES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
+NAMES = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT for RTX"}
+OLDEST_AMPERE = 80
+
+
+def load_tensorrt(form: str) -> Any:
+    """The library for engines of this format; RuntimeMissing says how to get it."""
+    try:
+        return importlib.import_module(MODULES[form])
+    except (ImportError, OSError) as error:
+        raise RuntimeMissing(
+            f"{NAMES[form]} does not load ({error}): pip install 'hrpose-rt[{form}]'"
+        ) from error
+
+
+def what_differs(build: Build, form: str, found: str, gpus: list[Gpu] | None = None) -> str:
+    """Why an engine would not run here, in words that follow "it was"; empty if it would.
+
+    Args:
+        build: What it was made with.
+        form: Its format.
+        found: The version of the library that is here.
+        gpus: What is here; looked for if None. Without any nothing is said of them.
+    """
+    version_compat = build.options.get("version_compat") and _number(found) >= _number(build.version)
+    if build.version != found and not version_compat:
+        return f"built for {NAMES[form]} {build.version}, found {found}"
+    here = nvidia_gpus() if gpus is None else gpus
+    if not here:
+        return ""
+    gpu, level = here[0], build.options.get("hardware_compat", "none")
+    if form == "tensorrt-rtx":
+        return "" if gpu.arch in build.archs else f"built for {', '.join(build.archs)}, found {gpu.arch}"
+    if level == "none" and gpu.name != build.gpu:
+        return f"built on {build.gpu}, found {gpu.name}"
+    if level == "same-cc" and gpu.arch not in build.archs:
+        return f"built for {', '.join(build.archs)}, found {gpu.arch}"
+    if level == "ampere-plus" and int(gpu.arch.removeprefix("sm")) < OLDEST_AMPERE:
+        return f"built for Ampere and later, found {gpu.arch}"
+    return ""
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdecimal())

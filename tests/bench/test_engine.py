@@ -1,0 +1,82 @@
+"""Batches timed in turn, operations counted by hand."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from typer.testing import CliRunner
+
+from hrpose_rt.bench.engine import Contestant, race
+from hrpose_rt.bench.flops import count_flops, measure_peak
+from hrpose_rt.cli.main import build_app
+from hrpose_rt.errors import BadInput
+from hrpose_rt.machine import usable_cores
+from hrpose_rt.runtimes.ort import OnnxRuntime
+from tests.export.test_precision import graph
+from tests.fakes import FakeRuntime
+
+
+def test_operations_are_counted_as_by_hand(tmp_path: Path) -> None:
+    onnx.save(graph(), tmp_path / "g.onnx")
+    # 3x3x3 into 4 channels at 8x8, then 4 into 2 at 16x16; a multiply-add is two.
+    assert count_flops(tmp_path / "g.onnx", (8, 8)) == 2 * (8 * 8 * 4 * 27 + 16 * 16 * 2 * 4)
+
+
+def test_ways_are_measured_in_turn() -> None:
+    order: list[str] = []
+
+    def fake(name: str) -> FakeRuntime:
+        def answer(batch: np.ndarray) -> np.ndarray:
+            order.append(name)
+            time.sleep(0.002)
+            return np.zeros((len(batch), 1))
+
+        runtime = FakeRuntime(answer)
+        runtime.name = name
+        return runtime
+
+    ways = [Contestant(fake(name), (8, 8), flops=1e6, peak=1e9) for name in "ab"]
+    cells = race(ways, [1, 4], seconds=0.01)
+    assert [(cell.runtime, cell.batch) for cell in cells] == [("a", 1), ("b", 1), ("a", 4), ("b", 4)]
+    assert order[:4] == ["a", "a", "b", "b"]
+    assert order[4:20] == ["a"] * 4 + ["b"] * 4 + ["a"] * 4 + ["b"] * 4
+    for cell in cells:
+        assert 0 < cell.p50_ms <= cell.p95_ms and cell.rounds >= 5
+        assert cell.a_second == pytest.approx(1e3 * cell.batch / cell.p50_ms, rel=0.01)
+        assert cell.peak_share == pytest.approx(cell.batch / cell.p50_ms, rel=0.01, abs=0.001)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("int8", [False, True])
+def test_the_peak_is_that_of_a_machine(int8: bool) -> None:
+    peak = measure_peak(lambda path: OnnxRuntime(path, usable_cores()), int8)
+    assert 1e9 < peak < 1e15
+
+
+def test_pairs_that_do_not_exist_are_left_out_of_those_that_do(tmp_path: Path) -> None:
+    options = ["--runtime", "onnxruntime", "--precision", "fp32,bf16", "--batch", "1", "--seconds", "0.1"]
+    command = ["bench", "engine", "hrnet-w16-lite", *options, "--output", str(tmp_path / "r.json")]
+    done = CliRunner().invoke(build_app(), command, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert [(cell["runtime"], cell["precision"]) for cell in report["cells"]] == [("onnxruntime", "fp32")]
+    assert report["gflop"] == pytest.approx(1.9, abs=0.5) and report["peak_gflops"]["onnxruntime fp32"] > 1
+    with pytest.raises(BadInput, match=r"r\.json exists: choose another name"):
+        CliRunner().invoke(build_app(), command, catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--batch", "1,x"], "--batch 1,x is no list of sizes: give numbers with commas"),
+        (["--precision", "int3"], "no precision 'int3'"),
+    ],
+)
+def test_what_makes_no_sense_is_said(options, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        CliRunner().invoke(
+            build_app(), ["bench", "engine", "hrnet-w16-lite", *options], catch_exceptions=False
+        )

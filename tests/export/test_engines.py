@@ -1,0 +1,281 @@
+"""Engines on disk: built once, kept if they are right, found again, and never trusted when altered."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hrpose_rt.cli.export import in_words, parse_hw
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.export import engines, parity
+from hrpose_rt.export.engines import PRECISIONS_OF_FORMAT, Order, export
+from hrpose_rt.export.tensorrt import TrtOptions
+from hrpose_rt.machine import Gpu
+from hrpose_rt.nets.config import W32, W48
+from hrpose_rt.nets.hrnet import HRNet
+from hrpose_rt.nets.zoo import Model, find_model
+from hrpose_rt.networks import Settings, open_pose
+from hrpose_rt.runtimes.opening import open_engine
+from hrpose_rt.runtimes.spec import EngineSpec, spec_path
+from tests.nets.test_hrnet import TINY
+
+
+def checkpoint(folder: Path, config=TINY) -> Model:
+    """A network of random weights that takes 64x64 crops, and is sure of no joint."""
+    torch.manual_seed(0)
+    net = HRNet(config)
+    with torch.no_grad():
+        net.final_layer.weight *= 0.01
+        net.final_layer.bias *= 0
+    torch.save(net.state_dict(), folder / "tiny.pth")
+    model = find_model(str(folder / "tiny.pth"), "pose")
+    spec = EngineSpec("tiny", "pose", ((64, 64),), "fp32", "", "coco17", (16, 16), "dark")
+    digest = engines.spec_of_checkpoint(model, "pose").weights_sha256
+    replace(spec, weights_sha256=digest).save(spec_path(folder / "tiny.pth"))
+    return find_model(str(folder / "tiny.pth"), "pose")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> Model:
+    return checkpoint(tmp_path_factory.mktemp("tiny"))
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def test_an_engine_is_built_once_and_says_all_about_itself(tiny, tmp_path) -> None:
+    said: list[str] = []
+    made = export(tiny, "pose", Order(folder=tmp_path), said.append)
+    assert made.built and said == ["tracing the network", "comparing with fp32"]
+    name = f"tiny-64x64-fp32-{made.spec.weights_sha256[:8]}"
+    assert files(tmp_path) == [f"{name}.json", f"{name}.onnx"]
+    spec = EngineSpec.load(tmp_path / f"{name}.json")
+    assert spec == made.spec
+    assert (spec.precision, spec.format, spec.input_hw, spec.decode) == ("fp32", "onnx", (64, 64), "dark")
+    assert spec.build and spec.build.library == "onnx" and set(spec.layers) == {"fp32"}
+    assert spec.parity["status"] == "verified" and spec.parity["crops"] >= 64
+    assert not export(tiny, "pose", Order(folder=tmp_path)).built
+    assert export(tiny, "pose", Order(folder=tmp_path, anew=True)).built
+
+
+def test_one_flipped_byte_is_noticed_and_mended(tiny, tmp_path) -> None:
+    made = export(tiny, "pose", Order(folder=tmp_path, verify=False))
+    data = bytearray(made.path.read_bytes())
+    data[len(data) // 2] ^= 1
+    made.path.write_bytes(data)
+    with pytest.raises(
+        BadInput, match=r"tiny.*\.onnx was changed or cut off since it was made: export tiny"
+    ):
+        open_engine(find_model(str(made.path), "pose"), "pose")
+    assert export(tiny, "pose", Order(folder=tmp_path, verify=False)).built
+    open_engine(find_model(str(made.path), "pose"), "pose")[0].close()
+
+
+def test_openvinos_weights_are_part_of_the_engine(tiny, tmp_path) -> None:
+    made = export(tiny, "pose", Order("openvino", "bf16", folder=tmp_path))
+    assert made.path.suffix == ".xml" and made.spec.parity["status"] == "verified"
+    made.path.with_suffix(".bin").write_bytes(b"")
+    with pytest.raises(BadInput, match="was changed or cut off"):
+        open_engine(find_model(str(made.path), "pose"), "pose")
+
+
+def test_fp16_for_gpus_is_not_executed_on_a_cpu(tiny, tmp_path) -> None:
+    made = export(tiny, "pose", Order("openvino", "fp16", folder=tmp_path))
+    with pytest.raises(
+        BadInput, match="openvino on cpu computes in bf16 or fp32 or int8, not in fp16: use"
+    ):
+        open_engine(find_model(str(made.path), "pose"), "pose")
+
+
+def test_an_engine_too_far_from_fp32_is_not_kept(tiny, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(parity.LIMITS, "fp16", {"p95_px": -1.0})
+    with pytest.raises(
+        RunBroken, match=r"tiny in fp16 is too far from fp32: p95_px is 0, -1 is allowed. It was"
+    ):
+        export(tiny, "pose", Order(precision="fp16", folder=tmp_path))
+    assert not [name for name in files(tmp_path) if "fp16" in name]
+    made = export(tiny, "pose", Order(precision="fp16", folder=tmp_path, keep=True))
+    assert made.spec.parity["kept_although"] == ["p95_px is 0, -1 is allowed"]
+
+
+def test_an_export_that_is_cut_off_leaves_nothing_that_opens(tiny, tmp_path) -> None:
+    def cut(step: str) -> None:
+        if "comparing" in step:
+            raise KeyboardInterrupt
+
+    before = export(tiny, "pose", Order(folder=tmp_path, verify=False))
+    with pytest.raises(KeyboardInterrupt):
+        export(tiny, "pose", Order(precision="fp16", folder=tmp_path), cut)
+    assert files(tmp_path) == sorted([before.path.name, spec_path(before.path).name])
+
+
+KILLED = """
+import os, signal
+from pathlib import Path
+from hrpose_rt.export.engines import Order, export
+from hrpose_rt.nets.zoo import find_model
+def die(step):
+    if "comparing" in step:
+        os.kill(os.getpid(), signal.SIGKILL)
+export(find_model({0!r}, "pose"), "pose", Order(folder=Path({1!r})), die)
+"""
+
+
+def test_a_killed_export_leaves_nothing_that_opens(tiny, tmp_path) -> None:
+    code = KILLED.format(str(tiny.checkpoint), str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert done.returncode == -9
+    assert files(tmp_path) == []
+    assert export(tiny, "pose", Order(folder=tmp_path, verify=False)).built
+
+
+@pytest.mark.slow
+def test_two_processes_build_an_engine_once(tiny, tmp_path) -> None:
+    command = [sys.executable, "-m", "hrpose_rt", "export", str(tiny.checkpoint), "--output", str(tmp_path)]
+    environment = {**os.environ, "COLUMNS": "200"}
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
+    tables = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sorted("was there" in table for table in tables) == [False, True]
+    assert all("verified" in table for table in tables)
+
+
+def test_a_spec_of_another_version_is_refused_by_the_fields_name(tiny, tmp_path) -> None:
+    made = export(tiny, "pose", Order(folder=tmp_path, verify=False))
+    path = spec_path(made.path)
+    fields = json.loads(path.read_text())
+    path.write_text(json.dumps(fields | {"schema": 9}))
+    with pytest.raises(BadInput, match="schema 9, this version reads up to 2"):
+        find_model(str(made.path), "pose")
+    path.write_text(json.dumps(fields | {"precision": "int8"}))
+    with pytest.raises(BadInput, match=r"is int8 and not fp32: use --precision int8, or export another"):
+        open_engine(find_model(str(made.path), "pose"), "pose", precision="fp32")
+
+
+@pytest.mark.parametrize("form", PRECISIONS_OF_FORMAT)
+def test_a_format_has_the_precisions_of_the_matrix_and_no_others(form: str) -> None:
+    for precision in ("fp32", "fp16", "bf16", "int8"):
+        if precision in PRECISIONS_OF_FORMAT[form]:
+            Order(form, precision)
+        else:
+            with pytest.raises(
+                BadInput, match=f"{form} engines are fp32, .*, not {precision}: use --precision"
+            ):
+                Order(form, precision)
+
+
+def test_what_cannot_be_ordered_is_said() -> None:
+    with pytest.raises(BadInput, match="no format 'coreml': choose onnx, openvino, tensorrt, tensorrt-rtx"):
+        Order("coreml")
+    with pytest.raises(BadInput, match="--input-hw is HEIGHTxWIDTH in multiples of 32"):
+        Order(input_hw=(100, 100))
+    with pytest.raises(BadInput, match="--input-hw wide is no size: give HEIGHTxWIDTH, such as 256x192"):
+        parse_hw("wide")
+    assert parse_hw("64x32") == (64, 32)
+
+
+def test_a_run_builds_what_it_needs_and_finds_it_the_next_time(tiny, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HRPOSE_HOME", str(tmp_path))
+    said: list[str] = []
+    settings = Settings(pose=str(tiny.checkpoint), precision="fp32")
+    estimator, facts = open_pose(settings, said.append)
+    estimator.close()
+    assert (facts["runtime"], facts["precision"]) == ("openvino", "fp32")
+    assert said[0] == "tiny, once only: tracing the network"
+    assert said[-1].startswith("tiny-64x64-fp32-") and str(tmp_path / "engines") in said[-1]
+    again: list[str] = []
+    open_pose(settings, again.append)[0].close()
+    assert again == []
+
+
+@pytest.mark.slow
+def test_int8_runs_alike_on_every_cpu_runtime(tiny, tmp_path) -> None:
+    made = export(tiny, "pose", Order(precision="int8", folder=tmp_path))
+    assert set(made.spec.layers) == {"int8"}
+    crops = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    answers = []
+    for runtime in ("openvino", "onnxruntime"):
+        opened, _ = open_engine(find_model(str(made.path), "pose"), "pose", runtime, "int8")
+        assert opened.precision == "int8"
+        answers.append(opened.infer(crops).copy())
+    spread = np.abs(answers[0]).mean()
+    assert np.abs(answers[0] - answers[1]).mean() < 0.05 * spread
+
+
+def test_the_embedded_detector_keeps_its_boxes_in_fp16(tmp_path) -> None:
+    model = find_model("yolo26n-person", "detection")
+    made = export(model, "detection", Order(precision="fp16", input_hw=(256, 320), folder=tmp_path))
+    assert made.spec.parity["matched"] >= 0.95
+    assert in_words(made.spec.parity).startswith("verified: ")
+    assert made.spec.inputs_hw == ((256, 320),)
+
+
+RTX = [("fp32", "sm86"), ("fp16", "sm89"), ("bf16", "sm120"), ("int8", "sm89"), ("fp16", "sm75")]
+
+
+@pytest.mark.parametrize(("precision", "arch"), RTX)
+def test_tensorrt_for_rtx_builds_without_a_gpu(precision, arch, tiny, tmp_path) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    order = Order(
+        "tensorrt-rtx", precision, trt=TrtOptions((arch,), max_batch=2), folder=tmp_path, verify=False
+    )
+    made = export(tiny, "pose", order)
+    assert list(made.spec.layers) == [precision]
+    assert (made.spec.build.archs, made.spec.max_batch) == ((arch,), 2)
+    again = export(tiny, "pose", order)
+    assert not again.built
+
+
+def test_what_was_built_without_a_gpu_is_verified_where_there_is_one(tiny, tmp_path, monkeypatch) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    order = Order("tensorrt-rtx", "fp32", trt=TrtOptions(("sm89",), max_batch=1), folder=tmp_path)
+    assert export(tiny, "pose", order).spec.parity == {"status": "unverified: no GPU here"}
+    monkeypatch.setattr(engines, "nvidia_gpus", lambda: [Gpu("RTX 4090", "sm89", "570")])
+    compared = parity.Parity({"p95_px": 0.01}, ())
+    monkeypatch.setattr(engines.verify, "compare", lambda *_: compared)
+    assert export(tiny, "pose", order).spec.parity == {"status": "verified", "p95_px": 0.01}
+    assert EngineSpec.load(next(tmp_path.glob("*rtx*.json"))).parity["status"] == "verified"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["hrnet-w16-lite", "hrnet-w32", "hrnet-w48", "yolo26n"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_every_network_builds_for_every_architecture(name, precision, tmp_path_factory) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    folder = tmp_path_factory.getbasetemp() / "rtx"
+    folder.mkdir(exist_ok=True)
+    task = "detection" if name == "yolo26n" else "pose"
+    if name == "hrnet-w16-lite":
+        model = find_model(name, "pose")
+    elif task == "pose":
+        torch.manual_seed(0)
+        if not (folder / f"{name}.pth").is_file():
+            config = {"hrnet-w32": W32, "hrnet-w48": W48}[name]
+            torch.save(HRNet(config).state_dict(), folder / f"{name}.pth")
+        model = find_model(str(folder / f"{name}.pth"), "pose")
+    else:
+        model = random_yolo(folder / f"{name}.pt")
+    archs = ("sm86", "sm89", "sm120") if precision == "int8" else ("sm75", "sm86", "sm89", "sm120")
+    for arch in archs:
+        trt = TrtOptions((arch,), max_batch=1)
+        made = export(model, task, Order("tensorrt-rtx", precision, trt=trt, folder=folder, verify=False))
+        assert max(made.spec.layers, key=made.spec.layers.get) == precision
+        assert made.spec.parity["status"].startswith("unverified")
+
+
+def random_yolo(path: Path) -> Model:
+    """A YOLO26n of random weights whose head needs no NMS."""
+    from ultralytics.nn.tasks import DetectionModel
+
+    if not path.is_file():
+        net = DetectionModel("yolo26n.yaml", verbose=False)
+        net.end2end = True
+        torch.save({"model": net, "ema": None}, path)
+    return find_model(str(path), "detection")

@@ -1,0 +1,91 @@
+"""How far an engine may be from fp32."""
+
+import numpy as np
+import pytest
+
+from hrpose_rt.export.parity import LIMITS, compare_boxes, compare_poses
+
+HEIGHTS = np.full(3, 200, np.float32)
+
+
+def blobs(shift: float = 0.0, peak: float = 0.9) -> np.ndarray:
+    """(3, 2, 64, 48) heatmaps with a Gaussian each, `shift` cells to the right of (20, 30)."""
+    y, x = np.mgrid[:64, :48]
+    one = peak * np.exp(-((x - 20 - shift) ** 2 + (y - 30) ** 2) / 8)
+    return np.broadcast_to(one, (3, 2, 64, 48)).astype(np.float32).copy()
+
+
+def test_the_same_maps_are_the_same() -> None:
+    found = compare_poses(blobs(), blobs(), HEIGHTS, 4, "fp32", udp=False)
+    assert found.beyond == ()
+    assert found.figures == {
+        "crops": 3,
+        "joints": 6,
+        "median_px": 0,
+        "p95_px": 0,
+        "max_px": 0,
+        "moved": 0,
+        "heatmap_error": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("precision", "shift", "good"),
+    [
+        ("fp32", 0.01, True),  # 0.04 pixels of the input
+        ("fp32", 0.02, False),
+        ("fp16", 0.06, True),
+        ("fp16", 0.07, False),
+        ("bf16", 0.07, True),
+        ("bf16", 0.08, False),
+        ("int8", 0.17, True),
+        ("int8", 0.18, False),
+    ],
+)
+def test_limits_are_in_pixels_of_the_networks_input(precision, shift, good) -> None:
+    found = compare_poses(blobs(), blobs(shift), HEIGHTS, 4, precision, udp=False)
+    assert found.figures["median_px"] == pytest.approx(4 * shift, abs=0.004)
+    assert (found.beyond == ()) == good, found
+
+
+def test_a_few_joints_that_jump_are_noticed() -> None:
+    wanted = np.concatenate([blobs()] * 20)
+    found = wanted.copy()
+    found[0, 0] = blobs(10)[0, 0]
+    compared = compare_poses(wanted, found, np.full(60, 200, np.float32), 4, "int8", udp=False)
+    assert compared.figures["moved"] == pytest.approx(1 / 120, abs=1e-4) and compared.beyond == ()
+    found[1, 0] = blobs(10)[0, 0]
+    compared = compare_poses(wanted, found, np.full(60, 200, np.float32), 4, "int8", udp=False)
+    assert compared.beyond == ("moved is 0.0167, 0.01 is allowed",)
+
+
+def test_joints_that_nobody_is_sure_of_do_not_count() -> None:
+    found = compare_poses(blobs(peak=0.2), blobs(5, peak=0.2), HEIGHTS, 4, "fp32", udp=False)
+    assert found.figures["joints"] == 0 and found.beyond == ()
+
+
+def test_maps_that_are_no_numbers_are_beyond_any_limit() -> None:
+    broken = blobs()
+    broken[0, 0, 0, 0] = np.nan
+    with np.errstate(invalid="ignore"):
+        assert (
+            "some heatmaps are not finite"
+            in compare_poses(blobs(), broken, HEIGHTS, 4, "int8", udp=False).beyond
+        )
+
+
+def test_boxes_are_matched_one_by_one() -> None:
+    def output(*rows: list[float]) -> np.ndarray:
+        return np.array([rows], np.float32)
+
+    one, two = [10, 10, 60, 110, 0.9, 0], [200, 10, 260, 110, 0.8, 0]
+    near = [10, 11, 60, 111, 0.8, 0]
+    found = compare_boxes([output(one, two)], [output(near, two)], "int8")
+    assert found.figures == {"pictures": 1, "boxes": 2, "matched": 1, "score_difference": 0.05}
+    found = compare_boxes([output(one, two)], [output([30, 10, 80, 110, 0.9, 0])], "int8")
+    assert found.figures["matched"] == 0
+    assert found.beyond == ("0 of the boxes are matched, 0.7 at least are asked for",)
+
+
+def test_every_precision_has_limits() -> None:
+    assert set(LIMITS) == {"fp32", "fp16", "bf16", "int8"}

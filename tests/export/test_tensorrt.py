@@ -1,0 +1,136 @@
+"""The builder, around libraries that are fakes, and around the one that builds without a GPU."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.export import tensorrt
+from hrpose_rt.export.tensorrt import TrtOptions, build_engine, check_options, profile_batches
+from hrpose_rt.machine import Gpu
+from tests.fakes_trt import SHAPE, FakeTrt
+
+ADA = Gpu("RTX 4090", "sm89", "570.1")
+
+
+@pytest.fixture
+def build(monkeypatch, tmp_path):
+    """Build with a fake library on a fake GPU."""
+    monkeypatch.setenv("HRPOSE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(tensorrt, "nvidia_gpus", lambda: [ADA])
+
+    def call(library: FakeTrt, form: str = "tensorrt", **options):
+        monkeypatch.setattr(tensorrt, "load_tensorrt", lambda form: library)
+        said: list[str] = []
+        made = build_engine(
+            tmp_path / "m.onnx", tmp_path / "m.engine", form, TrtOptions(**options), said.append
+        )
+        return made, said
+
+    return call
+
+
+@pytest.mark.parametrize(("version", "flags"), [("10.9.0", 1 << 3), ("11.4", 0)])
+def test_strong_typing_is_asked_for_where_it_is_not_all_there_is(version, flags, build, tmp_path) -> None:
+    library = FakeTrt(version)
+    (made, layers), said = build(library, max_batch=5, workspace_mib=10)
+    assert library.asked["flags"] == flags
+    assert library.asked["workspace"] == 10 * 2**20
+    assert [best[0] for _, best, _ in library.asked["profiles"]] == [1, 2, 4, 8]
+    assert all(low == best == high for low, best, high in library.asked["profiles"])
+    assert library.asked["profiles"][0][1] == (1, *SHAPE)
+    assert (made.library, made.version, made.archs) == ("tensorrt", version, ("sm89",))
+    assert (made.gpu, made.driver) == ("RTX 4090", "570.1")
+    assert layers == {"fp16": 1}
+    assert said == ["Building, 3 steps"]
+    assert (tmp_path / "m.engine").read_bytes() == b"an engine"
+
+
+def test_timings_are_kept_from_build_to_build(build, tmp_path) -> None:
+    first, second = FakeTrt(), FakeTrt()
+    build(first)
+    build(second)
+    assert (first.asked["known"], second.asked["known"]) == (b"", b"timings")
+
+
+def test_compatibility_is_asked_for(build) -> None:
+    library = FakeTrt()
+    (made, _), _ = build(library, hardware_compat="same-cc", version_compat=True)
+    assert library.asked["hardware_compatibility_level"] == "same"
+    assert library.asked["version-compatible"]
+    assert made.options["hardware_compat"] == "same-cc"
+    with pytest.raises(BadInput, match=r"TensorRT 10\.8\.0 has no --hardware-compat same-cc: install"):
+        build(FakeTrt("10.8.0"), hardware_compat="same-cc")
+
+
+def test_what_the_parser_does_not_take_is_named(build) -> None:
+    error = SimpleNamespace(
+        desc=lambda: "no such thing", node_name=lambda: "n7", node_operator=lambda: "Foo"
+    )
+    with pytest.raises(
+        BadInput, match=r"m\.onnx is not taken by the parser: no such thing at node n7 \(Foo\)"
+    ):
+        build(FakeTrt(errors=(error,)))
+
+
+def test_a_warning_that_means_another_result_is_an_error(build, tmp_path) -> None:
+    warning = "QuantizeLinear with UINT8 zero_point only on DLA. Defaulting to INT8 instead."
+    with pytest.raises(
+        BadInput, match="would be computed otherwise than it says: QuantizeLinear with UINT8"
+    ):
+        build(FakeTrt(warnings=("harmless", warning)))
+    assert not (tmp_path / "m.engine").exists()
+
+
+def test_a_build_that_fails_says_what_the_library_said(build, tmp_path) -> None:
+    with pytest.raises(RunBroken, match=r"tensorrt built nothing of .*m\.onnx: no memory"):
+        build(FakeTrt(builds=False))
+    assert not (tmp_path / "m.engine").exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "precision", "options", "gpus", "words"),
+    [
+        ("tensorrt", "fp16", {}, [], "TensorRT builds on the GPU that it will run on, and there is none"),
+        ("tensorrt", "fp16", {"archs": ("sm89",)}, [ADA], "--gpu-arch is for --format tensorrt-rtx"),
+        ("tensorrt", "fp16", {"hardware_compat": "all"}, [ADA], "no --hardware-compat all: choose none,"),
+        ("tensorrt-rtx", "fp16", {"archs": ("sm90",)}, [], "does not build for sm90: choose of sm75, sm80"),
+        (
+            "tensorrt-rtx",
+            "int8",
+            {"archs": ("sm75",)},
+            [],
+            r"Turing \(sm75\) has no int8 in TensorRT for RTX",
+        ),
+        (
+            "tensorrt-rtx",
+            "fp16",
+            {"version_compat": True},
+            [],
+            "are TensorRT's: its RTX form has --gpu-arch",
+        ),
+        ("tensorrt-rtx", "fp16", {"max_batch": 65}, [], "a batch of 65 cannot be built: 1 to 64 can"),
+    ],
+)
+def test_what_cannot_be_built_is_said(form, precision, options, gpus, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        check_options(form, precision, TrtOptions(**options), gpus)
+
+
+def test_profiles_go_up_to_the_first_that_holds_the_largest_batch() -> None:
+    assert profile_batches(1) == (1,)
+    assert profile_batches(9) == (1, 2, 4, 8, 16)
+    assert profile_batches(64) == (1, 2, 4, 8, 16, 32, 64)
+
+
+def test_a_file_that_nncf_left_alone_is_refused_by_the_real_parser(tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    import numpy as np
+    import onnx
+
+    from tests.export.test_precision import quantised
+
+    onnx.save(quantised(np.uint8, 0.1), tmp_path / "trap.onnx")
+    with pytest.raises(BadInput, match=r"would be computed otherwise than it says: .*UINT8"):
+        build_engine(tmp_path / "trap.onnx", tmp_path / "m.engine", "tensorrt-rtx", TrtOptions(), print)

@@ -1,0 +1,107 @@
+"""The device path computes what the host path does, wherever it runs; here on the CPU."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.geometry import crop_frames, crop_maps
+from hrpose_rt.nets.zoo import find_model, models_folder
+from hrpose_rt.people.detection import YoloDetector
+from hrpose_rt.people.device import DeviceYoloDetector
+from hrpose_rt.pose.crops import crop_people
+from hrpose_rt.pose.device import DevicePoseEstimator, cut, decode
+from hrpose_rt.pose.heatmaps import DECODERS
+from hrpose_rt.pose.host import HostPoseEstimator
+from hrpose_rt.runtimes.opening import open_engine
+from hrpose_rt.runtimes.uploads import Uploads
+from hrpose_rt.timing import StageClock
+
+BOXES = np.array([[50, 400, 245, 905], [222, 405, 345, 860], [668, 390, 810, 880], [0, 550, 75, 875]])
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def bus(photos) -> np.ndarray:
+    return cv2.imread(str(photos / "bus.jpg"))
+
+
+@pytest.fixture(scope="module")
+def pose():
+    return open_engine(
+        find_model(str(models_folder() / "hrnet-w16-lite.pth"), "pose"), "pose", "torch", "fp32"
+    )
+
+
+@pytest.mark.parametrize("how", ["dark", "quarter"])
+@pytest.mark.parametrize("flip_test", [False, True])
+def test_joints_are_those_of_the_host(how, flip_test, bus, pose) -> None:
+    boxes = BOXES.astype(np.float32)
+    clock = StageClock()
+    host = HostPoseEstimator(*pose, how, flip_test).estimate(bus, boxes, StageClock())
+    device = DevicePoseEstimator(*pose, Uploads(CPU), how, flip_test).estimate(bus, boxes, clock)
+    sure = host.scores > 0.3
+    assert sure.sum() > 30
+    crop_height = crop_frames(boxes, (256, 192))[1][:, 1:]
+    moved = np.linalg.norm(host.keypoints - device.keypoints, axis=2) / crop_height * 256
+    assert np.percentile(moved[sure], 95) < 0.05  # pixels of the network's input
+    times = clock.times()
+    assert min(times.crop, times.pose, times.heatmap) > 0
+
+
+def test_crops_reach_over_the_edge_as_on_the_host(bus) -> None:
+    boxes = np.array([[-40, -30, 120, 200], [700, 900, 900, 1200], [300, 300, 340, 420]], np.float32)
+    centres, sizes = crop_frames(boxes, (64, 48))
+    out = np.zeros((3, 64, 48, 3), np.uint8)
+    wanted = crop_people(bus, centres, sizes, out)
+    found = cut(Uploads(CPU).frame(bus), crop_maps(centres, sizes, (64, 48)), (64, 48)).numpy()
+    # OpenCV interpolates in steps of a 32nd of a pixel.
+    assert np.abs(wanted.astype(int) - found).mean() < 1
+    assert (found[0, :5] == 0).all() and (wanted[0, :5] == 0).all()
+
+
+@pytest.mark.parametrize("how", ["dark", "quarter"])
+def test_every_peak_is_read_as_on_the_host(how) -> None:
+    rng = np.random.default_rng(3)
+    heatmaps = rng.normal(size=(40, 17, 16, 12)).astype(np.float32)  # peaks anywhere, the border too
+    heatmaps[0] = -1
+    points, scores = DECODERS[how](heatmaps)
+    found = decode(torch.from_numpy(heatmaps), how).numpy()
+    np.testing.assert_allclose(found[..., 2], scores)
+    close = np.abs(found[..., :2] - points).max(axis=2) < 1e-2
+    assert close.mean() > 0.995  # DARK divides by what may be next to nothing
+    assert (found[0, :, :2] == 0).all()
+
+
+def test_nobody_and_more_than_one_batch_of_people(bus, pose) -> None:
+    estimator = DevicePoseEstimator(*pose, Uploads(CPU))
+    assert len(estimator.estimate(bus, np.zeros((0, 4), np.float32), StageClock())) == 0
+    many = np.repeat(BOXES.astype(np.float32), 17, axis=0)
+    poses = estimator.estimate(bus, many, StageClock())
+    assert len(poses) == 68
+    np.testing.assert_allclose(poses.keypoints[0], poses.keypoints[16], atol=0.01)
+
+
+def test_people_found_on_the_device_are_those_of_the_host(bus) -> None:
+    runtime, spec = open_engine(find_model("yolo26n-person", "detection"), "detection", "torch", "fp32")
+    host = YoloDetector(runtime, spec.inputs_hw, 0.3).detect(bus, StageClock())
+    device = DeviceYoloDetector(runtime, Uploads(CPU), spec.inputs_hw, 0.3).detect(bus, StageClock())
+    assert len(host) == len(device) >= 4
+    assert np.abs(host.boxes - device.boxes).max() < 3
+    assert np.abs(host.scores - device.scores).max() < 0.05
+
+
+def test_a_frame_travels_once(bus) -> None:
+    uploads = Uploads(CPU)
+    first = uploads.frame(bus)
+    assert uploads.frame(bus) is first and first.shape == (1, 3, *bus.shape[:2])
+    assert uploads.frame(bus.copy()) is not first
+
+
+def test_udp_is_the_hosts_alone(pose) -> None:
+    runtime, spec = pose
+    with pytest.raises(BadInput, match="--decode udp is not there on a GPU: choose quarter or dark"):
+        DevicePoseEstimator(runtime, replace(spec, decode="udp"), Uploads(CPU))
