@@ -23,6 +23,7 @@ HARDWARE_COMPAT = {
 MIB = 2**20
 # What the parser says of 8-bit values it will read as others, with a mere warning.
 FATAL_WARNINGS = ("Defaulting to INT8",)
+NO_FP32_PRODUCTS = "FP32 GEMM is not supported"
 
 Tell = Callable[[str], None]
 
@@ -128,6 +129,11 @@ def build_engine(
         _ask_for_compatibility(trt, config, options)
         with _TimingCache(config, trt.__version__, archs[0]):
             serialised = builder.build_serialized_network(network, config)
+    if serialised is None and any(NO_FP32_PRODUCTS in error for error in logger.errors):
+        raise BadInput(
+            f"{onnx.name} multiplies matrices, which TensorRT for RTX cannot do in fp32 on Turing "
+            "(sm75): use --precision fp16 there"
+        )
     if serialised is None:
         raise RunBroken(
             f"{form} built nothing of {onnx}: {'; '.join(logger.errors[-2:]) or 'it says not why'}"

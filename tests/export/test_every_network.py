@@ -1,0 +1,46 @@
+"""Every network that the project knows becomes an engine for every GPU, with no GPU here."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.export.engines import Order, export
+from hrpose_rt.export.tensorrt import TrtOptions
+from hrpose_rt.nets.config import W32, W48
+from hrpose_rt.nets.hrnet import HRNet
+from hrpose_rt.nets.zoo import Model, find_model
+
+pytestmark = pytest.mark.slow
+ARCHS = {"fp32": ("sm75", "sm86", "sm89", "sm120"), "fp16": ("sm75", "sm86", "sm89", "sm120")}
+ARCHS["int8"] = ARCHS["fp32"][1:]
+
+
+def of_random_weights(name: str, folder: Path) -> Model:
+    torch.manual_seed(0)
+    if name == "yolo26n":
+        from ultralytics.nn.tasks import DetectionModel
+
+        torch.save({"model": DetectionModel("yolo26n.yaml", verbose=False)}, folder / "yolo26n.pt")
+        return find_model(str(folder / "yolo26n.pt"), "detection")
+    torch.save(HRNet({"hrnet-w32": W32, "hrnet-w48": W48}[name]).state_dict(), folder / f"{name}.pth")
+    return find_model(str(folder / f"{name}.pth"), "pose")
+
+
+@pytest.mark.parametrize("name", ["hrnet-w16-lite", "hrnet-w32", "hrnet-w48", "yolo26n"])
+def test_every_network_builds_in_every_precision_for_every_gpu(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    task = "detection" if name == "yolo26n" else "pose"
+    model = find_model(name, task) if name == "hrnet-w16-lite" else of_random_weights(name, tmp_path)
+    for precision, archs in ARCHS.items():
+        for arch in archs:
+            options = TrtOptions((arch,), max_batch=1)
+            order = Order("tensorrt-rtx", precision, trt=options, folder=tmp_path, verify=False)
+            if (name, precision, arch) == ("yolo26n", "fp32", "sm75"):  # its attention multiplies matrices
+                with pytest.raises(BadInput, match=r"cannot do in fp32 on Turing \(sm75\): use --prec"):
+                    export(model, task, order)
+                continue
+            made = export(model, task, order)
+            assert made.built and made.spec.build and made.spec.build.archs == (arch,)
+            assert made.spec.layers[precision] >= 0.9 * sum(made.spec.layers.values()), made.spec.layers
