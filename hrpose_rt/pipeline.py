@@ -25,13 +25,19 @@ class PosePipeline:
     Args:
         settings: Which networks, and how they are run.
         networks: Used in place of those that the settings name.
+        clock: What times a frame.
 
     Raises:
         HrposeError: A network cannot be had; the message says what to do.
     """
 
-    def __init__(self, settings: Settings = Settings(), networks: Networks | None = None) -> None:
-        self._settings = settings
+    def __init__(
+        self,
+        settings: Settings = Settings(),
+        networks: Networks | None = None,
+        clock: Callable[[], StageClock] = StageClock,
+    ) -> None:
+        self._settings, self._clock = settings, clock
         self._networks = networks or open_networks(settings)
         self._tracker: Tracker = self._new_tracker(USUAL_FPS)
         self._processed = 0
@@ -41,18 +47,24 @@ class PosePipeline:
         """Models, runtime, precision and machine, as the files state them."""
         return self._networks.facts
 
-    def process(self, image: U8 | Frame) -> FrameResult:
+    def process(self, image: U8 | Frame, of: Tracker | None = None) -> FrameResult:
         """The people of the next frame.
 
         Args:
             image: (H, W, 3) uint8 BGR, taken as the frame after the one before at 30 a second; or a
                 `Frame`, which says when it was.
+            of: What `begin` gave for the source it is of; without it, of the pipeline's own.
 
         Raises:
             BadInput: It is no such picture.
         """
         frame = image if isinstance(image, Frame) else self._next_frame(image)
-        return self._process([frame], [self._tracker])[0]
+        return self._process([frame], [of or self._tracker])[0]
+
+    def begin(self, info: SourceInfo) -> Tracker:
+        """Get ready for a source's frames; returns what is remembered from one of them to the next."""
+        self._networks.detector.warm((info.height, info.width))
+        return self._new_tracker(info.fps) if info.film else Strangers()
 
     def _process(self, frames: Sequence[Frame], trackers: Sequence[Tracker]) -> list[FrameResult]:
         """Frames of different sources, each with its own tracker; their people share the pose batches."""
@@ -60,12 +72,12 @@ class PosePipeline:
         networks = self._networks
         found: list[tuple[Frame, Detections, I64, StageTimes]] = []
         for frame, tracker in zip(frames, trackers, strict=True):
-            clock = StageClock()
+            clock = self._clock()
             detections = networks.detector.detect(frame.image, clock)
             with clock.stage("track"):
                 ids = tracker.update(detections, frame.time_s)
             found.append((frame, detections, ids, clock.times(frame.read_ms)))
-        clock = StageClock()
+        clock = self._clock()
         boxes = [detections.boxes for _, detections, _, _ in found]
         poses = networks.estimator.estimate_all([frame.image for frame in frames], boxes, clock)
         spent, people = clock.times(), sum(map(len, boxes))
@@ -94,9 +106,7 @@ class PosePipeline:
         Raises:
             RunBroken: After the last frame, if the source lost some.
         """
-        info = source.info
-        self._networks.detector.warm((info.height, info.width))
-        self._tracker = self._tracker_for(info)
+        self._tracker = self.begin(source.info)
         for frame in source:
             yield self.process(frame)
 
@@ -113,9 +123,7 @@ class PosePipeline:
             sources: Opened, and closed by the caller.
             ended: Called with the number of a source that ended, and with what was lost on the way.
         """
-        for source in sources:
-            self._networks.detector.warm((source.info.height, source.info.width))
-        trackers = [self._tracker_for(source.info) for source in sources]
+        trackers = [self.begin(source.info) for source in sources]
         with Together(sources) as together:
             for frames, over in together:
                 if frames:
@@ -123,9 +131,6 @@ class PosePipeline:
                     yield from zip(frames, results, strict=True)
                 for i, broken in over.items():
                     ended(i, broken)
-
-    def _tracker_for(self, info: SourceInfo) -> Tracker:
-        return self._new_tracker(info.fps) if info.film else Strangers()
 
     def _new_tracker(self, fps: float) -> Tracker:
         return ByteTracker(fps, self._settings.det_score)

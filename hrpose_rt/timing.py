@@ -46,6 +46,15 @@ class StageClock:
         return StageTimes(**ms, total=1e3 * total, read=read_ms)
 
 
+class NoClock(StageClock):
+    """Times nothing but the whole: to see what timing the stages costs."""
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Do nothing."""
+        yield
+
+
 class Histogram:
     """Counts of positive values in buckets 1% wide: percentiles within 1%, whatever the number.
 

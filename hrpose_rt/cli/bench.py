@@ -12,6 +12,7 @@ from rich.table import Table
 
 from hrpose_rt.bench.engine import Cell, Contestant, race, to_dict
 from hrpose_rt.cli import options
+from hrpose_rt.cli.bench_crowd import bench_check, bench_crowd
 from hrpose_rt.cli.models import find, task_of
 from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.errors import BadInput
@@ -21,6 +22,10 @@ from hrpose_rt.runtimes.spec import Task
 
 app = typer.Typer(no_args_is_help=True, help="Measure what networks cost on this machine.")
 REPORT_SCHEMA = 1
+
+
+app.command("crowd")(bench_crowd)
+app.command("check")(bench_check)
 
 
 @app.callback()

@@ -43,24 +43,30 @@ def pictures(place: Path | None = None) -> list[U8]:
     """
     if place is not None:
         return _taken(place)
-    spec = find_spec("ultralytics")  # finds the package without importing it
-    folder = (
-        Path(spec.submodule_search_locations[0]) / "assets"
-        if spec and spec.submodule_search_locations
-        else None
-    )
-    photos = [cv2.imread(str(path)) for path in sorted(folder.glob("*.jpg"))] if folder else []
-    if not photos:
-        raise BadInput(
-            "there are no photos to compare on, they come with ultralytics: pip install "
-            "'hrpose-rt[export]', or give --calibration VIDEO"
-        )
+    photos = packaged_photos()
     found: list[U8] = []
     for photo in photos:
         for scale in SCALES:
             small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             found += [np.asarray(small, np.uint8), np.ascontiguousarray(small[:, ::-1], np.uint8)]
     return found
+
+
+def packaged_photos() -> list[U8]:
+    """The photos of people (H, W, 3) BGR that an installed package ships.
+
+    Raises:
+        BadInput: It is not installed.
+    """
+    spec = find_spec("ultralytics")  # finds the package without importing it
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    photos = [cv2.imread(str(path)) for f in folders for path in sorted((Path(f) / "assets").glob("*.jpg"))]
+    if not photos:
+        raise BadInput(
+            "there are no photos of people here, they come with ultralytics: pip install "
+            "'hrpose-rt[export]', or give your own"
+        )
+    return [np.asarray(photo, np.uint8) for photo in photos]
 
 
 def _taken(place: Path) -> list[U8]:

@@ -1,0 +1,211 @@
+"""What a frame costs with so many people in it, measured so that it can be believed."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from hrpose_rt.bench.scenes import Truth
+from hrpose_rt.errors import RunBroken
+from hrpose_rt.geometry import iou
+from hrpose_rt.networks import Networks, Settings
+from hrpose_rt.people.tracking import Tracker
+from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.result import FrameResult
+from hrpose_rt.streams.sources import SourceInfo
+from hrpose_rt.timing import NoClock
+from hrpose_rt.types import STAGES, Frame, StageTimes
+
+BLOCK = 10  # frames of one cell, until it is the next one's turn
+PLAIN_EVERY = 3  # rounds: then the same frames also run without stage clocks
+STABLE = 0.05  # change of the median from block to block at which a cell is warm
+MOST_WARM_BLOCKS = 4
+MOST_GAP = 0.05  # between the sum of the stages and the plain run
+FOUND_IOU = 0.5
+START = 35  # the first frame: soon after it, a composed crowd comes out from behind a curtain
+
+
+class Feed(Protocol):
+    """Frames of a crowd, any of them at any time."""
+
+    info: SourceInfo
+    people: int
+
+    def frame_and_truth(self, index: int) -> tuple[Frame, Truth | None]:
+        """Frame `index`, in memory now, and what it shows if that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One frame.
+
+    Attributes:
+        round: In which round it was measured.
+        present: People who can be seen; -1 if unknown.
+        found, right: Boxes, and those of them that fit somebody.
+        returned: People who have come back into view.
+        times: What it cost.
+        age_ms: From the frame in memory to its result.
+        plain_ms: The same frame without stage clocks; NaN if it was not measured.
+    """
+
+    round: int
+    present: int
+    found: int
+    right: int
+    returned: int
+    times: StageTimes
+    age_ms: float
+    plain_ms: float = float("nan")
+
+
+@dataclass(slots=True)
+class Cell:
+    """A way of running and a crowd.
+
+    Attributes:
+        way, feed: Which.
+        samples: In the order of the feed's frames.
+        memory_mib: Of the process at the end of it.
+    """
+
+    way: str
+    feed: Feed
+    samples: list[Sample] = field(default_factory=list)
+    memory_mib: float = 0.0
+
+
+class Way:
+    """Networks and settings that are measured, with stage clocks and without."""
+
+    def __init__(self, name: str, settings: Settings, networks: Networks) -> None:
+        self.name, self.networks = name, networks
+        self.timed = PosePipeline(settings, networks)
+        self.plain = PosePipeline(settings, networks, clock=NoClock)
+
+
+class _Running:
+    """A cell at work: where its frames are, and what its trackers remember."""
+
+    def __init__(self, way: Way, feed: Feed) -> None:
+        self.cell = Cell(way.name, feed)
+        self._way, self._feed, self._next = way, feed, START
+        self._timed, self._plain = way.timed.begin(feed.info), way.plain.begin(feed.info)
+
+    def warm_up(self) -> None:
+        medians: list[float] = []
+        for _ in range(MOST_WARM_BLOCKS):
+            frames = [self._feed.frame_and_truth(i)[0] for i in range(BLOCK)]
+            medians.append(float(np.median([self._timed_run(f)[0].times.total for f in frames])))
+            if len(medians) > 1 and abs(medians[-1] / medians[-2] - 1) < STABLE:
+                break
+        info = self._feed.info
+        self._timed, self._plain = self._way.timed.begin(info), self._way.plain.begin(info)
+
+    def block(self, number: int) -> None:
+        shown = [self._feed.frame_and_truth(self._next + i) for i in range(BLOCK)]
+        self._next += BLOCK
+        plain = [float("nan")] * BLOCK
+        with_plain = number % PLAIN_EVERY == 0
+        if with_plain and number % (2 * PLAIN_EVERY):  # by turns before and after
+            plain = [self._plain_run(frame) for frame, _ in shown]
+        results = [self._timed_run(frame) for frame, _ in shown]
+        if with_plain and not number % (2 * PLAIN_EVERY):
+            plain = [self._plain_run(frame) for frame, _ in shown]
+        self.cell.samples += [
+            _sample(number, result, truth, age_ms, plain_ms)
+            for (result, age_ms), (_, truth), plain_ms in zip(results, shown, plain, strict=True)
+        ]
+        self.cell.memory_mib = _memory_mib()
+
+    def _timed_run(self, frame: Frame) -> tuple[FrameResult, float]:
+        return _run(self._way.timed, frame, self._timed)
+
+    def _plain_run(self, frame: Frame) -> float:
+        return _run(self._way.plain, frame, self._plain)[1]
+
+
+def measure(
+    ways: Sequence[Way],
+    feeds: Sequence[Feed],
+    rounds: int,
+    seconds: float,
+    tell: Callable[[str], None] = lambda step: None,
+) -> list[Cell]:
+    """Measure each way with each crowd, a block of frames at a time, all in turn.
+
+    Args:
+        ways, feeds: What is measured, and on what.
+        rounds: Blocks of each cell.
+        seconds: After which no further round begins.
+        tell: Called with what is being done.
+    """
+    begin = time.perf_counter()
+    cells = [_Running(way, feed) for feed in feeds for way in ways]
+    for cell in cells:
+        tell(f"warming up, {cell.cell.feed.info.name}")
+        cell.warm_up()
+    for number in range(rounds):
+        for cell in cells:
+            tell(f"round {number + 1} of {rounds}, {cell.cell.feed.info.name}")
+            cell.block(number)
+        if time.perf_counter() - begin > seconds:
+            break
+    return [cell.cell for cell in cells]
+
+
+def check_plain(cells: Sequence[Cell]) -> dict[str, float]:
+    """The sum of the stages of each way over the plain run of the same frames.
+
+    Raises:
+        RunBroken: They are further apart than `MOST_GAP`: the report would not say what a frame costs.
+    """
+    shares: dict[str, float] = {}
+    for way in dict.fromkeys(cell.way for cell in cells):
+        both = [s for cell in cells if cell.way == way for s in cell.samples if s.plain_ms == s.plain_ms]
+        staged = sum(getattr(s.times, name) for s in both for name in STAGES if name != "other")
+        shares[way] = round(staged / sum(s.plain_ms for s in both), 4)
+        if abs(shares[way] - 1) > MOST_GAP:
+            raise RunBroken(
+                f"the stages of {way} add up to {shares[way]:.3f} of the same frames run without clocks, "
+                f"more than {MOST_GAP:.0%} off, so there is no report: keep the machine quiet and try again"
+            )
+    return shares
+
+
+def _run(pipeline: PosePipeline, frame: Frame, of: Tracker) -> tuple[FrameResult, float]:
+    begin = time.perf_counter()
+    result = pipeline.process(frame, of)
+    return result, 1e3 * (time.perf_counter() - begin)
+
+
+def _sample(
+    number: int, result: FrameResult, truth: Truth | None, age_ms: float, plain_ms: float
+) -> Sample:
+    present, right, returned = -1, 0, 0
+    if truth:
+        people = truth.present
+        present, returned = len(people), int(truth.returned.sum())
+        right = matches(result.detections.boxes, truth.boxes[people])
+    return Sample(number, present, len(result), right, returned, result.times, age_ms, plain_ms)
+
+
+def matches(boxes: "np.typing.NDArray[np.float32]", people: "np.typing.NDArray[np.float32]") -> int:
+    """How many boxes (N, 4), best first, fit a person of their own (M, 4)."""
+    overlap = iou(boxes, people)
+    right = 0
+    for row in range(len(boxes)):
+        if overlap.shape[1] and overlap[row].max() >= FOUND_IOU:
+            overlap[:, overlap[row].argmax()] = 0
+            right += 1
+    return right
+
+
+def _memory_mib() -> float:
+    """The most this process has held so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

@@ -1,0 +1,127 @@
+"""People cut out of photos along their outline, to be put into composed scenes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from hrpose_rt.geometry import iou
+from hrpose_rt.networks import Networks
+from hrpose_rt.timing import StageClock
+from hrpose_rt.types import F32, U8, Detections, Poses
+
+SURE_BOX, SURE_JOINT = 0.45, 0.35  # scores from which a person is worth cutting out
+SMALLEST = 120  # pixels of height in the photo
+SHARP = 0.5  # of the tallest person's height
+ALONE = 0.15  # IoU with another box up to which nobody else's limbs are cut out too
+MARGIN = 0.08  # of the box's height, around it
+FILLED = (0.2, 0.8)  # share of the box that a person's outline fills; otherwise the cut went wrong
+CUT_ROUNDS = 4
+SOFT = 0.006  # of the height: how wide the outline fades
+MOST_HEIGHT = 480  # cut-outs are kept no larger
+
+
+@dataclass(frozen=True, slots=True)
+class Cutout:
+    """A person without surroundings.
+
+    Attributes:
+        image: (H, W, 3) uint8 BGR; black where nobody is.
+        alpha: (H, W) float32, how much of a pixel is the person's, in 0..1.
+    """
+
+    image: U8
+    alpha: F32
+
+
+def cut_out(photos: Iterable[U8], networks: Networks, most: int = 200) -> list[Cutout]:
+    """The people in photos (H, W, 3) BGR who can be cut out well, at most `most` of them.
+
+    A cut-out stays only if the detector finds it standing alone: what it then misses in a composed scene
+    is due to the scene.
+    """
+    found: list[Cutout] = []
+    for photo in photos:
+        people = networks.detector.detect(photo, StageClock())
+        poses = networks.estimator.estimate(photo, people.boxes, StageClock())
+        for i in _worth_it(people):
+            cutout = _cut(photo, people, poses, i, networks.skeleton.edges)
+            if cutout and _found_alone(cutout, networks):
+                found.append(cutout)
+        if len(found) >= most:
+            break
+    return found[:most]
+
+
+def _worth_it(people: Detections) -> list[int]:
+    """Rows of people tall and sure enough, best first, none of whom overlaps a better one.
+
+    Somebody much smaller than the tallest is in the photo's background, and not sharp.
+    """
+    chosen: list[int] = []
+    overlaps = iou(people.boxes, people.boxes)
+    heights = people.boxes[:, 3] - people.boxes[:, 1]
+    for i in range(len(people)):
+        tall = heights[i] >= max(SMALLEST, SHARP * heights.max())
+        if tall and people.scores[i] >= SURE_BOX and overlaps[i, chosen].max(initial=0) <= ALONE:
+            chosen.append(i)
+    return chosen
+
+
+def _cut(
+    photo: U8, people: Detections, poses: Poses, person: int, edges: tuple[tuple[int, int], ...]
+) -> Cutout | None:
+    """Follow the outline with GrabCut (Rother et al., SIGGRAPH 2004), the skeleton being surely inside."""
+    x1, y1, x2, y2 = people.boxes[person]
+    around = MARGIN * (y2 - y1)
+    h, w = photo.shape[:2]
+    left, top = max(0, int(x1 - around)), max(0, int(y1 - around))
+    right, bottom = min(w, int(x2 + around) + 1), min(h, int(y2 + around) + 1)
+    crop = np.ascontiguousarray(photo[top:bottom, left:right])
+    scale = min(1.0, MOST_HEIGHT / crop.shape[0])
+    crop = np.asarray(cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def inside(points: F32) -> list[list[int]]:
+        return np.asarray((points - (left, top)) * scale).round().astype(int).tolist()
+
+    mask = np.full(crop.shape[:2], cv2.GC_BGD, np.uint8)
+    (bx1, by1), (bx2, by2) = inside(people.boxes[person].reshape(2, 2))
+    mask[max(by1, 0) : by2, max(bx1, 0) : bx2] = cv2.GC_PR_FGD
+    joints, sure = inside(poses.keypoints[person]), poses.scores[person] >= SURE_JOINT
+    limb = max(2, round(0.02 * (by2 - by1)))
+    for a, b in edges:
+        if sure[a] and sure[b]:
+            cv2.line(mask, joints[a], joints[b], cv2.GC_FGD, limb)
+    if not (mask == cv2.GC_FGD).any():
+        return None
+    cv2.setRNGSeed(0)
+    cv2.grabCut(crop, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), CUT_ROUNDS, cv2.GC_INIT_WITH_MASK)
+    person_mask = _largest_part(np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8))
+    if not FILLED[0] <= person_mask.sum() / max(1, (bx2 - bx1) * (by2 - by1)) <= FILLED[1]:
+        return None
+    soft = cv2.GaussianBlur(person_mask.astype(np.float32), (0, 0), max(0.8, SOFT * crop.shape[0]))
+    rows, columns = np.flatnonzero(soft.max(axis=1) > 0.5), np.flatnonzero(soft.max(axis=0) > 0.5)
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    alpha = np.asarray(np.where(soft[box] > 0.02, soft[box], 0), np.float32)
+    return Cutout(np.where(alpha[..., None] > 0, crop[box], 0).astype(np.uint8), alpha)
+
+
+def _largest_part(mask: U8) -> U8:
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(mask)
+    if count < 2:
+        return mask
+    return np.asarray(parts == 1 + stats[1:, cv2.CC_STAT_AREA].argmax(), np.uint8)
+
+
+def _found_alone(cutout: Cutout, networks: Networks) -> bool:
+    h, w = cutout.alpha.shape
+    stage = np.full((2 * h, 3 * h, 3), 128, np.uint8)
+    top, left = h // 2, (3 * h - w) // 2
+    if left < 0:
+        return False  # lying: wider than any stage
+    place = stage[top : top + h, left : left + w]
+    place[:] = cutout.alpha[..., None] * cutout.image + (1 - cutout.alpha[..., None]) * place
+    boxes = networks.detector.detect(stage, StageClock()).boxes
+    truth = np.array([[left, top, left + w, top + h]], np.float32)
+    return bool(len(boxes) and iou(boxes, truth).max() >= 0.7)

@@ -1,0 +1,93 @@
+"""A film beside itself, several times over: real motion of a hundred people and more."""
+
+import time
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from hrpose_rt.bench.scenes import Truth
+from hrpose_rt.errors import BadInput
+from hrpose_rt.people.detection import Detector
+from hrpose_rt.streams.sources import Clip, SourceInfo, open_source
+from hrpose_rt.timing import StageClock
+from hrpose_rt.types import F32, U8, Frame
+
+MOST_FRAMES = 240  # of the film; they are kept, each as large as its tile
+
+
+class Mosaic:
+    """`side` by `side` tiles of a film, each some way ahead of the one before, forwards and back again.
+
+    Args:
+        video: The film.
+        side: Tiles in a row and in a column.
+        size_wh: Of the frames.
+        frames: How many the source gives.
+        detector: What it finds in a tile on its own, at the film's size, is taken for the truth.
+    """
+
+    def __init__(
+        self,
+        video: str,
+        side: int = 2,
+        size_wh: tuple[int, int] = (1280, 720),
+        frames: int = 300,
+        detector: Detector | None = None,
+    ) -> None:
+        w, h = size_wh
+        self._tile_wh, self._side = (w // side, h // side), side
+        self._tiles: list[U8] = []
+        self._boxes: list[F32] = []
+        with open_source(video, Clip(max_frames=MOST_FRAMES)) as source:
+            info = source.info
+            scale = np.array(self._tile_wh * 2, np.float32) / ((info.width, info.height) * 2)
+            for frame in source:
+                tile = cv2.resize(frame.image, self._tile_wh, interpolation=cv2.INTER_AREA)
+                self._tiles.append(np.asarray(tile, np.uint8))
+                if detector:
+                    self._boxes.append(detector.detect(frame.image, StageClock()).boxes * scale)
+        if not self._tiles:
+            raise BadInput(f"{video} has no frames: give another --source")
+        name = f"{side}x{side} of {info.stem} in {w}x{h}"
+        self.info = SourceInfo(
+            name, f"mosaic-{info.stem}", *self._canvas_wh, info.fps, frames, film=True, live=False
+        )
+        self.people = round(side**2 * float(np.mean([len(b) for b in self._boxes]))) if detector else 0
+
+    @property
+    def _canvas_wh(self) -> tuple[int, int]:
+        return self._tile_wh[0] * self._side, self._tile_wh[1] * self._side
+
+    def __iter__(self) -> Iterator[Frame]:
+        for i in range(self.info.frames or 0):
+            yield self.frame_and_truth(i)[0]
+
+    def __enter__(self) -> "Mosaic":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def frame_and_truth(self, index: int) -> tuple[Frame, Truth | None]:
+        """Frame `index`, and whom the detector finds in its tiles one by one if it was given."""
+        (w, h), side = self._tile_wh, self._side
+        canvas = np.empty((h * side, w * side, 3), np.uint8)
+        boxes = []
+        for tile in range(side**2):
+            row, column = divmod(tile, side)
+            at = self._to_and_fro(index + tile * len(self._tiles) // side**2)
+            canvas[row * h : (row + 1) * h, column * w : (column + 1) * w] = self._tiles[at]
+            if self._boxes:
+                boxes.append(self._boxes[at] + np.array([column * w, row * h] * 2, np.float32))
+        frame = Frame(index, canvas, index / self.info.fps, time.perf_counter())
+        if not boxes:
+            return frame, None
+        every = np.concatenate(boxes)
+        n = len(every)
+        return frame, Truth(every, np.ones(n, np.float32), np.zeros(n, np.bool_))
+
+    def _to_and_fro(self, index: int) -> int:
+        last = len(self._tiles) - 1
+        along = index % max(2 * last, 1)
+        return along if along <= last else 2 * last - along

@@ -1,0 +1,290 @@
+"""Samples -> what a report says, as JSON, Markdown and plots."""
+
+import json
+import subprocess
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hrpose_rt.bench.crowd import Cell, Sample, Way
+from hrpose_rt.bench.stats import Line, fit, interval, percentiles
+from hrpose_rt.errors import BadInput
+from hrpose_rt.machine import nvidia_gpus
+from hrpose_rt.pose.batching import plan_batches
+from hrpose_rt.timing import CROWD_BINS, crowd_bin
+from hrpose_rt.types import STAGES
+
+SCHEMA = 1
+LIBRARIES = ("numpy", "opencv-python", "av", "openvino", "onnxruntime", "torch", "trackers", "supervision")
+ORIGINAL_LABELS = {"1-5": "1-5", "6-10": "5-10", "15-20": "15-20", "50+": "50+"}
+BUSY = 0.25  # spread of the rounds, people accounted for, from which the machine had something else to do
+NEIGHBOURS = 5  # frames after those in which people return, with which they are compared
+MOVED = 0.03  # a smaller change of the median is nothing
+
+Report = dict[str, Any]
+
+
+def build_report(ways: Sequence[Way], cells: Sequence[Cell], plain: dict[str, float]) -> Report:
+    """Everything that was measured, as plain values."""
+    return {
+        "kind": "crowd",
+        "schema": SCHEMA,
+        **provenance(),
+        "ways": {way.name: way.networks.facts for way in ways},
+        "stages_over_plain": plain,
+        "cells": [_cell(cell) for cell in cells],
+        "bins": [
+            {"way": way.name, "bin": label, "original_label": ORIGINAL_LABELS.get(label, ""), **figures}
+            for way in ways
+            for label, figures in _bins([cell for cell in cells if cell.way == way.name])
+        ],
+        "fit": {way.name: _fit([c for c in cells if c.way == way.name]) for way in ways},
+        "reappearance": {way.name: reappearance([c for c in cells if c.way == way.name]) for way in ways},
+    }
+
+
+def provenance() -> Report:
+    """When, and by which versions of what, on which GPU if there is one."""
+    return {
+        "hrpose": version("hrpose-rt"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "git": _revision(),
+        "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
+        "gpus": [f"{gpu.name}, {gpu.arch}, driver {gpu.driver}" for gpu in nvidia_gpus()],
+    }
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
+
+
+def _revision() -> str:
+    """Of the checkout that this runs from; empty where it is installed."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()
+
+
+def _cell(cell: Cell) -> Report:
+    rounds = _by_round(cell.samples)
+    found = round(float(np.median([s.found for s in cell.samples])))
+    spread = _spread(cell.samples, rounds)
+    return {
+        "way": cell.way,
+        "scene": cell.feed.info.name,
+        "people": cell.feed.people,
+        **_figures(cell.samples, rounds),
+        "batches": [s.stop - s.start for s in plan_batches(found)],
+        "memory_mib": cell.memory_mib,
+        "spread": round(spread, 3),
+        "busy": spread > BUSY,
+    }
+
+
+def _bins(cells: Sequence[Cell]) -> Iterable[tuple[str, Report]]:
+    """By how many people walk about in a scene, or were found in a frame of a film."""
+    samples: dict[str, list[Sample]] = {}
+    rounds: dict[str, list[list[Sample]]] = {}
+    for cell in cells:
+        for one in _by_round(cell.samples):
+            scene = one[0].present >= 0
+            label = crowd_bin(cell.feed.people if scene else round(float(np.mean([s.found for s in one]))))
+            samples.setdefault(label, []).extend(one)
+            rounds.setdefault(label, []).append(one)
+    for label in CROWD_BINS:
+        if label in samples:
+            yield label, _figures(samples[label], rounds[label])
+
+
+def _by_round(samples: Sequence[Sample]) -> list[list[Sample]]:
+    rounds: dict[int, list[Sample]] = {}
+    for sample in samples:
+        rounds.setdefault(sample.round, []).append(sample)
+    return list(rounds.values())
+
+
+def _figures(samples: Sequence[Sample], rounds: Sequence[Sequence[Sample]]) -> Report:
+    totals = [s.times.total for s in samples]
+    present = sum(s.present for s in samples if s.present >= 0)
+    known = [s for s in samples if s.present >= 0]
+    low, high = interval([[s.times.total for s in one] for one in rounds])
+    return {
+        "frames": len(samples),
+        "present": round(present / len(known), 1) if known else None,
+        "found": round(float(np.mean([s.found for s in samples])), 1),
+        "recall": round(sum(s.right for s in known) / max(present, 1), 3) if known else None,
+        "precision": round(sum(s.right for s in known) / max(sum(s.found for s in known), 1), 3)
+        if known
+        else None,
+        "total_ms": percentiles(totals) | {"p50_95%": [round(low, 3), round(high, 3)]},
+        "worst_ms": round(max(totals), 3),
+        "stages_ms": {name: percentiles([getattr(s.times, name) for s in samples]) for name in STAGES},
+        "age_ms": percentiles([s.age_ms for s in samples]),
+        "frames_a_second": round(1e3 / float(np.mean(totals)), 1),
+    }
+
+
+def _spread(samples: Sequence[Sample], rounds: Sequence[Sequence[Sample]]) -> float:
+    """How far the rounds lie apart, as a share, when what people cost is taken out."""
+    line = fit([s.found for s in samples], [s.times.total for s in samples])
+    excess = [
+        float(np.median([s.times.total / float(line.at(np.array([s.found]))[0]) for s in one]))
+        for one in rounds
+    ]
+    return float(np.percentile(excess, 90) - np.percentile(excess, 10))
+
+
+def _fit(cells: Sequence[Cell]) -> Report:
+    samples = [s for cell in cells for s in cell.samples]
+    line = fit([s.found for s in samples], [s.times.total for s in samples])
+    return {
+        "ms_of_an_empty_frame": round(line.intercept, 3),
+        "ms_a_person": round(line.slope, 3),
+        "knees": [{"people": knee, "ms_a_person": round(slope, 3)} for knee, slope in line.knees],
+    }
+
+
+def reappearance(cells: Sequence[Cell], people: int = 1) -> Report:
+    """What frames in which at least `people` hidden ones come back cost, against those right after."""
+    ratios = []
+    for cell in cells:
+        for i, sample in enumerate(cell.samples):
+            after = cell.samples[i + 1 : i + 1 + NEIGHBOURS]
+            if sample.returned >= people and len(after) == NEIGHBOURS:
+                ratios.append(sample.times.total / float(np.median([s.times.total for s in after])))
+    if not ratios:
+        return {"frames": 0}
+    return {
+        "frames": len(ratios),
+        **{f"ratio_p{q}": round(float(np.percentile(ratios, q)), 3) for q in (50, 95)},
+    }
+
+
+def line_of(report: Report, way: str) -> Line:
+    """The fit in a report."""
+    fitted = report["fit"][way]
+    knees = tuple((knee["people"], knee["ms_a_person"]) for knee in fitted["knees"])
+    return Line(fitted["ms_of_an_empty_frame"], fitted["ms_a_person"], knees)
+
+
+def rows(report: Report) -> list[list[str]]:
+    """The bins of a report as a table, its head first."""
+    table = [
+        ["way", "people", "there", "found", "recall", "p50 ms", "95%", "p90", "p95", "worst", "frames/s"]
+    ]
+    for figures in report["bins"]:
+        total = figures["total_ms"]
+        low, high = total["p50_95%"]
+        recall = figures["recall"]
+        table.append(
+            [
+                *(figures["way"], figures["bin"]),
+                *("" if recall is None else f"{figures['present']:g}", f"{figures['found']:g}"),
+                *("" if recall is None else f"{recall:.2f}", f"{total['p50']:.1f}"),
+                *(f"{low:.1f}-{high:.1f}", f"{total['p90']:.1f}", f"{total['p95']:.1f}"),
+                *(f"{figures['worst_ms']:.1f}", f"{figures['frames_a_second']:.1f}"),
+            ]
+        )
+    return table
+
+
+def words(report: Report) -> list[str]:
+    """What the table does not say, a sentence a line."""
+    lines = []
+    for way, facts in report["ways"].items():
+        line = report["fit"][way]
+        knees = "".join(f", {knee['ms_a_person']:.2f} from {knee['people']:g} on" for knee in line["knees"])
+        lines.append(
+            f"{way}: {line['ms_of_an_empty_frame']:.1f} ms a frame and {line['ms_a_person']:.2f} ms a "
+            f"person found{knees}."
+        )
+        back = report["reappearance"][way]
+        if back["frames"]:
+            lines.append(
+                f"{way}: the {back['frames']} frames in which hidden people came back took "
+                f"{back['ratio_p50']:.2f} of those after them (p50; p95 {back['ratio_p95']:.2f})."
+            )
+        lines.append(f"{way}: stages add up to {report['stages_over_plain'][way]:.3f} of the plain run.")
+        lines.append(
+            f"{way}: {facts['models']['pose']} {facts['input']} {facts['precision']} by {facts['runtime']} "
+            f"on {facts['threads']} cores of {facts['cpu']} ({', '.join(facts['cpu_features'])})."
+        )
+    busy = [f"{cell['way']}, {cell['scene']}" for cell in report["cells"] if cell["busy"]]
+    if busy:
+        lines.append(f"The machine was busy with something else during: {'; '.join(busy)}.")
+    return lines
+
+
+def markdown(table: Sequence[Sequence[str]]) -> str:
+    """A table, its head first, in Markdown."""
+    head, *body = table
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def save(report: Report, folder: Path) -> list[Path]:
+    """Write report.json, report.md and, where matplotlib is installed, the plots; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / "report.json", folder / "report.md"]
+    files[0].write_text(json.dumps(report, indent=1) + "\n")
+    stages = [["way", "people", *STAGES]] + [
+        [bin["way"], bin["bin"], *(f"{bin['stages_ms'][name]['p50']:.2f}" for name in STAGES)]
+        for bin in report["bins"]
+    ]
+    text = [f"# Latency by people, {report['created'][:10]}", markdown(rows(report))]
+    text += ["\n\n".join(words(report)), "Stages, p50 in ms:", markdown(stages)]
+    files[1].write_text("\n\n".join(text) + "\n")
+    return files
+
+
+def load(path: Path) -> Report:
+    """Read a report; BadInput if it is none."""
+    try:
+        report: Report = json.loads(path.read_text())
+        if report["kind"] != "crowd" or report["schema"] > SCHEMA:
+            raise ValueError(f"kind {report['kind']}, schema {report['schema']}")
+        return report
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"{path} is no report of this version ({error}): give a report.json of bench crowd"
+        ) from error
+
+
+def moved(base: Report, now: Report) -> list[str]:
+    """Cells whose median lies outside the noise of both reports.
+
+    Raises:
+        BadInput: They are of different machines, or have no cell in common.
+    """
+    machines = [next(iter(report["ways"].values())) for report in (base, now)]
+    for fact in ("cpu", "threads"):
+        if machines[0][fact] != machines[1][fact]:
+            raise BadInput(
+                f"the reports are of different machines ({machines[0][fact]} and {machines[1][fact]}): "
+                "compare those of one"
+            )
+    known = {(cell["way"], cell["scene"]): cell for cell in base["cells"]}
+    here = [cell for cell in now["cells"] if (cell["way"], cell["scene"]) in known]
+    if not here:
+        raise BadInput("the reports have no cell in common: measure with the same options")
+    lines = []
+    for cell in here:
+        before, after = known[cell["way"], cell["scene"]]["total_ms"], cell["total_ms"]
+        (low, high), (low2, high2) = before["p50_95%"], after["p50_95%"]
+        change = after["p50"] / before["p50"] - 1
+        if (low2 > high or low > high2) and abs(change) > MOVED:
+            lines.append(
+                f"{cell['way']}, {cell['scene']}: {before['p50']:.1f} -> {after['p50']:.1f} ms "
+                f"({change:+.1%}; 95% {low:.1f}-{high:.1f} and {low2:.1f}-{high2:.1f})"
+            )
+    return lines

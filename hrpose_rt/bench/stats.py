@@ -1,0 +1,95 @@
+"""Percentiles with intervals, and straight lines with knees."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+RESAMPLED = 1000
+MOST_KNEES = 2
+P99_FROM = 200  # samples from which a p99 says something
+
+
+def interval(blocks: Sequence[Sequence[float]], q: float = 50.0) -> tuple[float, float]:
+    """Where 95% of the `q`th percentiles lie when whole blocks are drawn anew.
+
+    Frames that follow each other are alike, so it is blocks that are drawn, not samples.
+    """
+    filled = [np.asarray(block, np.float64) for block in blocks if len(block)]
+    if not filled:
+        return float("nan"), float("nan")
+    rng = np.random.default_rng(0)
+    drawn = [
+        np.percentile(np.concatenate([filled[i] for i in rng.integers(0, len(filled), len(filled))]), q)
+        for _ in range(RESAMPLED)
+    ]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def ratio_interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
+    """How many times as long theirs took, by medians, and where 95% lie when rounds are drawn anew.
+
+    Args:
+        ours, theirs: Milliseconds of the same rounds.
+    """
+    a, b = np.asarray(ours), np.asarray(theirs)
+    rows = np.random.default_rng(0).integers(0, len(a), (RESAMPLED, len(a)))
+    low, high = np.percentile(np.median(b[rows], axis=1) / np.median(a[rows], axis=1), [2.5, 97.5])
+    return float(np.median(b) / np.median(a)), float(low), float(high)
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """p50, p90 and p95, and p99 where there are enough samples."""
+    wanted = [50, 90, 95] + [99] * (len(values) >= P99_FROM)
+    return {f"p{q}": round(float(np.percentile(values, q)), 3) for q in wanted}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Milliseconds against people.
+
+    Attributes:
+        intercept: Milliseconds of a frame without anybody.
+        slope: More for each person, up to the first knee.
+        knees: Where the slope changes, and what it is from there.
+    """
+
+    intercept: float
+    slope: float
+    knees: tuple[tuple[float, float], ...] = ()
+
+    def at(self, people: F64) -> F64:
+        """Milliseconds (N,) for people (N,)."""
+        ms, slope = self.intercept + self.slope * people, self.slope
+        for knee, after in self.knees:
+            ms, slope = ms + (after - slope) * np.maximum(people - knee, 0), after
+        return np.asarray(ms, np.float64)
+
+
+def fit(people: Sequence[float], ms: Sequence[float]) -> Line:
+    """The line that explains best, with a knee only where Schwarz's criterion (BIC, 1978) asks for it."""
+    x, y = np.asarray(people, np.float64), np.asarray(ms, np.float64)
+    knees: list[float] = []
+    found, score = _with_knees(x, y, knees)
+    candidates = np.unique(x)[2:-2]
+    while len(knees) < MOST_KNEES and len(candidates):
+        trials = [(*_with_knees(x, y, sorted([*knees, knee])), knee) for knee in candidates]
+        better, lower, knee = min(trials, key=lambda trial: trial[1])
+        if lower >= score - 10:  # "very strong" evidence by the usual scale
+            break
+        knees.append(float(knee))
+        found, score = better, lower
+    slopes = np.cumsum(found[1:])
+    return Line(
+        float(found[0]), float(slopes[0]), tuple(zip(sorted(knees), slopes[1:].tolist(), strict=True))
+    )
+
+
+def _with_knees(x: F64, y: F64, knees: list[float]) -> tuple[F64, float]:
+    basis = np.stack([np.ones_like(x), x, *(np.maximum(x - knee, 0) for knee in knees)], axis=1)
+    found = np.linalg.lstsq(basis, y, rcond=None)[0]
+    error = float(((basis @ found - y) ** 2).mean())
+    return found, len(x) * float(np.log(max(error, 1e-9))) + (2 * len(knees) + 2) * float(np.log(len(x)))

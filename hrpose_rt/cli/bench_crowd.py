@@ -1,0 +1,189 @@
+"""`hrpose-rt bench crowd` and `bench check`: what a frame costs by the number of people in it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hrpose_rt.bench.crowd import Feed, Way, check_plain, measure
+from hrpose_rt.cli import options
+from hrpose_rt.cli.outputs import check_free
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
+from hrpose_rt.networks import Networks, Settings, open_networks, say
+from hrpose_rt.types import U8
+
+CROWDS = {"1-5": (1, 3, 5), "6-10": (6, 8, 10), "15-20": (15, 18, 20), "50+": (50, 75, 100, 200)}
+ORIGINALS = {"5-10": "6-10"}  # how the original called it
+SIZES_WH = {"720p": (1280, 720), "1080p": (1920, 1080)}
+ROUND_FRAMES = 10
+DEFAULT_S, QUICK_S, QUICK_FRAMES = 720.0, 70.0, 60
+
+
+def bench_crowd(
+    crowd: Annotated[str, typer.Option(help="Bins or numbers of people: 1-5,6-10,15-20,50+.")] = ",".join(
+        CROWDS
+    ),
+    source: Annotated[
+        str | None, typer.Option(help="A film; its frames are binned by people found.")
+    ] = None,
+    people: Annotated[Path | None, typer.Option(help="A folder of photos to cut people out of.")] = None,
+    size: Annotated[str, typer.Option(help="720p or 1080p, of composed frames.")] = "720p",
+    frames: Annotated[int, typer.Option(help="Frames of each bin.")] = 300,
+    pose: options.Pose = DEFAULT_POSE,
+    detector: options.DetectorName = DEFAULT_DETECTOR,
+    runtime: Annotated[str, typer.Option(help="One or several, with commas.")] = "auto",
+    precision: Annotated[str, typer.Option(help="One or several, with commas.")] = "auto",
+    input_hw: Annotated[
+        str | None, typer.Option(help="Of crops, such as 384x288; the model's own.")
+    ] = None,
+    device: options.Device = "auto",
+    threads: options.Threads = 0,
+    seed: Annotated[int, typer.Option(help="Of the composed scenes.")] = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="Under two minutes, wider intervals.")] = False,
+    output: Annotated[Path | None, typer.Option(help="A folder for JSON, Markdown and plots.")] = None,
+    overwrite: options.Overwrite = False,
+    debug: options.Debug = False,
+) -> None:
+    """Measure what a frame costs with 1-5, 6-10, 15-20 and 50+ people in it, and what it misses."""
+    from hrpose_rt.bench import report as reports
+
+    counts = parse_crowds(crowd)
+    if size not in SIZES_WH:
+        raise BadInput(f"--size is {' or '.join(SIZES_WH)}, not {size}")
+    if frames < ROUND_FRAMES:
+        raise BadInput(f"--frames is {ROUND_FRAMES} or more, not {frames}")
+    if output:
+        check_free(output / "report.json", overwrite)
+    console = Console(stderr=True)
+    with ExitStack() as stack:
+        ways = []
+        for one, other in product(runtime.split(","), precision.split(",")):
+            settings = Settings(
+                in_size(pose, input_hw, other), detector, one, other, threads=threads, device=device
+            )
+            ways.append(stack.enter_context(_way(settings)))
+        with console.status("composing") as status:
+            feeds = _feeds(counts, source, people, SIZES_WH[size], seed, ways[0].networks)
+            rounds = max(2, (QUICK_FRAMES if quick else frames) // (ROUND_FRAMES * 3))
+            seconds = QUICK_S if quick else DEFAULT_S
+            cells = measure(ways, feeds, rounds, seconds, status.update)
+        report = reports.build_report(ways, cells, check_plain(cells))
+    Console().print(as_table(reports.rows(report)))
+    for line in reports.words(report):
+        print(line)
+    if output:
+        files = reports.save(report, output)
+        if find_spec("matplotlib"):
+            from hrpose_rt.bench.plots import save_plots
+
+            files += save_plots(report, cells, output)
+        else:
+            print("no plots: pip install 'hrpose-rt[train]'")
+        print(f"written: {', '.join(str(file) for file in files)}")
+
+
+def bench_check(
+    base: Annotated[Path, typer.Argument(help="The report.json to hold against.")],
+    now: Annotated[Path, typer.Argument(help="The newer one.")],
+    debug: options.Debug = False,
+) -> None:
+    """Say which cells moved beyond noise between two reports of one machine."""
+    from hrpose_rt.bench.report import load, moved
+
+    lines = moved(load(base), load(now))
+    for line in lines:
+        print(line)
+    if lines:
+        raise RunBroken(f"{len(lines)} cells moved beyond noise")
+    print("no cell moved beyond noise")
+
+
+def parse_crowds(text: str) -> list[int]:
+    """Numbers of people that bins, or numbers, stand for."""
+    counts: list[int] = []
+    for part in text.split(","):
+        name = ORIGINALS.get(part, part)
+        if name in CROWDS:
+            counts += CROWDS[name]
+        elif part.isdecimal() and int(part):
+            counts.append(int(part))
+        else:
+            raise BadInput(f"--crowd {part} is none: give numbers, or of {', '.join(CROWDS)}")
+    return counts
+
+
+def in_size(pose: str, input_hw: str | None, precision: str) -> str:
+    """The pose network for crops of another size: an engine of it, built if there is none."""
+    if input_hw is None:
+        return pose
+    from hrpose_rt.cli.export import parse_hw
+    from hrpose_rt.export.engines import Order, export
+    from hrpose_rt.nets.zoo import find_model
+
+    stored = "int8" if precision == "int8" else "fp32"  # OpenVINO rounds an fp32 graph to 16 bits itself
+    order = Order(precision=stored, input_hw=parse_hw(input_hw))
+    return str(export(find_model(pose, "pose"), "pose", order, say).path)
+
+
+def as_table(rows: Sequence[Sequence[str]]) -> Table:
+    """Rows for the terminal, their head first."""
+    table = Table(*rows[0])
+    for row in rows[1:]:
+        table.add_row(*row)
+    return table
+
+
+@contextmanager
+def _way(settings: Settings) -> Iterator[Way]:
+    networks = open_networks(settings)
+    facts = networks.facts
+    name = f"{facts['models']['pose']} {facts['precision']} {facts['runtime']}"
+    way = Way(name, settings, networks)
+    with way.timed:
+        yield way
+
+
+def _feeds(
+    counts: list[int],
+    source: str | None,
+    people: Path | None,
+    size_wh: tuple[int, int],
+    seed: int,
+    networks: Networks,
+) -> list[Feed]:
+    if source:
+        from hrpose_rt.bench.mosaic import Mosaic
+        from hrpose_rt.streams.sources import open_source
+
+        with open_source(source) as film:
+            own_wh = (film.info.width, film.info.height)
+        return [
+            Mosaic(source, 1, own_wh),
+            *(Mosaic(source, side, size_wh, detector=networks.detector) for side in (2, 3)),
+        ]
+    from hrpose_rt.bench.cutouts import cut_out
+    from hrpose_rt.bench.scenes import Scene
+
+    cutouts = cut_out(_photos(people), networks)
+    if not cutouts:
+        raise BadInput("nobody in the photos can be cut out: give others to --people")
+    return [Scene(cutouts, count, size_wh, seed=seed) for count in counts]
+
+
+def _photos(folder: Path | None) -> Iterator[U8]:
+    from hrpose_rt.export.footage import packaged_photos
+    from hrpose_rt.streams.sources import open_source
+
+    if folder is None:
+        yield from packaged_photos()
+        return
+    with open_source(str(folder)) as photos:
+        for photo in photos:
+            yield photo.image
