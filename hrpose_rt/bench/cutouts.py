@@ -83,7 +83,8 @@ def _cut(
     crop = np.asarray(cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
 
     def inside(points: F32) -> list[list[int]]:
-        return np.asarray((points - (left, top)) * scale).round().astype(int).tolist()
+        whole: list[list[int]] = ((points - (left, top)) * scale).round().astype(int).tolist()
+        return whole
 
     mask = np.full(crop.shape[:2], cv2.GC_BGD, np.uint8)
     (bx1, by1), (bx2, by2) = inside(people.boxes[person].reshape(2, 2))

@@ -46,7 +46,8 @@ class Mosaic:
                 tile = cv2.resize(frame.image, self._tile_wh, interpolation=cv2.INTER_AREA)
                 self._tiles.append(np.asarray(tile, np.uint8))
                 if detector:
-                    self._boxes.append(detector.detect(frame.image, StageClock()).boxes * scale)
+                    boxes = detector.detect(frame.image, StageClock()).boxes
+                    self._boxes.append(np.asarray(boxes * scale, np.float32))
         if not self._tiles:
             raise BadInput(f"{video} has no frames: give another --source")
         name = f"{side}x{side} of {info.stem} in {w}x{h}"

@@ -195,7 +195,7 @@ def rows(report: Report) -> list[list[str]]:
                 *(f"{figures['worst_ms']:.1f}", f"{figures['frames_a_second']:.1f}"),
             ]
         )
-    return table
+    return table if len(report["ways"]) > 1 else [line[1:] for line in table]
 
 
 def words(report: Report) -> list[str]:

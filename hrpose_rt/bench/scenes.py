@@ -1,4 +1,4 @@
-"""Crowds composed of cut-out people, of whom everything is known: where they are, who they are, who is hidden.
+"""Crowds composed of cut-out people, of whom everything is known: where they are, and who is hidden.
 
 Nothing depends on the frame before: frame i is computed from i and the seed alone.
 """

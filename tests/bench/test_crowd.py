@@ -1,0 +1,143 @@
+"""The crowd benchmark: figures by hand, and reports that are refused."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from hrpose_rt.bench import report as reports
+from hrpose_rt.bench.crowd import BLOCK, Cell, Sample, Way, check_plain, matches, measure
+from hrpose_rt.bench.scenes import Scene
+from hrpose_rt.bench.stats import Line, fit, interval, percentiles, ratio_interval
+from hrpose_rt.cli.bench_crowd import parse_crowds
+from hrpose_rt.cli.main import build_app
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.networks import Settings
+from hrpose_rt.types import StageTimes
+from tests.bench.test_scenes import RED
+from tests.fakes import fake_networks
+
+
+def sample(round: int, ms: float, found: int = 2, returned: int = 0, plain_ms: float = float("nan")):
+    times = StageTimes(pose=ms, total=ms)
+    return Sample(round, 4, found, 2, returned, times, ms, plain_ms)
+
+
+def test_a_line_with_a_knee_is_found_where_it_is() -> None:
+    people = np.arange(60.0)
+    straight = fit(people, 10 + 2 * people)
+    assert (straight.intercept, straight.slope, straight.knees) == (
+        pytest.approx(10),
+        pytest.approx(2),
+        (),
+    )
+    bent = fit(people, 10 + 2 * np.minimum(people, 30) + 0.5 * np.maximum(people - 30, 0))
+    assert bent.slope == pytest.approx(2)
+    assert bent.knees == ((30.0, pytest.approx(0.5)),)
+    assert bent.at(np.array([0.0, 40.0])) == pytest.approx([10, 75])
+
+
+def test_noise_is_no_knee() -> None:
+    people = np.repeat(np.arange(1.0, 50.0), 4)
+    assert fit(people, 5 + people + np.random.default_rng(0).normal(0, 1, len(people))).knees == ()
+
+
+def test_intervals_hold_what_they_are_of() -> None:
+    low, high = interval([[1.0, 2.0, 3.0], [2.0, 3.0, 4.0], [3.0, 4.0, 5.0]])
+    assert low <= 3 <= high and low < high
+    assert interval([[5.0]] * 4) == (5.0, 5.0)
+    assert ratio_interval([10.0, 10.0], [30.0, 30.0]) == (3.0, 3.0, 3.0)
+
+
+def test_a_p99_needs_two_hundred_samples() -> None:
+    assert set(percentiles([1.0] * 199)) == {"p50", "p90", "p95"}
+    assert percentiles(list(range(201)))["p99"] == 198
+
+
+def test_a_box_fits_one_person_only() -> None:
+    people = np.array([[0, 0, 10, 10], [100, 0, 110, 10]], np.float32)
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [200, 0, 210, 10]], np.float32)
+    assert matches(boxes, people) == 1
+    assert matches(boxes[:0], people) == matches(boxes, people[:0]) == 0
+
+
+def test_a_report_that_its_stages_do_not_bear_out_is_refused() -> None:
+    cell = Cell("ours", Scene([RED], 4), [sample(0, 10.0, plain_ms=10.2), sample(0, 10.0)])
+    assert check_plain([cell]) == {"ours": pytest.approx(10 / 10.2, abs=1e-3)}
+    cell.samples.append(sample(1, 10.0, plain_ms=12.0))
+    with pytest.raises(RunBroken, match=r"stages of ours add up to 0\.901 .* no report: keep the machine"):
+        check_plain([cell])
+
+
+def test_people_who_come_back_are_compared_with_the_frames_after() -> None:
+    samples = [sample(0, 10.0), sample(0, 30.0, returned=6), *[sample(0, 20.0)] * 5]
+    cell = Cell("ours", Scene([RED], 4), samples)
+    assert reports.reappearance([cell], people=5) == {"frames": 1, "ratio_p50": 1.5, "ratio_p95": 1.5}
+    assert reports.reappearance([cell], people=7) == {"frames": 0}
+
+
+@pytest.fixture(scope="module")
+def report():
+    way = Way("ours", Settings(), fake_networks([3]))
+    cells = measure([way], [Scene([RED], 4, (320, 240)), Scene([RED], 60, (320, 240))], 4, 60)
+    assert [len(cell.samples) for cell in cells] == [4 * BLOCK] * 2
+    return reports.build_report([way], cells, {"ours": 1.0})
+
+
+def test_a_report_says_what_was_found_and_what_it_cost(report) -> None:
+    assert [bin["bin"] for bin in report["bins"]] == ["1-5", "50+"]
+    small = report["bins"][0]
+    assert small["frames"] == 4 * BLOCK and small["found"] == 3
+    low, high = small["total_ms"]["p50_95%"]
+    assert low <= small["total_ms"]["p50"] <= high
+    assert set(small["stages_ms"]) >= {"detect", "pose", "other"}
+    assert report["cells"][0]["batches"] == [2, 1]
+    assert report["schema"] == 1 and report["libraries"]["numpy"]
+
+
+def test_reports_are_written_read_and_compared(report, tmp_path) -> None:
+    files = reports.save(report, tmp_path)
+    assert [file.name for file in files] == ["report.json", "report.md"]
+    assert "| people | there | found |" in files[1].read_text()
+    again = reports.load(files[0])
+    assert reports.moved(report, again) == []
+    slow = json.loads(json.dumps(report))
+    total = slow["cells"][1]["total_ms"]
+    total["p50"], total["p50_95%"] = 2 * total["p50"], [1.9 * total["p50"], 2.1 * total["p50"]]
+    assert len(reports.moved(report, slow)) == 1
+    assert "+100.0%" in reports.moved(report, slow)[0]
+
+
+def test_reports_of_different_machines_are_not_compared(report, tmp_path) -> None:
+    other = json.loads(json.dumps(report))
+    other["ways"]["ours"]["cpu"] = "another"
+    with pytest.raises(BadInput, match=r"different machines \(none and another\): compare those of one"):
+        reports.moved(report, other)
+    (tmp_path / "r.json").write_text("{}")
+    with pytest.raises(BadInput, match=r"r\.json is no report of this version"):
+        reports.load(tmp_path / "r.json")
+
+
+def test_the_originals_bins_are_understood() -> None:
+    assert parse_crowds("5-10,3") == [6, 8, 10, 3]
+    with pytest.raises(BadInput, match="--crowd many is none: give numbers, or of 1-5, 6-10, 15-20, 50"):
+        parse_crowds("many")
+
+
+def test_the_command_measures_and_writes(photos, tmp_path) -> None:
+    command = ["bench", "crowd", "--crowd", "2", "--quick", "--output", str(tmp_path / "r")]
+    done = CliRunner().invoke(build_app(), command)
+    if isinstance(done.exception, RunBroken):  # a busy machine may not get a report
+        assert "the stages of" in str(done.exception)
+        return
+    assert done.exit_code == 0, done.output
+    assert "a person found" in done.output
+    assert {"report.json", "latency.png", "stages.svg"} <= {p.name for p in (tmp_path / "r").iterdir()}
+    with pytest.raises(BadInput, match=r"report\.json exists: choose another name"):
+        CliRunner().invoke(build_app(), command, catch_exceptions=False)
+
+
+def test_line_of_a_report() -> None:
+    fitted = {"fit": {"a": {"ms_of_an_empty_frame": 1, "ms_a_person": 2, "knees": []}}}
+    assert reports.line_of(fitted, "a") == Line(1, 2)
