@@ -24,6 +24,7 @@ LEARNING = ("batches", "checkpoints", "precision", "training", "validation", "wo
 AT_HOME = {  # modules that are about one heavy library, and are themselves imported late
     **dict.fromkeys(("nets/hrnet.py", "nets/inputs.py", "nets/yolo.py", "runtimes/eager.py"), "torch"),
     "export/graph.py": "torch",
+    "bench/plots.py": "matplotlib",
     **dict.fromkeys(
         ("pose/device.py", "people/device.py", "runtimes/trt.py", "runtimes/uploads.py"), "torch"
     ),

@@ -171,13 +171,14 @@ def _feeds(
     from hrpose_rt.bench.cutouts import cut_out
     from hrpose_rt.bench.scenes import Scene
 
-    cutouts = cut_out(_photos(people), networks)
+    cutouts = cut_out(packaged_or(people), networks)
     if not cutouts:
         raise BadInput("nobody in the photos can be cut out: give others to --people")
     return [Scene(cutouts, count, size_wh, seed=seed) for count in counts]
 
 
-def _photos(folder: Path | None) -> Iterator[U8]:
+def packaged_or(folder: Path | None) -> Iterator[U8]:
+    """The photos of a folder, or those that are packaged."""
     from hrpose_rt.export.footage import packaged_photos
     from hrpose_rt.streams.sources import open_source
 

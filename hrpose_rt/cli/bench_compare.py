@@ -1,0 +1,171 @@
+"""`hrpose-rt bench compare`: ours against what others do, by ratios of one run."""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from hrpose_rt.bench.compare import Baseline, Contestant, Shot, compare, ratios
+from hrpose_rt.cli import options
+from hrpose_rt.cli.bench_crowd import as_table, packaged_or
+from hrpose_rt.cli.outputs import check_free
+from hrpose_rt.errors import BadInput
+from hrpose_rt.networks import Networks, Settings, machine_facts, open_networks, say
+from hrpose_rt.timing import StageClock
+
+CROPS_OF = 20  # people whose given boxes are posed
+FRAMES_WITH = (3, 8, 18, 60)
+SMALL, LARGE = (256, 192), (384, 288)
+SHOTS = 5
+
+
+def bench_compare(
+    people: Annotated[Path | None, typer.Option(help="A folder of photos to cut people out of.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="HRNet-W32 for all; random weights cost the same.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Frames that everybody is measured on.")] = 10,
+    output: Annotated[Path | None, typer.Option(help="The figures as JSON.")] = None,
+    overwrite: options.Overwrite = False,
+    debug: options.Debug = False,
+) -> None:
+    """Set HRNet-W32 here against the original's loop, rtmlib, eager PyTorch and an Ultralytics network."""
+    from hrpose_rt.bench.report import provenance
+
+    if rounds < 3:
+        raise BadInput(f"--rounds is 3 or more, not {rounds}")
+    if output:
+        check_free(output, overwrite)
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory() as name, console.status("getting ready") as status:
+        folder = Path(name)
+        checkpoint = weights or random_w32(folder)
+        ways = _ways(checkpoint)
+        found: dict[str, list[dict[str, Any]]] = {}
+        with ExitStack() as stack:
+            default = stack.enter_context(_opened(Settings()))
+            opened = {way: stack.enter_context(_opened(settings)) for way, settings in ways.items()}
+            small = {way: networks for way, networks in opened.items() if "384x288" not in way}
+            ours = [Contestant(way, _pose(networks)) for way, networks in small.items()]
+            theirs = _baselines(
+                stack, folder, [("one_by_one.py", str(checkpoint)), ("batched_eager.py", str(checkpoint))]
+            )
+            shots = _shots(default, people, CROPS_OF)
+            compare([*ours, *theirs], shots, rounds, status.update)
+            found[f"crops of {CROPS_OF} people to keypoints"] = ratios(ours, theirs)
+        with ExitStack() as stack:
+            default = stack.enter_context(_opened(Settings()))
+            opened = {
+                way: stack.enter_context(_opened(settings))
+                for way, settings in ways.items()
+                if "int8" in way
+            }
+            opened["embedded models"] = default
+            theirs = _baselines(stack, folder, [("original.py", str(checkpoint)), ("yolo_pose.py",)])
+            for count in FRAMES_WITH:
+                ours = [Contestant(way, _frame(networks)) for way, networks in opened.items()]
+                theirs = [Contestant(them.name, them.work) for them in theirs]
+                compare([*ours, *theirs], _shots(default, people, count), rounds, status.update)
+                found[f"frame with {count} people"] = ratios(ours, theirs)
+    for what, lines in found.items():
+        print(f"{what}:")
+        Console().print(as_table(rows(lines)))
+    facts = machine_facts(Settings())
+    print(f"{facts['threads']} cores of {facts['cpu']} ({', '.join(facts['cpu_features'])})")
+    if output:
+        report = {"kind": "compare", "schema": 1, **provenance(), **facts, "weights": "given"}
+        if not weights:
+            report["weights"] = "random"
+        output.write_text(json.dumps(report | {"ratios": found}, indent=1) + "\n")
+
+
+def rows(lines: list[dict[str, Any]]) -> list[list[str]]:
+    """Ratios as a table, its head first."""
+    table = [["ours", "ms", "theirs", "ms", "ratio", "95%"]]
+    for line in lines:
+        low, high = line["95%"]
+        table.append(
+            [
+                *(line["ours"], f"{line['ours_ms']:.1f}", line["theirs"], f"{line['theirs_ms']:.1f}"),
+                *(f"{line['ratio']:.2f}", f"{low:.2f}-{high:.2f}"),
+            ]
+        )
+    return table
+
+
+def random_w32(folder: Path) -> Path:
+    """A checkpoint of HRNet-W32 with random weights."""
+    import torch
+
+    from hrpose_rt.nets.config import W32
+    from hrpose_rt.nets.hrnet import HRNet
+
+    torch.manual_seed(0)
+    torch.save(HRNet(W32).state_dict(), folder / "hrnet-w32-random.pth")
+    return folder / "hrnet-w32-random.pth"
+
+
+def _ways(checkpoint: Path) -> dict[str, Settings]:
+    """HRNet-W32 in its precisions and sizes; engines that are not there are built."""
+    from hrpose_rt.export.engines import Order, export
+    from hrpose_rt.nets.zoo import find_model
+
+    model = find_model(str(checkpoint), "pose")
+    ways = {}
+    for (h, w), precision in [(SMALL, "fp32"), (SMALL, "bf16"), (SMALL, "int8"), (LARGE, "int8")]:
+        stored = "int8" if precision == "int8" else "fp32"
+        made = export(model, "pose", Order(precision=stored, input_hw=(h, w), verify=False), say)
+        ways[f"hrnet-w32 {h}x{w} {precision}"] = Settings(pose=str(made.path), precision=precision)
+    return ways
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Networks]:
+    networks = open_networks(settings)
+    try:
+        yield networks
+    finally:
+        networks.detector.close()
+        networks.estimator.close()
+
+
+def _baselines(stack: ExitStack, folder: Path, commands: list[tuple[str, ...]]) -> list[Contestant]:
+    opened = [stack.enter_context(Baseline(command[0], command[1:], folder)) for command in commands]
+    return [Contestant(baseline.name, baseline) for baseline in opened]
+
+
+def _pose(networks: Networks) -> Callable[[Shot], float]:
+    def work(shot: Shot) -> float:
+        begin = time.perf_counter()
+        networks.estimator.estimate(shot.image, shot.boxes, StageClock())
+        return 1e3 * (time.perf_counter() - begin)
+
+    return work
+
+
+def _frame(networks: Networks) -> Callable[[Shot], float]:
+    """Detector and poses; of the boxes given, so that nobody is fast by finding few."""
+
+    def work(shot: Shot) -> float:
+        begin = time.perf_counter()
+        networks.detector.detect(shot.image, StageClock())
+        networks.estimator.estimate(shot.image, shot.boxes, StageClock())
+        return 1e3 * (time.perf_counter() - begin)
+
+    return work
+
+
+def _shots(networks: Networks, people: Path | None, count: int) -> list[Shot]:
+    from hrpose_rt.bench.cutouts import cut_out
+    from hrpose_rt.bench.scenes import Scene
+
+    scene = Scene(cut_out(packaged_or(people), networks), count, curtains=False)
+    found = [scene.frame_and_truth(10 * i) for i in range(SHOTS)]
+    networks.detector.warm(found[0][0].image.shape[:2])
+    return [Shot(frame.image, truth.boxes) for frame, truth in found]
