@@ -48,6 +48,33 @@ def draw_poses(
     _draw_points(picture, poses.keypoints, poses.scores, visible, thickness)
 
 
+class Trails:
+    """Where people went, drawn behind them.
+
+    Args:
+        seconds: How far back.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._places: dict[int, list[tuple[float, int, int]]] = {}
+
+    def draw(self, picture: U8, detections: Detections, track_ids: I64, time_s: float) -> None:
+        """Add the people of a frame at `time_s` and draw all that is not older into it."""
+        feet = np.stack([detections.boxes[:, [0, 2]].mean(axis=1), detections.boxes[:, 3]], axis=1)
+        for i, (x, y) in zip(track_ids.tolist(), feet.round().astype(int).tolist(), strict=True):
+            if i >= 0:
+                self._places.setdefault(i, []).append((time_s, x, y))
+        for i, places in list(self._places.items()):
+            recent = [place for place in places if 0 <= time_s - place[0] <= self._seconds]
+            if not recent:
+                del self._places[i]
+                continue
+            self._places[i] = recent
+            points = np.array([[x, y] for _, x, y in recent], np.int32)
+            cv2.polylines(picture, [points], False, ID_COLOURS[i % len(ID_COLOURS)], 2, cv2.LINE_AA)
+
+
 def draw_overlay(picture: U8, people: int, times: StageTimes) -> None:
     """Write people, milliseconds a stage and frames a second into the upper left corner."""
     fps = 1e3 / times.total if times.total > 0 else 0.0

@@ -38,6 +38,14 @@ def nms(boxes: F32, scores: F32, threshold: float) -> I64:
     return _survivors(iou(boxes, boxes) > threshold, scores)
 
 
+def pair_off(cost: F32) -> tuple[I64, I64]:
+    """Rows and columns of a matrix (N, M) that, paired off one to one, cost least."""
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(cost)
+    return np.asarray(rows, np.int64), np.asarray(columns, np.int64)
+
+
 def _survivors(overlapping: Bools, scores: F32) -> I64:
     """Best score first, those that overlap (N, N) no better one that stays."""
     order = np.argsort(-scores, kind="stable")

@@ -47,6 +47,15 @@ class Settings:
         flip_test: Average with mirrored crops: twice the pose network's cost.
         threads: Cores to use; 0 for all that this process may use.
         skeleton: A built-in name, the path of a skeleton file, or "auto" for the model\'s own.
+        tracker: "bytetrack" or "ocsort".
+        memory_s: Seconds for which people out of sight are remembered; 0 forgets them at once.
+        max_age_s: Seconds after which somebody is gone whom no detection has found.
+        detect_every: Look for people on every so-manyth frame, 0 when it pays; None is 1, or 0 where there
+            is a budget.
+        tiles: "off", "auto" or such as "2x3": look closer at parts of the frame.
+        budget_ms: What a frame may take from memory to poses; 0 is no limit.
+        max_pose_age: Frames after which a pose is estimated anew, if the budget can hold it.
+        smooth: Filter the keypoints of films against jitter.
     """
 
     pose: str = DEFAULT_POSE
@@ -60,6 +69,14 @@ class Settings:
     threads: int = 0
     device: str = "auto"
     skeleton: str = "auto"
+    tracker: str = "ocsort"
+    memory_s: float = 2.0
+    max_age_s: float = 0.5
+    detect_every: int | None = None
+    tiles: str = "off"
+    budget_ms: float = 0.0
+    max_pose_age: int = 10
+    smooth: bool = True
 
 
 @dataclass(frozen=True, slots=True)

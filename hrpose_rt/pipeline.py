@@ -2,18 +2,20 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.networks import Networks, Settings, open_networks
-from hrpose_rt.people.tracking import ByteTracker, Strangers, Tracker
+from hrpose_rt.following import Following, check, probe
+from hrpose_rt.networks import Networks, Settings, open_networks, say
+from hrpose_rt.people.scheduling import Costs
 from hrpose_rt.result import FrameResult
 from hrpose_rt.streams.sources import Clip, Source, SourceInfo, open_source
 from hrpose_rt.streams.together import Together
 from hrpose_rt.timing import StageClock
-from hrpose_rt.types import F32, I64, U8, Detections, Frame, Poses, StageTimes, check_image
+from hrpose_rt.types import F32, U8, Frame, Poses, check_image
 
 USUAL_FPS = 30.0  # of pictures that the caller brings without saying
 Ended = Callable[[int, RunBroken | None], None]
@@ -38,16 +40,20 @@ class PosePipeline:
         clock: Callable[[], StageClock] = StageClock,
     ) -> None:
         self._settings, self._clock = settings, clock
+        check(settings)
         self._networks = networks or open_networks(settings)
-        self._tracker: Tracker = self._new_tracker(USUAL_FPS)
+        self._costs = probe(self._networks.estimator) if settings.budget_ms else Costs()
+        self._following: Following | None = None
+        self._begun: list[Following] = []
         self._processed = 0
+        self._warned = False
 
     @property
     def facts(self) -> dict[str, object]:
         """Models, runtime, precision and machine, as the files state them."""
         return self._networks.facts
 
-    def process(self, image: U8 | Frame, of: Tracker | None = None) -> FrameResult:
+    def process(self, image: U8 | Frame, of: Following | None = None) -> FrameResult:
         """The people of the next frame.
 
         Args:
@@ -59,33 +65,61 @@ class PosePipeline:
             BadInput: It is no such picture.
         """
         frame = image if isinstance(image, Frame) else self._next_frame(image)
-        return self._process([frame], [of or self._tracker])[0]
+        if of is None:
+            h, w = frame.image.shape[:2]
+            self._following = self._following or self.begin(
+                SourceInfo("", "", w, h, USUAL_FPS, None, film=True, live=False)
+            )
+            of = self._following
+        return self._process([frame], [of])[0]
 
-    def begin(self, info: SourceInfo) -> Tracker:
+    def begin(self, info: SourceInfo) -> Following:
         """Get ready for a source's frames; returns what is remembered from one of them to the next."""
-        self._networks.detector.warm((info.height, info.width))
-        return self._new_tracker(info.fps) if info.film else Strangers()
-
-    def _process(self, frames: Sequence[Frame], trackers: Sequence[Tracker]) -> list[FrameResult]:
-        """Frames of different sources, each with its own tracker; their people share the pose batches."""
-        self._processed += len(frames)
         networks = self._networks
-        found: list[tuple[Frame, Detections, I64, StageTimes]] = []
-        for frame, tracker in zip(frames, trackers, strict=True):
+        following = Following(self._settings, info, networks.detector, networks.skeleton, self._costs)
+        networks.detector.warm((info.height, info.width), following.tiling.most)
+        self._begun.append(following)
+        return following
+
+    def following_facts(self) -> dict[str, Any]:
+        """How people were followed, all sources together: looks, tiles, and poses that got too old."""
+        facts: dict[str, Any] = {"tracker": self._settings.tracker, "budget_ms": self._settings.budget_ms}
+        for followed in self._begun:
+            for name, count in followed.counts().items():
+                facts[name] = facts.get(name, 0) + count
+        return facts
+
+    def _process(self, frames: Sequence[Frame], all_followed: Sequence[Following]) -> list[FrameResult]:
+        """Frames of different sources, each with its own people, who share the pose batches."""
+        self._processed += len(frames)
+        networks, glances, spent = self._networks, [], []
+        for frame, followed in zip(frames, all_followed, strict=True):
             clock = self._clock()
-            detections = networks.detector.detect(frame.image, clock)
-            with clock.stage("track"):
-                ids = tracker.update(detections, frame.time_s)
-            found.append((frame, detections, ids, clock.times(frame.read_ms)))
-        clock = self._clock()
-        boxes = [detections.boxes for _, detections, _, _ in found]
+            glances.append(followed.before(frame, networks.detector, clock))
+            spent.append(clock.times(frame.read_ms))
+        clock, begin = self._clock(), time.perf_counter()
+        boxes = [f.boxes[glance.rows] for f, glance in zip(all_followed, glances, strict=True)]
         poses = networks.estimator.estimate_all([frame.image for frame in frames], boxes, clock)
-        spent, people = clock.times(), sum(map(len, boxes))
-        shares = [len(of) / people if people else 1 / len(frames) for of in boxes]
-        return [
-            FrameResult(frame, detections, ids, pose, times.plus(spent, share), networks.skeleton)
-            for (frame, detections, ids, times), pose, share in zip(found, poses, shares, strict=True)
-        ]
+        together, people = clock.times(), sum(map(len, boxes))
+        self._costs.learn_crops(people, 1e3 * (time.perf_counter() - begin))
+        results = []
+        for i, (frame, followed) in enumerate(zip(frames, all_followed, strict=True)):
+            clock = self._clock()
+            found = followed.after(frame, glances[i], poses[i], clock)
+            share = len(boxes[i]) / people if people else 1 / len(frames)
+            times = spent[i].plus(together, share).plus(clock.times(), 1)
+            results.append(FrameResult(frame, *found, times, networks.skeleton))
+            self._warn(followed)
+        return results
+
+    def _warn(self, followed: Following) -> None:
+        if followed.cannot_hold and not self._warned:
+            self._warned = True
+            settings = self._settings
+            say(
+                f"{settings.budget_ms:g} ms a frame cannot hold poses of at most {settings.max_pose_age} "
+                "frames for so many people: some are carried on for longer, nobody is dropped"
+            )
 
     def estimate(self, image: U8, boxes: ArrayLike) -> Poses:
         """Poses of the people in one's own boxes.
@@ -106,9 +140,9 @@ class PosePipeline:
         Raises:
             RunBroken: After the last frame, if the source lost some.
         """
-        self._tracker = self.begin(source.info)
+        self._following = self.begin(source.info)
         for frame in source:
-            yield self.process(frame)
+            yield self.process(frame, self._following)
 
     def stream_all(
         self, sources: Sequence[Source], ended: Ended = lambda source, broken: None
@@ -123,17 +157,14 @@ class PosePipeline:
             sources: Opened, and closed by the caller.
             ended: Called with the number of a source that ended, and with what was lost on the way.
         """
-        trackers = [self.begin(source.info) for source in sources]
+        following = [self.begin(source.info) for source in sources]
         with Together(sources) as together:
             for frames, over in together:
                 if frames:
-                    results = self._process(list(frames.values()), [trackers[i] for i in frames])
+                    results = self._process(list(frames.values()), [following[i] for i in frames])
                     yield from zip(frames, results, strict=True)
                 for i, broken in over.items():
                     ended(i, broken)
-
-    def _new_tracker(self, fps: float) -> Tracker:
-        return ByteTracker(fps, self._settings.det_score)
 
     def _next_frame(self, image: U8) -> Frame:
         index = self._processed

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
 
-from hrpose_rt.drawing import MIN_SCORE
+from hrpose_rt.drawing import MIN_SCORE, Trails
 from hrpose_rt.result import FrameResult
 from hrpose_rt.streams.sinks import Sink
 from hrpose_rt.timing import LatencyTable
@@ -19,6 +19,7 @@ class Recorder:
         table: Counts every frame.
         min_score: Keypoints below it are not drawn, in 0..1.
         viewers: More sinks, which outlive this source.
+        trails_s: Draw where people went, for so many seconds; 0 draws nothing.
     """
 
     def __init__(
@@ -27,11 +28,13 @@ class Recorder:
         table: LatencyTable,
         min_score: float = MIN_SCORE,
         viewers: Sequence[Sink] = (),
+        trails_s: float = 0.0,
     ) -> None:
         self._own = sinks
         self._sinks = [*sinks, *viewers]
         self._table = table
         self._min_score = min_score
+        self._trails = Trails(trails_s) if trails_s else None
 
     def record(self, results: Iterable[FrameResult]) -> Iterator[FrameResult]:
         """Each result again, once it is written."""
@@ -42,7 +45,10 @@ class Recorder:
         begin = time.perf_counter()
         picture = result.frame.image
         if any(sink.wants_picture for sink in self._sinks):
-            picture = result.draw(min_score=self._min_score, overlay=True)
+            picture = result.frame.image.copy()
+            if self._trails:
+                self._trails.draw(picture, result.detections, result.track_ids, result.frame.time_s)
+            result.draw(picture, self._min_score, overlay=True)
         drawn = time.perf_counter()
         for sink in self._sinks:
             sink.write(result, picture)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from hrpose_rt.networks import Networks
+from hrpose_rt.people.tiling import Region
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.timing import StageClock
@@ -43,14 +44,18 @@ class FakeDetector:
     """Finds as many people as it is told for each frame, over and over: `FakeDetector([2, 0, 60])`."""
 
     def __init__(self, crowds: Sequence[int] = (2,)) -> None:
+        self.added = 0
         self._crowds = crowds
         self._frames = 0
         self.closed = False
 
-    def warm(self, frame_hw: tuple[int, int]) -> None:
+    def warm(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
         pass
 
-    def detect(self, image: U8, clock: StageClock) -> Detections:
+    def input_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:
+        return 384, 640
+
+    def detect(self, image: U8, clock: StageClock, tiles: Sequence[Region] = ()) -> Detections:
         n = self._crowds[self._frames % len(self._crowds)]
         self._frames += 1
         with clock.stage("detect"):
@@ -68,6 +73,8 @@ class FakeEstimator:
 
     def __init__(self) -> None:
         self.closed = False
+
+    input_hw = (256, 192)
 
     def warm(self) -> None:
         pass

@@ -14,8 +14,20 @@ LAYERS = {
     **dict.fromkeys(("runtimes", "nets", "result"), 2),
     **dict.fromkeys(("pose", "people", "streams"), 3),
     **dict.fromkeys(
-        ("networks", "pipeline", "recording", "export", "learn", "evaluation", "doctor", "bench"), 4
+        (
+            "networks",
+            "following",
+            "pipeline",
+            "recording",
+            "export",
+            "learn",
+            "evaluation",
+            "doctor",
+            "bench",
+        ),
+        4,
     ),
+    "bench": 4,
     **dict.fromkeys(("cli", "__main__"), 5),
 }
 HEAVY = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "av", "supervision", "trackers"}

@@ -11,9 +11,9 @@ import numpy as np
 
 from hrpose_rt.bench.scenes import Truth
 from hrpose_rt.errors import RunBroken
+from hrpose_rt.following import Following
 from hrpose_rt.geometry import iou
 from hrpose_rt.networks import Networks, Settings
-from hrpose_rt.people.tracking import Tracker
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult
 from hrpose_rt.streams.sources import SourceInfo
@@ -177,7 +177,7 @@ def check_plain(cells: Sequence[Cell]) -> dict[str, float]:
     return shares
 
 
-def _run(pipeline: PosePipeline, frame: Frame, of: Tracker) -> tuple[FrameResult, float]:
+def _run(pipeline: PosePipeline, frame: Frame, of: Following) -> tuple[FrameResult, float]:
     begin = time.perf_counter()
     result = pipeline.process(frame, of)
     return result, 1e3 * (time.perf_counter() - begin)

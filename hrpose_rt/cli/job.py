@@ -68,6 +68,7 @@ class Job:
         view: LiveView,
         viewers: Sequence[Viewer],
         kpt_score: float,
+        trails_s: float = 0.0,
     ) -> int:
         """Run every source to its end, one after the other or `at_once`.
 
@@ -83,7 +84,7 @@ class Job:
                     for source, stem in group:
                         sinks = self._open(source, stem, pipeline.facts)
                         watching = [viewer(source.info, stem) for viewer in viewers]
-                        recorders.append(Recorder(sinks, table, kpt_score, watching))
+                        recorders.append(Recorder(sinks, table, kpt_score, watching, trails_s))
                         stack.enter_context(recorders[-1])
                         view.begin(stem, source.info)
                         stack.callback(view.end, stem)

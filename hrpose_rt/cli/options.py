@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from hrpose_rt.errors import BadInput
+
 Pose = Annotated[str, typer.Option(help="Pose network: a name or a file.")]
 DetectorName = Annotated[str, typer.Option(help="Person detector: a name or a file.")]
 RuntimeName = Annotated[str, typer.Option(help="auto, tensorrt, openvino, onnxruntime or torch.")]
@@ -26,6 +28,30 @@ FlipTest = Annotated[
 Threads = Annotated[int, typer.Option(help="Cores for the networks; 0 for all.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+Tracker = Annotated[str, typer.Option(help="Who is who: bytetrack or ocsort.")]
+Memory = Annotated[float, typer.Option(help="Seconds for which people out of sight are remembered.")]
+MaxAge = Annotated[float, typer.Option(help="Seconds without a detection after which somebody is gone.")]
+DetectEvery = Annotated[
+    str | None,
+    typer.Option(help="Look for people every so many frames, or auto: when it pays; 1."),
+]
+Tiles = Annotated[
+    str, typer.Option(help="Look closer at parts: auto, off, or rows and columns such as 2x3.")
+]
+BudgetMs = Annotated[
+    float, typer.Option(help="Milliseconds a frame may take, from memory to poses; 0: no limit.")
+]
+MaxPoseAge = Annotated[int, typer.Option(help="Frames for which a budget may carry a pose on.")]
+Smooth = Annotated[bool, typer.Option("--smooth/--no-smooth", help="Filter keypoints against jitter.")]
 Annotations = Annotated[Path, typer.Option(help="The file with the truth.")]
 ImagesFolder = Annotated[Path | None, typer.Option(help="The folder its images are in.")]
 OutputFolder = Annotated[Path | None, typer.Option(help="A folder for the predictions and the figures.")]
+
+
+def parse_every(text: str | None) -> int | None:
+    """A `--detect-every` as `Settings` has it."""
+    if text is None or text == "auto":
+        return None if text is None else 0
+    if not text.isdecimal() or not int(text):
+        raise BadInput(f"--detect-every is a number of frames, or auto, not {text}")
+    return int(text)

@@ -70,6 +70,15 @@ def run(
     ] = DEFAULTS.max_people,
     decode: options.Decode = DEFAULTS.decode,
     flip_test: options.FlipTest = False,
+    tracker: options.Tracker = DEFAULTS.tracker,
+    memory: options.Memory = DEFAULTS.memory_s,
+    max_age: options.MaxAge = DEFAULTS.max_age_s,
+    detect_every: options.DetectEvery = None,
+    tiles: options.Tiles = DEFAULTS.tiles,
+    budget_ms: options.BudgetMs = DEFAULTS.budget_ms,
+    max_pose_age: options.MaxPoseAge = DEFAULTS.max_pose_age,
+    smooth: options.Smooth = DEFAULTS.smooth,
+    trails: Annotated[float, typer.Option(help="Draw where people went, for so many seconds.")] = 0.0,
     threads: options.Threads = DEFAULTS.threads,
     overwrite: options.Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
@@ -88,6 +97,14 @@ def run(
         decode=decode,
         flip_test=flip_test,
         threads=threads,
+        tracker=tracker,
+        memory_s=memory,
+        max_age_s=max_age,
+        detect_every=options.parse_every(detect_every),
+        tiles=tiles,
+        budget_ms=budget_ms,
+        max_pose_age=max_pose_age,
+        smooth=smooth,
     )
     clip = Clip(start, end, stride, max_frames)
     # Standard output is for the lines, if they go there; people read the rest.
@@ -114,7 +131,7 @@ def run(
         status, begin = 0, time.perf_counter()
         try:
             with view:
-                status = job.run(pipeline, table, view, viewers, kpt_score)
+                status = job.run(pipeline, table, view, viewers, kpt_score, trails)
         except WindowClosed:
             pass
         except KeyboardInterrupt:
@@ -128,5 +145,6 @@ def run(
                 )
                 console.print(latency_table(table))
             if report:
-                write_report(report, pipeline.facts, [s.info.name for s in sources], table)
+                facts = pipeline.facts | {"following": pipeline.following_facts()}
+                write_report(report, facts, [s.info.name for s in sources], table)
     raise typer.Exit(status)

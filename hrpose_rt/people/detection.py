@@ -1,31 +1,54 @@
 """Find the people in a frame."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import cv2
 import numpy as np
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.geometry import Letterbox, nms
+from hrpose_rt.geometry import Letterbox, iou
+from hrpose_rt.people.tiling import Region, merge, whole
 from hrpose_rt.runtimes import Runtime
 from hrpose_rt.timing import StageClock
-from hrpose_rt.types import F32, U8, Detections
+from hrpose_rt.types import F32, I64, U8, Detections
 
 PERSON = 0  # COCO's first class, and the only one of a person detector
 NMS_IOU = 0.6
+SAME_IOU = 0.5  # of a box in a tile and one in the whole frame, to be the same person's
 MIN_SIDE = 4.0  # pixels of the frame; a smaller box holds nobody whose pose could be told
 MOST_CANDIDATES = 1000  # boxes that enter the NMS, best first
 GREY = 114  # what the detectors were trained to see around a letterboxed picture
 
 
 class Detector(Protocol):
-    """Finds people."""
+    """Finds people.
 
-    def warm(self, frame_hw: tuple[int, int]) -> None:
-        """Get ready for frames of this height and width, so that the first is no slower."""
+    Attributes:
+        added: People of the last frame whom only its tiles showed.
+    """
 
-    def detect(self, image: U8, clock: StageClock) -> Detections:
-        """The people in `image` (H, W, 3), their boxes inside it, best score first."""
+    added: int
+
+    def warm(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
+        """Get ready for frames of this height and width, so that the first is no slower.
+
+        Args:
+            frame_hw: Height and width.
+            most_tiles: That a frame may be looked at in, besides as a whole.
+        """
+
+    def input_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the input that frames of this size are letterboxed into."""
+
+    def detect(self, image: U8, clock: StageClock, tiles: Sequence[Region] = ()) -> Detections:
+        """The people in `image` (H, W, 3), their boxes inside it, best score first.
+
+        Args:
+            image: The frame.
+            clock: Times the stages.
+            tiles: Parts of it that are looked at closer, in the same batch.
+        """
 
     def close(self) -> None:
         """Release what it holds."""
@@ -53,18 +76,20 @@ class YoloDetector:
             raise BadInput(f"the detector's score is between 0 and 1, not {min_score}")
         if max_people < 0:
             raise BadInput(f"there cannot be {max_people} people: give 0 for all of them")
+        self.added = 0
         self._runtime = runtime
         self._inputs_hw = inputs_hw
         self._min_score = min_score
         self._max_people = max_people or None
-        self._canvases: dict[tuple[int, int], U8] = {}
+        self._canvases: dict[tuple[int, int, int], U8] = {}
 
-    def warm(self, frame_hw: tuple[int, int]) -> None:
+    def warm(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
         """See `Detector.warm`."""
-        self._runtime.warm([(1, *self.input_for(frame_hw), 3)])
+        input_hw = self.input_for(frame_hw)
+        self._runtime.warm([(1 + tiles, *input_hw, 3) for tiles in range(most_tiles + 1)])
 
     def input_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:
-        """Height and width of the input that frames of this size are letterboxed into."""
+        """See `Detector.input_for`."""
 
         def largest_then_cheapest(hw: tuple[int, int]) -> tuple[int, int]:
             w, h = Letterbox.fit(frame_hw, hw).size_wh
@@ -72,37 +97,59 @@ class YoloDetector:
 
         return max(self._inputs_hw, key=largest_then_cheapest)
 
-    def detect(self, image: U8, clock: StageClock) -> Detections:
+    def detect(self, image: U8, clock: StageClock, tiles: Sequence[Region] = ()) -> Detections:
         """See `Detector.detect`."""
-        frame_hw = image.shape[:2]
+        frame_hw = (image.shape[0], image.shape[1])
+        regions = [(0, 0, frame_hw[1], frame_hw[0]), *tiles]
         with clock.stage("letterbox"):
             input_hw = self.input_for(frame_hw)
-            letterbox = Letterbox.fit(frame_hw, input_hw)
-            picture = self._fill(image, letterbox, input_hw)
+            boxes = [Letterbox.fit((y2 - y1, x2 - x1), input_hw) for x1, y1, x2, y2 in regions]
+            pictures = self._pictures((len(regions), *input_hw))
+            for picture, (x1, y1, x2, y2), letterbox in zip(pictures, regions, boxes, strict=True):
+                self._fill(picture, image[y1:y2, x1:x2], letterbox)
         with clock.stage("detect"):
-            return self._found(self._runtime.infer(picture[None]), letterbox, frame_hw)
+            return self._found(self._runtime.infer(pictures), boxes, regions, frame_hw)
 
-    def _found(self, output: F32, letterbox: Letterbox, frame_hw: tuple[int, int]) -> Detections:
-        boxes, scores = read_boxes(output, self._min_score)
-        return self._keep(letterbox.to_frame(boxes), scores, frame_hw)
+    def _found(
+        self,
+        output: F32,
+        letterboxes: Sequence[Letterbox],
+        regions: Sequence[Region],
+        frame_hw: tuple[int, int],
+    ) -> Detections:
+        looks = []
+        for i, (letterbox, region) in enumerate(zip(letterboxes, regions, strict=True)):
+            boxes, scores = read_boxes(output[i : i + 1], self._min_score)
+            boxes = letterbox.to_frame(boxes) + np.array(region[:2] * 2, np.float32)
+            uncut = whole(boxes, region, frame_hw) if i else np.ones(len(boxes), np.bool_)
+            looks.append((boxes[uncut], scores[uncut], np.full(int(uncut.sum()), i)))
+        boxes, scores, source = (np.concatenate(parts) for parts in zip(*looks, strict=True))
+        return self._keep(boxes, scores, source, frame_hw)
 
-    def _fill(self, image: U8, letterbox: Letterbox, input_hw: tuple[int, int]) -> U8:
-        canvas = self._canvases.get(input_hw)
-        if canvas is None:
-            canvas = self._canvases[input_hw] = np.empty((*input_hw, 3), np.uint8)
+    def _pictures(self, shape: tuple[int, int, int]) -> U8:
+        if shape not in self._canvases:
+            self._canvases[shape] = np.empty((*shape, 3), np.uint8)
+        return self._canvases[shape]
+
+    @staticmethod
+    def _fill(canvas: U8, image: U8, letterbox: Letterbox) -> None:
         (w, h), (x, y) = letterbox.size_wh, letterbox.offset_xy
         canvas[:y], canvas[y + h :] = GREY, GREY
         canvas[y : y + h, :x], canvas[y : y + h, x + w :] = GREY, GREY
         cv2.resize(image, (w, h), dst=canvas[y : y + h, x : x + w])
-        return canvas
 
-    def _keep(self, boxes: F32, scores: F32, frame_hw: tuple[int, int]) -> Detections:
+    def _keep(self, boxes: F32, scores: F32, source: I64, frame_hw: tuple[int, int]) -> Detections:
         h, w = frame_hw
         boxes = boxes.clip(0, np.array([w, h, w, h], np.float32))
         smallest = min(MIN_SIDE, h, w)  # a tiny picture may still be all person
         large = ((boxes[:, 2:] - boxes[:, :2]) >= smallest).all(axis=1)
         boxes, scores = boxes[large], scores[large]
-        best = nms(boxes, scores, NMS_IOU)[: self._max_people]
+        source = source[large]
+        best = merge(boxes, scores, source, NMS_IOU)[: self._max_people]
+        self.added = 0
+        if source.any():
+            again = iou(boxes[best], boxes[source == 0]) > SAME_IOU
+            self.added = int(((source[best] > 0) & ~again.any(axis=1)).sum())
         return Detections.found(boxes[best], scores[best])
 
     def close(self) -> None:

@@ -1,10 +1,13 @@
 """Find people without leaving the device."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from hrpose_rt.geometry import Letterbox
 from hrpose_rt.people.detection import GREY, YoloDetector
+from hrpose_rt.people.tiling import Region
 from hrpose_rt.runtimes import DeviceRuntime
 from hrpose_rt.runtimes.uploads import Uploads
 from hrpose_rt.timing import StageClock
@@ -31,17 +34,21 @@ class DeviceYoloDetector(YoloDetector):
         super().__init__(runtime, inputs_hw, min_score, max_people)
         self._on_device, self._uploads = runtime, uploads
 
-    def detect(self, image: U8, clock: StageClock) -> Detections:
+    def detect(self, image: U8, clock: StageClock, tiles: Sequence[Region] = ()) -> Detections:
         """See `Detector.detect`."""
-        frame_hw = image.shape[:2]
+        frame_hw = (image.shape[0], image.shape[1])
+        regions = [(0, 0, frame_hw[1], frame_hw[0]), *tiles]
         with torch.inference_mode():
             with clock.stage("letterbox"):
                 input_hw = self.input_for(frame_hw)
-                picture = letterbox(self._uploads.frame(image), input_hw)
+                frame = self._uploads.frame(image)
+                parts = [frame[:, :, y1:y2, x1:x2] for x1, y1, x2, y2 in regions]
+                pictures = torch.cat([letterbox(part, input_hw) for part in parts])
                 self._uploads.wait()
             with clock.stage("detect"):
-                output = self._on_device.infer_device(picture).float().cpu().numpy()
-                return self._found(output, Letterbox.fit(frame_hw, input_hw), frame_hw)
+                output = self._on_device.infer_device(pictures).float().cpu().numpy()
+                boxes = [Letterbox.fit((y2 - y1, x2 - x1), input_hw) for x1, y1, x2, y2 in regions]
+                return self._found(output, boxes, regions, frame_hw)
 
 
 def letterbox(frame: Tensor, input_hw: tuple[int, int]) -> Tensor:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hrpose_rt.people.tracking import ByteTracker, Strangers
+from hrpose_rt.people.tracking import ByteTracker
 from hrpose_rt.types import Detections
 
 FPS = 25.0
@@ -32,16 +32,6 @@ def test_an_id_comes_with_the_second_sight() -> None:
     assert (tracker.update(crowd(1, np.arange(6)), 0.04) >= 0).all()
 
 
-def test_somebody_hidden_for_half_a_second_gets_the_id_back() -> None:
-    tracker = ByteTracker(FPS, 0.3)
-    for frame in range(10):
-        before = tracker.update(crowd(frame, np.arange(6)), frame / FPS)
-    for frame in range(10, 22):
-        assert len(tracker.update(nobody(), frame / FPS)) == 0
-    after = tracker.update(crowd(22, np.arange(6)), 22 / FPS)
-    assert after.tolist() == before.tolist()
-
-
 def test_two_trackers_share_nothing() -> None:
     for _ in range(2):
         tracker = ByteTracker(FPS, 0.3)
@@ -56,9 +46,8 @@ def test_time_may_stand_still_or_jump() -> None:
         assert len(tracker.update(crowd(0, np.arange(6)), time_s)) == 6
 
 
-def test_nobody_and_strangers() -> None:
+def test_nobody() -> None:
     assert ByteTracker(FPS, 0.3).update(nobody(), 0.0).shape == (0,)
-    assert Strangers().update(crowd(0, np.arange(6)), 0.0).tolist() == [-1] * 6
 
 
 def nobody() -> Detections:

@@ -1,0 +1,115 @@
+"""What a budget costs: the same frames with and without one, and who was followed."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from hrpose_rt.bench.crowd import Feed
+from hrpose_rt.bench.identities import Identities
+from hrpose_rt.geometry import iou, oks, pair_off
+from hrpose_rt.networks import Networks, Settings
+from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.result import FrameResult
+
+WARM = 10  # frames until costs are known and everybody was posed once
+SAME_IOU = 0.3  # of a person in both runs
+SURE, FEWEST = 0.3, 4  # score of the joints that are compared, and how many a person must have
+RETURNING = 5  # people who come back at once
+NEIGHBOURS = 5  # frames after those, with which they are compared
+
+Tell = Callable[[str], None]
+
+
+def measure_bounded(
+    settings: Settings, networks: Networks, feed: Feed, frames: int, tell: Tell = lambda step: None
+) -> dict[str, Any]:
+    """One crowd under a budget against the same without: latency, poses, ages, ids.
+
+    Args:
+        settings: With the budget.
+        networks: Opened.
+        feed: The crowd.
+        frames: So many of it.
+        tell: Called with what is being done.
+    """
+    bounded = PosePipeline(settings, networks)
+    free = PosePipeline(replace(settings, budget_ms=0.0, detect_every=1), networks)
+    memories = bounded.begin(feed.info), free.begin(feed.info)
+    ms: tuple[list[float], list[float]] = ([], [])
+    ids = Identities(), Identities()
+    alike: list[float] = []
+    ages: list[int] = []
+    missing = people = 0
+    returns: list[int] = []
+    for index in range(frames):
+        tell(f"{feed.info.name}, frame {index + 1} of {frames}")
+        frame, truth = feed.frame_and_truth(index)
+        results = []
+        for way, pipeline in enumerate((bounded, free)):
+            begin = time.perf_counter()
+            results.append(pipeline.process(frame, memories[way]))
+            ms[way].append(1e3 * (time.perf_counter() - begin))
+        if truth is not None:
+            for one, result in zip(ids, results, strict=True):
+                one.add(result, truth)
+            returns.append(int(truth.returned.sum()))
+        if index >= WARM:
+            similar, without = likeness(*results)
+            alike += similar
+            missing, people = missing + without, people + len(results[1])
+            ages += results[0].poses.age.tolist()
+    known = np.array([age for age in ages if age >= 0])
+    report: dict[str, Any] = {
+        "scene": feed.info.name,
+        "people": feed.people,
+        "found": round(people / max(frames - WARM, 1), 1),
+        "budget_ms": round(settings.budget_ms, 2),
+        "bounded_ms": _percentiles(ms[0][WARM:]),
+        "free_ms": _percentiles(ms[1][WARM:]),
+        "p95_over_budget": round(float(np.percentile(ms[0][WARM:], 95)) / settings.budget_ms, 3),
+        "oks": round(float(np.mean(alike)), 4) if alike else None,
+        "without_counterpart": round(missing / max(people, 1), 4),
+        "pose_age": _percentiles(known) if len(known) else None,
+        "never_posed": round(1 - len(known) / max(len(ages), 1), 4),
+        **memories[0].counts(),
+    }
+    if any(returns):
+        report["reappearance"] = _reappearance(ms[0], returns)
+        report["ids"] = {"bounded": ids[0].scores(), "free": ids[1].scores()}
+    return report
+
+
+def likeness(result: FrameResult, reference: FrameResult) -> tuple[list[float], int]:
+    """OKS of every person of both runs, and how many of the reference's the other has no pose of.
+
+    Joints count that the reference is sure of; the area is the box's, as in the original's OKS-NMS.
+    """
+    overlap = iou(reference.detections.boxes, result.detections.boxes)
+    a, b = pair_off(-overlap)
+    both = (overlap[a, b] >= SAME_IOU) & (result.poses.age[b] >= 0)
+    a, b = a[both], b[both]
+    sure = reference.poses.scores[a] >= SURE
+    boxes = reference.detections.boxes[a]
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    sigmas = np.array(reference.skeleton.sigmas, np.float32)
+    similar = oks(reference.poses.keypoints[a], result.poses.keypoints[b], sure, areas, sigmas)
+    return similar[sure.sum(axis=1) >= FEWEST].tolist(), len(reference) - len(a)
+
+
+def _reappearance(ms: Sequence[float], returns: Sequence[int]) -> dict[str, Any]:
+    """Frames in which many come back, against all those right after such."""
+    back = [i for i, n in enumerate(returns) if n >= RETURNING and WARM <= i < len(ms) - NEIGHBOURS]
+    if not back:
+        return {"frames": 0}
+    after = [ms[i + k] for i in back for k in range(1, 1 + NEIGHBOURS)]
+    p95 = float(np.percentile([ms[i] for i in back], 95)), float(np.percentile(after, 95))
+    return {"frames": len(back), "p95_ms": round(p95[0], 2), "neighbours_p95_ms": round(p95[1], 2)} | {
+        "ratio": round(p95[0] / p95[1], 3)
+    }
+
+
+def _percentiles(values: Any) -> dict[str, float]:
+    return {f"p{q}": round(float(np.percentile(values, q)), 2) for q in (50, 95)}

@@ -1,0 +1,99 @@
+"""Who kept an id, who got it back after being hidden, and who was given somebody else's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hrpose_rt.bench.scenes import Truth
+from hrpose_rt.geometry import iou, pair_off
+from hrpose_rt.result import FrameResult
+from hrpose_rt.types import F32, I64
+
+SAME_IOU = 0.5
+BACK_WITHIN = 25  # frames after coming back, in which somebody has to be found and confirmed
+BEFORE = 25  # frames before being hidden, in which somebody had an id
+
+
+@dataclass(slots=True)
+class Identities:
+    """Collects, frame by frame, which id each person of a scene carries."""
+
+    _carried: list[I64] = field(default_factory=list)  # (N,) a frame, -1 where nobody fits
+    _returned: list[tuple[int, int]] = field(default_factory=list)  # frame, person
+    _present: list[I64] = field(default_factory=list)
+    _tracked: list[I64] = field(default_factory=list)
+    _alike: list[F32] = field(default_factory=list)
+
+    def add(self, result: FrameResult, truth: Truth) -> None:
+        """The next frame."""
+        present, known = truth.present, np.flatnonzero(result.track_ids >= 0)
+        overlap = iou(truth.boxes[present], result.detections.boxes[known])
+        carried = np.full(len(truth.boxes), -1, np.int64)
+        a, b = pair_off(-overlap)
+        fits = overlap[a, b] >= SAME_IOU
+        carried[present[a[fits]]] = result.track_ids[known[b[fits]]]
+        self._returned += [(len(self._carried), int(i)) for i in np.flatnonzero(truth.returned)]
+        self._carried.append(carried)
+        self._present.append(present)
+        self._tracked.append(result.track_ids[known])
+        self._alike.append(overlap)
+
+    def regained(self) -> tuple[int, int, int, int]:
+        """Of the people who came back: how many, and how many of them had their id, another's, a new one.
+
+        Somebody counts who carried an id before being hidden and carries one soon after; of several it is
+        the one carried most.
+        """
+        count = right = wrong = new = 0
+        carried = np.stack(self._carried)
+        for frame, person in self._returned:
+            before = carried[max(0, frame - BEFORE) : frame, person]
+            after = carried[frame : frame + BACK_WITHIN, person]
+            before, after = before[before >= 0], after[after >= 0]
+            if not len(before) or not len(after):
+                continue
+            count += 1
+            earlier = carried[:frame]
+            others = np.delete(earlier, person, axis=1)
+            was, now = _most(before), _most(after)
+            if now == was:
+                right += 1
+            elif (others == now).sum() > (earlier[:, person] == now).sum():
+                wrong += 1
+            else:
+                new += 1
+        return count, right, wrong, new
+
+    def scores(self) -> dict[str, Any]:
+        """HOTA and IDF1 in 0..1 as `trackers.eval` computes them, and who got ids back."""
+        from trackers.eval import compute_hota_metrics, compute_identity_metrics
+
+        truth, tracked = _dense(self._present), _dense(self._tracked)
+        hota = compute_hota_metrics(truth, tracked, list(self._alike))
+        identity = compute_identity_metrics(truth, tracked, list(self._alike))
+        count, right, wrong, new = self.regained()
+        return {
+            "hota": round(float(np.mean(hota["HOTA"])), 3),
+            "association": round(float(np.mean(hota["AssA"])), 3),
+            "idf1": round(float(identity["IDF1"]), 3),
+            "ids": len(np.unique(np.concatenate(self._tracked))),
+            "people": len(np.unique(np.concatenate(self._present))),
+            "came_back": count,
+            "own_id": round(right / max(count, 1), 3),
+            "wrong_id": round(wrong / max(count, 1), 3),
+            "new_id": round(new / max(count, 1), 3),
+        }
+
+
+def _most(ids: I64) -> int:
+    """The id that occurs most."""
+    known, counts = np.unique(ids, return_counts=True)
+    return int(known[counts.argmax()])
+
+
+def _dense(frames: Sequence[I64]) -> list[I64]:
+    """Ids as numbers from 0 on."""
+    known = np.unique(np.concatenate(frames))
+    return [np.searchsorted(known, ids) for ids in frames]

@@ -1,0 +1,127 @@
+"""`hrpose-rt bench bounded`: what a budget costs in precision, and whether it is kept."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from hrpose_rt.bench.crowd import Feed
+from hrpose_rt.cli import options
+from hrpose_rt.cli.bench_crowd import SIZES_WH, as_table, packaged_or, parse_crowds
+from hrpose_rt.cli.outputs import check_free
+from hrpose_rt.errors import BadInput
+from hrpose_rt.networks import Networks, Settings, machine_facts, open_networks
+
+if TYPE_CHECKING:
+    from hrpose_rt.bench.scenes import Scene
+
+LIKE = 10  # people whose unbounded p50 is the budget, where none is given
+TUNE_FRAMES = 60
+DEFAULTS = Settings()
+
+
+def bench_bounded(
+    crowd: Annotated[str, typer.Option(help="Numbers of people in composed scenes.")] = "10,50,200",
+    source: Annotated[
+        list[str] | None, typer.Option(help="A film, shown 2x2; may be given several times.")
+    ] = None,
+    people: Annotated[Path | None, typer.Option(help="A folder of photos to cut people out of.")] = None,
+    budget_ms: Annotated[
+        float, typer.Option(help="Without it, what 10 people take without a budget (p50).")
+    ] = 0.0,
+    frames: Annotated[int, typer.Option(help="Of each crowd.")] = 250,
+    seed: Annotated[int, typer.Option(help="Of the composed scenes.")] = 0,
+    pose: options.Pose = DEFAULTS.pose,
+    detector: options.DetectorName = DEFAULTS.detector,
+    runtime: options.RuntimeName = "auto",
+    precision: options.Precision = "auto",
+    device: options.Device = "auto",
+    tracker: options.Tracker = DEFAULTS.tracker,
+    memory: options.Memory = DEFAULTS.memory_s,
+    detect_every: options.DetectEvery = None,
+    tiles: options.Tiles = "off",
+    max_pose_age: options.MaxPoseAge = DEFAULTS.max_pose_age,
+    threads: options.Threads = 0,
+    output: Annotated[Path | None, typer.Option(help="The figures as JSON.")] = None,
+    overwrite: options.Overwrite = False,
+    debug: options.Debug = False,
+) -> None:
+    """Run crowds under a budget and without: latency, likeness of the poses, ids kept and regained."""
+    from hrpose_rt.bench.bounded import WARM, measure_bounded
+    from hrpose_rt.bench.cutouts import cut_out
+    from hrpose_rt.bench.mosaic import Mosaic
+    from hrpose_rt.bench.report import provenance
+    from hrpose_rt.bench.scenes import Scene
+
+    if frames < 4 * WARM:
+        raise BadInput(f"--frames is {4 * WARM} or more, not {frames}")
+    if output:
+        check_free(output, overwrite)
+    settings = Settings(
+        *(pose, detector, runtime, precision),
+        device=device,
+        threads=threads,
+        tracker=tracker,
+        memory_s=memory,
+        detect_every=options.parse_every(detect_every),
+        tiles=tiles,
+        max_pose_age=max_pose_age,
+        budget_ms=budget_ms,
+    )
+    networks = open_networks(settings)
+    with Console(stderr=True).status("composing") as status:
+        cutouts = cut_out(packaged_or(people), networks)
+        if not cutouts:
+            raise BadInput("nobody in the photos can be cut out: give others to --people")
+        if not budget_ms:
+            settings = replace(settings, budget_ms=_usual_ms(settings, networks, Scene(cutouts, LIKE)))
+        feeds = [Scene(cutouts, count, SIZES_WH["720p"], seed=seed) for count in parse_crowds(crowd)]
+        films = [Mosaic(film, 2, SIZES_WH["720p"], detector=networks.detector) for film in source or []]
+        every: list[Feed] = [*feeds, *films]
+        rows = [measure_bounded(settings, networks, feed, frames, status.update) for feed in every]
+    networks.detector.close()
+    networks.estimator.close()
+    Console().print(as_table(table(rows)))
+    facts = machine_facts(settings)
+    what = f"{networks.facts['models']['pose']} {networks.facts['precision']}"
+    print(f"{what}, budget {settings.budget_ms:.1f} ms")
+    print(f"{facts['threads']} cores of {facts['cpu']} ({', '.join(facts['cpu_features'])})")
+    if output:
+        report = {"kind": "bounded", "schema": 1, **provenance(), "ways": networks.facts, "rows": rows}
+        output.write_text(json.dumps(report, indent=1) + "\n")
+
+
+def table(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """What was measured as a table, its head first."""
+    head = ["crowd", "found", "free p50", "bounded p50", "p95", "of budget", "OKS", "pose age p95"]
+    lines = [[*head, "own id", "wrong id"]]
+    for row in rows:
+        ids = row.get("ids", {}).get("bounded", {})
+        lines.append(
+            [
+                *(row["scene"], f"{row['found']:g}", f"{row['free_ms']['p50']:.1f}"),
+                *(f"{row['bounded_ms']['p50']:.1f}", f"{row['bounded_ms']['p95']:.1f}"),
+                *(f"{row['p95_over_budget']:.2f}", "" if row["oks"] is None else f"{row['oks']:.3f}"),
+                f"{row['pose_age']['p95']:g}" if row["pose_age"] else "",
+                *(f"{ids[key]:.2f}" if ids else "" for key in ("own_id", "wrong_id")),
+            ]
+        )
+    return lines
+
+
+def _usual_ms(settings: Settings, networks: Networks, scene: "Scene") -> float:
+    """What a frame of the scene takes without a budget, when nobody is hidden."""
+    from hrpose_rt.pipeline import PosePipeline
+
+    pipeline = PosePipeline(replace(settings, budget_ms=0.0), networks)
+    following = pipeline.begin(scene.info)
+    spent = []
+    for index in range(TUNE_FRAMES):
+        result = pipeline.process(scene.frame(index), following)
+        if abs(len(result) - LIKE) <= 2:
+            spent.append(result.times.total)
+    return float(np.median(spent)) if spent else float(result.times.total)

@@ -1,0 +1,177 @@
+"""What is remembered of a stream from frame to frame, and what is done on the next one."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.networks import Settings
+from hrpose_rt.people.crowd import Crowd
+from hrpose_rt.people.detection import Detector
+from hrpose_rt.people.memory import Memory
+from hrpose_rt.people.scheduling import Costs, Scheduler
+from hrpose_rt.people.tiling import Tiling, parse_tiles
+from hrpose_rt.people.tracking import TRACKERS, UNCONFIRMED
+from hrpose_rt.pose.host import PoseEstimator
+from hrpose_rt.skeleton import Skeleton
+from hrpose_rt.streams.sources import SourceInfo
+from hrpose_rt.timing import StageClock
+from hrpose_rt.types import F32, I64, Detections, Frame, Poses
+
+PROBED = (8, 4, 2, 1)  # people at a time whose poses are timed beforehand
+PROBES = 3
+TILES_SHARE = 0.5  # of the budget, which looking closer may take
+
+Now = Callable[[], float]
+
+
+@dataclass(slots=True)
+class _Glance:
+    """A frame whose people were looked for, or predicted."""
+
+    begin: float
+    rows: I64
+
+
+class Following:
+    """One stream's people: looked for or predicted, posed or carried on, always with ids.
+
+    Args:
+        settings: How.
+        info: Of the stream; pictures that are no film have nothing to do with each other.
+        detector: Tells the size of its input.
+        skeleton: Of the poses.
+        costs: Of this machine.
+        now: A clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        info: SourceInfo,
+        detector: Detector,
+        skeleton: Skeleton,
+        costs: Costs,
+        now: Now = time.perf_counter,
+    ) -> None:
+        check(settings)
+        frame_hw = (info.height, info.width)
+        self._now, self._costs, self._budget_ms = now, costs, settings.budget_ms
+        self.tiling = Tiling(settings.tiles, frame_hw, detector.input_for(frame_hw))
+        self._crowd = self._scheduler = None
+        if info.film:
+            tracker = TRACKERS[settings.tracker](info.fps, settings.det_score)
+            memory = Memory(settings.memory_s)
+            self._crowd = Crowd(tracker, skeleton, memory, settings.max_age_s, settings.smooth)
+            every = settings.detect_every
+            if every is None:
+                every = 0 if settings.budget_ms else 1
+            self._scheduler = Scheduler(
+                *(info.fps, every, settings.budget_ms, settings.max_pose_age, costs)
+            )
+        self._found: Detections | None = None
+        self._tiles = self._added = 0
+
+    @property
+    def cannot_hold(self) -> bool:
+        """Whether somebody's pose got older than was asked for, because the budget did not allow more."""
+        return self._scheduler is not None and self._scheduler.too_old > 0
+
+    @property
+    def boxes(self) -> F32:
+        """(N, 4) of the people of the frame."""
+        if self._crowd is not None:
+            return self._crowd.boxes
+        assert self._found is not None
+        return self._found.boxes
+
+    def before(self, frame: Frame, detector: Detector, clock: StageClock) -> _Glance:
+        """Look for people or predict them; says whose pose is wanted."""
+        begin = self._now()
+        if self._crowd is None or self._scheduler is None:
+            regions = self.tiling.choose(np.zeros((0, 4), np.float32))
+            self._found = detector.detect(frame.image, clock, regions)
+            return _Glance(begin, np.arange(len(self._found)))
+        crowd, scheduler = self._crowd, self._scheduler
+        with clock.stage("track"):
+            look = scheduler.look(frame.image, crowd)
+        if look:
+            regions = self.tiling.choose(crowd.boxes, self._most_tiles())
+            found = detector.detect(frame.image, clock, regions)
+            self._tiles, self._added = self._tiles + len(regions), self._added + detector.added
+            with clock.stage("track"):
+                looked = ~self.tiling.unseen(crowd.boxes, regions)
+                crowd.detected(found, frame.time_s, frame.image, looked)
+            self._costs.learn("detect", 1e3 * (self._now() - begin) / (1 + len(regions)))
+        else:
+            with clock.stage("track"):
+                crowd.predict(frame.time_s, (frame.image.shape[0], frame.image.shape[1]))
+        return _Glance(begin, scheduler.whom(crowd, 1e3 * (self._now() - begin)))
+
+    def after(
+        self, frame: Frame, glance: _Glance, poses: Poses, clock: StageClock
+    ) -> tuple[Detections, I64, Poses]:
+        """Take the poses that were wanted; gives everybody's boxes, ids and poses."""
+        if self._crowd is None:
+            assert self._found is not None
+            return self._found, np.full(len(self._found), UNCONFIRMED, np.int64), poses
+        begin = self._now()
+        with clock.stage("track"):
+            crowd = self._crowd
+            crowd.posed(glance.rows, poses, frame.time_s)
+            crowd.identify(frame.time_s)
+            crowd.part_doubles()
+            found = crowd.detections(), crowd.ids.copy(), crowd.poses(frame.time_s)
+        self._costs.learn("rest", 1e3 * (self._now() - begin))
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """How it went: frames, looks, tiles looked at, whom they added, frames with poses too old."""
+        if self._scheduler is None:
+            return {}
+        return {
+            "frames": self._scheduler.frames,
+            "frames_with_detection": self._scheduler.looks,
+            "frames_with_poses_too_old": self._scheduler.too_old,
+            "tiles": self._tiles,
+            "people_added_by_tiles": self._added,
+        }
+
+    def _most_tiles(self) -> int | None:
+        if not self._budget_ms:
+            return None
+        fitting = TILES_SHARE * self._budget_ms / max(self._costs.detect, 1e-3)
+        return max(0, math.floor(fitting) - 1)
+
+
+def check(settings: Settings) -> None:
+    """Raise BadInput if people cannot be followed so."""
+    parse_tiles(settings.tiles)
+    if settings.tracker not in TRACKERS:
+        raise BadInput(f"there is no --tracker {settings.tracker}: choose {' or '.join(TRACKERS)}")
+    if settings.detect_every is not None and settings.detect_every < 0:
+        raise BadInput(f"--detect-every is a number of frames, or auto, not {settings.detect_every}")
+    for name in ("memory_s", "max_age_s", "budget_ms"):
+        if not 0 <= getattr(settings, name) < math.inf:
+            option = name.replace("_s", "").replace("_", "-")
+            raise BadInput(f"--{option} is 0 or more, not {getattr(settings, name)}")
+    if settings.max_pose_age < 1:
+        raise BadInput(f"--max-pose-age is 1 frame or more, not {settings.max_pose_age}")
+
+
+def probe(estimator: PoseEstimator, now: Now = time.perf_counter) -> Costs:
+    """What poses cost here, by the number of people at a time."""
+    h, w = estimator.input_hw
+    image, box = np.zeros((2 * h, 2 * w, 3), np.uint8), np.array([[0, 0, w, h]], np.float32)
+    costs = Costs()
+    for size in PROBED:
+        spent = []
+        for _ in range(PROBES):
+            begin = now()
+            estimator.estimate(image, box.repeat(size, axis=0), StageClock())
+            spent.append(1e3 * (now() - begin))
+        costs.batches[size] = float(np.median(spent))
+    return costs

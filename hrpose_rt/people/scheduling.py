@@ -1,0 +1,135 @@
+"""When to look for people, and whose pose to estimate anew, so that a frame costs no more than it may."""
+
+import math
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from hrpose_rt.people.crowd import Crowd
+from hrpose_rt.types import F32, I64, U8
+
+LOOK_WITHIN_S = 0.2  # on `auto`, newcomers are found within so long
+FAST = 1.5  # body heights a second, of a quarter of the people, at which boxes want to be found anew
+DOUBTFUL = 0.4  # share by which scores have fallen, of a quarter of the people
+CUT = 40.0  # mean difference of grey levels between two frames: another scene
+THUMBNAIL_WH = (32, 18)
+NEWEST = 0.15  # share of the newest measurement in what something costs
+SPARE = 0.92  # of what is left of the budget is given out
+URGENT, FIRST = 1e3, 1e6
+
+
+@dataclass(slots=True)
+class Costs:
+    """What steps cost on this machine, in milliseconds, learnt as they are done.
+
+    Attributes:
+        detect: The detector and the tracker.
+        batches: Crops to keypoints, by the number of crops that go together.
+        rest: Everything after the poses, and its part of each person.
+    """
+
+    detect: float = 0.0
+    batches: dict[int, float] = field(default_factory=dict)
+    rest: float = 0.0
+    _scale: float = 1.0
+
+    def crops(self, count: int) -> float:
+        """Of the poses of `count` people."""
+        total = 0.0
+        for size in sorted(self.batches, reverse=True):
+            many, count = divmod(count, size)
+            total += many * self.batches[size]
+        return total * self._scale
+
+    def learn_crops(self, count: int, ms: float) -> None:
+        """`count` people took so long."""
+        if count and self.batches:
+            ratio = ms / self.crops(count) * self._scale
+            self._scale += NEWEST * (min(max(ratio, 0.25), 4.0) - self._scale)
+
+    def learn(self, name: str, ms: float) -> None:
+        """`detect` or `rest` took so long."""
+        known = getattr(self, name)
+        setattr(self, name, ms if known == 0 else known + NEWEST * (ms - known))
+
+    def fitting(self, ms: float, most: int) -> int:
+        """How many people's poses fit into `ms`, at most `most`."""
+        count, left = 0, ms / self._scale
+        for size in sorted(self.batches, reverse=True):
+            many = min(int(left / max(self.batches[size], 1e-6)), (most - count) // size)
+            if many > 0:
+                count += many * size
+                left -= many * self.batches[size]
+        return count
+
+
+class Scheduler:
+    """Decides for one stream, frame by frame.
+
+    Args:
+        fps: Of the stream.
+        every: Look for people on every so-manyth frame; 0 when it pays.
+        budget_ms: What a frame may take; 0 is no limit.
+        max_pose_age: Frames after which a pose is done anew if the budget can hold it.
+        costs: Of this machine; shared by all streams.
+    """
+
+    def __init__(self, fps: float, every: int, budget_ms: float, max_pose_age: int, costs: Costs) -> None:
+        self._every = every or max(1, math.floor(LOOK_WITHIN_S * fps))
+        self._auto = every == 0
+        self.budget_ms, self._max_pose_age, self.costs = budget_ms, max_pose_age, costs
+        self._since = 0  # frames since the last look
+        self._thumbnail: F32 | None = None
+        self.frames, self.looks, self.too_old = 0, 0, 0
+
+    @property
+    def max_gap(self) -> int:
+        """Frames within which newcomers are looked for."""
+        return self._every
+
+    def look(self, image: U8, crowd: Crowd) -> bool:
+        """Whether to run the detector on this frame (H, W, 3)."""
+        self.frames += 1
+        self._since += 1
+        due = self.looks == 0 or self._since >= self._every or self._changed(image, crowd)
+        if due:
+            self._since = 0
+            self.looks += 1
+        return due
+
+    def _changed(self, image: U8, crowd: Crowd) -> bool:
+        if not self._auto:
+            return False
+        small = cv2.resize(image, THUMBNAIL_WH, interpolation=cv2.INTER_NEAREST)
+        thumbnail = small.astype(np.float32).mean(axis=2)
+        before, self._thumbnail = self._thumbnail, thumbnail
+        if before is not None and float(np.abs(thumbnail - before).mean()) > CUT:
+            return True
+        if not len(crowd):
+            return True  # nothing else to do
+        if self.budget_ms and self._since < 2:
+            return False
+        fast, doubtful = np.percentile(crowd.speeds, 75), np.percentile(crowd.doubt, 75)
+        return bool(fast > FAST or doubtful > DOUBTFUL)
+
+    def whom(self, crowd: Crowd, spent_ms: float) -> I64:
+        """Rows of those whose pose is estimated on this frame, when it has taken `spent_ms` so far."""
+        n = len(crowd)
+        if not self.budget_ms:
+            return np.arange(n)
+        left = SPARE * (self.budget_ms - spent_ms - self.costs.rest)
+        count = self.costs.fitting(left, n)
+        if not count and self._since:  # a frame without a look always brings somebody on
+            count = min(1, n)
+        if count >= n:
+            return np.arange(n)
+        age = crowd.age.astype(np.float32)
+        urgency = age * (1 + np.minimum(crowd.speeds, 3) + crowd.doubt)
+        urgency = np.where(age >= self._max_pose_age, URGENT + age, urgency)
+        urgency = np.where(age < 0, FIRST, urgency)
+        rows = np.sort(np.argsort(-urgency, kind="stable")[:count])
+        left_out = np.ones(n, np.bool_)
+        left_out[rows] = False
+        self.too_old += bool((age[left_out] > self._max_pose_age).any() or (age[left_out] < 0).any())
+        return rows
