@@ -1,7 +1,9 @@
 """The loop: a frame's people, their ids, their poses, and what each step cost."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -44,7 +46,7 @@ class PosePipeline:
         self._networks = networks or open_networks(settings)
         self._costs = probe(self._networks.estimator) if settings.budget_ms else Costs()
         self._following: Following | None = None
-        self._begun: list[Following] = []
+        self._tally: Counter[str] = Counter()
         self._processed = 0
         self._warned = False
 
@@ -78,16 +80,11 @@ class PosePipeline:
         networks = self._networks
         following = Following(self._settings, info, networks.detector, networks.skeleton, self._costs)
         networks.detector.warm((info.height, info.width), following.tiling.most)
-        self._begun.append(following)
         return following
 
     def following_facts(self) -> dict[str, Any]:
         """How people were followed, all sources together: looks, tiles, and poses that got too old."""
-        facts: dict[str, Any] = {"tracker": self._settings.tracker, "budget_ms": self._settings.budget_ms}
-        for followed in self._begun:
-            for name, count in followed.counts().items():
-                facts[name] = facts.get(name, 0) + count
-        return facts
+        return {"tracker": self._settings.tracker, "budget_ms": self._settings.budget_ms, **self._tally}
 
     def _process(self, frames: Sequence[Frame], all_followed: Sequence[Following]) -> list[FrameResult]:
         """Frames of different sources, each with its own people, who share the pose batches."""
@@ -141,8 +138,11 @@ class PosePipeline:
             RunBroken: After the last frame, if the source lost some.
         """
         self._following = self.begin(source.info)
-        for frame in source:
-            yield self.process(frame, self._following)
+        try:
+            for frame in source:
+                yield self.process(frame, self._following)
+        finally:
+            self._tally.update(self._following.counts())
 
     def stream_all(
         self, sources: Sequence[Source], ended: Ended = lambda source, broken: None
@@ -158,7 +158,9 @@ class PosePipeline:
             ended: Called with the number of a source that ended, and with what was lost on the way.
         """
         following = [self.begin(source.info) for source in sources]
-        with Together(sources) as together:
+        with ExitStack() as stack:
+            together = stack.enter_context(Together(sources))
+            stack.callback(lambda: [self._tally.update(followed.counts()) for followed in following])
             for frames, over in together:
                 if frames:
                     results = self._process(list(frames.values()), [following[i] for i in frames])

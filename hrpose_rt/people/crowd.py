@@ -153,6 +153,7 @@ class Crowd:
             image: The frame, (H, W, 3).
             looked: (N,) whom of those known it would have found; all if None. The others stay.
         """
+        found = _finite(found)
         track = self.tracker.update(found, time_s)
         self._move(time_s)
         old = self._people
@@ -208,7 +209,7 @@ class Crowd:
             moved = (measured - people.points[rows]) / dt[:, None, None]
             people.drift[rows] = np.where(before[:, None, None], moved, 0)
         self._follow(rows, measured, poses.scores, before, dt)
-        self._learn_from_joints(rows, poses.scores, before)
+        self._learn_from_joints(rows, poses.scores, before, time_s)
         people.points[rows], people.sure[rows] = measured, poses.scores
         people.posed_s[rows], people.age[rows] = time_s, 0
         mean = poses.scores.mean(axis=1) if len(rows) else people.usual[rows]
@@ -279,7 +280,7 @@ class Crowd:
         people.box[rows] += shift
         people.found[rows] += shift
 
-    def _learn_from_joints(self, rows: I64, scores: F32, before: Bools) -> None:
+    def _learn_from_joints(self, rows: I64, scores: F32, before: Bools, time_s: float) -> None:
         """The body's speed is that of most of its joints; a joint's own is doubtful, and counts in part."""
         people = self._people
         sure = (scores >= SURE) & (people.sure[rows] >= SURE)
@@ -290,7 +291,11 @@ class Crowd:
         drift = people.drift[chosen]
         body = np.nanmedian(np.where(sure[known][..., None], drift, np.nan), axis=1)
         people.drift[chosen] = body[:, None] + LIMBS * (drift - body[:, None])
-        people.speed[chosen] = np.concatenate([body, body], axis=1)
+        most = FASTEST * self.heights[chosen, None]
+        people.speed[chosen] = np.concatenate([body, body], axis=1).clip(-most, most)
+        # The box stays where it is now: only what comes goes by the new speed.
+        ahead = (time_s - people.seen_s[chosen]).clip(0, self.max_age_s)[:, None]
+        people.found[chosen] = people.box[chosen] - people.speed[chosen] * ahead
 
     def _continued(self, found: Detections, track: I64) -> I64:
         """Which row each detection goes on from, -1 for none."""
@@ -362,3 +367,11 @@ class Crowd:
             usual=zeros(n, np.float32),
             looks=looks(np.zeros((1, 1, 3), np.uint8), zeros((n, 4), np.float32)),
         )
+
+
+def _finite(found: Detections) -> Detections:
+    """Without boxes that are none."""
+    rows = np.isfinite(found.boxes).all(axis=1) & (found.boxes[:, 2:] > found.boxes[:, :2]).all(axis=1)
+    if rows.all():
+        return found
+    return Detections(found.boxes[rows], found.scores[rows], found.origin[rows])

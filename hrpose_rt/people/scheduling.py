@@ -131,5 +131,5 @@ class Scheduler:
         rows = np.sort(np.argsort(-urgency, kind="stable")[:count])
         left_out = np.ones(n, np.bool_)
         left_out[rows] = False
-        self.too_old += bool((age[left_out] > self._max_pose_age).any() or (age[left_out] < 0).any())
+        self.too_old += bool((age[left_out] > self._max_pose_age).any())
         return rows

@@ -1,0 +1,67 @@
+"""How many people of a crowd are found, as a whole and in tiles, by the points of their heads.
+
+    python benchmarks/heads.py FILM.mp4 HEADS.json [TILES ...]
+
+HEADS.json has `head_points_xy`: for each frame a list of head points, x and y in pixels. A head is found if
+it lies in the upper third of a box, each box counting for one head.
+"""
+
+import json
+import sys
+import time
+
+import numpy as np
+
+from hrpose_rt.geometry import pair_off
+from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
+from hrpose_rt.networks import Settings, open_detector
+from hrpose_rt.people.tiling import Tiling
+from hrpose_rt.streams.sources import open_source
+from hrpose_rt.timing import StageClock
+
+
+def matched(heads: np.ndarray, boxes: np.ndarray) -> int:
+    """Heads (N, 2) that have a box (M, 4) of their own."""
+    x, y = heads[:, 0:1], heads[:, 1:2]
+    third = boxes[:, 1] + (boxes[:, 3] - boxes[:, 1]) / 3
+    inside = (x >= boxes[:, 0]) & (x <= boxes[:, 2]) & (y >= boxes[:, 1]) & (y <= third)
+    rows, columns = pair_off(-inside.astype(np.float32))
+    return int(inside[rows, columns].sum())
+
+
+def measure(film: str, heads: list[np.ndarray], tiles: str) -> str:
+    detector, _ = open_detector(Settings())
+    found = wrong = 0
+    spent, recent = [], np.zeros((0, 4), np.float32)
+    with detector, open_source(film) as source:
+        frame_hw = (source.info.height, source.info.width)
+        tiling = Tiling(tiles, frame_hw, detector.input_for(frame_hw))
+        detector.warm(frame_hw, tiling.most)
+        for frame, points in zip(source, heads, strict=False):
+            begin = time.perf_counter()
+            boxes = detector.detect(frame.image, StageClock(), tiling.choose(recent)).boxes
+            spent.append(time.perf_counter() - begin)
+            recent = boxes
+            right = matched(points, boxes)
+            found, wrong = found + right, wrong + len(boxes) - right
+    people = sum(map(len, heads))
+    return (
+        f"| {tiles} | {found / people:.3f} | {found / max(found + wrong, 1):.3f} | "
+        f"{1 / np.median(spent):.1f} |"
+    )
+
+
+def main() -> None:
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    with open(sys.argv[2]) as file:
+        frames = json.load(file)["head_points_xy"]
+    heads = [np.array(points, np.float32).reshape(-1, 2) for points in frames]
+    print("| tiles | recall | precision | frames a second |\n|---|---|---|---|")
+    for tiles in sys.argv[3:] or ["off", "auto", "2x2", "2x3"]:
+        print(measure(sys.argv[1], heads, tiles), flush=True)
+    print(f"\n{usable_cores()} cores of {cpu_name()} ({', '.join(cpu_features())})")
+
+
+if __name__ == "__main__":
+    main()

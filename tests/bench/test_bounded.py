@@ -1,0 +1,73 @@
+"""Ids and poses of two runs compared, by hand."""
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from hrpose_rt.bench.bounded import likeness
+from hrpose_rt.bench.identities import Identities
+from hrpose_rt.bench.scenes import Truth
+from hrpose_rt.cli.main import build_app
+from hrpose_rt.errors import BadInput
+from hrpose_rt.result import FrameResult
+from hrpose_rt.skeleton import COCO17
+from hrpose_rt.types import Detections, Frame, StageTimes
+from tests.people.test_crowd import poses_in
+
+BOXES = np.array([[0, 0, 40, 100], [100, 0, 140, 100]], np.float32)
+IMAGE = np.zeros((120, 200, 3), np.uint8)
+
+
+def result(ids: list[int], boxes=BOXES) -> FrameResult:
+    detections = Detections.found(boxes, np.full(len(boxes), 0.9, np.float32))
+    frame = Frame(0, IMAGE, 0.0, 0.0)
+    return FrameResult(frame, detections, np.array(ids), poses_in(boxes), StageTimes(), COCO17)
+
+
+def truth(visible: tuple[float, float], returned: tuple[bool, bool] = (False, False)) -> Truth:
+    return Truth(BOXES, np.array(visible, np.float32), np.array(returned))
+
+
+def story(after: list[int]) -> Identities:
+    """Two people with ids 0 and 1; the second is hidden, and both carry `after` when it is back."""
+    ids = Identities()
+    for _ in range(5):
+        ids.add(result([0, 1]), truth((1, 1)))
+    for _ in range(5):
+        ids.add(result([0], BOXES[:1]), truth((1, 0)))
+    for i in range(5):
+        ids.add(result(after), truth((1, 1), (False, i == 0)))
+    return ids
+
+
+@pytest.mark.parametrize(
+    ("after", "counted"), [([0, 1], (1, 1, 0, 0)), ([0, 2], (1, 0, 0, 1)), ([-1, 0], (1, 0, 1, 0))]
+)
+def test_who_comes_back_has_the_same_id_another_or_somebody_elses(after, counted) -> None:
+    assert story(after).regained() == counted
+
+
+def test_perfect_ids_score_one() -> None:
+    scores = story([0, 1]).scores()
+    assert scores["idf1"] == scores["hota"] == 1
+    assert (scores["people"], scores["ids"], scores["own_id"]) == (2, 2, 1)
+
+
+def test_the_same_poses_are_alike_and_people_without_are_counted() -> None:
+    similar, without = likeness(result([0, 1]), result([0, 1]))
+    assert similar == pytest.approx([1, 1]) and without == 0
+    similar, without = likeness(result([0], BOXES[:1]), result([0, 1]))
+    assert len(similar) == 1 and without == 1
+
+
+def test_a_short_run_is_refused() -> None:
+    with pytest.raises(BadInput, match="--frames is 40 or more, not 5"):
+        CliRunner().invoke(build_app(), ["bench", "bounded", "--frames", "5"], catch_exceptions=False)
+
+
+def test_the_command_runs(photos, tmp_path) -> None:
+    path = tmp_path / "b.json"
+    command = ["bench", "bounded", "--crowd", "6", "--frames", "60", "--output", str(path)]
+    done = CliRunner().invoke(build_app(), command)
+    assert done.exit_code == 0, done.output
+    assert "budget" in done.output and path.is_file()

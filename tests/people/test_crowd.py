@@ -1,0 +1,147 @@
+"""Everybody who is followed: found, predicted, posed, told apart."""
+
+import time
+
+import numpy as np
+import pytest
+
+from hrpose_rt.people.crowd import Crowd
+from hrpose_rt.people.memory import Memory
+from hrpose_rt.people.tracking import TRACKERS
+from hrpose_rt.skeleton import COCO17
+from hrpose_rt.types import Detections, Origin, Poses
+
+FPS = 25.0
+HW = (720, 1280)
+IMAGE = np.random.default_rng(0).integers(0, 256, (*HW, 3), np.uint8)
+
+
+def crowd(**options) -> Crowd:
+    return Crowd(TRACKERS["ocsort"](FPS, 0.3), COCO17, Memory(2.0), **options)
+
+
+def walkers(t: float, n: int = 3) -> Detections:
+    """People 40 x 100 pixels who walk to the right at 100 pixels a second."""
+    x = 150.0 * np.arange(n) + 100 * t
+    boxes = np.stack([x, np.full(n, 50.0), x + 40, np.full(n, 150.0)], axis=1).astype(np.float32)
+    return Detections.found(boxes, np.full(n, 0.9, np.float32))
+
+
+def poses_in(boxes: np.ndarray) -> Poses:
+    """Joints down the middle of each box."""
+    down = np.linspace(0.1, 0.9, 17)
+    x = boxes[:, None, [0, 2]].mean(axis=2).repeat(17, axis=1)
+    y = boxes[:, 1:2] + (boxes[:, 3:4] - boxes[:, 1:2]) * down
+    return Poses.estimated(
+        np.stack([x, y], axis=2).astype(np.float32), np.full((len(boxes), 17), 0.8, np.float32)
+    )
+
+
+def follow(people: Crowd, frames: range, look_every: int = 1, n: int = 3) -> None:
+    for i in frames:
+        t = i / FPS
+        if i % look_every == 0:
+            people.detected(walkers(t, n), t, IMAGE)
+            people.posed(np.arange(len(people)), poses_in(people.boxes), t)
+        else:
+            people.predict(t, HW)
+        people.identify(t)
+
+
+def test_between_looks_boxes_and_joints_go_on() -> None:
+    people = crowd()
+    follow(people, range(21), look_every=5)
+    t = 24 / FPS
+    people.predict(t, HW)
+    assert np.abs(people.boxes - walkers(t).boxes).max() < 3
+    poses = people.poses(t)
+    assert np.abs(poses.keypoints - poses_in(walkers(t).boxes).keypoints).max() < 6
+    assert not poses.fresh.any() and (poses.age == 1).all()
+    assert (people.detections().origin == Origin.TRACKED).all()
+
+
+def test_ids_are_kept_and_confirmed_by_the_third_look() -> None:
+    people = crowd()
+    follow(people, range(6))
+    assert sorted(people.ids.tolist()) == [0, 1, 2]
+
+
+def test_a_prediction_never_confirms_itself() -> None:
+    people = crowd(max_age_s=0.5)
+    follow(people, range(10))
+    ended = None
+    for i in range(10, 40):
+        people.predict(i / FPS, HW)
+        people.posed(np.arange(len(people)), poses_in(people.boxes), i / FPS)  # however sure the poses are
+        if not len(people) and ended is None:
+            ended = i
+    assert ended is not None and (ended - 9) / FPS == pytest.approx(0.54, abs=0.05)
+
+
+def test_whom_a_look_could_not_have_found_stays() -> None:
+    people = crowd()
+    follow(people, range(6))
+    t = 6 / FPS
+    people.detected(walkers(t, 1), t, IMAGE, looked=np.array([True, True, False]))
+    assert len(people) == 2  # the second was looked for and is gone
+    assert people.detections().origin.tolist() == [Origin.DETECTED, Origin.TRACKED]
+
+
+def test_somebody_hidden_gets_the_id_back() -> None:
+    people = crowd()
+    image = IMAGE.copy()
+    for i, colour in enumerate([(30, 30, 220), (220, 60, 30), (40, 200, 40)]):
+        image[50:150, 150 * i : 150 * i + 120] = colour
+    ids = {}
+    for i in [*range(8), *range(20, 50)]:
+        t = i / FPS
+        people.detected(walkers(0.0, 3), t, image)
+        people.posed(np.arange(3), poses_in(people.boxes), t)
+        people.identify(t)
+        ids[i] = people.ids.tolist()
+        if i == 7:
+            people.detected(walkers(0.0, 0), 8 / FPS, image)
+            assert len(people) == 0
+    assert ids[7] == ids[49] == [0, 1, 2]
+
+
+def test_two_rows_on_one_person_become_one() -> None:
+    people = crowd()
+    follow(people, range(6))
+    t = 6 / FPS
+    found = walkers(t)
+    boxes = np.concatenate([found.boxes, found.boxes[:1] + 4])
+    people.detected(Detections.found(boxes, np.full(4, 0.9, np.float32)), t, IMAGE)
+    people.posed(np.arange(4), poses_in(boxes[[0, 1, 2, 0]]), t)
+    people.identify(t)
+    people.part_doubles()
+    assert len(people) == 3 and 0 in people.ids.tolist()
+
+
+def test_somebody_never_posed_has_a_box_and_no_pose() -> None:
+    people = crowd()
+    people.detected(walkers(0.0), 0.0, IMAGE)
+    poses = people.poses(0.0)
+    assert (poses.age == -1).all() and not poses.fresh.any()
+
+
+@pytest.mark.parametrize("tracker", TRACKERS)
+def test_anything_may_come(tracker: str) -> None:
+    people = Crowd(TRACKERS[tracker](FPS, 0.3), COCO17, Memory(2.0))
+    rng = np.random.default_rng(0)
+    spent, seen = 0.0, 0
+    for i, n in enumerate([0, 1, 500, 0, 500, 500, 3, 1, 0, 500] * 3):
+        low = rng.uniform(0, 1000, (n, 2))
+        boxes = np.concatenate([low, low + rng.uniform(20, 200, (n, 2))], axis=1).astype(np.float32)
+        boxes[: n // 50] = np.nan
+        boxes[n // 50 : n // 25] = boxes[n // 25 : n // 25 + 1]  # the same again and again
+        begin = time.process_time()
+        people.detected(Detections.found(boxes, rng.uniform(0.3, 1, n).astype(np.float32)), i / FPS, IMAGE)
+        people.posed(np.arange(len(people)), poses_in(people.boxes), i / FPS)
+        people.identify(i / FPS)
+        people.part_doubles()
+        people.predict(i / FPS + 0.01, HW)
+        assert np.isfinite(people.poses(i / FPS).keypoints).all()
+        spent, seen = spent + time.process_time() - begin, seen + n
+    assert len(people.memory) <= 500 * 30
+    print(f"{1e3 * spent / seen:.3f} ms a person")

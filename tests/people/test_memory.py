@@ -1,0 +1,83 @@
+"""People who come back: their place, their posture, their clothes."""
+
+import numpy as np
+
+from hrpose_rt.people.looks import looks
+from hrpose_rt.people.memory import MAYBE, Lost, Memory
+
+BOX = np.array([100, 100, 140, 200], np.float32)
+STILL = np.zeros(4, np.float32)
+SHAPE = np.zeros((17, 2), np.float32)
+
+
+def picture(*colours: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """People in one colour each, side by side, and their boxes."""
+    image = np.full((300, 100 * len(colours) + 40, 3), 128, np.uint8)
+    boxes = []
+    for i, colour in enumerate(colours):
+        image[100:200, 100 * i : 100 * i + 40] = colour
+        boxes.append([100 * i, 100, 100 * i + 40, 200])
+    return image, np.array(boxes, np.float32)
+
+
+RED, BLUE, DARK_RED = (30, 30, 220), (220, 60, 30), (29, 29, 214)
+CODES = looks(*picture(RED, BLUE, DARK_RED))
+
+
+def lost(id: int, colour: int, box=BOX, time_s: float = 0.0, speed=STILL) -> Lost:
+    return Lost(id, box, speed, SHAPE, CODES[colour], time_s)
+
+
+def back(memory: Memory, boxes: list[np.ndarray], colours: list[int], time_s: float) -> list[int]:
+    shapes = np.repeat(SHAPE[None], len(boxes), axis=0)
+    return memory.back(np.stack(boxes), shapes, CODES[colours], time_s).tolist()
+
+
+def test_looks_tell_colours_apart_and_bear_a_little_light() -> None:
+    assert np.allclose(np.linalg.norm(CODES, axis=1), 1, atol=1e-5)
+    assert CODES[0] @ CODES[2] > 0.9 > CODES[0] @ CODES[1] + 0.2
+    assert len(looks(picture(RED)[0], np.zeros((0, 4), np.float32))) == 0
+
+
+def test_somebody_who_comes_back_is_known() -> None:
+    memory = Memory(2.0)
+    memory.remember([lost(7, 0), lost(8, 1)])
+    assert back(memory, [BOX + 5], [2], 0.5) == [7]
+    assert len(memory) == 1  # an id is given once
+    assert back(memory, [BOX + 5], [0], 0.6) != [7]
+
+
+def test_people_who_come_back_together_are_told_apart_by_their_clothes() -> None:
+    memory = Memory(2.0)
+    memory.remember([lost(7, 0), lost(8, 1, BOX + np.float32([30, 0, 30, 0]))])
+    assert back(memory, [BOX + np.float32([30, 0, 30, 0]), BOX], [0, 1], 0.3) == [7, 8]
+
+
+def test_people_go_on_for_a_while() -> None:
+    memory = Memory(2.0)
+    walking = np.array([200, 0, 200, 0], np.float32)
+    memory.remember([lost(7, 0, speed=walking)])
+    assert back(memory, [BOX + np.float32([80, 0, 80, 0])], [0], 0.5) == [7]
+
+
+def test_strangers_far_away_or_of_another_size_are_new() -> None:
+    memory = Memory(2.0)
+    memory.remember([lost(7, 0)])
+    assert back(memory, [BOX + 900], [0], 0.3) == [-1]
+    assert back(memory, [np.array([100, 100, 110, 125], np.float32)], [0], 0.3) == [-1]
+
+
+def test_what_is_not_clear_waits() -> None:
+    memory = Memory(2.0)
+    memory.remember([lost(7, 0)])
+    assert back(memory, [BOX + 5], [1], 0.3) == [MAYBE]  # the place fits, the clothes do not
+
+
+def test_memory_fades() -> None:
+    memory = Memory(2.0)
+    memory.remember([lost(7, 0)])
+    assert back(memory, [BOX], [0], 2.5) == [-1]
+    assert len(memory) == 0
+    nothing = Memory(0.0)
+    nothing.remember([lost(7, 0)])
+    assert len(nothing) == 0

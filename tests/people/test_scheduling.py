@@ -1,0 +1,93 @@
+"""Who is looked for and posed, when a frame may only take so long. No clock is needed."""
+
+import numpy as np
+import pytest
+
+from hrpose_rt.people.scheduling import Costs, Scheduler
+from tests.people.test_crowd import IMAGE, crowd, follow, poses_in, walkers
+
+
+def costs() -> Costs:
+    return Costs(detect=8.0, batches={8: 12.0, 4: 7.0, 2: 4.0, 1: 2.5}, rest=1.0)
+
+
+def test_costs_add_up_as_the_batch_plan_does() -> None:
+    assert costs().crops(0) == 0
+    assert costs().crops(21) == 12 + 12 + 7 + 2.5
+    assert costs().fitting(100.0, 5) == 5
+    assert costs().fitting(20.0, 50) == 12  # 8 and 4: 19 ms
+    assert costs().fitting(2.0, 50) == 0
+
+
+def test_costs_are_learnt() -> None:
+    known = costs()
+    for _ in range(60):
+        known.learn_crops(8, 24.0)  # everything takes twice as long now
+        known.learn("detect", 20.0)
+    assert known.crops(8) == pytest.approx(24, rel=0.01)
+    assert known.crops(4) == pytest.approx(14, rel=0.01)
+    assert known.detect == pytest.approx(20, rel=0.01)
+    known.learn_crops(0, 5.0)  # nobody was posed
+
+
+def test_without_a_budget_everybody_is_posed_and_looked_for() -> None:
+    people, scheduler = crowd(), Scheduler(25.0, 1, 0.0, 10, costs())
+    follow(people, range(3))
+    assert all(scheduler.look(IMAGE, people) for _ in range(5))
+    assert scheduler.whom(people, 100.0).tolist() == [0, 1, 2]
+
+
+def test_newcomers_are_looked_for_within_a_fifth_of_a_second() -> None:
+    people, scheduler = crowd(), Scheduler(25.0, 0, 30.0, 10, costs())
+    follow(people, range(3))
+    looks = [scheduler.look(IMAGE, people) for _ in range(12)]
+    assert looks[0] and scheduler.max_gap == 5
+    gaps = np.diff(np.flatnonzero(looks))
+    assert gaps.max() <= 5
+
+
+def test_another_scene_is_looked_at_at_once() -> None:
+    people, scheduler = crowd(), Scheduler(25.0, 0, 30.0, 10, costs())
+    follow(people, range(3))
+    scheduler.look(IMAGE, people)
+    assert not scheduler.look(IMAGE, people)
+    assert scheduler.look(np.zeros_like(IMAGE), people)
+
+
+def test_newcomers_come_first_then_those_waiting_longest() -> None:
+    people, scheduler = crowd(), Scheduler(25.0, 1, 15.0, 10, costs())
+    for i in range(4):
+        people.detected(walkers(0.0, 6), i / 25, IMAGE)
+        if i < 3:
+            people.posed(np.arange(4 if i else 2), poses_in(people.boxes[: 4 if i else 2]), i / 25)
+    # Rows 0 to 3 have a pose, 4 and 5 none; What 6 of 15 ms leave holds four people.
+    rows = scheduler.whom(people, 6.0)
+    assert rows.tolist() == [0, 1, 4, 5]
+
+
+def test_nobody_waits_for_longer_than_the_oldest_may_while_the_budget_holds() -> None:
+    people, scheduler = crowd(), Scheduler(25.0, 1, 16.0, 4, costs())
+    oldest = 0
+    for i in range(40):
+        people.detected(walkers(0.0, 8), i / 25, IMAGE)
+        rows = scheduler.whom(people, 6.0)
+        assert 1 <= len(rows) < 8
+        people.posed(rows, poses_in(people.boxes[rows]), i / 25)
+        if i > 8:
+            oldest = max(oldest, int(people.age.max()))
+    assert oldest <= 4 and scheduler.too_old == 0
+
+
+def test_a_budget_that_cannot_hold_it_says_so_and_still_brings_somebody_on() -> None:
+    people, scheduler = crowd(), Scheduler(25.0, 0, 3.0, 2, costs())
+    follow(people, range(3), n=6)
+    posed = set()
+    for i in range(3, 16):
+        scheduler.look(IMAGE, people)
+        people.detected(walkers(0.0, 6), i / 25, IMAGE)
+        rows = scheduler.whom(people, 5.0)
+        assert len(rows) <= 1
+        people.posed(rows, poses_in(people.boxes[rows]), i / 25)
+        posed |= set(rows.tolist())
+    assert scheduler.too_old > 0
+    assert len(posed) == 6  # in turn

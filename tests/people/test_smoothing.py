@@ -1,0 +1,46 @@
+"""The One-Euro filter by hand, and what it does to jitter and to motion."""
+
+import numpy as np
+import pytest
+
+from hrpose_rt.people.smoothing import BETA, MIN_CUTOFF_HZ, SPEED_CUTOFF_HZ, one_euro
+
+DT = np.array([0.04], np.float32)
+TALL = np.array([200.0], np.float32)
+
+
+def share(cutoff: float) -> float:
+    return 1 / (1 + 1 / (2 * np.pi * cutoff * 0.04))
+
+
+def run(measured: np.ndarray) -> np.ndarray:
+    """A joint's x over time, filtered."""
+    points, drift = np.zeros((1, 1, 2), np.float32), np.zeros((1, 1, 2), np.float32)
+    points[0, 0, 0] = measured[0]
+    out = [measured[0]]
+    for x in measured[1:]:
+        points, drift = one_euro(points, drift, np.array([[[x, 0]]], np.float32), DT, TALL)
+        out.append(float(points[0, 0, 0]))
+    return np.array(out)
+
+
+def test_a_step_is_taken_as_by_hand() -> None:
+    speed = share(SPEED_CUTOFF_HZ) * 10 / 0.04
+    expected = share(MIN_CUTOFF_HZ + BETA * speed / 200) * 10
+    assert run(np.array([0.0, 10.0]))[1] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_still_joint_jitters_less() -> None:
+    noise = np.random.default_rng(0).normal(0, 1, 200)
+    assert run(noise)[20:].std() < 0.5 * noise[20:].std()
+
+
+def test_a_walking_joint_is_followed_closely() -> None:
+    walk = 4.0 * np.arange(100)  # half a body height a second
+    assert abs(run(walk)[50:] - walk[50:]).max() < 0.03 * TALL[0]
+
+
+def test_nobody_is_filtered_too() -> None:
+    none = np.zeros((0, 17, 2), np.float32)
+    points, drift = one_euro(none, none, none, np.zeros(0, np.float32), np.zeros(0, np.float32))
+    assert points.shape == drift.shape == (0, 17, 2)

@@ -1,0 +1,84 @@
+"""Tiles of a frame, and the boxes found in them."""
+
+import numpy as np
+import pytest
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.people.detection import YoloDetector
+from hrpose_rt.people.tiling import Tiling, grid, merge, parse_tiles, whole
+from hrpose_rt.timing import StageClock
+from tests.fakes import FakeRuntime
+
+
+def boxes(*rows: tuple[float, float, float, float]) -> np.ndarray:
+    return np.array(rows, np.float32).reshape(-1, 4)
+
+
+def test_tiles_cover_the_frame_and_overlap() -> None:
+    regions = grid((720, 1280), 2, 3)
+    covered = np.zeros((720, 1280), np.uint8)
+    for x1, y1, x2, y2 in regions:
+        assert 0 <= x1 < x2 <= 1280 and 0 <= y1 < y2 <= 720
+        covered[y1:y2, x1:x2] += 1
+    assert covered.min() == 1 and covered.max() == 4
+
+
+def test_a_box_cut_by_an_inner_edge_does_not_count() -> None:
+    region = (0, 0, 400, 720)
+    found = boxes((0, 10, 50, 100), (380, 10, 400, 100), (300, 10, 350, 719.5))
+    assert whole(found, region, (720, 1280)).tolist() == [True, False, True]
+
+
+def test_the_seams_are_merged() -> None:
+    two = (10, 10, 50, 110), (11, 10, 51, 112)
+    found = boxes(*two, (10, 10, 50, 60), (12, 12, 48, 58), (200, 0, 220, 50))
+    scores = np.array([0.9, 0.8, 0.7, 0.65, 0.6], np.float32)
+    source = np.array([0, 1, 1, 0, 2])
+    # The same in a tile; half a person in a tile; somebody small in front of another stays in one look.
+    assert merge(found, scores, source, 0.6).tolist() == [0, 3, 4]
+
+
+def test_only_where_people_are_small() -> None:
+    tiling = Tiling("auto", (720, 1280), (384, 640))
+    assert tiling.most == 4
+    assert tiling.choose(boxes()) == []
+    assert tiling.choose(boxes((100, 100, 200, 500))) == []
+    assert tiling.choose(boxes((100, 100, 120, 160))) == [grid((720, 1280), 2, 2)[0]]
+    assert Tiling("off", (720, 1280), (384, 640)).choose(boxes((1, 1, 9, 20))) == []
+    assert len(Tiling("2x3", (720, 1280), (384, 640)).choose(boxes())) == 6
+
+
+def test_tiles_take_turns_where_not_all_fit() -> None:
+    tiling = Tiling("2x2", (720, 1280), (384, 640))
+    seen = [tiling.choose(boxes(), 1)[0] for _ in range(4)]
+    assert sorted(seen) == sorted(grid((720, 1280), 2, 2))
+    assert tiling.choose(boxes(), 0) == []
+    small = boxes((100, 100, 120, 160), (1200, 600, 1220, 660), (100, 100, 300, 600))
+    assert tiling.unseen(small, seen[:1]).tolist() == [False, True, False]
+
+
+def test_tiles_are_read() -> None:
+    assert parse_tiles("2x3") == (2, 3)
+    with pytest.raises(BadInput, match="--tiles is auto, off, or rows and columns such as 2x3, not many"):
+        parse_tiles("many")
+
+
+def test_boxes_of_tiles_lie_where_they_were_seen() -> None:
+    """What is too small in the whole frame is found in a tile."""
+
+    def answer(batch: np.ndarray) -> np.ndarray:
+        out = np.zeros((len(batch), 5, 1), np.float32)
+        for i, picture in enumerate(batch):
+            rows, columns = np.nonzero(picture[..., 0] > 200)
+            if len(rows) and np.ptp(rows) >= 16:
+                middle = (columns.min() + columns.max()) / 2, (rows.min() + rows.max()) / 2
+                out[i, :, 0] = (*middle, np.ptp(columns), np.ptp(rows), 0.9)
+        return out
+
+    detector = YoloDetector(FakeRuntime(answer), ((64, 64),), 0.5)
+    image = np.zeros((256, 256, 3), np.uint8)
+    image[150:200, 30:60] = 255
+    assert len(detector.detect(image, StageClock())) == 0
+    found = detector.detect(image, StageClock(), grid((256, 256), 2, 2))
+    assert len(found) == 1 and detector.added == 1
+    assert found.boxes[0] == pytest.approx([30, 150, 60, 200], abs=4)

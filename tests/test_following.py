@@ -1,0 +1,130 @@
+"""A budget on a clock that only moves when somebody works."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.following import Following, check, probe
+from hrpose_rt.networks import Settings
+from hrpose_rt.people.scheduling import Costs
+from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.skeleton import COCO17
+from hrpose_rt.streams.sources import SourceInfo
+from hrpose_rt.timing import StageClock
+from hrpose_rt.types import Detections, Frame, Poses
+from tests.fakes import FakeDetector, FakeEstimator, fake_networks
+
+INFO = SourceInfo("fake", "fake", 1280, 720, 25.0, None, film=True, live=False)
+IMAGE = np.zeros((720, 1280, 3), np.uint8)
+
+
+class Time:
+    """A clock that work turns."""
+
+    def __init__(self) -> None:
+        self.ms = 0.0
+
+    def __call__(self) -> float:
+        return self.ms / 1e3
+
+
+class SlowDetector(FakeDetector):
+    def __init__(self, time: Time, people: int) -> None:
+        super().__init__([people])
+        self._time = time
+
+    def detect(self, image, clock, tiles=()) -> Detections:
+        self._time.ms += 9.0
+        row, column = np.divmod(np.arange(self._crowds[0]), 20)
+        x, y = 60.0 * column, 70.0 * row
+        boxes = np.stack([x, y, x + 30, y + 60], axis=1).astype(np.float32)
+        return Detections.found(boxes, np.full(len(boxes), 0.9, np.float32))
+
+
+class SlowEstimator(FakeEstimator):
+    def __init__(self, time: Time) -> None:
+        super().__init__()
+        self._time = time
+
+    def estimate(self, image, boxes, clock) -> Poses:
+        self._time.ms += 2.0 * len(boxes)
+        return super().estimate(image, boxes, clock)
+
+
+def run(people: int, budget_ms: float, frames: int = 60) -> tuple[list[float], list[np.ndarray], Following]:
+    """What each frame took, and how old each pose was."""
+    clock = Time()
+    detector, estimator = SlowDetector(clock, people), SlowEstimator(clock)
+    costs = probe(estimator, clock)
+    following = Following(Settings(budget_ms=budget_ms), INFO, detector, COCO17, costs, clock)
+    spent, ages = [], []
+    for i in range(frames):
+        begin = clock.ms
+        frame = Frame(i, IMAGE, i / 25, 0.0)
+        glance = following.before(frame, detector, StageClock())
+        poses = estimator.estimate(IMAGE, following.boxes[glance.rows], StageClock())
+        detections, ids, all_poses = following.after(frame, glance, poses, StageClock())
+        assert len(detections) == len(ids) == len(all_poses) == people  # nobody is dropped
+        spent.append(clock.ms - begin)
+        ages.append(all_poses.age)
+    return spent, ages, following
+
+
+@pytest.mark.parametrize("people", [3, 20, 60, 200])
+def test_a_frame_never_takes_more_than_it_may(people: int) -> None:
+    spent, _, _ = run(people, 33.0)
+    assert max(spent) <= 33.0
+
+
+def test_nobody_is_left_alone_and_nobody_gets_too_old_where_the_budget_holds_it() -> None:
+    _, ages, following = run(20, 33.0)
+    assert all(age.max() <= 10 for age in ages[12:])
+    assert not following.cannot_hold
+    counts = following.counts()
+    assert counts["frames"] == 60 and 10 <= counts["frames_with_detection"] <= 14
+
+
+def test_a_budget_that_is_too_small_is_told() -> None:
+    _, ages, following = run(200, 12.0)
+    assert following.cannot_hold
+    assert (ages[0] == -1).sum() > 100  # never posed: a box and no keypoints
+
+
+def test_it_is_said_once(capsys) -> None:
+    networks = fake_networks([30])
+    clock_free = PosePipeline(Settings(budget_ms=1e-3, max_pose_age=1), networks)
+    following = clock_free.begin(INFO)
+    for i in range(20):
+        result = clock_free.process(Frame(i, IMAGE, i / 25, 0.0), following)
+        assert len(result) == 30
+    assert capsys.readouterr().err.count("0.001 ms a frame cannot hold poses of at most 1 frames") == 1
+
+
+def test_pictures_that_are_no_film_know_nobody() -> None:
+    pictures = replace(INFO, film=False)
+    following = Following(Settings(), pictures, FakeDetector([2]), COCO17, Costs())
+    frame = Frame(0, IMAGE, 0.0, 0.0)
+    glance = following.before(frame, FakeDetector([2]), StageClock())
+    poses = FakeEstimator().estimate(IMAGE, following.boxes, StageClock())
+    _, ids, same = following.after(frame, glance, poses, StageClock())
+    assert ids.tolist() == [-1, -1] and same is poses
+    assert following.counts() == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"tracker": "sort"}, "no --tracker sort: choose bytetrack or ocsort"),
+        ({"tiles": "4"}, "--tiles is auto, off, or rows and columns such as 2x3, not 4"),
+        ({"budget_ms": -1.0}, "--budget-ms is 0 or more, not -1"),
+        ({"memory_s": -1.0}, "--memory is 0 or more, not -1"),
+        ({"max_age_s": float("nan")}, "--max-age is 0 or more, not nan"),
+        ({"max_pose_age": 0}, "--max-pose-age is 1 frame or more, not 0"),
+        ({"detect_every": -2}, "--detect-every is a number of frames, or auto, not -2"),
+    ],
+)
+def test_what_cannot_be_followed_is_said(wrong, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        check(replace(Settings(), **wrong))
