@@ -58,7 +58,7 @@ class Following:
         now: Now = time.perf_counter,
     ) -> None:
         check(settings)
-        frame_hw = (info.height, info.width)
+        self.frame_hw = frame_hw = (info.height, info.width)
         self._now, self._costs, self._budget_ms = now, costs, settings.budget_ms
         self.tiling = Tiling(settings.tiles, frame_hw, detector.input_for(frame_hw))
         self._crowd = self._scheduler = None

@@ -111,6 +111,7 @@ def open_networks(settings: Settings, tell: Tell = say) -> Networks:
     estimator.warm()
     facts = {
         "models": {"pose": pose_facts.pop("model"), "detector": detector_facts["model"]},
+        "engines_sha256": {"pose": pose_facts.pop("sha256"), "detector": detector_facts["sha256"]},
         **pose_facts,
         "detector_runtime": detector_facts["runtime"],
         "detector_precision": detector_facts["precision"],
@@ -128,7 +129,12 @@ def open_detector(settings: Settings, tell: Tell = say) -> tuple[YoloDetector, d
         from hrpose_rt.people.device import DeviceYoloDetector
 
         detector = DeviceYoloDetector(runtime, _uploads(runtime.device), *how)
-    return detector, {"model": spec.model, "runtime": runtime.name, "precision": runtime.precision}
+    return detector, {
+        "model": spec.model,
+        "sha256": spec.sha256 or spec.weights_sha256,
+        "runtime": runtime.name,
+        "precision": runtime.precision,
+    }
 
 
 def open_pose(settings: Settings, tell: Tell = say) -> tuple[PoseEstimator, dict[str, Any]]:
@@ -143,6 +149,7 @@ def open_pose(settings: Settings, tell: Tell = say) -> tuple[PoseEstimator, dict
         estimator = DevicePoseEstimator(runtime, spec, uploads, settings.decode, settings.flip_test)
     return estimator, {
         "model": spec.model,
+        "sha256": spec.sha256 or spec.weights_sha256,
         "input": f"{h}x{w}",
         "runtime": runtime.name,
         "precision": runtime.precision,

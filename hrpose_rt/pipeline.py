@@ -68,12 +68,15 @@ class PosePipeline:
         """
         frame = image if isinstance(image, Frame) else self._next_frame(image)
         if of is None:
-            h, w = frame.image.shape[:2]
-            self._following = self._following or self.begin(
-                SourceInfo("", "", w, h, USUAL_FPS, None, film=True, live=False)
-            )
-            of = self._following
+            of = self._own(frame)
         return self._process([frame], [of])[0]
+
+    def _own(self, frame: Frame) -> Following:
+        """For pictures without a source; one of another size begins another film."""
+        h, w = frame.image.shape[:2]
+        if self._following is None or self._following.frame_hw != (h, w):
+            self._following = self.begin(SourceInfo("", "", w, h, USUAL_FPS, None, film=True, live=False))
+        return self._following
 
     def begin(self, info: SourceInfo) -> Following:
         """Get ready for a source's frames; returns what is remembered from one of them to the next."""

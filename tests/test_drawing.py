@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.drawing import SIDE_COLOURS, draw_boxes, draw_overlay, draw_poses
+from hrpose_rt.drawing import ID_COLOURS, SIDE_COLOURS, Trails, draw_boxes, draw_overlay, draw_poses
 from hrpose_rt.skeleton import COCO17, Side
 from hrpose_rt.types import Detections, Poses, StageTimes
 
@@ -83,3 +83,17 @@ def test_the_overlay_fits_any_picture(hw) -> None:
     draw_overlay(picture, 3, StageTimes(total=12.3))
     assert picture.min() < 255
     assert picture.shape == (*hw, 3)
+
+
+def test_trails_go_where_people_went_and_fade() -> None:
+    trails = Trails(1.0)
+    for i in range(5):
+        x = 10 + 20 * i
+        box = np.array([[x, 10, x + 20, 50]], np.float32)
+        picture = np.zeros((80, 160, 3), np.uint8)
+        trails.draw(picture, Detections.found(box, np.ones(1, np.float32)), np.array([1]), i / 10)
+    assert tuple(picture[50, 60]) == ID_COLOURS[1] and not picture[50, 130:].any()
+    nobody = Detections.found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    later = np.zeros((80, 160, 3), np.uint8)
+    trails.draw(later, nobody, np.zeros(0, np.int64), 2.0)
+    assert not later.any()

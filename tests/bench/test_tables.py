@@ -1,0 +1,33 @@
+"""The pages on results say what the results say."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    spec = importlib.util.spec_from_file_location("tables", BENCHMARKS / "tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_no_number_is_typed(tables) -> None:
+    page = (BENCHMARKS / "README.md").read_text()
+    shown = page.partition(tables.BEGIN)[2].partition(tables.END)[0].strip()
+    assert shown == tables.results_block().strip()
+    crowd = tables.crowd_page(tables.load("crowd.json"), tables.load("compare.json"))
+    assert (BENCHMARKS / "results" / "crowd.md").read_text() == crowd
+
+
+def test_every_cell_of_the_original_has_a_counterpart(tables) -> None:
+    page = (BENCHMARKS / "results" / "crowd.md").read_text()
+    lines = [line for line in page.splitlines() if line.startswith("| ")][2:]
+    assert [line.split("|")[1].strip() for line in lines] == ["1-5", "5-10", "15-20", "50+"]
+    for line in lines:
+        cells = [cell.strip() for cell in line.split("|")[4:-1]]
+        assert all(cells), line
