@@ -63,15 +63,15 @@ class Following:
         self.tiling = Tiling(settings.tiles, frame_hw, detector.input_for(frame_hw))
         self._crowd = self._scheduler = None
         if info.film:
-            tracker = TRACKERS[settings.tracker](info.fps, settings.det_score)
-            memory = Memory(settings.memory_s)
-            self._crowd = Crowd(tracker, skeleton, memory, settings.max_age_s, settings.smooth)
             every = settings.detect_every
             if every is None:
                 every = 0 if settings.budget_ms else 1
             self._scheduler = Scheduler(
                 *(info.fps, every, settings.budget_ms, settings.max_pose_age, costs)
             )
+            tracker = TRACKERS[settings.tracker](info.fps, settings.det_score)
+            memory = Memory(settings.memory_s)
+            self._crowd = Crowd(tracker, skeleton, memory, settings.max_age_s, settings.smooth)
         self._found: Detections | None = None
         self._tiles = self._added = 0
 

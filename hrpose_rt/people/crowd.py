@@ -102,6 +102,11 @@ class Crowd:
         return self._people.ids
 
     @property
+    def confirmed(self) -> Bools:
+        """(N,) who was detected more than once."""
+        return np.asarray(self._people.track != UNCONFIRMED, np.bool_)
+
+    @property
     def age(self) -> I64:
         """(N,) frames since their pose was estimated; -1 never."""
         return self._people.age

@@ -15,7 +15,6 @@ DOUBTFUL = 0.4  # share by which scores have fallen, of a quarter of the people
 CUT = 40.0  # mean difference of grey levels between two frames: another scene
 THUMBNAIL_WH = (32, 18)
 NEWEST = 0.15  # share of the newest measurement in what something costs
-SPARE = 0.92  # of what is left of the budget is given out
 URGENT, FIRST = 1e3, 1e6
 
 
@@ -118,7 +117,7 @@ class Scheduler:
         n = len(crowd)
         if not self.budget_ms:
             return np.arange(n)
-        left = SPARE * (self.budget_ms - spent_ms - self.costs.rest)
+        left = self.budget_ms - spent_ms - self.costs.rest
         count = self.costs.fitting(left, n)
         if not count and self._since:  # a frame without a look always brings somebody on
             count = min(1, n)
@@ -127,7 +126,7 @@ class Scheduler:
         age = crowd.age.astype(np.float32)
         urgency = age * (1 + np.minimum(crowd.speeds, 3) + crowd.doubt)
         urgency = np.where(age >= self._max_pose_age, URGENT + age, urgency)
-        urgency = np.where(age < 0, FIRST, urgency)
+        urgency = np.where(age < 0, np.where(crowd.confirmed, FIRST, URGENT), urgency)
         rows = np.sort(np.argsort(-urgency, kind="stable")[:count])
         left_out = np.ones(n, np.bool_)
         left_out[rows] = False
