@@ -92,6 +92,7 @@ def results_block() -> str:
         f"`hrpose-rt bench crowd` on {machine(crowd)}:",
         markdown(rows(crowd)),
         "\n".join(f"- {line}" for line in words(crowd)),
+        "![Milliseconds a frame against people found, p50 and up to p95](results/latency.svg)",
         "### Against what others do",
         f"`hrpose-rt bench compare` on {machine(compared)}; weights {compared['weights']}:",
     ]
@@ -104,6 +105,8 @@ def results_block() -> str:
         what = f"{facts['models']['pose']} {facts['precision']}"
         parts.append(f"`hrpose-rt bench bounded`, {what}, on {machine(report)}:")
         parts.append(markdown(bounded_table(report["rows"])))
+        if "random" in what:
+            parts.append("Its weights are random: its times mean something, its poses nothing.")
         back = [row for row in report["rows"] if row.get("reappearance", {}).get("frames")]
         for row in back:
             again = row["reappearance"]

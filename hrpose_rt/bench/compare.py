@@ -70,9 +70,10 @@ class Baseline:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            self._process.wait()
+            self._process.wait()  # its last words are written by then
             self._errors.seek(0)
             last = self._errors.read().strip().splitlines()[-1:] or ["it says not why"]
+            self.close()
             raise RunBroken(f"a baseline ended: {last[0]}")
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -86,6 +87,10 @@ class Baseline:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the program."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.close()
         self._process.wait()

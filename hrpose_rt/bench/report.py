@@ -135,12 +135,11 @@ def _figures(samples: Sequence[Sample], rounds: Sequence[Sequence[Sample]]) -> R
 
 
 def _spread(samples: Sequence[Sample], rounds: Sequence[Sequence[Sample]]) -> float:
-    """How far the rounds lie apart, as a share, when what people cost is taken out."""
-    line = fit([s.found for s in samples], [s.times.total for s in samples])
-    excess = [
-        float(np.median([s.times.total / float(line.at(np.array([s.found]))[0]) for s in one]))
-        for one in rounds
-    ]
+    """How far the rounds lie apart, as a share, frames with as many people being compared."""
+    usual: dict[int, float] = {}
+    for found in {s.found for s in samples}:
+        usual[found] = float(np.median([s.times.total for s in samples if s.found == found]))
+    excess = [float(np.median([s.times.total / usual[s.found] for s in one])) for one in rounds]
     return float(np.percentile(excess, 90) - np.percentile(excess, 10))
 
 

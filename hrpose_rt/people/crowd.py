@@ -11,6 +11,7 @@ import numpy as np
 from hrpose_rt.geometry import iou, joint_similarity
 from hrpose_rt.people.looks import looks
 from hrpose_rt.people.memory import MAYBE, Lost, Memory
+from hrpose_rt.people.rows import People
 from hrpose_rt.people.smoothing import one_euro
 from hrpose_rt.people.tracking import UNCONFIRMED, Tracker
 from hrpose_rt.skeleton import Skeleton
@@ -26,41 +27,6 @@ SURE = 0.3  # of a keypoint that tells where somebody is
 ALONE_IOU = 0.15  # with nobody else's box
 WAIT_S = 0.6  # for a clearer sight, before somebody who may be known gets a new id
 LOOKS_SHARE = 0.2  # of the newest sight in what somebody looks like
-NEVER = -1
-CARRIED = ("ids", "points", "drift", "sure", "posed_s", "age", "usual", "looks", "speed", "met_s")
-
-
-@dataclass(slots=True)
-class _People:
-    """Arrays whose row i is person i of the frame."""
-
-    ids: I64  # ours, -1 until known
-    track: I64  # the library's
-    box: F32  # now
-    found: F32  # the last detection, moved along by poses
-    speed: F32  # (N, 4) pixels a second
-    seen_s: F32
-    met_s: F32  # when first seen
-    score: F32
-    origin: I64
-    points: F32  # (N, K, 2) when last posed
-    drift: F32
-    sure: F32  # (N, K)
-    posed_s: F32  # -inf: never
-    age: I64
-    usual: F32  # mean score of the joints, as it usually is
-    looks: F32
-
-    def take(self, rows: I64 | Bools) -> "_People":
-        return _People(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
-
-    def join(self, other: "_People") -> "_People":
-        return _People(
-            *(
-                np.concatenate([getattr(self, name), getattr(other, name)])
-                for name in self.__dataclass_fields__
-            )
-        )
 
 
 @dataclass(slots=True)
@@ -80,12 +46,12 @@ class Crowd:
     memory: Memory
     max_age_s: float = 0.5
     smooth: bool = True
-    _people: _People = field(init=False)
+    _people: People = field(init=False)
     _next_id: int = 0
     _sigmas: F32 = field(init=False)
 
     def __post_init__(self) -> None:
-        self._people = self._nobody(0)
+        self._people = People.nobody(0, len(self.skeleton.joints))
         self._sigmas = np.array(self.skeleton.sigmas, np.float32)
 
     def __len__(self) -> int:
@@ -170,7 +136,7 @@ class Crowd:
         self._leave(gone)
         kept = old.take(stay)
         kept.origin[:] = Origin.TRACKED
-        people = self._nobody(len(found))
+        people = People.nobody(len(found), len(self.skeleton.joints))
         people.met_s[:] = time_s
         known = source >= 0
         for name in (
@@ -318,7 +284,7 @@ class Crowd:
             overlap[i], overlap[:, j] = 0, 0
         return source
 
-    def _learn_speed(self, people: _People, old: _People, source: I64, time_s: float) -> None:
+    def _learn_speed(self, people: People, old: People, source: I64, time_s: float) -> None:
         known = np.flatnonzero(source >= 0)
         before = source[known]
         gap = (time_s - old.seen_s[before]).clip(1e-3)[:, None]
@@ -350,28 +316,6 @@ class Crowd:
         shapes = (people.points[rows] - middle[:, None]) / height[:, None, None]
         shapes[people.age[rows] < 0] = np.nan
         return np.asarray(shapes, np.float32)
-
-    def _nobody(self, n: int) -> _People:
-        k = len(self.skeleton.joints)
-        zeros = np.zeros
-        return _People(
-            ids=np.full(n, UNCONFIRMED, np.int64),
-            track=np.full(n, UNCONFIRMED, np.int64),
-            box=zeros((n, 4), np.float32),
-            found=zeros((n, 4), np.float32),
-            speed=zeros((n, 4), np.float32),
-            seen_s=zeros(n, np.float64),
-            met_s=zeros(n, np.float64),
-            score=zeros(n, np.float32),
-            origin=zeros(n, np.int64),
-            points=zeros((n, k, 2), np.float32),
-            drift=zeros((n, k, 2), np.float32),
-            sure=zeros((n, k), np.float32),
-            posed_s=np.full(n, -np.inf),
-            age=np.full(n, NEVER, np.int64),
-            usual=zeros(n, np.float32),
-            looks=looks(np.zeros((1, 1, 3), np.uint8), zeros((n, 4), np.float32)),
-        )
 
 
 def _finite(found: Detections) -> Detections:

@@ -1,0 +1,93 @@
+"""What is known of each person of a stream, as arrays."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from hrpose_rt.people.looks import looks
+from hrpose_rt.people.tracking import UNCONFIRMED
+from hrpose_rt.types import F32, I64, Bools
+
+NEVER = -1  # the age of a pose that there is none of
+# What a person keeps when a new detection is found; the rest comes with it.
+CARRIED = ("ids", "points", "drift", "sure", "posed_s", "age", "usual", "looks", "speed", "met_s")
+
+
+@dataclass(slots=True)
+class People:
+    """Row i is person i of the frame.
+
+    Attributes:
+        ids: (N,) ours, -1 until known.
+        track: (N,) the library's, -1 until confirmed.
+        box: (N, 4) now, pixels.
+        found: (N, 4) at `seen_s`, moved along by poses.
+        speed: (N, 4) of the box's sides, pixels a second.
+        seen_s, met_s: (N,) when detected last and first.
+        score, origin: (N,) of the last detection.
+        points, drift: (N, K, 2) keypoints when last posed, and how they went, in pixels a second.
+        sure: (N, K) their scores.
+        posed_s: (N,) when that was, -inf for never.
+        age: (N,) frames since then.
+        usual: (N,) mean score of the joints, as it usually is.
+        looks: (N, D) see `looks`.
+    """
+
+    ids: I64
+    track: I64
+    box: F32
+    found: F32
+    speed: F32
+    seen_s: F32
+    met_s: F32
+    score: F32
+    origin: I64
+    points: F32
+    drift: F32
+    sure: F32
+    posed_s: F32
+    age: I64
+    usual: F32
+    looks: F32
+
+    @classmethod
+    def nobody(cls, n: int, joints: int) -> "People":
+        """`n` people of whom nothing is known."""
+
+        def zeros(*shape: int) -> F32:
+            return np.zeros((n, *shape), np.float32)
+
+        unknown = np.full(n, UNCONFIRMED, np.int64)
+        return cls(
+            ids=unknown,
+            track=unknown.copy(),
+            box=zeros(4),
+            found=zeros(4),
+            speed=zeros(4),
+            seen_s=np.zeros(n),
+            met_s=np.zeros(n),
+            score=zeros(),
+            origin=np.zeros(n, np.int64),
+            points=zeros(joints, 2),
+            drift=zeros(joints, 2),
+            sure=zeros(joints),
+            posed_s=np.full(n, -np.inf),
+            age=np.full(n, NEVER, np.int64),
+            usual=zeros(),
+            looks=looks(np.zeros((1, 1, 3), np.uint8), zeros(4)),
+        )
+
+    def take(self, rows: I64 | Bools) -> "People":
+        """Those of these rows."""
+        return People(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def join(self, other: "People") -> "People":
+        """These, then the others."""
+        return People(
+            *(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self))
+        )
+
+    def carry(self, rows: I64, other: "People", others: I64) -> None:
+        """What `rows` keep of themselves, who were the others' rows `others`."""
+        for name in CARRIED:
+            getattr(self, name)[rows] = getattr(other, name)[others]
