@@ -92,7 +92,10 @@ def commands() -> dict[str, set[str]]:
     pairs = [(name, command) for name, command in app.commands.items()]
     for group in ("eval", "bench"):
         pairs += [(f"{group} {name}", command) for name, command in app.commands[group].commands.items()]
-    return {name: {o for p in command.params for o in p.opts} | {"--help"} for name, command in pairs}
+    return {
+        name: {o for p in command.params for o in (*p.opts, *p.secondary_opts)} | {"--help"}
+        for name, command in pairs
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

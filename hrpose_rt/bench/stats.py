@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-F64 = NDArray[np.float64]
+from hrpose_rt.types import F64
+
 RESAMPLED = 1000
 MOST_KNEES = 2
 P99_FROM = 200  # samples from which a p99 says something

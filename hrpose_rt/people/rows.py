@@ -6,7 +6,7 @@ import numpy as np
 
 from hrpose_rt.people.looks import looks
 from hrpose_rt.people.tracking import UNCONFIRMED
-from hrpose_rt.types import F32, I64, Bools
+from hrpose_rt.types import F32, F64, I64, Bools
 
 NEVER = -1  # the age of a pose that there is none of
 # What a person keeps when a new detection is found; the rest comes with it.
@@ -38,14 +38,14 @@ class People:
     box: F32
     found: F32
     speed: F32
-    seen_s: F32
-    met_s: F32
+    seen_s: F64
+    met_s: F64
     score: F32
     origin: I64
     points: F32
     drift: F32
     sure: F32
-    posed_s: F32
+    posed_s: F64
     age: I64
     usual: F32
     looks: F32
