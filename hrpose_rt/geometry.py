@@ -35,7 +35,7 @@ def nms(boxes: F32, scores: F32, threshold: float) -> I64:
 
     A box goes when its IoU with a better, kept one is above `threshold`.
     """
-    return _survivors(iou(boxes, boxes) > threshold, scores)
+    return survivors(iou(boxes, boxes) > threshold, scores)
 
 
 def pair_off(cost: F32) -> tuple[I64, I64]:
@@ -46,8 +46,8 @@ def pair_off(cost: F32) -> tuple[I64, I64]:
     return np.asarray(rows, np.int64), np.asarray(columns, np.int64)
 
 
-def _survivors(overlapping: Bools, scores: F32) -> I64:
-    """Best score first, those that overlap (N, N) no better one that stays."""
+def survivors(overlapping: Bools, scores: F32) -> I64:
+    """Indices, best score (N,) first, of those that overlap (N, N) no better one that stays."""
     order = np.argsort(-scores, kind="stable")
     overlapping = overlapping[np.ix_(order, order)]
     alive = np.ones(len(order), np.bool_)
@@ -140,7 +140,7 @@ def oks_nms(keypoints: F32, scores: F32, areas: F32, sigmas: F32, threshold: flo
     """
     pairs = np.asarray((areas[:, None] + areas[None]) / 2, np.float32)
     overlaps = joint_similarity(keypoints[:, None], keypoints[None], pairs, sigmas).mean(axis=2)
-    return _survivors(overlaps > threshold, scores)
+    return survivors(overlaps > threshold, scores)
 
 
 def joint_similarity(keypoints: F32, others: F32, areas: F32, sigmas: F32) -> F32:

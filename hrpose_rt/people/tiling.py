@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.geometry import Letterbox, iou
+from hrpose_rt.geometry import Letterbox, iou, survivors
 from hrpose_rt.types import F32, I64, Bools
 
 OVERLAP = 0.2  # of a tile, shared with its neighbour
@@ -107,23 +107,14 @@ def merge(boxes: F32, scores: F32, source: I64, threshold: float) -> I64:
     Two of one look are one person as in any NMS; of different looks also where one lies in the other and
     is not much smaller: a part of a person that a tile showed.
     """
-    order = np.argsort(-scores, kind="stable")
-    boxes, source = boxes[order], source[order]
     area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-6)
-    low, high = (
-        np.maximum(boxes[:, None, :2], boxes[None, :, :2]),
-        np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]),
-    )
+    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     shared = np.clip(high - low, 0, None).prod(axis=2)
     smaller = np.minimum(area[:, None], area[None])
     ratio = smaller / np.maximum(area[:, None], area[None])
     part = (shared / smaller > WITHIN) & (ratio > LIKE) & (source[:, None] != source[None])
-    same = (iou(boxes, boxes) > threshold) | part
-    alive = np.ones(len(boxes), np.bool_)
-    for i in range(len(boxes)):
-        if alive[i]:
-            alive[i + 1 :] &= ~same[i, i + 1 :]
-    return np.asarray(order[alive], np.int64)
+    return survivors((iou(boxes, boxes) > threshold) | part, scores)
 
 
 def _middles(boxes: F32) -> F32:
