@@ -13,6 +13,7 @@ from hrpose_rt.types import F32, I64
 
 SAME_IOU = 0.5
 BACK_WITHIN = 25  # frames after coming back, in which somebody has to be found and confirmed
+FIRST = 5  # frames with an id that tell which one was given
 BEFORE = 25  # frames before being hidden, in which somebody had an id
 
 
@@ -43,8 +44,9 @@ class Identities:
     def regained(self) -> tuple[int, int, int, int]:
         """Of the people who came back: how many, and how many of them had their id, another's, a new one.
 
-        Somebody counts who carried an id before being hidden and carries one soon after; of several it is
-        the one carried most.
+        Somebody counts who carried an id before being hidden and carries one soon after: before, the one
+        carried most, and after, the one of the first frames. What people in front take later is another
+        matter, which HOTA and IDF1 tell.
         """
         count = right = wrong = new = 0
         carried = np.stack(self._carried)
@@ -57,7 +59,7 @@ class Identities:
             count += 1
             earlier = carried[:frame]
             others = np.delete(earlier, person, axis=1)
-            was, now = _most(before), _most(after)
+            was, now = _most(before), _most(after[:FIRST])
             if now == was:
                 right += 1
             elif (others == now).sum() > (earlier[:, person] == now).sum():
