@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,25 +14,17 @@ from hrpose_rt.people.memory import Memory
 from hrpose_rt.people.scheduling import Costs, Scheduler
 from hrpose_rt.people.tiling import Tiling, parse_tiles
 from hrpose_rt.people.tracking import TRACKERS, UNCONFIRMED
+from hrpose_rt.pose.batching import CPU_BATCHES
 from hrpose_rt.pose.host import PoseEstimator
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, I64, Detections, Frame, Poses
 
-PROBED = (8, 4, 2, 1)  # people at a time whose poses are timed beforehand
 PROBES = 3
 TILES_SHARE = 0.5  # of the budget, which looking closer may take
 
 Now = Callable[[], float]
-
-
-@dataclass(slots=True)
-class _Glance:
-    """A frame whose people were looked for, or predicted."""
-
-    begin: float
-    rows: I64
 
 
 class Following:
@@ -88,13 +79,13 @@ class Following:
         assert self._found is not None
         return self._found.boxes
 
-    def before(self, frame: Frame, detector: Detector, clock: StageClock) -> _Glance:
-        """Look for people or predict them; says whose pose is wanted."""
+    def before(self, frame: Frame, detector: Detector, clock: StageClock) -> I64:
+        """Look for people or predict them; gives the rows of those whose pose is wanted."""
         begin = self._now()
         if self._crowd is None or self._scheduler is None:
             regions = self.tiling.choose(np.zeros((0, 4), np.float32))
             self._found = detector.detect(frame.image, clock, regions)
-            return _Glance(begin, np.arange(len(self._found)))
+            return np.arange(len(self._found))
         crowd, scheduler = self._crowd, self._scheduler
         with clock.stage("track"):
             look = scheduler.look(frame.image, crowd)
@@ -109,19 +100,19 @@ class Following:
         else:
             with clock.stage("track"):
                 crowd.predict(frame.time_s, (frame.image.shape[0], frame.image.shape[1]))
-        return _Glance(begin, scheduler.whom(crowd, 1e3 * (self._now() - begin)))
+        return scheduler.whom(crowd, 1e3 * (self._now() - begin))
 
     def after(
-        self, frame: Frame, glance: _Glance, poses: Poses, clock: StageClock
+        self, frame: Frame, rows: I64, poses: Poses, clock: StageClock
     ) -> tuple[Detections, I64, Poses]:
-        """Take the poses that were wanted; gives everybody's boxes, ids and poses."""
+        """Take the poses of the rows that were wanted; gives everybody's boxes, ids and poses."""
         if self._crowd is None:
             assert self._found is not None
             return self._found, np.full(len(self._found), UNCONFIRMED, np.int64), poses
         begin = self._now()
         with clock.stage("track"):
             crowd = self._crowd
-            crowd.posed(glance.rows, poses, frame.time_s)
+            crowd.posed(rows, poses, frame.time_s)
             crowd.identify(frame.time_s)
             crowd.part_doubles()
             found = crowd.detections(), crowd.ids.copy(), crowd.poses(frame.time_s)
@@ -167,7 +158,7 @@ def probe(estimator: PoseEstimator, now: Now = time.perf_counter) -> Costs:
     h, w = estimator.input_hw
     image, box = np.zeros((2 * h, 2 * w, 3), np.uint8), np.array([[0, 0, w, h]], np.float32)
     costs = Costs()
-    for size in PROBED:
+    for size in CPU_BATCHES:
         spent = []
         for _ in range(PROBES):
             begin = now()

@@ -15,14 +15,20 @@ from hrpose_rt.types import F32, I64, Bools
 CROP_MARGIN = 1.25  # the crop is this much larger than the box, as all HRNet weights were trained
 
 
+def shared_areas(a: F32, b: F32) -> F32:
+    """Areas (N, M) that boxes of `a` (N, 4) and of `b` (M, 4) have in common."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    shared: F32 = np.clip(high - low, 0, None).prod(axis=2)
+    return shared
+
+
 def iou(a: F32, b: F32) -> F32:
     """Intersection over union of every box of `a` (N, 4) with every one of `b` (M, 4): (N, M).
 
     Boxes without area overlap nothing.
     """
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
+    shared = shared_areas(a, b)
     area_a = np.clip(a[:, 2:] - a[:, :2], 0, None).prod(axis=1)
     area_b = np.clip(b[:, 2:] - b[:, :2], 0, None).prod(axis=1)
     union = area_a[:, None] + area_b[None, :] - shared

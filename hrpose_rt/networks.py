@@ -81,7 +81,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """A detector and a pose estimator that work together.
+    """A detector and a pose estimator that work together. A context manager.
 
     Attributes:
         detector, estimator: Closed by the pipeline that is given them.
@@ -94,6 +94,17 @@ class Networks:
     estimator: PoseEstimator
     skeleton: Skeleton
     facts: dict[str, Any]
+
+    def close(self) -> None:
+        """Close both."""
+        self.detector.close()
+        self.estimator.close()
+
+    def __enter__(self) -> "Networks":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def open_networks(settings: Settings, tell: Tell = say) -> Networks:

@@ -92,20 +92,20 @@ class PosePipeline:
     def _process(self, frames: Sequence[Frame], all_followed: Sequence[Following]) -> list[FrameResult]:
         """Frames of different sources, each with its own people, who share the pose batches."""
         self._processed += len(frames)
-        networks, glances, spent = self._networks, [], []
+        networks, wanted, spent = self._networks, [], []
         for frame, followed in zip(frames, all_followed, strict=True):
             clock = self._clock()
-            glances.append(followed.before(frame, networks.detector, clock))
+            wanted.append(followed.before(frame, networks.detector, clock))
             spent.append(clock.times(frame.read_ms))
         clock, begin = self._clock(), time.perf_counter()
-        boxes = [f.boxes[glance.rows] for f, glance in zip(all_followed, glances, strict=True)]
+        boxes = [f.boxes[rows] for f, rows in zip(all_followed, wanted, strict=True)]
         poses = networks.estimator.estimate_all([frame.image for frame in frames], boxes, clock)
         together, people = clock.times(), sum(map(len, boxes))
         self._costs.learn_crops(people, 1e3 * (time.perf_counter() - begin))
         results = []
         for i, (frame, followed) in enumerate(zip(frames, all_followed, strict=True)):
             clock = self._clock()
-            found = followed.after(frame, glances[i], poses[i], clock)
+            found = followed.after(frame, wanted[i], poses[i], clock)
             share = len(boxes[i]) / people if people else 1 / len(frames)
             times = spent[i].plus(together, share).plus(clock.times(), 1)
             results.append(FrameResult(frame, *found, times, networks.skeleton))
@@ -177,8 +177,7 @@ class PosePipeline:
 
     def close(self) -> None:
         """Release the networks."""
-        self._networks.detector.close()
-        self._networks.estimator.close()
+        self._networks.close()
 
     def __enter__(self) -> "PosePipeline":
         return self

@@ -63,9 +63,9 @@ def run(people: int, budget_ms: float, frames: int = 60) -> tuple[list[float], l
     for i in range(frames):
         begin = clock.ms
         frame = Frame(i, IMAGE, i / 25, 0.0)
-        glance = following.before(frame, detector, StageClock())
-        poses = estimator.estimate(IMAGE, following.boxes[glance.rows], StageClock())
-        detections, ids, all_poses = following.after(frame, glance, poses, StageClock())
+        rows = following.before(frame, detector, StageClock())
+        poses = estimator.estimate(IMAGE, following.boxes[rows], StageClock())
+        detections, ids, all_poses = following.after(frame, rows, poses, StageClock())
         assert len(detections) == len(ids) == len(all_poses) == people  # nobody is dropped
         spent.append(clock.ms - begin)
         ages.append(all_poses.age)
@@ -106,9 +106,9 @@ def test_pictures_that_are_no_film_know_nobody() -> None:
     pictures = replace(INFO, film=False)
     following = Following(Settings(), pictures, FakeDetector([2]), COCO17, Costs())
     frame = Frame(0, IMAGE, 0.0, 0.0)
-    glance = following.before(frame, FakeDetector([2]), StageClock())
+    rows = following.before(frame, FakeDetector([2]), StageClock())
     poses = FakeEstimator().estimate(IMAGE, following.boxes, StageClock())
-    _, ids, same = following.after(frame, glance, poses, StageClock())
+    _, ids, same = following.after(frame, rows, poses, StageClock())
     assert ids.tolist() == [-1, -1] and same is poses
     assert following.counts() == {}
 

@@ -18,7 +18,7 @@ from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult
 from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.timing import NoClock
-from hrpose_rt.types import STAGES, Frame, StageTimes
+from hrpose_rt.types import F32, STAGES, Frame, StageTimes
 
 BLOCK = 10  # frames of one cell, until it is the next one's turn
 PLAIN_EVERY = 3  # rounds: then the same frames also run without stage clocks
@@ -194,7 +194,7 @@ def _sample(
     return Sample(number, present, len(result), right, returned, result.times, age_ms, plain_ms)
 
 
-def matches(boxes: "np.typing.NDArray[np.float32]", people: "np.typing.NDArray[np.float32]") -> int:
+def matches(boxes: F32, people: F32) -> int:
     """How many boxes (N, 4), best first, fit a person of their own (M, 4)."""
     overlap = iou(boxes, people)
     right = 0

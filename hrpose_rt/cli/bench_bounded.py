@@ -83,8 +83,7 @@ def bench_bounded(
         films = [Mosaic(film, 2, SIZES_WH["720p"], detector=networks.detector) for film in source or []]
         every: list[Feed] = [*feeds, *films]
         rows = [measure_bounded(settings, networks, feed, frames, status.update) for feed in every]
-    networks.detector.close()
-    networks.estimator.close()
+    networks.close()
     Console().print(as_table(table(rows)))
     facts = machine_facts(settings)
     what = f"{networks.facts['models']['pose']} {networks.facts['precision']}"

@@ -3,8 +3,8 @@
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 
 from hrpose_rt.bench.compare import Baseline, Contestant, Shot, compare, ratios
+from hrpose_rt.bench.cutouts import Cutout, cut_out
+from hrpose_rt.bench.scenes import Scene
 from hrpose_rt.cli import options
 from hrpose_rt.cli.bench_crowd import as_table, packaged_or
 from hrpose_rt.cli.outputs import check_free
@@ -49,20 +51,20 @@ def bench_compare(
         ways = _ways(checkpoint)
         found: dict[str, list[dict[str, Any]]] = {}
         with ExitStack() as stack:
-            default = stack.enter_context(_opened(Settings()))
-            opened = {way: stack.enter_context(_opened(settings)) for way, settings in ways.items()}
+            default = stack.enter_context(open_networks(Settings()))
+            opened = {way: stack.enter_context(open_networks(settings)) for way, settings in ways.items()}
             small = {way: networks for way, networks in opened.items() if "384x288" not in way}
             ours = [Contestant(way, _pose(networks)) for way, networks in small.items()]
             theirs = _baselines(
                 stack, folder, [("one_by_one.py", str(checkpoint)), ("batched_eager.py", str(checkpoint))]
             )
-            shots = _shots(default, people, CROPS_OF)
-            compare([*ours, *theirs], shots, rounds, status.update)
+            cutouts = cut_out(packaged_or(people), default)
+            compare([*ours, *theirs], _shots(default, cutouts, CROPS_OF), rounds, status.update)
             found[f"crops of {CROPS_OF} people to keypoints"] = ratios(ours, theirs)
         with ExitStack() as stack:
-            default = stack.enter_context(_opened(Settings()))
+            default = stack.enter_context(open_networks(Settings()))
             opened = {
-                way: stack.enter_context(_opened(settings))
+                way: stack.enter_context(open_networks(settings))
                 for way, settings in ways.items()
                 if "int8" in way
             }
@@ -71,7 +73,7 @@ def bench_compare(
             for count in FRAMES_WITH:
                 ours = [Contestant(way, _frame(networks)) for way, networks in opened.items()]
                 theirs = [Contestant(them.name, them.work) for them in theirs]
-                compare([*ours, *theirs], _shots(default, people, count), rounds, status.update)
+                compare([*ours, *theirs], _shots(default, cutouts, count), rounds, status.update)
                 found[f"frame with {count} people"] = ratios(ours, theirs)
     for what, lines in found.items():
         print(f"{what}:")
@@ -125,16 +127,6 @@ def _ways(checkpoint: Path) -> dict[str, Settings]:
     return ways
 
 
-@contextmanager
-def _opened(settings: Settings) -> Iterator[Networks]:
-    networks = open_networks(settings)
-    try:
-        yield networks
-    finally:
-        networks.detector.close()
-        networks.estimator.close()
-
-
 def _baselines(stack: ExitStack, folder: Path, commands: list[tuple[str, ...]]) -> list[Contestant]:
     opened = [stack.enter_context(Baseline(command[0], command[1:], folder)) for command in commands]
     return [Contestant(baseline.name, baseline) for baseline in opened]
@@ -161,11 +153,8 @@ def _frame(networks: Networks) -> Callable[[Shot], float]:
     return work
 
 
-def _shots(networks: Networks, people: Path | None, count: int) -> list[Shot]:
-    from hrpose_rt.bench.cutouts import cut_out
-    from hrpose_rt.bench.scenes import Scene
-
-    scene = Scene(cut_out(packaged_or(people), networks), count, curtains=False)
+def _shots(networks: Networks, cutouts: list[Cutout], count: int) -> list[Shot]:
+    scene = Scene(cutouts, count, curtains=False)
     found = [scene.frame_and_truth(10 * i) for i in range(SHOTS)]
     networks.detector.warm(found[0][0].image.shape[:2])
     return [Shot(frame.image, truth.boxes) for frame, truth in found]

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hrpose_rt.bench.crowd import Feed, Way, check_plain, measure
+from hrpose_rt.bench.crowd import BLOCK, Feed, Way, check_plain, measure
 from hrpose_rt.cli import options
 from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.errors import BadInput, RunBroken
@@ -22,7 +22,6 @@ from hrpose_rt.types import U8
 CROWDS = {"1-5": (1, 3, 5), "6-10": (6, 8, 10), "15-20": (15, 18, 20), "50+": (50, 75, 100, 200)}
 ORIGINALS = {"5-10": "6-10"}  # how the original called it
 SIZES_WH = {"720p": (1280, 720), "1080p": (1920, 1080)}
-ROUND_FRAMES = 10
 DEFAULT_S, QUICK_S, QUICK_FRAMES = 720.0, 70.0, 60
 
 
@@ -57,8 +56,8 @@ def bench_crowd(
     counts = parse_crowds(crowd)
     if size not in SIZES_WH:
         raise BadInput(f"--size is {' or '.join(SIZES_WH)}, not {size}")
-    if frames < ROUND_FRAMES:
-        raise BadInput(f"--frames is {ROUND_FRAMES} or more, not {frames}")
+    if frames < BLOCK:
+        raise BadInput(f"--frames is {BLOCK} or more, not {frames}")
     if output:
         check_free(output / "report.json", overwrite)
     console = Console(stderr=True)
@@ -71,7 +70,7 @@ def bench_crowd(
             ways.append(stack.enter_context(_way(settings)))
         with console.status("composing") as status:
             feeds = _feeds(counts, source, people, SIZES_WH[size], seed, ways[0].networks)
-            rounds = max(2, (QUICK_FRAMES if quick else frames) // (ROUND_FRAMES * 3))
+            rounds = max(2, (QUICK_FRAMES if quick else frames) // (BLOCK * 3))
             seconds = QUICK_S if quick else DEFAULT_S
             cells = measure(ways, feeds, rounds, seconds, status.update)
         report = reports.build_report(ways, cells, check_plain(cells))

@@ -139,19 +139,7 @@ class Crowd:
         people = People.nobody(len(found), len(self.skeleton.joints))
         people.met_s[:] = time_s
         known = source >= 0
-        for name in (
-            "ids",
-            "points",
-            "drift",
-            "sure",
-            "posed_s",
-            "age",
-            "usual",
-            "looks",
-            "speed",
-            "met_s",
-        ):
-            getattr(people, name)[known] = getattr(old, name)[source[known]]
+        people.carry(np.flatnonzero(known), old, source[known])
         people.track, people.box, people.found = track, found.boxes.copy(), found.boxes.copy()
         people.score, people.origin = found.scores, found.origin
         people.seen_s[:] = time_s

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.geometry import Letterbox, iou
+from hrpose_rt.geometry import Letterbox, iou, nms
 from hrpose_rt.people.tiling import Region, merge, whole
 from hrpose_rt.runtimes import Runtime
 from hrpose_rt.timing import StageClock
@@ -145,9 +145,10 @@ class YoloDetector:
         large = ((boxes[:, 2:] - boxes[:, :2]) >= smallest).all(axis=1)
         boxes, scores = boxes[large], scores[large]
         source = source[large]
-        best = merge(boxes, scores, source, NMS_IOU)[: self._max_people]
-        self.added = 0
-        if source.any():
+        if not source.any():  # nothing was found in tiles: there are no seams
+            best, self.added = nms(boxes, scores, NMS_IOU)[: self._max_people], 0
+        else:
+            best = merge(boxes, scores, source, NMS_IOU)[: self._max_people]
             again = iou(boxes[best], boxes[source == 0]) > SAME_IOU
             self.added = int(((source[best] > 0) & ~again.any(axis=1)).sum())
         return Detections.found(boxes[best], scores[best])

@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.geometry import Letterbox, iou, survivors
+from hrpose_rt.geometry import Letterbox, iou, shared_areas, survivors
 from hrpose_rt.types import F32, I64, Bools
 
 OVERLAP = 0.2  # of a tile, shared with its neighbour
@@ -108,9 +108,7 @@ def merge(boxes: F32, scores: F32, source: I64, threshold: float) -> I64:
     is not much smaller: a part of a person that a tile showed.
     """
     area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-6)
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
+    shared = shared_areas(boxes, boxes)
     smaller = np.minimum(area[:, None], area[None])
     ratio = smaller / np.maximum(area[:, None], area[None])
     part = (shared / smaller > WITHIN) & (ratio > LIKE) & (source[:, None] != source[None])
