@@ -19,8 +19,13 @@ BEFORE = 25  # frames before being hidden, in which somebody had an id
 
 @dataclass(slots=True)
 class Identities:
-    """Collects, frame by frame, which id each person of a scene carries."""
+    """Collects, frame by frame, which id each person of a scene carries.
 
+    As in the CLEAR metrics (Bernardin and Stiefelhagen, 2008), who carried an id keeps it for as long as its
+    box fits: the box of one person often fits the one behind as well, and none was taken from the other.
+    """
+
+    _last: dict[int, int] = field(default_factory=dict)  # the id each person carried last
     _carried: list[I64] = field(default_factory=list)  # (N,) a frame, -1 where nobody fits
     _returned: list[tuple[int, int]] = field(default_factory=list)  # frame, person
     _present: list[I64] = field(default_factory=list)
@@ -31,14 +36,18 @@ class Identities:
         """The next frame."""
         present, known = truth.present, np.flatnonzero(result.track_ids >= 0)
         overlap = iou(truth.boxes[present], result.detections.boxes[known])
-        carried = np.full(len(truth.boxes), -1, np.int64)
-        a, b = pair_off(-overlap)
+        ids = result.track_ids[known]
+        last = np.array([self._last.get(person, -1) for person in present.tolist()], np.int64)
+        kept = (last[:, None] == ids) & (overlap >= SAME_IOU)
+        a, b = pair_off(-overlap - len(overlap) * kept)  # what was kept counts for more than all the rest
         fits = overlap[a, b] >= SAME_IOU
-        carried[present[a[fits]]] = result.track_ids[known[b[fits]]]
+        carried = np.full(len(truth.boxes), -1, np.int64)
+        carried[present[a[fits]]] = ids[b[fits]]
+        self._last.update(zip(present[a[fits]].tolist(), ids[b[fits]].tolist(), strict=True))
         self._returned += [(len(self._carried), int(i)) for i in np.flatnonzero(truth.returned)]
         self._carried.append(carried)
         self._present.append(present)
-        self._tracked.append(result.track_ids[known])
+        self._tracked.append(ids)
         self._alike.append(overlap)
 
     def regained(self) -> tuple[int, int, int, int]:

@@ -47,6 +47,16 @@ def test_who_comes_back_has_the_same_id_another_or_somebody_elses(after, counted
     assert story(after).regained() == counted
 
 
+def test_a_box_that_fits_two_people_stays_with_the_one_who_had_it() -> None:
+    """The one behind comes back; the box, of id 0 so far, now fits him a little better."""
+    behind, ids = BOXES[0] + np.array([8, 0, 8, 0], np.float32), Identities()
+    boxes = np.stack([BOXES[0], behind])
+    for i, (left, seen) in enumerate([(0, 1.0), (0, 1.0), (0, 0.0), (5, 1.0)]):
+        shown = Truth(boxes, np.array([1, seen], np.float32), np.array([False, i == 3]))
+        ids.add(result([0, 1][: 1 + (i < 2)], (boxes + left)[: 1 + (i < 2)]), shown)
+    assert [carried.tolist() for carried in ids._carried] == [[0, 1], [0, 1], [0, -1], [0, -1]]
+
+
 def test_perfect_ids_score_one() -> None:
     scores = story([0, 1]).scores()
     assert scores["idf1"] == scores["hota"] == 1
