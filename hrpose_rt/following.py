@@ -65,6 +65,7 @@ class Following:
             self._crowd = Crowd(tracker, skeleton, memory, settings.max_age_s, settings.smooth)
         self._found: Detections | None = None
         self._tiles = self._added = 0
+        self._tiles_ms = 0.0
 
     @property
     def cannot_hold(self) -> bool:
@@ -91,8 +92,11 @@ class Following:
             look = scheduler.look(frame.image, crowd)
         if look:
             regions = self.tiling.choose(crowd.boxes, self._most_tiles())
+            asked = self._now()
             found = detector.detect(frame.image, clock, regions)
+            detect_ms = 1e3 * (self._now() - asked)
             self._tiles, self._added = self._tiles + len(regions), self._added + detector.added
+            self._tiles_ms += detect_ms * len(regions) / (1 + len(regions))  # of one batch
             with clock.stage("track"):
                 looked = ~self.tiling.unseen(crowd.boxes, regions)
                 crowd.detected(found, frame.time_s, frame.image, looked)
@@ -119,8 +123,8 @@ class Following:
         self._costs.learn("rest", 1e3 * (self._now() - begin))
         return found
 
-    def counts(self) -> dict[str, int]:
-        """How it went: frames, looks, tiles looked at, whom they added, frames with poses too old."""
+    def counts(self) -> dict[str, float]:
+        """How it went: frames, looks, tiles, their cost and whom they added, frames with poses too old."""
         if self._scheduler is None:
             return {}
         return {
@@ -128,6 +132,7 @@ class Following:
             "frames_with_detection": self._scheduler.looks,
             "frames_with_poses_too_old": self._scheduler.too_old,
             "tiles": self._tiles,
+            "tiles_ms": round(self._tiles_ms, 1),
             "people_added_by_tiles": self._added,
         }
 

@@ -21,8 +21,8 @@ BEFORE = 25  # frames before being hidden, in which somebody had an id
 class Identities:
     """Collects, frame by frame, which id each person of a scene carries.
 
-    As in the CLEAR metrics (Bernardin and Stiefelhagen, 2008), who carried an id keeps it for as long as its
-    box fits: the box of one person often fits the one behind as well, and none was taken from the other.
+    As in the CLEAR metrics (Bernardin and Stiefelhagen, 2008), who carried an id keeps it for as long as
+    its box fits: often it fits the person behind as well, who has not taken it from the one in front.
     """
 
     _last: dict[int, int] = field(default_factory=dict)  # the id each person carried last

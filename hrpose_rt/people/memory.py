@@ -101,10 +101,12 @@ def _costs(lost: list[Lost], boxes: F32, shapes: F32, looks: F32, time_s: float)
     away = np.linalg.norm(middle[:, None] - expected[None], axis=2) / before
     reach = NEAR + FARTHER * gap
     ratio = heights[:, None] / before
-    apart = np.linalg.norm(shapes[:, None] - np.stack([p.shape for p in lost])[None], axis=3).mean(axis=2)
-    posture = np.nan_to_num(1 - np.exp(-((apart / 0.1) ** 2)), nan=0.5)
+    cannot = (away > reach) | (ratio < SIZES) | (ratio > 1 / SIZES)
+    here, there = np.nonzero(~cannot)  # of a crowd, few: shapes are compared only where it matters
+    apart = np.linalg.norm(shapes[here] - np.stack([p.shape for p in lost])[there], axis=2).mean(axis=1)
+    posture = np.zeros_like(away)
+    posture[here, there] = np.nan_to_num(1 - np.exp(-((apart / 0.1) ** 2)), nan=0.5)
     alike = looks @ np.stack([person.looks for person in lost]).T
     unlike = ((1 - alike) / STRANGERS).clip(0, 1)
     cost = MOTION * away / reach + POSTURE * posture + LOOKS * unlike
-    cannot = (away > reach) | (ratio < SIZES) | (ratio > 1 / SIZES)
     return np.asarray(np.where(cannot, 9, cost), np.float32)

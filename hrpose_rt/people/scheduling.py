@@ -9,7 +9,8 @@ import numpy as np
 from hrpose_rt.people.crowd import Crowd
 from hrpose_rt.types import F32, I64, U8
 
-LOOK_WITHIN_S = 0.2  # on `auto`, newcomers are found within so long
+LOOK_WITHIN_S = 0.2  # on `auto`, newcomers are found within so long ...
+LOOK_SHARE = 0.3  # ... and of a budget, looking may take so much: people who cross keep their ids
 FAST = 1.5  # body heights a second, of a quarter of the people, at which boxes want to be found anew
 DOUBTFUL = 0.4  # share by which scores have fallen, of a quarter of the people
 CUT = 40.0  # mean difference of grey levels between two frames: another scene
@@ -85,13 +86,15 @@ class Scheduler:
     @property
     def max_gap(self) -> int:
         """Frames within which newcomers are looked for."""
-        return self._every
+        if not self._auto or not self.budget_ms:
+            return self._every
+        return min(self._every, max(1, math.ceil(self.costs.detect / (LOOK_SHARE * self.budget_ms))))
 
     def look(self, image: U8, crowd: Crowd) -> bool:
         """Whether to run the detector on this frame (H, W, 3)."""
         self.frames += 1
         self._since += 1
-        due = self.looks == 0 or self._since >= self._every or self._changed(image, crowd)
+        due = self.looks == 0 or self._since >= self.max_gap or self._changed(image, crowd)
         if due:
             self._since = 0
             self.looks += 1

@@ -38,7 +38,7 @@ def test_without_a_budget_everybody_is_posed_and_looked_for() -> None:
 
 
 def test_newcomers_are_looked_for_within_a_fifth_of_a_second() -> None:
-    people, scheduler = crowd(), Scheduler(25.0, 0, 30.0, 10, costs())
+    people, scheduler = crowd(), Scheduler(25.0, 0, 0.0, 10, costs())
     follow(people, range(3))
     looks = [scheduler.look(IMAGE, people) for _ in range(12)]
     assert looks[0] and scheduler.max_gap == 5
@@ -46,8 +46,17 @@ def test_newcomers_are_looked_for_within_a_fifth_of_a_second() -> None:
     assert gaps.max() <= 5
 
 
+def test_under_a_budget_people_are_looked_for_as_often_as_a_share_of_it_pays_for() -> None:
+    def gap(detect_ms: float, every: int = 0) -> int:
+        return Scheduler(25.0, every, 40.0, 10, Costs(detect=detect_ms)).max_gap
+
+    assert [gap(ms) for ms in (3.0, 12.0, 13.0, 24.0, 500.0)] == [1, 1, 2, 2, 5]
+    assert gap(500.0, every=3) == 3  # as was asked for
+    assert Scheduler(25.0, 0, 0.0, 10, Costs(detect=3.0)).max_gap == 5  # seldom, without a budget
+
+
 def test_another_scene_is_looked_at_at_once() -> None:
-    people, scheduler = crowd(), Scheduler(25.0, 0, 30.0, 10, costs())
+    people, scheduler = crowd(), Scheduler(25.0, 0, 0.0, 10, costs())
     follow(people, range(3))
     scheduler.look(IMAGE, people)
     assert not scheduler.look(IMAGE, people)
