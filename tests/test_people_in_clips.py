@@ -8,6 +8,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 import hrpose_rt
+from benchmarks.heads import measure
 from hrpose_rt.geometry import iou
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -45,6 +46,18 @@ def test_joints_lie_on_the_person(data: Path) -> None:
         assert y1 < head[1] < shoulders[1] < hips[1] < ankles[1] < y2
         for part in (head, shoulders, hips, ankles):
             assert x1 < part[0] < x2
+
+
+@pytest.mark.data
+def test_tiles_find_more_of_a_crowd_at_little_loss_of_precision(data: Path) -> None:
+    clips = data / "clips"
+    heads = json.loads((clips / "mall-counted.json").read_text())["head_points_xy"][:40]
+    points = [np.array(frame, np.float32).reshape(-1, 2) for frame in heads]
+    (whole, sure, _), (tiled, less_sure, _) = (
+        measure(str(clips / "mall-counted.mp4"), points, tiles) for tiles in ("off", "2x3")
+    )
+    assert tiled >= whole + 0.04
+    assert less_sure >= sure - 0.05
 
 
 @pytest.mark.data
