@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.bench.report import markdown, rows, words
+from hrpose_rt.cli.bench_bounded import ids_words, jitter_words
 from hrpose_rt.cli.bench_bounded import table as bounded_table
 from hrpose_rt.cli.bench_compare import rows as ratio_rows
 
@@ -107,6 +108,9 @@ def results_block() -> str:
         parts.append(markdown(bounded_table(report["rows"])))
         if "random" in what:
             parts.append("Its weights are random: its times mean something, its poses nothing.")
+        parts += ids_words(report["rows"])
+        if "jitter" in report:
+            parts.append(jitter_words(report["jitter"]))
         back = [row for row in report["rows"] if row.get("reappearance", {}).get("frames")]
         for row in back:
             again = row["reappearance"]

@@ -89,6 +89,7 @@ class Following:
             return np.arange(len(self._found))
         crowd, scheduler = self._crowd, self._scheduler
         with clock.stage("track"):
+            crowd.advance(frame.image, frame.time_s)
             look = scheduler.look(frame.image, crowd)
         if look:
             regions = self.tiling.choose(crowd.boxes, self._most_tiles())
@@ -99,11 +100,11 @@ class Following:
             self._tiles_ms += detect_ms * len(regions) / (1 + len(regions))  # of one batch
             with clock.stage("track"):
                 looked = ~self.tiling.unseen(crowd.boxes, regions)
-                crowd.detected(found, frame.time_s, frame.image, looked)
+                crowd.detected(found, frame.image, looked)
             self._costs.learn("detect", 1e3 * (self._now() - begin) / (1 + len(regions)))
         else:
             with clock.stage("track"):
-                crowd.predict(frame.time_s, (frame.image.shape[0], frame.image.shape[1]))
+                crowd.undetected((frame.image.shape[0], frame.image.shape[1]))
         return scheduler.whom(crowd, 1e3 * (self._now() - begin))
 
     def after(
@@ -116,10 +117,10 @@ class Following:
         begin = self._now()
         with clock.stage("track"):
             crowd = self._crowd
-            crowd.posed(rows, poses, frame.time_s)
-            crowd.identify(frame.time_s)
+            crowd.posed(rows, poses)
+            crowd.identify()
             crowd.part_doubles()
-            found = crowd.detections(), crowd.ids.copy(), crowd.poses(frame.time_s)
+            found = crowd.detections(), crowd.ids.copy(), crowd.poses()
         self._costs.learn("rest", 1e3 * (self._now() - begin))
         return found
 

@@ -17,9 +17,12 @@ CROP_MARGIN = 1.25  # the crop is this much larger than the box, as all HRNet we
 
 def shared_areas(a: F32, b: F32) -> F32:
     """Areas (N, M) that boxes of `a` (N, 4) and of `b` (M, 4) have in common."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared: F32 = np.clip(high - low, 0, None).prod(axis=2)
+    wide, tall = (
+        np.minimum(a[:, None, side + 2], b[None, :, side + 2])
+        - np.maximum(a[:, None, side], b[None, :, side])
+        for side in (0, 1)
+    )
+    shared: F32 = wide.clip(0, None) * tall.clip(0, None)
     return shared
 
 

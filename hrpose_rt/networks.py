@@ -47,7 +47,7 @@ class Settings:
         flip_test: Average with mirrored crops: twice the pose network's cost.
         threads: Cores to use; 0 for all that this process may use.
         skeleton: A built-in name, the path of a skeleton file, or "auto" for the model\'s own.
-        tracker: "bytetrack" or "ocsort".
+        tracker: "flow", "ocsort" or "bytetrack".
         memory_s: Seconds for which people out of sight are remembered; 0 forgets them at once.
         max_age_s: Seconds after which somebody is gone whom no detection has found.
         detect_every: Look for people on every so-manyth frame, 0 when it pays; None is 1, or 0 where there
@@ -69,7 +69,7 @@ class Settings:
     threads: int = 0
     device: str = "auto"
     skeleton: str = "auto"
-    tracker: str = "ocsort"
+    tracker: str = "flow"
     memory_s: float = 2.0
     max_age_s: float = 0.5
     detect_every: int | None = None

@@ -34,7 +34,8 @@ def bench_bounded(
         float, typer.Option(help="Without it, what 10 people take without a budget (p50).")
     ] = 0.0,
     frames: Annotated[int, typer.Option(help="Of each crowd.")] = 250,
-    seed: Annotated[int, typer.Option(help="Of the composed scenes.")] = 0,
+    scenes: Annotated[int, typer.Option(help="Of each number of people.", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="Of the first composed scene of each size.")] = 0,
     pose: options.Pose = DEFAULTS.pose,
     detector: options.DetectorName = DEFAULTS.detector,
     runtime: options.RuntimeName = "auto",
@@ -53,6 +54,7 @@ def bench_bounded(
     """Run crowds under a budget and without: latency, likeness of the poses, ids kept and regained."""
     from hrpose_rt.bench.bounded import WARM, measure_bounded
     from hrpose_rt.bench.cutouts import cut_out
+    from hrpose_rt.bench.jitter import measure_jitter
     from hrpose_rt.bench.mosaic import Mosaic
     from hrpose_rt.bench.report import provenance
     from hrpose_rt.bench.scenes import Scene
@@ -79,18 +81,26 @@ def bench_bounded(
             raise BadInput("nobody in the photos can be cut out: give others to --people")
         if not budget_ms:
             settings = replace(settings, budget_ms=_usual_ms(settings, networks, Scene(cutouts, LIKE)))
-        feeds = [Scene(cutouts, count, SIZES_WH["720p"], seed=seed) for count in parse_crowds(crowd)]
+        feeds = [
+            Scene(cutouts, count, SIZES_WH["720p"], seed=seed + i)
+            for count in parse_crowds(crowd)
+            for i in range(scenes)
+        ]
         films = [Mosaic(film, 2, SIZES_WH["720p"], detector=networks.detector) for film in source or []]
         every: list[Feed] = [*feeds, *films]
         rows = [measure_bounded(settings, networks, feed, frames, status.update) for feed in every]
+        status.update("people who stand still")
+        jitter = measure_jitter(settings, networks, cutouts, seed=seed)
     networks.close()
     Console().print(as_table(table(rows)))
+    print(*ids_words(rows), jitter_words(jitter), sep="\n")
     facts = machine_facts(settings)
     what = f"{networks.facts['models']['pose']} {networks.facts['precision']}"
     print(f"{what}, budget {settings.budget_ms:.1f} ms")
     print(f"{facts['threads']} cores of {facts['cpu']} ({', '.join(facts['cpu_features'])})")
     if output:
         report = {"kind": "bounded", "schema": 1, **provenance(), "ways": networks.facts, "rows": rows}
+        report["jitter"] = jitter
         output.write_text(json.dumps(report, indent=1) + "\n")
 
 
@@ -110,6 +120,37 @@ def table(rows: list[dict[str, Any]]) -> list[list[str]]:
             ]
         )
     return lines
+
+
+def ids_words(rows: list[dict[str, Any]]) -> list[str]:
+    """All who came back, in all scenes together, with a budget and without."""
+    known, lines = [row["ids"] for row in rows if "ids" in row], []
+    for way, words in (("bounded", "under the budget"), ("free", "without one")):
+        back = sum(ids[way]["came_back"] for ids in known)
+        if back:
+            own, wrong = (
+                sum(ids[way][key] * ids[way]["came_back"] for ids in known) / back
+                for key in ("own_id", "wrong_id")
+            )
+            lines.append(
+                f"Of {back} people who came back from behind a curtain {words}, {own:.3f} had their own id "
+                f"again and {wrong:.3f} somebody else's."
+            )
+    return lines
+
+
+def jitter_words(jitter: dict[str, Any]) -> str:
+    """What was measured of people who stand still, in a sentence."""
+    steps = [
+        f"{figures['mean']:.4f} {name} (p95 {figures['p95']:.4f})"
+        for name in ("estimated", "filtered")
+        if (figures := jitter[name])["mean"] is not None
+    ]
+    what = " and ".join(steps) or "no joint was sure enough to tell"
+    return (
+        f"Joints of {jitter['people']} people who stand still, under noise of {jitter['noise']:g} grey "
+        f"levels, step from frame to frame, in body heights: {what}."
+    )
 
 
 def _usual_ms(settings: Settings, networks: Networks, scene: "Scene") -> float:

@@ -28,7 +28,7 @@ FlipTest = Annotated[
 Threads = Annotated[int, typer.Option(help="Cores for the networks; 0 for all.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
-Tracker = Annotated[str, typer.Option(help="Who is who: bytetrack or ocsort.")]
+Tracker = Annotated[str, typer.Option(help="Who is who: flow, ocsort or bytetrack.")]
 Memory = Annotated[float, typer.Option(help="Seconds for which people out of sight are remembered.")]
 MaxAge = Annotated[float, typer.Option(help="Seconds without a detection after which somebody is gone.")]
 DetectEvery = Annotated[

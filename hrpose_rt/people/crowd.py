@@ -1,7 +1,7 @@
 """Everybody who is followed in one stream: where they are now, whether they were looked at or not.
 
-The library's tracker sees detections alone, so no box that was predicted ever confirms itself; between
-detections, boxes go on with their speed and with the poses found meanwhile.
+Only detections keep somebody in it: no box that was carried on ever confirms itself. Between detections,
+boxes and joints go where the pictures show them going.
 """
 
 from dataclasses import dataclass, field
@@ -11,21 +11,20 @@ import numpy as np
 from hrpose_rt.geometry import iou, joint_similarity
 from hrpose_rt.people.looks import looks
 from hrpose_rt.people.memory import MAYBE, Lost, Memory
+from hrpose_rt.people.motion import Motion, lattice, middle_of
 from hrpose_rt.people.rows import People
 from hrpose_rt.people.smoothing import one_euro
 from hrpose_rt.people.tracking import UNCONFIRMED, Tracker
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.types import F32, I64, U8, Bools, Detections, Origin, Poses
 
-SAME_IOU = 0.3  # of somebody not confirmed yet, from one detection to the next
+CONFIRMED = 2  # detections
 FASTEST = 3.0  # body heights a second; what is faster is another person
-AHEAD_S = 0.4  # a pose is carried on for no longer
 DOUBLE_IOU, DOUBLE_OKS = 0.5, 0.85  # above both, two rows are one person
-FEWEST_JOINTS = 5  # that tell a body's speed
-LIMBS = 0.5  # of what a joint does besides going along with the body
+FEWEST_JOINTS = 4  # that tell how a body moves
+LIMBS = 0.5  # of what a joint is seen to do besides going along with the body
 SURE = 0.3  # of a keypoint that tells where somebody is
 ALONE_IOU = 0.15  # with nobody else's box
-WAIT_S = 0.6  # for a clearer sight, before somebody who may be known gets a new id
 LOOKS_SHARE = 0.2  # of the newest sight in what somebody looks like
 
 
@@ -34,7 +33,7 @@ class Crowd:
     """The people of a stream from frame to frame.
 
     Attributes:
-        tracker: The library's ids, from detections alone.
+        tracker: Tells whom the detections show.
         skeleton: Of the poses.
         memory: Who went out of sight.
         max_age_s: Without a detection for so long, somebody is gone.
@@ -47,7 +46,9 @@ class Crowd:
     max_age_s: float = 0.5
     smooth: bool = True
     _people: People = field(init=False)
+    _motion: Motion = field(default_factory=Motion)
     _next_id: int = 0
+    _time_s: float = 0.0
     _sigmas: F32 = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,7 +71,7 @@ class Crowd:
     @property
     def confirmed(self) -> Bools:
         """(N,) who was detected more than once."""
-        return np.asarray(self._people.track != UNCONFIRMED, np.bool_)
+        return np.asarray(self._people.sights >= CONFIRMED, np.bool_)
 
     @property
     def age(self) -> I64:
@@ -80,13 +81,12 @@ class Crowd:
     @property
     def heights(self) -> F32:
         """(N,) of their boxes in pixels, at least 1."""
-        return np.asarray(np.maximum(self._people.box[:, 3] - self._people.box[:, 1], 1), np.float32)
+        return self._people.heights
 
     @property
     def speeds(self) -> F32:
         """(N,) body heights a second."""
-        speed = (self._people.speed[:, :2] + self._people.speed[:, 2:]) / 2
-        return np.asarray(np.linalg.norm(speed, axis=1) / self.heights, np.float32)
+        return np.asarray(np.linalg.norm(self._people.speed, axis=1) / self.heights, np.float32)
 
     @property
     def doubt(self) -> F32:
@@ -99,41 +99,53 @@ class Crowd:
         """The people as detections, found or predicted."""
         return Detections(self._people.box, self._people.score, self._people.origin)
 
-    def predict(self, time_s: float, frame_hw: tuple[int, int]) -> None:
-        """Move everybody on to `time_s`, without a look; who was not detected for too long is gone."""
+    def advance(self, image: U8, time_s: float) -> None:
+        """Move everybody on to the next frame, (H, W, 3) at `time_s`."""
+        since, self._time_s = max(time_s - self._time_s, 1e-3), time_s
+        self._motion.see(image)
         people = self._people
-        here = (time_s - people.seen_s <= self.max_age_s) & (people.track != UNCONFIRMED)
-        here |= (time_s - people.seen_s <= self.max_age_s / 2) & (people.track == UNCONFIRMED)
-        self._leave(~here)
-        people = self._people = people.take(here)
-        self._move(time_s)
-        h, w = frame_hw
-        inside = people.box.clip(0, np.array([w, h, w, h], np.float32))
-        there = ((inside[:, 2:] - inside[:, :2]) >= 2).all(axis=1)
-        people.box, people.origin = inside, np.full(len(people.ids), Origin.TRACKED, np.int64)
-        self._leave(~there)
-        self._people = people.take(there)
-        self._people.age[self._people.age >= 0] += 1
+        people.age[people.age >= 0] += 1
+        sure = people.sure >= SURE
+        posed = (people.age >= 0) & (sure.sum(axis=1) >= FEWEST_JOINTS)
+        points = np.where(posed[:, None, None], people.points, lattice(people.box, sure.shape[1]))
+        moved, told = self._motion.follow(points)
+        counted = told & (sure | ~posed[:, None])
+        seen = counted.sum(axis=1) >= FEWEST_JOINTS
+        most = (FASTEST * since * people.heights)[:, None]
+        body = np.where(seen[:, None], middle_of(moved, counted), people.speed * since).clip(-most, most)
+        limbs = np.where((told & posed[:, None])[..., None], moved - body[:, None], 0)
+        people.points += body[:, None] + LIMBS * limbs
+        people.box += np.tile(body, 2)
 
-    def detected(self, found: Detections, time_s: float, image: U8, looked: Bools | None = None) -> None:
-        """Take what a detector found.
+    def undetected(self, frame_hw: tuple[int, int]) -> None:
+        """Go on without a look: who was not detected for too long, or went out of the frame, is gone."""
+        people, (h, w) = self._people, frame_hw
+        since = self._time_s - people.seen_s
+        here = since <= np.where(self.confirmed, self.max_age_s, self.max_age_s / 2)
+        inside = people.box.clip(0, np.array([w, h, w, h], np.float32))
+        here &= ((inside[:, 2:] - inside[:, :2]) >= 2).all(axis=1)
+        people.box, people.origin = inside, np.full(len(self), Origin.TRACKED, np.int64)
+        self._leave(people.take(~here))
+        self._people = people.take(here)
+
+    def detected(self, found: Detections, image: U8, looked: Bools | None = None) -> None:
+        """Take what a detector found in the frame that `advance` was told of.
 
         Args:
             found: The detections.
-            time_s: Of the frame.
             image: The frame, (H, W, 3).
             looked: (N,) whom of those known it would have found; all if None. The others stay.
         """
-        found = _finite(found)
-        track = self.tracker.update(found, time_s)
-        self._move(time_s)
+        found, time_s = _finite(found), self._time_s
         old = self._people
-        source = self._continued(found, track)
-        stay = np.ones(len(old.ids), np.bool_)
-        stay[source[source >= 0]] = False
-        gone = stay if looked is None else stay & looked
-        stay = stay & ~gone & (time_s - old.seen_s <= self.max_age_s)
-        self._leave(gone)
+        track = self.tracker.update(found, time_s, old.track, old.box)
+        row_of = {number: row for row, number in enumerate(old.track.tolist())}
+        source = np.array([row_of.get(number, -1) for number in track.tolist()], np.int64)
+        left = np.ones(len(old.ids), np.bool_)
+        left[source[source >= 0]] = False
+        stay = np.zeros_like(left) if looked is None else left & ~looked
+        stay &= time_s - old.seen_s <= self.max_age_s
+        self._leave(old.take(left & ~stay))
         kept = old.take(stay)
         kept.origin[:] = Origin.TRACKED
         people = People.nobody(len(found), len(self.skeleton.joints))
@@ -143,6 +155,7 @@ class Crowd:
         people.track, people.box, people.found = track, found.boxes.copy(), found.boxes.copy()
         people.score, people.origin = found.scores, found.origin
         people.seen_s[:] = time_s
+        people.sights += 1
         self._learn_speed(people, old, source, time_s)
         seen = looks(image, found.boxes)
         crowded = (iou(found.boxes, found.boxes) > ALONE_IOU).sum(axis=1) > 1
@@ -150,11 +163,10 @@ class Crowd:
         seen[known] = share * seen[known] + (1 - share) * people.looks[known]
         people.looks = seen / np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-6)
         self._people = people.join(kept)
-        self._people.age[self._people.age >= 0] += 1
 
-    def posed(self, rows: I64, poses: Poses, time_s: float) -> None:
+    def posed(self, rows: I64, poses: Poses) -> None:
         """Take the poses of some of the people, row i of `poses` being that of `rows[i]`."""
-        people = self._people
+        people, time_s = self._people, self._time_s
         before = np.isfinite(people.posed_s[rows])
         dt = np.where(before, time_s - people.posed_s[rows], 1).astype(np.float32).clip(1e-3)
         measured = poses.keypoints
@@ -164,25 +176,21 @@ class Crowd:
             )
             measured = np.where(before[:, None, None], filtered, measured).astype(np.float32)
             people.drift[rows] = np.where(before[:, None, None], drift, 0)
-        elif len(rows):
-            moved = (measured - people.points[rows]) / dt[:, None, None]
-            people.drift[rows] = np.where(before[:, None, None], moved, 0)
-        self._follow(rows, measured, poses.scores, before, dt)
-        self._learn_from_joints(rows, poses.scores, before, time_s)
         people.points[rows], people.sure[rows] = measured, poses.scores
         people.posed_s[rows], people.age[rows] = time_s, 0
         mean = poses.scores.mean(axis=1) if len(rows) else people.usual[rows]
         people.usual[rows] = np.where(before, 0.9 * people.usual[rows] + 0.1 * mean, mean)
 
-    def identify(self, time_s: float) -> None:
+    def identify(self) -> None:
         """Give ids to those who are confirmed and have none: their own again, if they were known."""
-        people = self._people
-        new = np.flatnonzero((people.ids == UNCONFIRMED) & (people.track != UNCONFIRMED))
+        people, time_s = self._people, self._time_s
+        new = np.flatnonzero((people.ids == UNCONFIRMED) & self.confirmed)
         if not len(new):
             return
-        ids = self.memory.back(people.box[new], self._shapes(new), people.looks[new], time_s)
-        wait = (ids == MAYBE) & (time_s - people.met_s[new] < WAIT_S)
-        ids, new = ids[~wait], new[~wait]
+        watched_s = time_s - people.met_s[new]
+        ids = self.memory.back(people.box[new], people.shapes(new), people.looks[new], watched_s, time_s)
+        decided = ids != MAYBE
+        ids, new = ids[decided], new[decided]
         unknown = ids < 0
         ids[unknown] = np.arange(self._next_id, self._next_id + int(unknown.sum()))
         self._next_id += int(unknown.sum())
@@ -212,80 +220,25 @@ class Crowd:
                 drop[max(i, j, key=rank)] = True
         self._people = people.take(~drop)
 
-    def poses(self, time_s: float) -> Poses:
-        """Everybody's pose now: fresh, or carried on from the last one at constant speed."""
+    def poses(self) -> Poses:
+        """Everybody's pose now: fresh, or carried on from the last one."""
         people = self._people
-        ahead = np.where(people.age > 0, time_s - people.posed_s, 0).clip(0, AHEAD_S).astype(np.float32)
-        points = people.points + people.drift * ahead[:, None, None]
-        return Poses(points.astype(np.float32), people.sure.copy(), people.age == 0, people.age.copy())
-
-    def _move(self, time_s: float) -> None:
-        people = self._people
-        ahead = (time_s - people.seen_s).clip(0, self.max_age_s).astype(np.float32)
-        people.box = people.found + people.speed * ahead[:, None]
-
-    def _follow(self, rows: I64, points: F32, scores: F32, before: Bools, dt: F32) -> None:
-        """Boxes that were predicted go where the pose has gone."""
-        people = self._people
-        sure = (scores >= SURE) & (people.sure[rows] >= SURE)
-        count = sure.sum(axis=1)
-        moved = ((points - people.points[rows]) * sure[..., None]).sum(axis=1)
-        moved /= np.maximum(count, 1)[:, None]
-        speed = (people.speed[rows, :2] + people.speed[rows, 2:]) / 2
-        predicted = (people.origin[rows] == Origin.TRACKED) & before & (count >= 4)
-        error = np.where(predicted[:, None], 0.5 * (moved - speed * dt[:, None]), 0)
-        error = error.clip(-0.2 * self.heights[rows, None], 0.2 * self.heights[rows, None])
-        shift = np.concatenate([error, error], axis=1).astype(np.float32)
-        people.box[rows] += shift
-        people.found[rows] += shift
-
-    def _learn_from_joints(self, rows: I64, scores: F32, before: Bools, time_s: float) -> None:
-        """The body's speed is that of most of its joints; a joint's own is doubtful, and counts in part."""
-        people = self._people
-        sure = (scores >= SURE) & (people.sure[rows] >= SURE)
-        known = before & (sure.sum(axis=1) >= FEWEST_JOINTS)
-        chosen = rows[known]
-        if not len(chosen):
-            return
-        drift = people.drift[chosen]
-        body = np.nanmedian(np.where(sure[known][..., None], drift, np.nan), axis=1)
-        people.drift[chosen] = body[:, None] + LIMBS * (drift - body[:, None])
-        most = FASTEST * self.heights[chosen, None]
-        people.speed[chosen] = np.concatenate([body, body], axis=1).clip(-most, most)
-        # The box stays where it is now: only what comes goes by the new speed.
-        ahead = (time_s - people.seen_s[chosen]).clip(0, self.max_age_s)[:, None]
-        people.found[chosen] = people.box[chosen] - people.speed[chosen] * ahead
-
-    def _continued(self, found: Detections, track: I64) -> I64:
-        """Which row each detection goes on from, -1 for none."""
-        old = self._people
-        by_track = {int(t): i for i, t in enumerate(old.track.tolist()) if t != UNCONFIRMED}
-        source = np.array([by_track.pop(t, -1) for t in track.tolist()], np.int64).reshape(len(found))
-        free = np.flatnonzero(old.track == UNCONFIRMED)
-        new = np.flatnonzero(source < 0)
-        overlap = iou(found.boxes[new], old.box[free])
-        for _ in range(min(overlap.shape)):
-            i, j = np.unravel_index(overlap.argmax(), overlap.shape)
-            if overlap[i, j] < SAME_IOU:
-                break
-            source[new[i]] = free[j]
-            overlap[i], overlap[:, j] = 0, 0
-        return source
+        return Poses(people.points.copy(), people.sure.copy(), people.age == 0, people.age.copy())
 
     def _learn_speed(self, people: People, old: People, source: I64, time_s: float) -> None:
         known = np.flatnonzero(source >= 0)
         before = source[known]
         gap = (time_s - old.seen_s[before]).clip(1e-3)[:, None]
-        measured = (people.box[known] - old.found[before]) / gap
-        most = FASTEST * np.maximum(people.box[known, 3] - people.box[known, 1], 1)[:, None]
+        # Boxes that are found jitter; those carried on from the last find tell where somebody went.
+        measured = (_middles(old.box[before]) - _middles(old.found[before])) / gap
+        most = FASTEST * people.heights[known, None]
         share = np.where((old.speed[before] == 0).all(axis=1), 1.0, np.minimum(0.5, 5 * gap[:, 0]))[:, None]
         speed = old.speed[before] + share * (measured - old.speed[before])
         people.speed[known] = speed.clip(-most, most)
 
-    def _leave(self, gone: Bools) -> None:
-        people = self._people
-        rows = np.flatnonzero(gone & (people.ids != UNCONFIRMED))
-        shapes = self._shapes(rows)
+    def _leave(self, people: People) -> None:
+        rows = np.flatnonzero(people.ids != UNCONFIRMED)
+        shapes = people.shapes(rows)
         self.memory.remember(
             [
                 Lost(
@@ -296,14 +249,9 @@ class Crowd:
             ]
         )
 
-    def _shapes(self, rows: I64) -> F32:
-        """Keypoints (N, K, 2) in body heights around the middle of the box; NaN of the never posed."""
-        people = self._people
-        box = people.box[rows]
-        middle, height = (box[:, :2] + box[:, 2:]) / 2, np.maximum(box[:, 3] - box[:, 1], 1)
-        shapes = (people.points[rows] - middle[:, None]) / height[:, None, None]
-        shapes[people.age[rows] < 0] = np.nan
-        return np.asarray(shapes, np.float32)
+
+def _middles(boxes: F32) -> F32:
+    return np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float32)
 
 
 def _finite(found: Detections) -> Detections:

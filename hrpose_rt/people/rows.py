@@ -4,13 +4,13 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from hrpose_rt.people.looks import looks
+from hrpose_rt.people.looks import SIZE
 from hrpose_rt.people.tracking import UNCONFIRMED
 from hrpose_rt.types import F32, F64, I64, Bools
 
 NEVER = -1  # the age of a pose that there is none of
 # What a person keeps when a new detection is found; the rest comes with it.
-CARRIED = ("ids", "points", "drift", "sure", "posed_s", "age", "usual", "looks", "speed", "met_s")
+CARRIED = ("ids", "points", "drift", "sure", "posed_s", "age", "usual", "looks", "speed", "met_s", "sights")
 
 
 @dataclass(slots=True)
@@ -19,13 +19,14 @@ class People:
 
     Attributes:
         ids: (N,) ours, -1 until known.
-        track: (N,) the library's, -1 until confirmed.
+        track: (N,) the tracker's.
         box: (N, 4) now, pixels.
-        found: (N, 4) at `seen_s`, moved along by poses.
-        speed: (N, 4) of the box's sides, pixels a second.
+        found: (N, 4) at `seen_s`.
+        speed: (N, 2) pixels a second.
         seen_s, met_s: (N,) when detected last and first.
+        sights: (N,) detections so far.
         score, origin: (N,) of the last detection.
-        points, drift: (N, K, 2) keypoints when last posed, and how they went, in pixels a second.
+        points, drift: (N, K, 2) keypoints now, and the filter's idea of their speed, in pixels a second.
         sure: (N, K) their scores.
         posed_s: (N,) when that was, -inf for never.
         age: (N,) frames since then.
@@ -40,6 +41,7 @@ class People:
     speed: F32
     seen_s: F64
     met_s: F64
+    sights: I64
     score: F32
     origin: I64
     points: F32
@@ -63,9 +65,10 @@ class People:
             track=unknown.copy(),
             box=zeros(4),
             found=zeros(4),
-            speed=zeros(4),
+            speed=zeros(2),
             seen_s=np.zeros(n),
             met_s=np.zeros(n),
+            sights=np.zeros(n, np.int64),
             score=zeros(),
             origin=np.zeros(n, np.int64),
             points=zeros(joints, 2),
@@ -74,8 +77,21 @@ class People:
             posed_s=np.full(n, -np.inf),
             age=np.full(n, NEVER, np.int64),
             usual=zeros(),
-            looks=looks(np.zeros((1, 1, 3), np.uint8), zeros(4)),
+            looks=zeros(SIZE),
         )
+
+    @property
+    def heights(self) -> F32:
+        """(N,) of the boxes in pixels, at least 1."""
+        return np.asarray(np.maximum(self.box[:, 3] - self.box[:, 1], 1), np.float32)
+
+    def shapes(self, rows: I64) -> F32:
+        """Keypoints (N, K, 2) in body heights around the middle of the box; NaN of the never posed."""
+        box = self.box[rows]
+        middle = (box[:, :2] + box[:, 2:]) / 2
+        shapes = (self.points[rows] - middle[:, None]) / self.heights[rows, None, None]
+        shapes[self.age[rows] < 0] = np.nan
+        return np.asarray(shapes, np.float32)
 
     def take(self, rows: I64 | Bools) -> "People":
         """Those of these rows."""

@@ -1,5 +1,7 @@
 """Ids and poses of two runs compared, by hand."""
 
+import json
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -7,6 +9,7 @@ from typer.testing import CliRunner
 from hrpose_rt.bench.bounded import likeness
 from hrpose_rt.bench.identities import Identities
 from hrpose_rt.bench.scenes import Truth
+from hrpose_rt.cli.bench_bounded import ids_words
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
@@ -80,4 +83,18 @@ def test_the_command_runs(photos, tmp_path) -> None:
     command = ["bench", "bounded", "--crowd", "6", "--frames", "60", "--output", str(path)]
     done = CliRunner().invoke(build_app(), command)
     assert done.exit_code == 0, done.output
-    assert "budget" in done.output and path.is_file()
+    assert "budget" in done.output and "people who stand still" in done.output
+    jitter = json.loads(path.read_text())["jitter"]
+    assert 0 < jitter["filtered"]["mean"] < jitter["estimated"]["mean"]
+
+
+def test_all_who_came_back_are_counted_together() -> None:
+    rows = [
+        {"ids": {"bounded": {"came_back": 3, "own_id": 1.0, "wrong_id": 0.0}, "free": {"came_back": 0}}},
+        {"ids": {"bounded": {"came_back": 1, "own_id": 0.0, "wrong_id": 1.0}, "free": {"came_back": 0}}},
+        {"scene": "a film"},
+    ]
+    assert ids_words(rows) == [
+        "Of 4 people who came back from behind a curtain under the budget, 0.750 had their own id again "
+        "and 0.250 somebody else's."
+    ]

@@ -2,6 +2,7 @@
 
 import time
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,8 +17,11 @@ HW = (720, 1280)
 IMAGE = np.random.default_rng(0).integers(0, 256, (*HW, 3), np.uint8)
 
 
-def crowd(**options) -> Crowd:
-    return Crowd(TRACKERS["ocsort"](FPS, 0.3), COCO17, Memory(2.0), **options)
+CLOTHES = np.random.default_rng(1).integers(0, 256, (12, 100, 40, 3), np.uint8)
+
+
+def crowd(tracker: str = "flow", **options) -> Crowd:
+    return Crowd(TRACKERS[tracker](FPS, 0.3), COCO17, Memory(2.0), **options)
 
 
 def walkers(t: float, n: int = 3) -> Detections:
@@ -25,6 +29,14 @@ def walkers(t: float, n: int = 3) -> Detections:
     x = 150.0 * np.arange(n) + 100 * t
     boxes = np.stack([x, np.full(n, 50.0), x + 40, np.full(n, 150.0)], axis=1).astype(np.float32)
     return Detections.found(boxes, np.full(n, 0.9, np.float32))
+
+
+def picture(t: float, n: int = 3) -> np.ndarray:
+    """What the walkers look like: each in clothes of their own."""
+    image = cv2.GaussianBlur(IMAGE, (0, 0), 3)
+    for i, (x1, y1, x2, y2) in enumerate(walkers(t, n).boxes.round().astype(int)):
+        image[y1:y2, x1:x2] = cv2.GaussianBlur(CLOTHES[i], (0, 0), 2)
+    return image
 
 
 def poses_in(boxes: np.ndarray) -> Poses:
@@ -40,30 +52,44 @@ def poses_in(boxes: np.ndarray) -> Poses:
 def follow(people: Crowd, frames: range, look_every: int = 1, n: int = 3) -> None:
     for i in frames:
         t = i / FPS
+        people.advance(picture(t, n), t)
         if i % look_every == 0:
-            people.detected(walkers(t, n), t, IMAGE)
-            people.posed(np.arange(len(people)), poses_in(people.boxes), t)
+            people.detected(walkers(t, n), picture(t, n))
+            people.posed(np.arange(len(people)), poses_in(people.boxes))
         else:
-            people.predict(t, HW)
-        people.identify(t)
+            people.undetected(HW)
+        people.identify()
 
 
-def test_between_looks_boxes_and_joints_go_on() -> None:
+def test_between_looks_boxes_and_joints_go_where_the_pictures_show() -> None:
     people = crowd()
-    follow(people, range(21), look_every=5)
-    t = 24 / FPS
-    people.predict(t, HW)
-    assert np.abs(people.boxes - walkers(t).boxes).max() < 3
-    poses = people.poses(t)
-    assert np.abs(poses.keypoints - poses_in(walkers(t).boxes).keypoints).max() < 6
-    assert not poses.fresh.any() and (poses.age == 1).all()
+    follow(people, range(9), look_every=5)  # seen twice, and three frames without a look
+    t = 8 / FPS
+    assert np.abs(people.boxes - walkers(t).boxes).max() < 1
+    poses = people.poses()
+    assert np.abs(poses.keypoints - poses_in(walkers(t).boxes).keypoints).max() < 2
+    assert not poses.fresh.any() and (poses.age == 3).all()
     assert (people.detections().origin == Origin.TRACKED).all()
 
 
-def test_ids_are_kept_and_confirmed_by_the_third_look() -> None:
+@pytest.mark.parametrize("tracker", TRACKERS)
+def test_ids_come_with_the_second_look_and_are_kept(tracker: str) -> None:
+    people = crowd(tracker)
+    follow(people, range(1))
+    assert people.ids.tolist() == [-1, -1, -1]
+    for last in (2, 8):
+        follow(people, range(1, last))
+        assert people.ids.tolist() == [0, 1, 2]
+
+
+def test_people_who_stop_are_not_carried_past() -> None:
     people = crowd()
     follow(people, range(6))
-    assert sorted(people.ids.tolist()) == [0, 1, 2]
+    stopped = picture(5 / FPS)
+    for i in range(6, 12):
+        people.advance(stopped, i / FPS)
+        people.undetected(HW)
+    assert np.abs(people.boxes - walkers(5 / FPS).boxes).max() < 1
 
 
 def test_a_prediction_never_confirms_itself() -> None:
@@ -71,8 +97,9 @@ def test_a_prediction_never_confirms_itself() -> None:
     follow(people, range(10))
     ended = None
     for i in range(10, 40):
-        people.predict(i / FPS, HW)
-        people.posed(np.arange(len(people)), poses_in(people.boxes), i / FPS)  # however sure the poses are
+        people.advance(picture(9 / FPS), i / FPS)
+        people.undetected(HW)
+        people.posed(np.arange(len(people)), poses_in(people.boxes))  # however sure the poses are
         if not len(people) and ended is None:
             ended = i
     assert ended is not None and (ended - 9) / FPS == pytest.approx(0.54, abs=0.05)
@@ -82,7 +109,8 @@ def test_whom_a_look_could_not_have_found_stays() -> None:
     people = crowd()
     follow(people, range(6))
     t = 6 / FPS
-    people.detected(walkers(t, 1), t, IMAGE, looked=np.array([True, True, False]))
+    people.advance(picture(t), t)
+    people.detected(walkers(t, 1), IMAGE, looked=np.array([True, True, False]))
     assert len(people) == 2  # the second was looked for and is gone
     assert people.detections().origin.tolist() == [Origin.DETECTED, Origin.TRACKED]
 
@@ -95,12 +123,14 @@ def test_somebody_hidden_gets_the_id_back() -> None:
     ids = {}
     for i in [*range(8), *range(20, 50)]:
         t = i / FPS
-        people.detected(walkers(0.0, 3), t, image)
-        people.posed(np.arange(3), poses_in(people.boxes), t)
-        people.identify(t)
+        people.advance(image, t)
+        people.detected(walkers(0.0, 3), image)
+        people.posed(np.arange(3), poses_in(people.boxes))
+        people.identify()
         ids[i] = people.ids.tolist()
         if i == 7:
-            people.detected(walkers(0.0, 0), 8 / FPS, image)
+            people.advance(image, 8 / FPS)
+            people.detected(walkers(0.0, 0), image)
             assert len(people) == 0
     assert ids[7] == ids[49] == [0, 1, 2]
 
@@ -111,23 +141,25 @@ def test_two_rows_on_one_person_become_one() -> None:
     t = 6 / FPS
     found = walkers(t)
     boxes = np.concatenate([found.boxes, found.boxes[:1] + 4])
-    people.detected(Detections.found(boxes, np.full(4, 0.9, np.float32)), t, IMAGE)
-    people.posed(np.arange(4), poses_in(boxes[[0, 1, 2, 0]]), t)
-    people.identify(t)
+    people.advance(picture(t), t)
+    people.detected(Detections.found(boxes, np.full(4, 0.9, np.float32)), IMAGE)
+    people.posed(np.arange(4), poses_in(boxes[[0, 1, 2, 0]]))
+    people.identify()
     people.part_doubles()
     assert len(people) == 3 and 0 in people.ids.tolist()
 
 
 def test_somebody_never_posed_has_a_box_and_no_pose() -> None:
     people = crowd()
-    people.detected(walkers(0.0), 0.0, IMAGE)
-    poses = people.poses(0.0)
+    people.advance(IMAGE, 0.0)
+    people.detected(walkers(0.0), IMAGE)
+    poses = people.poses()
     assert (poses.age == -1).all() and not poses.fresh.any()
 
 
 @pytest.mark.parametrize("tracker", TRACKERS)
 def test_anything_may_come(tracker: str) -> None:
-    people = Crowd(TRACKERS[tracker](FPS, 0.3), COCO17, Memory(2.0))
+    people = crowd(tracker)
     rng = np.random.default_rng(0)
     spent, seen = 0.0, 0
     for i, n in enumerate([0, 1, 500, 0, 500, 500, 3, 1, 0, 500] * 3):
@@ -135,13 +167,17 @@ def test_anything_may_come(tracker: str) -> None:
         boxes = np.concatenate([low, low + rng.uniform(20, 200, (n, 2))], axis=1).astype(np.float32)
         boxes[: n // 50] = np.nan
         boxes[n // 50 : n // 25] = boxes[n // 25 : n // 25 + 1]  # the same again and again
+        image = IMAGE if i % 7 else IMAGE[:360, ::-1]  # another scene, of another size
         begin = time.process_time()
-        people.detected(Detections.found(boxes, rng.uniform(0.3, 1, n).astype(np.float32)), i / FPS, IMAGE)
-        people.posed(np.arange(len(people)), poses_in(people.boxes), i / FPS)
-        people.identify(i / FPS)
+        people.advance(image, i / FPS)
+        people.detected(Detections.found(boxes, rng.uniform(0.3, 1, n).astype(np.float32)), image)
+        people.posed(np.arange(len(people)), poses_in(people.boxes))
+        people.identify()
         people.part_doubles()
-        people.predict(i / FPS + 0.01, HW)
-        assert np.isfinite(people.poses(i / FPS).keypoints).all()
+        assert len(np.unique(people.ids[people.ids >= 0])) == (people.ids >= 0).sum()
+        people.advance(image, i / FPS + 0.01)
+        people.undetected(HW)
+        assert np.isfinite(people.poses().keypoints).all()
         spent, seen = spent + time.process_time() - begin, seen + n
     assert len(people.memory) <= 500 * 30
     print(f"{1e3 * spent / seen:.3f} ms a person")

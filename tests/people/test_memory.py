@@ -1,12 +1,13 @@
 """People who come back: their place, their posture, their clothes."""
 
 import numpy as np
+import pytest
 
 from hrpose_rt.people.looks import looks
-from hrpose_rt.people.memory import MAYBE, Lost, Memory
+from hrpose_rt.people.memory import ALWAYS, AWAY, FAR, MAYBE, POSTURE, UNLIKE, Lost, Memory, _log_odds
 
 BOX = np.array([100, 100, 140, 200], np.float32)
-STILL = np.zeros(4, np.float32)
+STILL = np.zeros(2, np.float32)
 SHAPE = np.zeros((17, 2), np.float32)
 
 
@@ -28,9 +29,12 @@ def lost(id: int, colour: int, box=BOX, time_s: float = 0.0, speed=STILL) -> Los
     return Lost(id, box, speed, SHAPE, CODES[colour], time_s)
 
 
-def back(memory: Memory, boxes: list[np.ndarray], colours: list[int], time_s: float) -> list[int]:
+def back(
+    memory: Memory, boxes: list[np.ndarray], colours: list[int], time_s: float, watched_s: float = 0.04
+) -> list[int]:
     shapes = np.repeat(SHAPE[None], len(boxes), axis=0)
-    return memory.back(np.stack(boxes), shapes, CODES[colours], time_s).tolist()
+    watched = np.full(len(boxes), watched_s)
+    return memory.back(np.stack(boxes), shapes, CODES[colours], watched, time_s).tolist()
 
 
 def test_looks_tell_colours_apart_and_bear_a_little_light() -> None:
@@ -55,7 +59,7 @@ def test_people_who_come_back_together_are_told_apart_by_their_clothes() -> None
 
 def test_people_go_on_for_a_while() -> None:
     memory = Memory(2.0)
-    walking = np.array([200, 0, 200, 0], np.float32)
+    walking = np.array([200, 0], np.float32)
     memory.remember([lost(7, 0, speed=walking)])
     assert back(memory, [BOX + np.float32([80, 0, 80, 0])], [0], 0.5) == [7]
 
@@ -67,10 +71,17 @@ def test_strangers_far_away_or_of_another_size_are_new() -> None:
     assert back(memory, [np.array([100, 100, 110, 125], np.float32)], [0], 0.3) == [-1]
 
 
-def test_what_is_not_clear_waits() -> None:
+def test_what_is_not_clear_waits_but_not_for_ever() -> None:
     memory = Memory(2.0)
-    memory.remember([lost(7, 0)])
-    assert back(memory, [BOX + 5], [1], 0.3) == [MAYBE]  # the place fits, the clothes do not
+    memory.remember([lost(7, 0), lost(8, 0, BOX + 4)])
+    assert back(memory, [BOX + 2], [0], 0.3) == [MAYBE]  # either of two in the same clothes
+    assert back(memory, [BOX + 2], [0], 0.9, watched_s=0.6)[0] in (-1, 7, 8)
+
+
+def test_the_odds_are_as_by_hand() -> None:
+    seen = _log_odds([lost(7, 0)], BOX[None] + np.float32([8, 0, 8, 0]), SHAPE[None], CODES[:1], 0.3)
+    near = AWAY * np.log(0.08 + FAR) + UNLIKE * np.log(0.05)  # 8 of 100 pixels away, dressed the same
+    assert seen[0, 0] == pytest.approx(ALWAYS + near + POSTURE, abs=1e-3)
 
 
 def test_memory_fades() -> None:

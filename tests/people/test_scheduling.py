@@ -66,9 +66,10 @@ def test_another_scene_is_looked_at_at_once() -> None:
 def test_newcomers_come_first_then_those_waiting_longest() -> None:
     people, scheduler = crowd(), Scheduler(25.0, 1, 15.0, 10, costs())
     for i in range(4):
-        people.detected(walkers(0.0, 6), i / 25, IMAGE)
+        people.advance(IMAGE, i / 25)
+        people.detected(walkers(0.0, 6), IMAGE)
         if i < 3:
-            people.posed(np.arange(4 if i else 2), poses_in(people.boxes[: 4 if i else 2]), i / 25)
+            people.posed(np.arange(4 if i else 2), poses_in(people.boxes[: 4 if i else 2]))
     # Rows 0 to 3 have a pose, 4 and 5 none; What 6 of 15 ms leave holds four people.
     rows = scheduler.whom(people, 6.0)
     assert rows.tolist() == [0, 1, 4, 5]
@@ -78,10 +79,11 @@ def test_nobody_waits_for_longer_than_the_oldest_may_while_the_budget_holds() ->
     people, scheduler = crowd(), Scheduler(25.0, 1, 16.0, 4, costs())
     oldest = 0
     for i in range(40):
-        people.detected(walkers(0.0, 8), i / 25, IMAGE)
+        people.advance(IMAGE, i / 25)
+        people.detected(walkers(0.0, 8), IMAGE)
         rows = scheduler.whom(people, 6.0)
         assert 1 <= len(rows) < 8
-        people.posed(rows, poses_in(people.boxes[rows]), i / 25)
+        people.posed(rows, poses_in(people.boxes[rows]))
         if i > 8:
             oldest = max(oldest, int(people.age.max()))
     assert oldest <= 4 and scheduler.too_old == 0
@@ -93,10 +95,11 @@ def test_a_budget_that_cannot_hold_it_says_so_and_still_brings_somebody_on() -> 
     posed = set()
     for i in range(3, 16):
         scheduler.look(IMAGE, people)
-        people.detected(walkers(0.0, 6), i / 25, IMAGE)
+        people.advance(IMAGE, i / 25)
+        people.detected(walkers(0.0, 6), IMAGE)
         rows = scheduler.whom(people, 5.0)
         assert len(rows) <= 1
-        people.posed(rows, poses_in(people.boxes[rows]), i / 25)
+        people.posed(rows, poses_in(people.boxes[rows]))
         posed |= set(rows.tolist())
     assert scheduler.too_old > 0
     assert len(posed) == 6  # in turn

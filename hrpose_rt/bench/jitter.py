@@ -1,0 +1,51 @@
+"""How much joints of people who stand still seem to move, as they are estimated and filtered."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from hrpose_rt.bench.cutouts import Cutout
+from hrpose_rt.bench.scenes import FPS, Scene
+from hrpose_rt.networks import Networks, Settings
+from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.types import Frame
+
+PEOPLE, NOISE = 5, 6.0  # who stand there, and grey levels (standard deviation) of the sensor's noise
+WARM, SURE = 10, 0.3  # frames; score of the joints that count
+SIZE_WH = (1280, 720)
+
+
+def measure_jitter(
+    settings: Settings, networks: Networks, cutouts: Sequence[Cutout], frames: int = 60, seed: int = 0
+) -> dict[str, Any]:
+    """Steps of still joints from frame to frame, in body heights, as estimated and filtered."""
+    scene = Scene(cutouts, PEOPLE, SIZE_WH, seed=seed, curtains=False)
+    still = scene.frame(0).image.astype(np.float32)
+    report: dict[str, Any] = {"people": PEOPLE, "noise": NOISE, "frames": frames}
+    for name, smooth in (("estimated", False), ("filtered", True)):
+        pipeline = PosePipeline(replace(settings, budget_ms=0.0, detect_every=1, smooth=smooth), networks)
+        following, rng = pipeline.begin(scene.info), np.random.default_rng(seed)  # both see the same noise
+        steps: list[float] = []
+        before: dict[int, tuple[Any, Any]] = {}
+        for index in range(frames):
+            noisy = (still + rng.normal(0, NOISE, still.shape)).clip(0, 255).astype(np.uint8)
+            result = pipeline.process(Frame(index, noisy, index / FPS, time.perf_counter()), following)
+            boxes, poses = result.detections.boxes, result.poses
+            now = {}
+            for row, person in enumerate(result.track_ids.tolist()):
+                if person in before and index >= WARM:
+                    points, sure = before[person]
+                    both = sure & (poses.scores[row] >= SURE)
+                    height = max(float(boxes[row, 3] - boxes[row, 1]), 1.0)
+                    steps += (np.linalg.norm(poses.keypoints[row] - points, axis=1)[both] / height).tolist()
+                if person >= 0:
+                    now[person] = poses.keypoints[row], poses.scores[row] >= SURE
+            before = now
+        report[name] = {
+            "mean": round(float(np.mean(steps)), 5) if steps else None,
+            "p95": round(float(np.percentile(steps, 95)), 5) if steps else None,
+        }
+    return report
