@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -21,11 +22,19 @@ from rich.table import Table
 import hrpose_rt
 from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.zoo import DEFAULT_POSE, find_model
+from hrpose_rt.networks import Settings
+from hrpose_rt.people.crowd import Crowd
+from hrpose_rt.people.memory import Memory
+from hrpose_rt.people.motion import lattice
+from hrpose_rt.people.tracking import TRACKERS
 from hrpose_rt.runtimes.opening import open_engine
 from hrpose_rt.runtimes.ov import cpu_has_bf16
+from hrpose_rt.skeleton import COCO17
 from hrpose_rt.streams.sinks import VideoSink
+from hrpose_rt.types import Detections, Poses
 
 ROOT = Path(__file__).parents[1]
+DEFAULTS = Settings()
 BESIDE_THE_NETWORKS = ("letterbox", "crop", "heatmap", "track", "draw")
 
 
@@ -67,6 +76,30 @@ def frame_costs(video: Path) -> Iterator[Limit]:
     yield Limit("time without a name, of the total (p50)", 0.03, median(other), "of it")
     if draw20:
         yield Limit("drawing twenty people (p50)", 4, median(draw20), "ms")
+
+
+def following() -> Iterator[Limit]:
+    """Processor time of following five hundred people, from their boxes and joints to their ids."""
+    rng = np.random.default_rng(0)
+    noise = cv2.GaussianBlur(rng.integers(0, 256, (720, 1280, 3), np.uint8), (0, 0), 3)
+    crowd = Crowd(TRACKERS[DEFAULTS.tracker](25.0, DEFAULTS.det_score), COCO17, Memory(DEFAULTS.memory_s))
+    row, column = np.divmod(np.arange(500), 25)
+    stand = np.stack([50.0 * column, 35.0 * row, 50.0 * column + 30, 35.0 * row + 60], axis=1)
+    sure = np.full((500, 17), 0.8, np.float32)
+    spent = []
+    for i in range(25):
+        image = np.roll(noise, 2 * i, axis=1)
+        walked = np.array([2.0 * i, 0, 2.0 * i, 0])
+        boxes = (stand + walked + rng.normal(0, 1, (500, 4))).astype(np.float32)
+        begin = time.process_time()
+        crowd.advance(image, i / 25)
+        crowd.detected(Detections.found(boxes, sure[:, 0]), image)
+        people = len(crowd)
+        crowd.posed(np.arange(people), Poses.estimated(lattice(crowd.boxes, 17), sure[:people]))
+        crowd.identify()
+        crowd.part_doubles()
+        spent.append(1e3 * (time.process_time() - begin) / 500)
+    yield Limit("following one of 500 people, processor time (p50)", 0.1, median(spent), "ms")
 
 
 def batch_of_eight() -> Iterator[Limit]:
@@ -140,6 +173,7 @@ def main() -> int:
         limits = [
             *first_frame(video),
             *frame_costs(video),
+            *following(),
             *batch_of_eight(),
             *mp4_sink(video, folder),
         ]

@@ -1,7 +1,8 @@
 """Keypoints without jitter: the One-Euro filter (Casiez et al., CHI 2012), for everybody at once.
 
 Its cutoffs are in hertz and its speeds in body heights a second, so the same numbers fit any frame rate and
-anybody near or far.
+anybody near or far. Points that were carried on meanwhile are filtered in what is left: the speed is then
+that of the joint against where it was carried to.
 """
 
 import numpy as np
