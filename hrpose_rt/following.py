@@ -13,13 +13,13 @@ from hrpose_rt.people.detection import Detector
 from hrpose_rt.people.memory import Memory
 from hrpose_rt.people.scheduling import Costs, Scheduler
 from hrpose_rt.people.tiling import Tiling, parse_tiles
-from hrpose_rt.people.tracking import TRACKERS, UNCONFIRMED
+from hrpose_rt.people.tracking import TRACKERS
 from hrpose_rt.pose.batching import CPU_BATCHES
 from hrpose_rt.pose.host import PoseEstimator
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.timing import StageClock
-from hrpose_rt.types import F32, I64, Detections, Frame, Poses
+from hrpose_rt.types import F32, I64, NO_ID, Detections, Frame, Poses
 
 PROBES = 3
 TILES_SHARE = 0.5  # of the budget, which looking closer may take
@@ -28,7 +28,7 @@ Now = Callable[[], float]
 
 
 class Following:
-    """One stream's people: looked for or predicted, posed or carried on, always with ids.
+    """One stream's people: looked for or carried on, posed or not, always with ids.
 
     Args:
         settings: How.
@@ -81,7 +81,7 @@ class Following:
         return self._found.boxes
 
     def before(self, frame: Frame, detector: Detector, clock: StageClock) -> I64:
-        """Look for people or predict them; gives the rows of those whose pose is wanted."""
+        """Look for people or carry them on; gives the rows of those whose pose is wanted."""
         begin = self._now()
         if self._crowd is None or self._scheduler is None:
             regions = self.tiling.choose(np.zeros((0, 4), np.float32))
@@ -90,6 +90,7 @@ class Following:
         crowd, scheduler = self._crowd, self._scheduler
         with clock.stage("track"):
             crowd.advance(frame.image, frame.time_s)
+            advanced = self._now()
             look = scheduler.look(frame.image, crowd)
         if look:
             regions = self.tiling.choose(crowd.boxes, self._most_tiles())
@@ -101,10 +102,10 @@ class Following:
             with clock.stage("track"):
                 looked = ~self.tiling.unseen(crowd.boxes, regions)
                 crowd.detected(found, frame.image, looked)
-            self._costs.learn("detect", 1e3 * (self._now() - begin) / (1 + len(regions)))
+            self._costs.learn("detect", 1e3 * (self._now() - advanced) / (1 + len(regions)))
         else:
             with clock.stage("track"):
-                crowd.undetected((frame.image.shape[0], frame.image.shape[1]))
+                crowd.undetected()
         return scheduler.whom(crowd, 1e3 * (self._now() - begin))
 
     def after(
@@ -113,7 +114,7 @@ class Following:
         """Take the poses of the rows that were wanted; gives everybody's boxes, ids and poses."""
         if self._crowd is None:
             assert self._found is not None
-            return self._found, np.full(len(self._found), UNCONFIRMED, np.int64), poses
+            return self._found, np.full(len(self._found), NO_ID, np.int64), poses
         begin = self._now()
         with clock.stage("track"):
             crowd = self._crowd

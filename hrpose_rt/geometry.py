@@ -47,6 +47,11 @@ def nms(boxes: F32, scores: F32, threshold: float) -> I64:
     return survivors(iou(boxes, boxes) > threshold, scores)
 
 
+def middles(boxes: F32) -> F32:
+    """Centres (N, 2) of boxes (N, 4)."""
+    return np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float32)
+
+
 def pair_off(cost: F32) -> tuple[I64, I64]:
     """Rows and columns of a matrix (N, M) that, paired off one to one, cost least."""
     from scipy.optimize import linear_sum_assignment

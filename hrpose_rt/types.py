@@ -18,6 +18,9 @@ STAGES = ("letterbox", "detect", "track", "crop", "pose", "heatmap", "other")
 BESIDE = ("read", "draw", "write", "age")
 
 
+NO_ID = -1  # of somebody who is not known yet
+
+
 class Origin(IntEnum):
     """Where a box comes from."""
 

@@ -81,14 +81,13 @@ def bench_bounded(
             raise BadInput("nobody in the photos can be cut out: give others to --people")
         if not budget_ms:
             settings = replace(settings, budget_ms=_usual_ms(settings, networks, Scene(cutouts, LIKE)))
-        feeds = [
-            Scene(cutouts, count, SIZES_WH["720p"], seed=seed + i)
-            for count in parse_crowds(crowd)
-            for i in range(scenes)
-        ]
+        seeds = [(count, seed + i) for count in parse_crowds(crowd) for i in range(scenes)]
+        feeds = [Scene(cutouts, count, SIZES_WH["720p"], seed=one) for count, one in seeds]
         films = [Mosaic(film, 2, SIZES_WH["720p"], detector=networks.detector) for film in source or []]
         every: list[Feed] = [*feeds, *films]
         rows = [measure_bounded(settings, networks, feed, frames, status.update) for feed in every]
+        for row, (_, one) in zip(rows, seeds, strict=False):  # films have none
+            row["seed"] = one
         status.update("people who stand still")
         jitter = measure_jitter(settings, networks, cutouts, seed=seed)
     networks.close()
@@ -112,7 +111,8 @@ def table(rows: list[dict[str, Any]]) -> list[list[str]]:
         ids = row.get("ids", {}).get("bounded", {})
         lines.append(
             [
-                *(row["scene"], f"{row['found']:g}", f"{row['free_ms']['p50']:.1f}"),
+                row["scene"] + (f", scene {row['seed']}" if row.get("seed") else ""),
+                *(f"{row['found']:g}", f"{row['free_ms']['p50']:.1f}"),
                 *(f"{row['bounded_ms']['p50']:.1f}", f"{row['bounded_ms']['p95']:.1f}"),
                 *(f"{row['p95_over_budget']:.2f}", "" if row["oks"] is None else f"{row['oks']:.3f}"),
                 f"{row['pose_age']['p95']:g}" if row["pose_age"] else "",

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hrpose_rt.geometry import iou, joint_similarity
+from hrpose_rt.geometry import iou, joint_similarity, middles
 from hrpose_rt.people.looks import looks
-from hrpose_rt.people.memory import MAYBE, Lost, Memory
+from hrpose_rt.people.memory import FASTEST, MAYBE, Lost, Memory
 from hrpose_rt.people.motion import Motion, lattice, middle_of
 from hrpose_rt.people.rows import People
 from hrpose_rt.people.smoothing import one_euro
-from hrpose_rt.people.tracking import UNCONFIRMED, Tracker
+from hrpose_rt.people.tracking import Tracker
 from hrpose_rt.skeleton import Skeleton
-from hrpose_rt.types import F32, I64, U8, Bools, Detections, Origin, Poses
+from hrpose_rt.types import F32, I64, NO_ID, U8, Bools, Detections, Origin, Poses
 
 CONFIRMED = 2  # detections
-FASTEST = 3.0  # body heights a second; what is faster is another person
+LEAST = 2.0  # pixels of somebody's box that lie in the frame
 DOUBLE_IOU, DOUBLE_OKS = 0.5, 0.85  # above both, two rows are one person
 FEWEST_JOINTS = 4  # that tell how a body moves
 LIMBS = 0.5  # of what a joint is seen to do besides going along with the body
@@ -49,6 +49,7 @@ class Crowd:
     _motion: Motion = field(default_factory=Motion)
     _next_id: int = 0
     _time_s: float = 0.0
+    _frame_hw: tuple[int, int] = (0, 0)
     _sigmas: F32 = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,12 +61,13 @@ class Crowd:
 
     @property
     def boxes(self) -> F32:
-        """(N, 4) where people are now."""
-        return self._people.box
+        """(N, 4) where people are now, in the frame."""
+        h, w = self._frame_hw
+        return np.asarray(self._people.box.clip(0, (w, h, w, h)), np.float32)
 
     @property
     def ids(self) -> I64:
-        """(N,) theirs; -1 until confirmed."""
+        """(N,) theirs; -1 until known."""
         return self._people.ids
 
     @property
@@ -96,12 +98,19 @@ class Crowd:
         return np.asarray(np.clip(1 - now / np.maximum(people.usual, 1e-3), 0, 1), np.float32)
 
     def detections(self) -> Detections:
-        """The people as detections, found or predicted."""
-        return Detections(self._people.box, self._people.score, self._people.origin)
+        """The people as detections, found or carried on."""
+        return Detections(self.boxes, self._people.score, self._people.origin)
 
     def advance(self, image: U8, time_s: float) -> None:
-        """Move everybody on to the next frame, (H, W, 3) at `time_s`."""
-        since, self._time_s = max(time_s - self._time_s, 1e-3), time_s
+        """Move everybody on to the next frame, (H, W, 3) at `time_s`; who leaves it is gone.
+
+        A frame from before the last one begins another film.
+        """
+        if time_s < self._time_s:
+            self._people = People.nobody(0, len(self.skeleton.joints))
+            self.memory.forget()
+        since, self._time_s = time_s - self._time_s, time_s
+        self._frame_hw = (image.shape[0], image.shape[1])
         self._motion.see(image)
         people = self._people
         people.age[people.age >= 0] += 1
@@ -111,22 +120,23 @@ class Crowd:
         moved, told = self._motion.follow(points)
         counted = told & (sure | ~posed[:, None])
         seen = counted.sum(axis=1) >= FEWEST_JOINTS
-        most = (FASTEST * since * people.heights)[:, None]
-        body = np.where(seen[:, None], middle_of(moved, counted), people.speed * since).clip(-most, most)
+        as_before = people.speed * min(since, self.max_age_s)
+        body = np.where(seen[:, None], middle_of(moved, counted), as_before).astype(np.float32)
         limbs = np.where((told & posed[:, None])[..., None], moved - body[:, None], 0)
         people.points += body[:, None] + LIMBS * limbs
-        people.box += np.tile(body, 2)
+        people.box = people.box + np.tile(body, 2)
+        people.told &= seen
+        boxes = self.boxes
+        there = np.logical_and.reduce((boxes[:, 2:] - boxes[:, :2]) >= LEAST, axis=1)
+        self._leave(people.take(~there))
+        self._people = people.take(there)
 
-    def undetected(self, frame_hw: tuple[int, int]) -> None:
-        """Go on without a look: who was not detected for too long, or went out of the frame, is gone."""
-        people, (h, w) = self._people, frame_hw
-        since = self._time_s - people.seen_s
-        here = since <= np.where(self.confirmed, self.max_age_s, self.max_age_s / 2)
-        inside = people.box.clip(0, np.array([w, h, w, h], np.float32))
-        here &= ((inside[:, 2:] - inside[:, :2]) >= 2).all(axis=1)
-        people.box, people.origin = inside, np.full(len(self), Origin.TRACKED, np.int64)
-        self._leave(people.take(~here))
-        self._people = people.take(here)
+    def undetected(self) -> None:
+        """Go on without a look: who was not detected for too long is gone."""
+        people, recent = self._people, self._recent
+        people.origin = np.full(len(self), Origin.TRACKED, np.int64)
+        self._leave(people.take(~recent))
+        self._people = people.take(recent)
 
     def detected(self, found: Detections, image: U8, looked: Bools | None = None) -> None:
         """Take what a detector found in the frame that `advance` was told of.
@@ -144,7 +154,7 @@ class Crowd:
         left = np.ones(len(old.ids), np.bool_)
         left[source[source >= 0]] = False
         stay = np.zeros_like(left) if looked is None else left & ~looked
-        stay &= time_s - old.seen_s <= self.max_age_s
+        stay &= self._recent
         self._leave(old.take(left & ~stay))
         kept = old.take(stay)
         kept.origin[:] = Origin.TRACKED
@@ -184,7 +194,7 @@ class Crowd:
     def identify(self) -> None:
         """Give ids to those who are confirmed and have none: their own again, if they were known."""
         people, time_s = self._people, self._time_s
-        new = np.flatnonzero((people.ids == UNCONFIRMED) & self.confirmed)
+        new = np.flatnonzero((people.ids == NO_ID) & self.confirmed)
         if not len(new):
             return
         watched_s = time_s - people.met_s[new]
@@ -225,19 +235,26 @@ class Crowd:
         people = self._people
         return Poses(people.points.copy(), people.sure.copy(), people.age == 0, people.age.copy())
 
+    @property
+    def _recent(self) -> Bools:
+        """(N,) who was detected not too long ago."""
+        most = np.where(self.confirmed, self.max_age_s, self.max_age_s / 2)
+        return np.asarray(self._time_s - self._people.seen_s <= most, np.bool_)
+
     def _learn_speed(self, people: People, old: People, source: I64, time_s: float) -> None:
         known = np.flatnonzero(source >= 0)
         before = source[known]
         gap = (time_s - old.seen_s[before]).clip(1e-3)[:, None]
-        # Boxes that are found jitter; those carried on from the last find tell where somebody went.
-        measured = (_middles(old.box[before]) - _middles(old.found[before])) / gap
+        # Boxes that are found jitter; those carried on from the last find tell better where somebody went.
+        now = np.where(old.told[before, None], old.box[before], people.box[known])
+        measured = (middles(now) - middles(old.found[before])) / gap
         most = FASTEST * people.heights[known, None]
         share = np.where((old.speed[before] == 0).all(axis=1), 1.0, np.minimum(0.5, 5 * gap[:, 0]))[:, None]
         speed = old.speed[before] + share * (measured - old.speed[before])
         people.speed[known] = speed.clip(-most, most)
 
     def _leave(self, people: People) -> None:
-        rows = np.flatnonzero(people.ids != UNCONFIRMED)
+        rows = np.flatnonzero(people.ids != NO_ID)
         shapes = people.shapes(rows)
         self.memory.remember(
             [
@@ -248,10 +265,6 @@ class Crowd:
                 for n, i in enumerate(rows.tolist())
             ]
         )
-
-
-def _middles(boxes: F32) -> F32:
-    return np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float32)
 
 
 def _finite(found: Detections) -> Detections:

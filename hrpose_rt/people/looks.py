@@ -9,7 +9,7 @@ BANDS = 6  # from head to feet
 LEVELS = 16  # of lightness and of the two colours of CIE Lab
 COLOURS = (64, 192)  # of 0..255, between which clothes lie
 ROWS, COLUMNS = 24, 10  # pixels looked at
-SIZE = BANDS * 3 * LEVELS  # numbers
+LENGTH = BANDS * 3 * LEVELS  # numbers
 INSIDE = 0.6  # of the box's width; the rest is background
 
 
@@ -25,7 +25,7 @@ def looks(image: U8, boxes: F32) -> F32:
     """
     n, (h, w) = len(boxes), image.shape[:2]
     if not n:
-        return np.zeros((0, SIZE), np.float32)
+        return np.zeros((0, LENGTH), np.float32)
     down, across = ((np.arange(count) + 0.5) / count for count in (ROWS, COLUMNS))
     across = 0.5 + INSIDE * (across - 0.5)
     y = boxes[:, 1:2] + (boxes[:, 3:4] - boxes[:, 1:2]) * down  # (N, ROWS)
@@ -41,6 +41,6 @@ def looks(image: U8, boxes: F32) -> F32:
     above = level - below  # how far a pixel is on its way to the next level
     band = (np.arange(ROWS) * BANDS // ROWS)[None, :, None, None]
     place = ((np.arange(n)[:, None, None, None] * BANDS + band) * 3 + np.arange(3)) * LEVELS + below
-    counts = np.bincount(place.ravel(), (1 - above).ravel(), minlength=n * SIZE)
-    counts += np.bincount(place.ravel() + 1, above.ravel(), minlength=n * SIZE)
+    counts = np.bincount(place.ravel(), (1 - above).ravel(), minlength=n * LENGTH)
+    counts += np.bincount(place.ravel() + 1, above.ravel(), minlength=n * LENGTH)
     return np.asarray(np.sqrt(counts.reshape(n, -1) / (ROWS * COLUMNS * 3)), np.float32)

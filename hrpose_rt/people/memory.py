@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hrpose_rt.geometry import pair_off
+from hrpose_rt.geometry import middles
 from hrpose_rt.types import F32, F64, I64
 
 # Log odds that a newcomer is somebody lost: a logistic regression on 87,000 pairs of composed scenes,
-# of whom 4.4% were the same. Each weight is of the term that `_log_odds` names it beside.
-AWAY, UNLIKE, SIZE, POSTURE, ALWAYS = -2.04, -3.92, -1.16, 0.74, -9.98
+# of whom 4.4% were the same. What was not among them: the clips.
+W_AWAY, W_UNLIKE, W_SIZE, W_POSTURE, ALWAYS = -2.04, -3.92, -1.16, 0.74, -9.98
 PRIOR = 1.5  # more: of those who newly appear where somebody was lost, most are no strangers
-SURE = 0.9  # chance, against everybody else, from which somebody is known again at once ...
+CERTAIN = 0.9  # chance, against everybody else, from which somebody is known again at once ...
 LIKELY = 0.5  # ... and after having been watched for so many seconds:
 WAIT_S = 0.6
 HARDLY = 0.05  # chance of being anybody, below which somebody is new
@@ -19,8 +19,10 @@ MAYBE = -2
 STOPPING_S = 2.0  # people hidden go on as before for about so long
 NEAR, FASTEST = 1.0, 3.0  # body heights, and so many more a second: farther away it is somebody else
 SIZES = 0.4  # a person's height may change to this share, or by its inverse
-FAR, LIMB = 0.1, 0.1  # body heights: what is nearer counts as near, and joints so far apart as different
-ALIKE = 0.98  # looks of the same person are hardly ever more alike
+CLOSE, LIMB = 0.1, 0.1  # body heights that hardly count, of where somebody is and of a joint
+ALIKE, UNALIKE = 0.98, 1.03  # looks of the same person are hardly ever more alike; 1 and a margin
+USUAL_POSTURE = 0.2  # how alike two people's are
+HOPELESS = -5.0  # log odds
 IMPOSSIBLE = -50.0
 
 
@@ -63,6 +65,10 @@ class Memory:
         if self._seconds > 0:
             self._lost += people
 
+    def forget(self) -> None:
+        """Another film begins."""
+        self._lost = []
+
     def back(self, boxes: F32, shapes: F32, looks: F32, watched_s: F64, time_s: float) -> I64:
         """Ids (N,) of those whom newcomers are; -1 for people never seen. Each is given once.
 
@@ -82,12 +88,12 @@ class Memory:
         of_newcomer = odds / (1 + odds.sum(axis=1, keepdims=True))
         of_lost = odds / (1 + odds.sum(axis=0, keepdims=True))
         chance = np.minimum(of_newcomer, of_lost)
-        here, there = pair_off(-chance)
         patient = watched_s >= WAIT_S
-        found = chance[here, there] >= np.where(patient, LIKELY, SURE)[here]
+        # Each row and each column adds up to less than 1: nobody can be likely twice.
+        here, there = np.nonzero(chance >= np.where(patient, LIKELY, CERTAIN)[:, None])
         ids[(of_newcomer.sum(axis=1) > HARDLY) & ~patient] = MAYBE
-        ids[here[found]] = [self._lost[i].id for i in there[found]]
-        known = set(there[found].tolist())
+        ids[here] = [self._lost[i].id for i in there]
+        known = set(there.tolist())
         self._lost = [lost for i, lost in enumerate(self._lost) if i not in known]
         return ids
 
@@ -98,22 +104,22 @@ def _log_odds(lost: list[Lost], boxes: F32, shapes: F32, looks: F32, time_s: flo
     gap = np.array([time_s - person.time_s for person in lost], np.float32)
     speed = np.stack([person.speed for person in lost])
     going = STOPPING_S * (1 - np.exp(-gap / STOPPING_S))  # people stop and turn: not on and on
-    expected = (old[:, :2] + old[:, 2:]) / 2 + speed * going[:, None]
-    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    expected = middles(old) + speed * going[:, None]
     heights, before = boxes[:, 3] - boxes[:, 1], np.maximum(old[:, 3] - old[:, 1], 1)
-    away = np.linalg.norm(middle[:, None] - expected[None], axis=2) / before
+    away = np.linalg.norm(middles(boxes)[:, None] - expected[None], axis=2) / before
     alike = looks @ np.stack([person.looks for person in lost]).T
     size = np.abs(np.log(np.maximum(heights, 1)[:, None] / before))
-    odds = ALWAYS + AWAY * np.log(away + FAR) + UNLIKE * np.log(1.03 - alike.clip(0, ALIKE)) + SIZE * size
+    odds = ALWAYS + W_AWAY * np.log(away + CLOSE) + W_UNLIKE * np.log(UNALIKE - alike.clip(0, ALIKE))
+    odds += W_SIZE * size
     odds[(away > NEAR + FASTEST * gap) | (size > -np.log(SIZES))] = IMPOSSIBLE
-    odds += POSTURE * _postures(shapes, np.stack([person.shape for person in lost]), odds)
+    odds += W_POSTURE * _postures(shapes, np.stack([person.shape for person in lost]), odds)
     return np.asarray(odds.clip(IMPOSSIBLE, -IMPOSSIBLE), np.float32)
 
 
 def _postures(shapes: F32, old: F32, odds: F32) -> F32:
     """How alike (N, M) postures (N, K, 2) and (M, K, 2) are, in 0..1, where the odds are not hopeless."""
     alike = np.zeros_like(odds)
-    here, there = np.nonzero(odds + PRIOR > -5)  # of a crowd, few
+    here, there = np.nonzero(odds + PRIOR > HOPELESS)  # of a crowd, few
     apart = np.linalg.norm(shapes[here] - old[there], axis=2)
-    alike[here, there] = np.nan_to_num(np.exp(-((apart / LIMB) ** 2)).mean(axis=1), nan=0.2)  # as usual
+    alike[here, there] = np.nan_to_num(np.exp(-((apart / LIMB) ** 2)).mean(axis=1), nan=USUAL_POSTURE)
     return alike

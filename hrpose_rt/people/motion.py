@@ -22,6 +22,7 @@ class Motion:
 
     _before: U8 | None = None
     _now: U8 | None = None
+    _hw: tuple[int, int] = (0, 0)  # of the frames
     _shrunk: int = 1  # times
 
     def see(self, image: U8) -> None:
@@ -30,13 +31,14 @@ class Motion:
         self._shrunk = max(1, round(w / WIDTH))
         size = (max(1, w // self._shrunk), max(1, h // self._shrunk))
         small = image if self._shrunk == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        self._before, self._now = self._now, np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8)
+        self._before = self._now if self._hw == (h, w) else None
+        self._now, self._hw = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), np.uint8), (h, w)
 
     def follow(self, points: F32) -> tuple[F32, Bools]:
         """How points (N, K, 2) of the frame before moved, in its pixels, and which (N, K) could be told."""
         unknown = np.zeros_like(points), np.zeros(points.shape[:2], np.bool_)
         before, now = self._before, self._now
-        if before is None or now is None or before.shape != now.shape or not points.size:
+        if before is None or now is None or not points.size:
             return unknown
         start = (points.reshape(-1, 1, 2) / self._shrunk).astype(np.float32)
         end, found, _ = cv2.calcOpticalFlowPyrLK(

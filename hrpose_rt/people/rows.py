@@ -4,9 +4,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from hrpose_rt.people.looks import SIZE
-from hrpose_rt.people.tracking import UNCONFIRMED
-from hrpose_rt.types import F32, F64, I64, Bools
+from hrpose_rt.geometry import middles
+from hrpose_rt.people.looks import LENGTH
+from hrpose_rt.types import F32, F64, I64, NO_ID, Bools
 
 NEVER = -1  # the age of a pose that there is none of
 # What a person keeps when a new detection is found; the rest comes with it.
@@ -20,15 +20,17 @@ class People:
     Attributes:
         ids: (N,) ours, -1 until known.
         track: (N,) the tracker's.
-        box: (N, 4) now, pixels.
+        box: (N, 4) now, pixels; it may reach out of the frame.
         found: (N, 4) at `seen_s`.
         speed: (N, 2) pixels a second.
         seen_s, met_s: (N,) when detected last and first.
         sights: (N,) detections so far.
-        score, origin: (N,) of the last detection.
+        told: (N,) whether the pictures told how they went, ever since `seen_s`.
+        score: (N,) of the last detection.
+        origin: (N,) of `box`.
         points, drift: (N, K, 2) keypoints now, and the filter's idea of their speed, in pixels a second.
         sure: (N, K) their scores.
-        posed_s: (N,) when that was, -inf for never.
+        posed_s: (N,) when posed last, -inf for never.
         age: (N,) frames since then.
         usual: (N,) mean score of the joints, as it usually is.
         looks: (N, D) see `looks`.
@@ -42,6 +44,7 @@ class People:
     seen_s: F64
     met_s: F64
     sights: I64
+    told: Bools
     score: F32
     origin: I64
     points: F32
@@ -59,7 +62,7 @@ class People:
         def zeros(*shape: int) -> F32:
             return np.zeros((n, *shape), np.float32)
 
-        unknown = np.full(n, UNCONFIRMED, np.int64)
+        unknown = np.full(n, NO_ID, np.int64)
         return cls(
             ids=unknown,
             track=unknown.copy(),
@@ -69,6 +72,7 @@ class People:
             seen_s=np.zeros(n),
             met_s=np.zeros(n),
             sights=np.zeros(n, np.int64),
+            told=np.ones(n, np.bool_),
             score=zeros(),
             origin=np.zeros(n, np.int64),
             points=zeros(joints, 2),
@@ -77,7 +81,7 @@ class People:
             posed_s=np.full(n, -np.inf),
             age=np.full(n, NEVER, np.int64),
             usual=zeros(),
-            looks=zeros(SIZE),
+            looks=zeros(LENGTH),
         )
 
     @property
@@ -87,9 +91,7 @@ class People:
 
     def shapes(self, rows: I64) -> F32:
         """Keypoints (N, K, 2) in body heights around the middle of the box; NaN of the never posed."""
-        box = self.box[rows]
-        middle = (box[:, :2] + box[:, 2:]) / 2
-        shapes = (self.points[rows] - middle[:, None]) / self.heights[rows, None, None]
+        shapes = (self.points[rows] - middles(self.box[rows])[:, None]) / self.heights[rows, None, None]
         shapes[self.age[rows] < 0] = np.nan
         return np.asarray(shapes, np.float32)
 

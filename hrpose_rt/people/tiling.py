@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.geometry import Letterbox, iou, shared_areas, survivors
+from hrpose_rt.geometry import Letterbox, iou, middles, shared_areas, survivors
 from hrpose_rt.types import F32, I64, Bools
 
 OVERLAP = 0.2  # of a tile, shared with its neighbour
@@ -52,8 +52,8 @@ class Tiling:
         wanted = self._regions
         if self._auto:
             small = boxes[(boxes[:, 3] - boxes[:, 1]) * self._scale < SMALL]
-            middles = _middles(small)
-            wanted = [r for r in wanted if _inside(middles, r).any()]
+            centres = middles(small)
+            wanted = [r for r in wanted if _inside(centres, r).any()]
         if most is None or len(wanted) <= most:
             return wanted
         start, self._turn = self._turn % len(wanted), self._turn + most
@@ -62,10 +62,10 @@ class Tiling:
     def unseen(self, boxes: F32, regions: list[Region]) -> Bools:
         """Whom (N, 4) a look with these tiles may miss: small people in tiles left out."""
         small = (boxes[:, 3] - boxes[:, 1]) * self._scale < SMALL
-        middles = _middles(boxes)
+        centres = middles(boxes)
         seen = np.zeros(len(boxes), np.bool_)
         for region in regions:
-            seen |= _inside(middles, region)
+            seen |= _inside(centres, region)
         return np.asarray(small & ~seen, np.bool_) if self._regions else np.zeros(len(boxes), np.bool_)
 
 
@@ -113,10 +113,6 @@ def merge(boxes: F32, scores: F32, source: I64, threshold: float) -> I64:
     ratio = smaller / np.maximum(area[:, None], area[None])
     part = (shared / smaller > WITHIN) & (ratio > LIKE) & (source[:, None] != source[None])
     return survivors((iou(boxes, boxes) > threshold) | part, scores)
-
-
-def _middles(boxes: F32) -> F32:
-    return np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float32)
 
 
 def _inside(points: F32, region: Region) -> Bools:

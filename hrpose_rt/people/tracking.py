@@ -8,9 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from hrpose_rt.geometry import iou, pair_off
-from hrpose_rt.types import F32, I64, Detections
+from hrpose_rt.types import F32, I64, NO_ID, Detections
 
-UNCONFIRMED = -1
 SAME_IOU = 0.25  # of somebody's box, carried on from the last look, with the detection that continues it
 _TICK_S = 1e-3
 LOST_S = 0.3  # seconds that the library goes on looking for somebody; for longer, see `memory`
@@ -45,7 +44,7 @@ class FlowTracker:
 
     def update(self, detections: Detections, time_s: float, tracks: I64, boxes: F32) -> I64:
         """See `Tracker.update`."""
-        numbers = np.full(len(detections), UNCONFIRMED, np.int64)
+        numbers = np.full(len(detections), NO_ID, np.int64)
         _continue_overlapping(numbers, detections.boxes, tracks, boxes)
         return _number_rest(numbers, self._next)
 
@@ -66,12 +65,12 @@ class _LibraryTracker:
     def update(self, detections: Detections, time_s: float, tracks: I64, boxes: F32) -> I64:
         """See `Tracker.update`."""
         ids = self._library_ids(detections, time_s).tolist()
-        numbers = np.array([self._numbers.get(i, UNCONFIRMED) for i in ids], np.int64)
+        numbers = np.array([self._numbers.get(i, NO_ID) for i in ids], np.int64)
         free = ~np.isin(tracks, list(self._numbers.values()))
         _continue_overlapping(numbers, detections.boxes, tracks[free], boxes[free])
         _number_rest(numbers, self._next)
         here = {*tracks.tolist(), *numbers.tolist()}
-        self._numbers |= {i: n for i, n in zip(ids, numbers.tolist(), strict=True) if i != UNCONFIRMED}
+        self._numbers |= {i: n for i, n in zip(ids, numbers.tolist(), strict=True) if i != NO_ID}
         self._numbers = {i: n for i, n in self._numbers.items() if n in here}
         return numbers
 
@@ -86,7 +85,7 @@ class _LibraryTracker:
         )
         self._last_s = max(time_s, self._last_s + _TICK_S)  # it refuses to stand still
         tracked = self._tracker.update(rows, timestamp=self._last_s)
-        ids = np.full(n, UNCONFIRMED, np.int64)
+        ids = np.full(n, NO_ID, np.int64)
         if len(tracked):  # its rows come back in an order of its own
             ids[tracked.data["row"]] = tracked.tracker_id
         return ids
@@ -136,8 +135,9 @@ class OcSortTracker(_LibraryTracker):
 
 def _continue_overlapping(numbers: I64, found: F32, tracks: I64, boxes: F32) -> None:
     """Those detections (N, 4) without a number whose boxes overlap somebody's (M, 4) get that track's."""
-    rest = np.flatnonzero(numbers == UNCONFIRMED)
+    rest = np.flatnonzero(numbers == NO_ID)
     overlap = iou(found[rest], boxes)
+    overlap[overlap < SAME_IOU] = 0  # or pairs that do not count would part those that do
     here, there = pair_off(-overlap)
     same = overlap[here, there] >= SAME_IOU
     numbers[rest[here[same]]] = tracks[there[same]]
@@ -145,7 +145,7 @@ def _continue_overlapping(numbers: I64, found: F32, tracks: I64, boxes: F32) -> 
 
 def _number_rest(numbers: I64, unused: "itertools.count[int]") -> I64:
     """Those without a number get one of their own."""
-    for i in np.flatnonzero(numbers == UNCONFIRMED):
+    for i in np.flatnonzero(numbers == NO_ID):
         numbers[i] = next(unused)
     return numbers
 

@@ -57,7 +57,7 @@ def follow(people: Crowd, frames: range, look_every: int = 1, n: int = 3) -> Non
             people.detected(walkers(t, n), picture(t, n))
             people.posed(np.arange(len(people)), poses_in(people.boxes))
         else:
-            people.undetected(HW)
+            people.undetected()
         people.identify()
 
 
@@ -88,7 +88,7 @@ def test_people_who_stop_are_not_carried_past() -> None:
     stopped = picture(5 / FPS)
     for i in range(6, 12):
         people.advance(stopped, i / FPS)
-        people.undetected(HW)
+        people.undetected()
     assert np.abs(people.boxes - walkers(5 / FPS).boxes).max() < 1
 
 
@@ -98,7 +98,7 @@ def test_a_prediction_never_confirms_itself() -> None:
     ended = None
     for i in range(10, 40):
         people.advance(picture(9 / FPS), i / FPS)
-        people.undetected(HW)
+        people.undetected()
         people.posed(np.arange(len(people)), poses_in(people.boxes))  # however sure the poses are
         if not len(people) and ended is None:
             ended = i
@@ -176,8 +176,43 @@ def test_anything_may_come(tracker: str) -> None:
         people.part_doubles()
         assert len(np.unique(people.ids[people.ids >= 0])) == (people.ids >= 0).sum()
         people.advance(image, i / FPS + 0.01)
-        people.undetected(HW)
+        people.undetected()
         assert np.isfinite(people.poses().keypoints).all()
         spent, seen = spent + time.process_time() - begin, seen + n
     assert len(people.memory) <= 500 * 30
     print(f"{1e3 * spent / seen:.3f} ms a person")
+
+
+def test_what_was_given_out_stays_as_it_was() -> None:
+    people = crowd()
+    follow(people, range(4))
+    given = people.detections(), people.poses()
+    copies = [given[0].boxes.copy(), given[0].origin.copy(), given[1].keypoints.copy(), given[1].age.copy()]
+    follow(people, range(4, 7), look_every=5)
+    for array, copy in zip(
+        [given[0].boxes, given[0].origin, given[1].keypoints, given[1].age], copies, strict=True
+    ):
+        assert np.array_equal(array, copy)
+
+
+def test_a_frame_from_before_begins_another_film() -> None:
+    people = crowd()
+    follow(people, range(20, 26))
+    follow(people, range(3))
+    assert people.ids.tolist() == [3, 4, 5] and len(people.memory) == 0
+
+
+def test_where_the_pictures_tell_nothing_people_go_on_as_before() -> None:
+    people, dark = crowd(), np.zeros_like(IMAGE)
+    for i in range(8):
+        people.advance(dark, i / FPS)
+        people.detected(walkers(i / FPS), dark)
+    people.advance(dark, 8 / FPS)
+    assert np.abs(people.boxes - walkers(8 / FPS).boxes).max() < 1
+
+
+def test_who_leaves_the_frame_is_gone() -> None:
+    people = crowd()
+    follow(people, range(4))
+    people.advance(picture(0)[:, :60], 4 / FPS)  # the picture is narrower now: two of three are outside
+    assert len(people) == 1 and people.boxes[:, 2].max() <= 60

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from hrpose_rt.people.looks import looks
-from hrpose_rt.people.memory import ALWAYS, AWAY, FAR, MAYBE, POSTURE, UNLIKE, Lost, Memory, _log_odds
+from hrpose_rt.people.memory import (
+    ALWAYS,
+    CLOSE,
+    MAYBE,
+    W_AWAY,
+    W_POSTURE,
+    W_UNLIKE,
+    Lost,
+    Memory,
+    _log_odds,
+)
 
 BOX = np.array([100, 100, 140, 200], np.float32)
 STILL = np.zeros(2, np.float32)
@@ -80,8 +90,8 @@ def test_what_is_not_clear_waits_but_not_for_ever() -> None:
 
 def test_the_odds_are_as_by_hand() -> None:
     seen = _log_odds([lost(7, 0)], BOX[None] + np.float32([8, 0, 8, 0]), SHAPE[None], CODES[:1], 0.3)
-    near = AWAY * np.log(0.08 + FAR) + UNLIKE * np.log(0.05)  # 8 of 100 pixels away, dressed the same
-    assert seen[0, 0] == pytest.approx(ALWAYS + near + POSTURE, abs=1e-3)
+    near = W_AWAY * np.log(0.08 + CLOSE) + W_UNLIKE * np.log(0.05)  # 8 of 100 pixels away, dressed the same
+    assert seen[0, 0] == pytest.approx(ALWAYS + near + W_POSTURE, abs=1e-3)
 
 
 def test_memory_fades() -> None:

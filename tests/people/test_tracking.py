@@ -70,3 +70,11 @@ def test_who_overlaps_nobody_is_new() -> None:
     assert tracker.update(found, 0.0, np.array([9]), found.boxes[:1] + 30).tolist() == [0, 1, 2, 3, 4, 5]
     near = tracker.update(found, 0.0, np.array([9]), found.boxes[:1] + 3)
     assert near.tolist() == [9, *range(6, 11)]
+
+
+def test_pairs_that_overlap_too_little_do_not_part_those_that_do_not() -> None:
+    boxes = np.array([[0, 0, 100, 100], [0, 62, 100, 162]], np.float32)
+    found = Detections.found(
+        np.array([[0, -38, 100, 62], [0, 0, 100, 62]], np.float32), np.full(2, 0.9, np.float32)
+    )
+    assert FlowTracker(FPS, 0.3).update(found, 0.0, np.array([7, 4]), boxes).tolist() == [0, 7]
