@@ -8,7 +8,7 @@ from hrpose_rt.geometry import middles
 from hrpose_rt.types import F32, F64, I64
 
 # Log odds that a newcomer is somebody lost: a logistic regression on 87,000 pairs of composed scenes,
-# of whom 4.4% were the same. What was not among them: the clips.
+# of whom 4.4% were the same. No real film was among them.
 W_AWAY, W_UNLIKE, W_SIZE, W_POSTURE, ALWAYS = -2.04, -3.92, -1.16, 0.74, -9.98
 PRIOR = 1.5  # more: of those who newly appear where somebody was lost, most are no strangers
 CERTAIN = 0.9  # chance, against everybody else, from which somebody is known again at once ...
