@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.bench.report import markdown, rows, words
-from hrpose_rt.cli.bench_bounded import ids_words, jitter_words
+from hrpose_rt.cli.bench_bounded import ids_words, jitter_words, scene_name
 from hrpose_rt.cli.bench_bounded import table as bounded_table
 from hrpose_rt.cli.bench_compare import rows as ratio_rows
 
@@ -115,8 +115,8 @@ def results_block() -> str:
         for row in back:
             again = row["reappearance"]
             parts.append(
-                f"{row['scene']}: the {again['frames']} frames in which five or more come back have a p95 "
-                f"of {again['p95_ms']:.1f} ms, those after them {again['neighbours_p95_ms']:.1f} ms "
+                f"{scene_name(row)}: the {again['frames']} frames in which five or more come back have a "
+                f"p95 of {again['p95_ms']:.1f} ms, those after them {again['neighbours_p95_ms']:.1f} ms "
                 f"({again['ratio']:.2f})."
             )
     return "\n\n".join(parts)
