@@ -105,8 +105,8 @@ def bench_bounded(
 
 def table(rows: list[dict[str, Any]]) -> list[list[str]]:
     """What was measured as a table, its head first."""
-    head = ["crowd", "found", "free p50", "bounded p50", "p95", "of budget", "OKS", "pose age p95"]
-    lines = [[*head, "own id", "wrong id"]]
+    times = ["free p50", "bounded p50", "p95", "of budget"]
+    lines = [["crowd", "found", *times, "OKS", "no pose", "pose age p95", "own id", "wrong id"]]
     for row in rows:
         ids = row.get("ids", {}).get("bounded", {})
         lines.append(
@@ -115,6 +115,7 @@ def table(rows: list[dict[str, Any]]) -> list[list[str]]:
                 *(f"{row['found']:g}", f"{row['free_ms']['p50']:.1f}"),
                 *(f"{row['bounded_ms']['p50']:.1f}", f"{row['bounded_ms']['p95']:.1f}"),
                 *(f"{row['p95_over_budget']:.2f}", "" if row["oks"] is None else f"{row['oks']:.3f}"),
+                f"{row['without_counterpart']:.2f}",
                 f"{row['pose_age']['p95']:g}" if row["pose_age"] else "",
                 *(f"{ids[key]:.2f}" if ids else "" for key in ("own_id", "wrong_id")),
             ]

@@ -148,7 +148,8 @@ class Crowd:
         """
         found, time_s = _finite(found), self._time_s
         old = self._people
-        track = self.tracker.update(found, time_s, old.track, old.box)
+        seen = looks(image, found.boxes)
+        track = self.tracker.update(found, seen, time_s, old)
         row_of = {number: row for row, number in enumerate(old.track.tolist())}
         source = np.array([row_of.get(number, -1) for number in track.tolist()], np.int64)
         left = np.ones(len(old.ids), np.bool_)
@@ -167,7 +168,6 @@ class Crowd:
         people.seen_s[:] = time_s
         people.sights += 1
         self._learn_speed(people, old, source, time_s)
-        seen = looks(image, found.boxes)
         crowded = (iou(found.boxes, found.boxes) > ALONE_IOU).sum(axis=1) > 1
         share = np.where(crowded, 0, LOOKS_SHARE)[known, None]  # somebody else is in the box, too
         seen[known] = share * seen[known] + (1 - share) * people.looks[known]

@@ -11,6 +11,7 @@ COLOURS = (64, 192)  # of 0..255, between which clothes lie
 ROWS, COLUMNS = 24, 10  # pixels looked at
 LENGTH = BANDS * 3 * LEVELS  # numbers
 INSIDE = 0.6  # of the box's width; the rest is background
+ALIKE, UNALIKE = 0.98, 1.03  # the same person hardly ever looks more alike; 1 and a margin
 
 
 def looks(image: U8, boxes: F32) -> F32:
@@ -44,3 +45,8 @@ def looks(image: U8, boxes: F32) -> F32:
     counts = np.bincount(place.ravel(), (1 - above).ravel(), minlength=n * LENGTH)
     counts += np.bincount(place.ravel() + 1, above.ravel(), minlength=n * LENGTH)
     return np.asarray(np.sqrt(counts.reshape(n, -1) / (ROWS * COLUMNS * 3)), np.float32)
+
+
+def unlike(alike: F32) -> F32:
+    """How little people look like each other, whose `looks` have inner products `alike`: a logarithm."""
+    return np.asarray(np.log(UNALIKE - alike.clip(0, ALIKE)), np.float32)

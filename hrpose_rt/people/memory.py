@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hrpose_rt.geometry import middles
-from hrpose_rt.types import F32, F64, I64
+from hrpose_rt.people.looks import unlike
+from hrpose_rt.types import F32, F64, I64, Bools
 
-# Log odds that a newcomer is somebody lost: a logistic regression on 87,000 pairs of composed scenes,
-# of whom 4.4% were the same. No real film was among them.
-W_AWAY, W_UNLIKE, W_SIZE, W_POSTURE, ALWAYS = -2.04, -3.92, -1.16, 0.74, -9.98
+# Log odds that a newcomer is somebody lost, of `evidence` and postures: `benchmarks/odds.py` fits them.
+W_AWAY, W_UNLIKE, W_POSTURE, ALWAYS = -2.37, -3.95, 0.37, -10.46
 PRIOR = 1.5  # more: of those who newly appear where somebody was lost, most are no strangers
-CERTAIN = 0.9  # chance, against everybody else, from which somebody is known again at once ...
-LIKELY = 0.5  # ... and after having been watched for so many seconds:
+CERTAIN = 0.95  # chance, against everybody else, from which somebody is known again at once ...
+LIKELY = 0.85  # ... and after having been watched for so many seconds:
 WAIT_S = 0.6
 HARDLY = 0.05  # chance of being anybody, below which somebody is new
 MAYBE = -2
@@ -20,7 +20,6 @@ STOPPING_S = 2.0  # people hidden go on as before for about so long
 NEAR, FASTEST = 1.0, 3.0  # body heights, and so many more a second: farther away it is somebody else
 SIZES = 0.4  # a person's height may change to this share, or by its inverse
 CLOSE, LIMB = 0.1, 0.1  # body heights that hardly count, of where somebody is and of a joint
-ALIKE, UNALIKE = 0.98, 1.03  # looks of the same person are hardly ever more alike; 1 and a margin
 USUAL_POSTURE = 0.2  # how alike two people's are
 HOPELESS = -5.0  # log odds
 IMPOSSIBLE = -50.0
@@ -98,28 +97,38 @@ class Memory:
         return ids
 
 
-def _log_odds(lost: list[Lost], boxes: F32, shapes: F32, looks: F32, time_s: float) -> F32:
-    """How much rather each newcomer (N) is each of the lost (M) than somebody else."""
+def evidence(lost: list[Lost], boxes: F32, looks: F32, time_s: float) -> tuple[F32, Bools]:
+    """What speaks against a newcomer (N) being somebody lost (M), and who may be at all (N, M).
+
+    It is (2, N, M): how far from where they should be by now, the logarithm of body heights, and how
+    `unlike` they are.
+    """
     old = np.stack([person.box for person in lost])
     gap = np.array([time_s - person.time_s for person in lost], np.float32)
     speed = np.stack([person.speed for person in lost])
     going = STOPPING_S * (1 - np.exp(-gap / STOPPING_S))  # people stop and turn: not on and on
     expected = middles(old) + speed * going[:, None]
-    heights, before = boxes[:, 3] - boxes[:, 1], np.maximum(old[:, 3] - old[:, 1], 1)
+    heights, before = np.maximum(boxes[:, 3] - boxes[:, 1], 1), np.maximum(old[:, 3] - old[:, 1], 1)
     away = np.linalg.norm(middles(boxes)[:, None] - expected[None], axis=2) / before
-    alike = looks @ np.stack([person.looks for person in lost]).T
-    size = np.abs(np.log(np.maximum(heights, 1)[:, None] / before))
-    odds = ALWAYS + W_AWAY * np.log(away + CLOSE) + W_UNLIKE * np.log(UNALIKE - alike.clip(0, ALIKE))
-    odds += W_SIZE * size
-    odds[(away > NEAR + FASTEST * gap) | (size > -np.log(SIZES))] = IMPOSSIBLE
-    odds += W_POSTURE * _postures(shapes, np.stack([person.shape for person in lost]), odds)
-    return np.asarray(odds.clip(IMPOSSIBLE, -IMPOSSIBLE), np.float32)
+    larger = heights[:, None] / before
+    possible = (away <= NEAR + FASTEST * gap) & (larger >= SIZES) & (larger <= 1 / SIZES)
+    apart = unlike(looks @ np.stack([person.looks for person in lost]).T)
+    return np.stack([np.log(away + CLOSE), apart]).astype(np.float32), possible
 
 
-def _postures(shapes: F32, old: F32, odds: F32) -> F32:
-    """How alike (N, M) postures (N, K, 2) and (M, K, 2) are, in 0..1, where the odds are not hopeless."""
-    alike = np.zeros_like(odds)
-    here, there = np.nonzero(odds + PRIOR > HOPELESS)  # of a crowd, few
-    apart = np.linalg.norm(shapes[here] - old[there], axis=2)
+def postures(shapes: F32, lost: list[Lost], compared: Bools) -> F32:
+    """How alike (N, M) postures (N, K, 2) are to those of the lost, in 0..1, where they are compared."""
+    alike = np.zeros(compared.shape, np.float32)
+    here, there = np.nonzero(compared)
+    apart = np.linalg.norm(shapes[here] - np.stack([person.shape for person in lost])[there], axis=2)
     alike[here, there] = np.nan_to_num(np.exp(-((apart / LIMB) ** 2)).mean(axis=1), nan=USUAL_POSTURE)
     return alike
+
+
+def _log_odds(lost: list[Lost], boxes: F32, shapes: F32, looks: F32, time_s: float) -> F32:
+    """How much rather each newcomer (N) is each of the lost (M) than somebody else."""
+    against, possible = evidence(lost, boxes, looks, time_s)
+    odds = ALWAYS + W_AWAY * against[0] + W_UNLIKE * against[1]
+    odds[~possible] = IMPOSSIBLE
+    odds += W_POSTURE * postures(shapes, lost, odds + PRIOR > HOPELESS)  # of a crowd, few
+    return np.asarray(odds.clip(IMPOSSIBLE, -IMPOSSIBLE), np.float32)

@@ -8,9 +8,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from hrpose_rt.geometry import iou, pair_off
+from hrpose_rt.people.looks import unlike
+from hrpose_rt.people.rows import People
 from hrpose_rt.types import F32, I64, NO_ID, Detections
 
-SAME_IOU = 0.25  # of somebody's box, carried on from the last look, with the detection that continues it
+# Log odds that a detection shows somebody, of `evidence`: `benchmarks/odds.py` fits them.
+W_OVERLAP, W_UNLIKE, ALWAYS = 12.28, -1.16, -8.11
+SURE = 1.0  # log odds; who is less surely the same may be known again by `memory`
+SAME_IOU = 0.1  # of somebody's box, carried on from the last look, with the detection that continues it
 _TICK_S = 1e-3
 LOST_S = 0.3  # seconds that the library goes on looking for somebody; for longer, see `memory`
 
@@ -18,22 +23,23 @@ LOST_S = 0.3  # seconds that the library goes on looking for somebody; for longe
 class Tracker(Protocol):
     """Tells whom detections show."""
 
-    def update(self, detections: Detections, time_s: float, tracks: I64, boxes: F32) -> I64:
+    def update(self, detections: Detections, looks: F32, time_s: float, people: People) -> I64:
         """Track numbers (N,) of the detections at `time_s`: those of the people they show, else new ones.
 
         Args:
             detections: In any order.
+            looks: (N, D) of them.
             time_s: Of the frame.
-            tracks: (M,) of the people known so far, none of them twice.
-            boxes: (M, 4) where these people are now, as far as the pictures show.
+            people: Those known so far, where they are now, as far as the pictures show.
         """
 
 
 class FlowTracker:
-    """Pairs detections off with the boxes that optical flow has carried on, by how much they overlap.
+    """Pairs detections off with the boxes that optical flow has carried on, by their overlap and looks.
 
     Because boxes are carried from picture to picture, the next detection falls where its person is, and
-    no filter has to guess: that costs a few microseconds a person.
+    no filter has to guess: that costs a few microseconds a person. Who walks in front of somebody takes
+    the other's box along, but does not look like them.
 
     Args:
         fps, min_score: Of no account here.
@@ -42,18 +48,18 @@ class FlowTracker:
     def __init__(self, fps: float, min_score: float) -> None:
         self._next = itertools.count()
 
-    def update(self, detections: Detections, time_s: float, tracks: I64, boxes: F32) -> I64:
+    def update(self, detections: Detections, looks: F32, time_s: float, people: People) -> I64:
         """See `Tracker.update`."""
         numbers = np.full(len(detections), NO_ID, np.int64)
-        _continue_overlapping(numbers, detections.boxes, tracks, boxes)
+        _continue(numbers, detections.boxes, looks, people)
         return _number_rest(numbers, self._next)
 
 
 class _LibraryTracker:
     """A tracker of the `trackers` library at our seam.
 
-    It sees nothing but detections, and gives somebody an id with the second one; until then, whose boxes
-    overlap is the same.
+    It sees nothing but detections, and gives somebody an id with the second one; until then, people are
+    told by overlap and looks.
     """
 
     def __init__(self, tracker: Any) -> None:
@@ -62,14 +68,14 @@ class _LibraryTracker:
         self._next = itertools.count()
         self._numbers: dict[int, int] = {}  # ours, by the library's ids
 
-    def update(self, detections: Detections, time_s: float, tracks: I64, boxes: F32) -> I64:
+    def update(self, detections: Detections, looks: F32, time_s: float, people: People) -> I64:
         """See `Tracker.update`."""
         ids = self._library_ids(detections, time_s).tolist()
         numbers = np.array([self._numbers.get(i, NO_ID) for i in ids], np.int64)
-        free = ~np.isin(tracks, list(self._numbers.values()))
-        _continue_overlapping(numbers, detections.boxes, tracks[free], boxes[free])
+        free = ~np.isin(people.track, list(self._numbers.values()))
+        _continue(numbers, detections.boxes, looks, people.take(free))
         _number_rest(numbers, self._next)
-        here = {*tracks.tolist(), *numbers.tolist()}
+        here = {*people.track.tolist(), *numbers.tolist()}
         self._numbers |= {i: n for i, n in zip(ids, numbers.tolist(), strict=True) if i != NO_ID}
         self._numbers = {i: n for i, n in self._numbers.items() if n in here}
         return numbers
@@ -133,14 +139,23 @@ class OcSortTracker(_LibraryTracker):
         )
 
 
-def _continue_overlapping(numbers: I64, found: F32, tracks: I64, boxes: F32) -> None:
-    """Those detections (N, 4) without a number whose boxes overlap somebody's (M, 4) get that track's."""
+def evidence(boxes: F32, looks: F32, people: People) -> tuple[I64, I64, F32]:
+    """Detections and people who overlap, two numbers each (P,), and (2, P) of each pair: IoU, `unlike`."""
+    overlap = iou(boxes, people.box)
+    here, there = np.nonzero(overlap >= SAME_IOU)
+    alike = np.einsum("pd,pd->p", looks[here], people.looks[there])
+    return here, there, np.stack([overlap[here, there], unlike(alike)])
+
+
+def _continue(numbers: I64, boxes: F32, looks: F32, people: People) -> None:
+    """Detections (N, 4) without a number that show one of the people get their track's."""
     rest = np.flatnonzero(numbers == NO_ID)
-    overlap = iou(found[rest], boxes)
-    overlap[overlap < SAME_IOU] = 0  # or pairs that do not count would part those that do
-    here, there = pair_off(-overlap)
-    same = overlap[here, there] >= SAME_IOU
-    numbers[rest[here[same]]] = tracks[there[same]]
+    here, there, (overlap, apart) = evidence(boxes[rest], looks[rest], people)
+    surely = np.zeros((len(rest), len(people.track)), np.float32)
+    surely[here, there] = np.maximum(W_OVERLAP * overlap + W_UNLIKE * apart + ALWAYS - SURE, 0)
+    here, there = pair_off(-surely)  # those who do not count are 0, or they would part those who do
+    same = surely[here, there] > 0
+    numbers[rest[here[same]]] = people.track[there[same]]
 
 
 def _number_rest(numbers: I64, unused: "itertools.count[int]") -> I64:

@@ -1,0 +1,150 @@
+"""Fit the log odds by which people are told to be the same, in crowds composed of cut-out people.
+
+    python benchmarks/odds.py FOLDER [SCENES]
+
+FOLDER holds photos of many different people, SCENES (32 if not given) are composed. Prints the constants of
+`hrpose_rt/people/tracking.py` and `hrpose_rt/people/memory.py`. Every fourth scene is held out, to tell
+what they are worth where they were not fitted.
+"""
+
+import sys
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+from scipy.optimize import minimize
+
+from hrpose_rt.bench.cutouts import Cutout, cut_out
+from hrpose_rt.bench.scenes import PRESENT, Scene, Truth
+from hrpose_rt.cli.bench_crowd import packaged_or
+from hrpose_rt.geometry import iou
+from hrpose_rt.networks import Networks, Settings, open_networks
+from hrpose_rt.people import memory, tracking
+from hrpose_rt.people.crowd import Crowd
+from hrpose_rt.people.rows import People
+from hrpose_rt.timing import StageClock
+from hrpose_rt.types import F32, F64, I64, Bools, Detections
+
+PEOPLE, FRAMES, LOOK_EVERY = (20, 30, 50), 250, 2
+FIRST_SEED = 1000  # scenes that no benchmark composes
+SHOWN_IOU, CLEARER = 0.5, 0.15  # a box shows whom it fits, if nobody else fits nearly as well
+HOLD_OUT = 4
+
+
+@dataclass
+class Samples:
+    """Pairs, what speaks for them, and whether they were the same."""
+
+    evidence: list[F32] = field(default_factory=list)  # (E,) each
+    same: list[bool] = field(default_factory=list)
+
+    def add(self, evidence: F32, same: bool) -> None:
+        self.evidence.append(evidence)
+        self.same.append(same)
+
+
+class NotingTracker(tracking.FlowTracker):
+    """Keeps what spoke for every pair of the last look."""
+
+    def update(self, detections: Detections, looks: F32, time_s: float, people: People) -> I64:
+        self.pairs, self.tracks = tracking.evidence(detections.boxes, looks, people), people.track
+        self.numbers = super().update(detections, looks, time_s, people)
+        return self.numbers
+
+
+class NotingMemory(memory.Memory):
+    """Keeps what spoke for every newcomer being somebody lost, and their boxes."""
+
+    asked: tuple[F32, list[int], F32, Bools] | None = None
+
+    def back(self, boxes: F32, shapes: F32, looks: F32, watched_s: F64, time_s: float) -> I64:
+        lost = [person for person in self._lost if time_s - person.time_s <= self._seconds]
+        if lost and len(boxes):
+            against, possible = memory.evidence(lost, boxes, looks, time_s)
+            alike = memory.postures(shapes, lost, possible)
+            self.asked = boxes.copy(), [person.id for person in lost], np.stack([*against, alike]), possible
+        return super().back(boxes, shapes, looks, watched_s, time_s)
+
+
+def shown(boxes: F32, truth: Truth) -> I64:
+    """The person (N,) whom each box shows; -1 if that is not clear."""
+    fits = np.pad(iou(boxes, truth.boxes) * (truth.visible >= PRESENT), ((0, 0), (2, 0)))
+    best, second = np.sort(fits, axis=1)[:, :-3:-1].T
+    return np.where((best >= SHOWN_IOU) & (second < best - CLEARER), fits.argmax(axis=1) - 2, -1)
+
+
+def watch(scene: Scene, networks: Networks) -> tuple[Samples, Samples]:
+    """Follow a scene; pairs that the tracker had to tell, and those that the memory had to."""
+    tracker, lost = NotingTracker(25.0, 0.0), NotingMemory(Settings().memory_s)
+    crowd = Crowd(tracker, networks.skeleton, lost)
+    pairs, back = Samples(), Samples()
+    last: dict[int, int] = {}  # whom each track showed last
+    carriers: dict[int, Counter[int]] = defaultdict(Counter)  # who carried each id
+    asked: list[tuple[I64, list[int], F32, Bools]] = []
+    for i in range(FRAMES):
+        frame, truth = scene.frame_and_truth(i)
+        crowd.advance(frame.image, frame.time_s)
+        if i % LOOK_EVERY:
+            crowd.undetected()
+            continue
+        found = networks.detector.detect(frame.image, StageClock())
+        crowd.detected(found, frame.image)
+        whom = shown(found.boxes, truth)
+        for detection, person, evidence in zip(*tracker.pairs[:2], tracker.pairs[2].T, strict=True):
+            was, now = last.get(int(tracker.tracks[person]), -1), int(whom[detection])
+            if was >= 0 and now >= 0:
+                pairs.add(evidence, was == now)
+        last |= {n: p for n, p in zip(tracker.numbers.tolist(), whom.tolist(), strict=True) if p >= 0}
+        rows = np.arange(len(crowd))
+        crowd.posed(rows, networks.estimator.estimate(frame.image, crowd.boxes, StageClock()))
+        lost.asked = None
+        crowd.identify()
+        if lost.asked:
+            asked.append((shown(lost.asked[0], truth), *lost.asked[1:]))
+        for number, person in zip(crowd.ids.tolist(), shown(crowd.boxes, truth).tolist(), strict=True):
+            if number >= 0 and person >= 0:
+                carriers[number][person] += 1
+    for whom, ids, evidence, possible in asked:
+        for newcomer, one in zip(*np.nonzero(possible), strict=True):
+            if whom[newcomer] >= 0 and carriers[ids[one]]:
+                same = carriers[ids[one]].most_common(1)[0][0] == whom[newcomer]
+                back.add(evidence[:, newcomer, one], same)
+    return pairs, back
+
+
+def fit(name: str, samples: list[Samples]) -> None:
+    """Print the logistic regression (weights, then what is always added) of all but the scenes held out."""
+
+    def of(scenes: list[Samples]) -> tuple[F64, F64]:
+        evidence = np.stack([row for scene in scenes for row in scene.evidence]).astype(np.float64)
+        return np.c_[evidence, np.ones(len(evidence))], np.concatenate([scene.same for scene in scenes])
+
+    def loss(weights: F64, evidence: F64, same: F64) -> tuple[float, F64]:
+        odds = evidence @ weights
+        off = 1 / (1 + np.exp(-odds)) - same
+        return float(np.mean(np.logaddexp(0, odds) - same * odds)), evidence.T @ off / len(same)
+
+    held_out = of(samples[::HOLD_OUT])
+    fitted = of([scene for i, scene in enumerate(samples) if i % HOLD_OUT])
+    result = minimize(loss, np.zeros(fitted[0].shape[1]), fitted, jac=True)
+    print(f"{name}: {', '.join(f'{weight:.2f}' for weight in result.x)}")
+    print(f"  {len(fitted[1])} pairs, {fitted[1].mean():.1%} the same; loss {result.fun:.4f}, ", end="")
+    print(f"{loss(result.x, *held_out)[0]:.4f} of {len(held_out[1])} held out")
+
+
+def main() -> None:
+    folder, scenes = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 32
+    with open_networks(Settings()) as networks:
+        people: list[Cutout] = cut_out(packaged_or(folder), networks)
+        watched = [
+            watch(Scene(people, PEOPLE[i % len(PEOPLE)], seed=FIRST_SEED + i), networks)
+            for i in track(range(scenes), f"{len(people)} people")
+        ]
+    fit("tracking W_OVERLAP, W_UNLIKE, ALWAYS", [pairs for pairs, _ in watched])
+    fit("memory W_AWAY, W_UNLIKE, W_POSTURE, ALWAYS", [back for _, back in watched])
+
+
+if __name__ == "__main__":
+    main()
