@@ -2,13 +2,13 @@
 
     python benchmarks/odds.py FOLDER [SCENES]
 
-FOLDER holds photos of many different people, SCENES (32 if not given) are composed. Prints the constants of
-`hrpose_rt/people/tracking.py` and `hrpose_rt/people/memory.py`. Every fourth scene is held out, to tell
-what they are worth where they were not fitted.
+FOLDER holds photos of many different people, SCENES (32 if not given) are composed. Prints the weights of
+`hrpose_rt/people/tracking.py` and `hrpose_rt/people/memory.py`; what chance is enough is for people to
+choose. Every fourth scene is of other people and held out, to tell what the weights are worth elsewhere.
+They are fitted to what the present ones lead to: another run moves them a little.
 """
 
 import sys
-from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 from rich.progress import track
 from scipy.optimize import minimize
 
-from hrpose_rt.bench.cutouts import Cutout, cut_out
+from hrpose_rt.bench.cutouts import cut_out
 from hrpose_rt.bench.scenes import PRESENT, Scene, Truth
 from hrpose_rt.cli.bench_crowd import packaged_or
 from hrpose_rt.geometry import iou
@@ -25,7 +25,7 @@ from hrpose_rt.people import memory, tracking
 from hrpose_rt.people.crowd import Crowd
 from hrpose_rt.people.rows import People
 from hrpose_rt.timing import StageClock
-from hrpose_rt.types import F32, F64, I64, Bools, Detections
+from hrpose_rt.types import F32, F64, I64, NO_ID, Bools, Detections
 
 PEOPLE, FRAMES, LOOK_EVERY = (20, 30, 50), 250, 2
 FIRST_SEED = 1000  # scenes that no benchmark composes
@@ -49,7 +49,8 @@ class NotingTracker(tracking.FlowTracker):
     """Keeps what spoke for every pair of the last look."""
 
     def update(self, detections: Detections, looks: F32, time_s: float, people: People) -> I64:
-        self.pairs, self.tracks = tracking.evidence(detections.boxes, looks, people), people.track
+        self.boxes, self.tracks = detections.boxes, people.track
+        self.pairs = tracking.evidence(detections.boxes, looks, people)
         self.numbers = super().update(detections, looks, time_s, people)
         return self.numbers
 
@@ -64,7 +65,7 @@ class NotingMemory(memory.Memory):
         if lost and len(boxes):
             against, possible = memory.evidence(lost, boxes, looks, time_s)
             alike = memory.postures(shapes, lost, possible)
-            self.asked = boxes.copy(), [person.id for person in lost], np.stack([*against, alike]), possible
+            self.asked = boxes, [person.id for person in lost], np.stack([*against, alike]), possible
         return super().back(boxes, shapes, looks, watched_s, time_s)
 
 
@@ -77,40 +78,39 @@ def shown(boxes: F32, truth: Truth) -> I64:
 
 def watch(scene: Scene, networks: Networks) -> tuple[Samples, Samples]:
     """Follow a scene; pairs that the tracker had to tell, and those that the memory had to."""
-    tracker, lost = NotingTracker(25.0, 0.0), NotingMemory(Settings().memory_s)
-    crowd = Crowd(tracker, networks.skeleton, lost)
+    tracker, remembered = NotingTracker(25.0, 0.0), NotingMemory(Settings().memory_s)
+    crowd = Crowd(tracker, networks.skeleton, remembered)
     pairs, back = Samples(), Samples()
-    last: dict[int, int] = {}  # whom each track showed last
-    carriers: dict[int, Counter[int]] = defaultdict(Counter)  # who carried each id
-    asked: list[tuple[I64, list[int], F32, Bools]] = []
+    tracked: dict[int, int] = {}  # whom each track showed at the last look; -1 if that was not clear
+    carriers: dict[int, int] = {}  # whom each id showed last
     for i in range(FRAMES):
         frame, truth = scene.frame_and_truth(i)
         crowd.advance(frame.image, frame.time_s)
         if i % LOOK_EVERY:
             crowd.undetected()
             continue
-        found = networks.detector.detect(frame.image, StageClock())
-        crowd.detected(found, frame.image)
-        whom = shown(found.boxes, truth)
+        crowd.detected(networks.detector.detect(frame.image, StageClock()), frame.image)
+        whom = shown(tracker.boxes, truth)
         for detection, person, evidence in zip(*tracker.pairs[:2], tracker.pairs[2].T, strict=True):
-            was, now = last.get(int(tracker.tracks[person]), -1), int(whom[detection])
+            was, now = tracked.get(int(tracker.tracks[person]), -1), int(whom[detection])
             if was >= 0 and now >= 0:
                 pairs.add(evidence, was == now)
-        last |= {n: p for n, p in zip(tracker.numbers.tolist(), whom.tolist(), strict=True) if p >= 0}
-        rows = np.arange(len(crowd))
-        crowd.posed(rows, networks.estimator.estimate(frame.image, crowd.boxes, StageClock()))
-        lost.asked = None
+        tracked |= dict(zip(tracker.numbers.tolist(), whom.tolist(), strict=True))
+        everybody = np.arange(len(crowd))
+        crowd.posed(everybody, networks.estimator.estimate(frame.image, crowd.boxes, StageClock()))
+        remembered.asked = None
         crowd.identify()
-        if lost.asked:
-            asked.append((shown(lost.asked[0], truth), *lost.asked[1:]))
-        for number, person in zip(crowd.ids.tolist(), shown(crowd.boxes, truth).tolist(), strict=True):
-            if number >= 0 and person >= 0:
-                carriers[number][person] += 1
-    for whom, ids, evidence, possible in asked:
-        for newcomer, one in zip(*np.nonzero(possible), strict=True):
-            if whom[newcomer] >= 0 and carriers[ids[one]]:
-                same = carriers[ids[one]].most_common(1)[0][0] == whom[newcomer]
-                back.add(evidence[:, newcomer, one], same)
+        if remembered.asked:
+            boxes, ids, evidence, possible = remembered.asked
+            newcomers = shown(boxes, truth)
+            for newcomer, lost in zip(*np.nonzero(possible), strict=True):
+                if newcomers[newcomer] >= 0 and ids[lost] in carriers:
+                    same = carriers[ids[lost]] == newcomers[newcomer]
+                    back.add(evidence[:, newcomer, lost], bool(same))
+        crowd.part_doubles()
+        whom = shown(crowd.boxes, truth)
+        clear = (crowd.ids != NO_ID) & (whom >= 0)
+        carriers |= dict(zip(crowd.ids[clear].tolist(), whom[clear].tolist(), strict=True))
     return pairs, back
 
 
@@ -129,6 +129,8 @@ def fit(name: str, samples: list[Samples]) -> None:
     held_out = of(samples[::HOLD_OUT])
     fitted = of([scene for i, scene in enumerate(samples) if i % HOLD_OUT])
     result = minimize(loss, np.zeros(fitted[0].shape[1]), fitted, jac=True)
+    if not result.success:
+        raise SystemExit(f"{name} could not be fitted: {result.message}")
     print(f"{name}: {', '.join(f'{weight:.2f}' for weight in result.x)}")
     print(f"  {len(fitted[1])} pairs, {fitted[1].mean():.1%} the same; loss {result.fun:.4f}, ", end="")
     print(f"{loss(result.x, *held_out)[0]:.4f} of {len(held_out[1])} held out")
@@ -136,11 +138,18 @@ def fit(name: str, samples: list[Samples]) -> None:
 
 def main() -> None:
     folder, scenes = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 32
+    if scenes < HOLD_OUT:
+        raise SystemExit(f"of fewer than {HOLD_OUT} scenes none can be held out")
     with open_networks(Settings()) as networks:
-        people: list[Cutout] = cut_out(packaged_or(folder), networks)
+        everybody = cut_out(packaged_or(folder), networks)
+        others = everybody[::HOLD_OUT]
+        people = [person for i, person in enumerate(everybody) if i % HOLD_OUT]
         watched = [
-            watch(Scene(people, PEOPLE[i % len(PEOPLE)], seed=FIRST_SEED + i), networks)
-            for i in track(range(scenes), f"{len(people)} people")
+            watch(
+                Scene(people if i % HOLD_OUT else others, PEOPLE[i % len(PEOPLE)], seed=FIRST_SEED + i),
+                networks,
+            )
+            for i in track(range(scenes), f"{len(people)} people, and {len(others)} held out")
         ]
     fit("tracking W_OVERLAP, W_UNLIKE, ALWAYS", [pairs for pairs, _ in watched])
     fit("memory W_AWAY, W_UNLIKE, W_POSTURE, ALWAYS", [back for _, back in watched])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -22,6 +23,7 @@ from hrpose_rt.types import U8
 CROWDS = {"1-5": (1, 3, 5), "6-10": (6, 8, 10), "15-20": (15, 18, 20), "50+": (50, 75, 100, 200)}
 ORIGINALS = {"5-10": "6-10"}  # how the original called it
 SIZES_WH = {"720p": (1280, 720), "1080p": (1920, 1080)}
+LEAST_WORDS = 8  # characters of a column of words, in a table on a narrow terminal
 DEFAULT_S, QUICK_S, QUICK_FRAMES = 720.0, 70.0, 60
 
 
@@ -132,8 +134,13 @@ def in_size(pose: str, input_hw: str | None, precision: str) -> str:
 
 
 def as_table(rows: Sequence[Sequence[str]]) -> Table:
-    """Rows for the terminal, their head first."""
-    table = Table(*rows[0])
+    """Rows for the terminal, their head first: a narrow one folds words, and cuts no figure."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for head, *cells in zip(*rows, strict=True):
+        if any(" " in cell for cell in cells):
+            table.add_column(head, overflow="fold", min_width=LEAST_WORDS)
+        else:
+            table.add_column(head.replace(" ", "\n"), no_wrap=True, justify="right")
     for row in rows[1:]:
         table.add_row(*row)
     return table

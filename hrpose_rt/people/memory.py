@@ -8,7 +8,8 @@ from hrpose_rt.geometry import middles
 from hrpose_rt.people.looks import unlike
 from hrpose_rt.types import F32, F64, I64, Bools
 
-# Log odds that a newcomer is somebody lost, of `evidence` and postures: `benchmarks/odds.py` fits them.
+# Log odds that a newcomer is somebody lost, of `evidence` and `postures`: fitted by `benchmarks/odds.py` to
+# 90,000 pairs of composed scenes, of whom one in eighteen was the same; no real film was among them.
 W_AWAY, W_UNLIKE, W_POSTURE, ALWAYS = -2.37, -3.95, 0.37, -10.46
 PRIOR = 1.5  # more: of those who newly appear where somebody was lost, most are no strangers
 CERTAIN = 0.95  # chance, against everybody else, from which somebody is known again at once ...

@@ -12,10 +12,11 @@ from hrpose_rt.people.looks import unlike
 from hrpose_rt.people.rows import People
 from hrpose_rt.types import F32, I64, NO_ID, Detections
 
-# Log odds that a detection shows somebody, of `evidence`: `benchmarks/odds.py` fits them.
+# Log odds that a detection shows somebody, of `evidence`: fitted by `benchmarks/odds.py` to 48,000 pairs of
+# composed scenes, of whom four in five were the same; no real film was among them.
 W_OVERLAP, W_UNLIKE, ALWAYS = 12.28, -1.16, -8.11
 SURE = 1.0  # log odds; who is less surely the same may be known again by `memory`
-SAME_IOU = 0.1  # of somebody's box, carried on from the last look, with the detection that continues it
+LEAST_IOU = 0.1  # of a detection and somebody's box, carried on from the last look, to be compared at all
 _TICK_S = 1e-3
 LOST_S = 0.3  # seconds that the library goes on looking for somebody; for longer, see `memory`
 
@@ -142,7 +143,7 @@ class OcSortTracker(_LibraryTracker):
 def evidence(boxes: F32, looks: F32, people: People) -> tuple[I64, I64, F32]:
     """Detections and people who overlap, two numbers each (P,), and (2, P) of each pair: IoU, `unlike`."""
     overlap = iou(boxes, people.box)
-    here, there = np.nonzero(overlap >= SAME_IOU)
+    here, there = np.nonzero(overlap >= LEAST_IOU)
     alike = np.einsum("pd,pd->p", looks[here], people.looks[there])
     return here, there, np.stack([overlap[here, there], unlike(alike)])
 

@@ -1,15 +1,18 @@
 """Ids and poses of two runs compared, by hand."""
 
+import io
 import json
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from hrpose_rt.bench.bounded import likeness
 from hrpose_rt.bench.identities import Identities
 from hrpose_rt.bench.scenes import Truth
 from hrpose_rt.cli.bench_bounded import ids_words
+from hrpose_rt.cli.bench_crowd import as_table
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
@@ -98,3 +101,15 @@ def test_all_who_came_back_are_counted_together() -> None:
         "Of 4 people who came back from behind a curtain under the budget, 0.750 had their own id again "
         "and 0.250 somebody else's."
     ]
+
+
+def test_a_narrow_terminal_cuts_no_figure() -> None:
+    heads = ["crowd", "found", "free p50", "bounded p50", "p95", "of budget", "OKS", "no pose"]
+    figures = ["46.5", "186.7", "134.0", "138.8", "1.05", "0.906", "0.16", "10", "0.84", "0.05"]
+    rows = [[*heads, "pose age p95", "own id", "wrong id"], ["2x2 of plaza-29-40 in 1280x720", *figures]]
+    console = Console(file=io.StringIO(), width=80)
+    console.print(as_table(rows))
+    text = console.file.getvalue()
+    assert set(figures) <= set(text.split())
+    assert "2x2 of" in text
+    assert "…" not in text

@@ -98,12 +98,13 @@ def test_who_overlaps_nobody_is_new() -> None:
     assert update(tracker, found, known([9], found.boxes[:1] + 3)) == [9, *range(6, 11)]
 
 
-def test_pairs_that_overlap_too_little_do_not_part_those_that_do_not() -> None:
-    boxes = np.array([[0, 0, 100, 100], [0, 62, 100, 162]], np.float32)
+def test_pairs_that_do_not_count_do_not_part_those_that_do() -> None:
+    boxes = np.array([[0, 0, 40, 100], [200, 0, 240, 100]], np.float32)
     found = Detections.found(
-        np.array([[0, -38, 100, 62], [0, 0, 100, 62]], np.float32), np.full(2, 0.9, np.float32)
+        np.array([[12, 0, 52, 100], [230, 0, 270, 100]], np.float32), np.full(2, 0.9, np.float32)
     )
-    assert update(FlowTracker(FPS, 0.3), found, known([7, 4], boxes)) == [0, 7]
+    # The second is of nobody, and speaks so much against being anybody that both crosswise would be better.
+    assert update(FlowTracker(FPS, 0.3), found, known([7, 4], boxes)) == [7, 0]
 
 
 def test_who_takes_somebodys_place_is_told_by_looks() -> None:
