@@ -5,7 +5,7 @@
 FOLDER holds photos of many different people, SCENES (32 if not given) are composed. Prints the weights of
 `hrpose_rt/people/tracking.py` and `hrpose_rt/people/memory.py`; what chance is enough is for people to
 choose. Every fourth scene is of other people and held out, to tell what the weights are worth elsewhere.
-They are fitted to what the present ones lead to: another run moves them a little.
+They are fitted to what the present ones lead to, so another run moves them, but hardly what comes of them.
 """
 
 import sys
@@ -81,7 +81,8 @@ def watch(scene: Scene, networks: Networks) -> tuple[Samples, Samples]:
     tracker, remembered = NotingTracker(25.0, 0.0), NotingMemory(Settings().memory_s)
     crowd = Crowd(tracker, networks.skeleton, remembered)
     pairs, back = Samples(), Samples()
-    tracked: dict[int, int] = {}  # whom each track showed at the last look; -1 if that was not clear
+    # Whom each track showed when that was clear: places are often taken while it is not.
+    tracked: dict[int, int] = {}
     carriers: dict[int, int] = {}  # whom each id showed last
     for i in range(FRAMES):
         frame, truth = scene.frame_and_truth(i)
@@ -95,7 +96,8 @@ def watch(scene: Scene, networks: Networks) -> tuple[Samples, Samples]:
             was, now = tracked.get(int(tracker.tracks[person]), -1), int(whom[detection])
             if was >= 0 and now >= 0:
                 pairs.add(evidence, was == now)
-        tracked |= dict(zip(tracker.numbers.tolist(), whom.tolist(), strict=True))
+        clear = whom >= 0
+        tracked |= dict(zip(tracker.numbers[clear].tolist(), whom[clear].tolist(), strict=True))
         everybody = np.arange(len(crowd))
         crowd.posed(everybody, networks.estimator.estimate(frame.image, crowd.boxes, StageClock()))
         remembered.asked = None
