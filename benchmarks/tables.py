@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.bench.report import markdown, rows, words
-from hrpose_rt.cli.bench_bounded import ids_words, jitter_words, scene_name
+from hrpose_rt.cli.bench_bounded import ids_words, jitter_words, returning_words
 from hrpose_rt.cli.bench_bounded import table as bounded_table
 from hrpose_rt.cli.bench_compare import rows as ratio_rows
 
@@ -108,17 +108,9 @@ def results_block() -> str:
         parts.append(markdown(bounded_table(report["rows"])))
         if "random" in what:
             parts.append("Its weights are random: its times mean something, its poses nothing.")
-        parts += ids_words(report["rows"])
+        parts += ids_words(report["rows"]) + returning_words(report["rows"])
         if "jitter" in report:
             parts.append(jitter_words(report["jitter"]))
-        back = [row for row in report["rows"] if row.get("reappearance", {}).get("frames")]
-        for row in back:
-            again = row["reappearance"]
-            parts.append(
-                f"{scene_name(row)}: the {again['frames']} frames in which five or more come back have a "
-                f"p95 of {again['p95_ms']:.1f} ms, those after them {again['neighbours_p95_ms']:.1f} ms "
-                f"({again['ratio']:.2f})."
-            )
     return "\n\n".join(parts)
 
 

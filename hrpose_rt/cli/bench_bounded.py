@@ -92,7 +92,7 @@ def bench_bounded(
         jitter = measure_jitter(settings, networks, cutouts, seed=seed)
     networks.close()
     Console().print(as_table(table(rows)))
-    print(*ids_words(rows), jitter_words(jitter), sep="\n")
+    print(*ids_words(rows), *returning_words(rows), jitter_words(jitter), sep="\n")
     facts = machine_facts(settings)
     what = f"{networks.facts['models']['pose']} {networks.facts['precision']}"
     print(f"{what}, budget {settings.budget_ms:.1f} ms")
@@ -143,6 +143,20 @@ def ids_words(rows: list[dict[str, Any]]) -> list[str]:
                 f"again and {wrong:.3f} somebody else's."
             )
     return lines
+
+
+def returning_words(rows: list[dict[str, Any]]) -> list[str]:
+    """What frames take in which many come back, against those right after them."""
+    back = [again for row in rows if (again := row.get("reappearance", {})).get("frames")]
+    if not back:
+        return []
+    ratios, count = [again["ratio"] for again in back], sum(again["frames"] for again in back)
+    span = f"{min(ratios):.2f} to {max(ratios):.2f} times" if len(back) > 1 else f"{ratios[0]:.2f} times"
+    middle = f", in the middle {np.median(ratios):.2f}" if len(back) > 1 else ""
+    return [
+        f"Frames in which five or more come back ({count}, scenes: {len(back)}) have {span} the p95 of those "
+        f"right after them{middle}."
+    ]
 
 
 def jitter_words(jitter: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from hrpose_rt.bench.bounded import likeness
 from hrpose_rt.bench.identities import Identities
 from hrpose_rt.bench.scenes import Truth
-from hrpose_rt.cli.bench_bounded import ids_words
+from hrpose_rt.cli.bench_bounded import ids_words, returning_words
 from hrpose_rt.cli.bench_crowd import as_table
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput
@@ -113,3 +113,16 @@ def test_a_narrow_terminal_cuts_no_figure() -> None:
     assert set(figures) <= set(text.split())
     assert "2x2 of" in text
     assert "…" not in text
+
+
+def test_frames_in_which_many_come_back_are_told_of_all_scenes_together() -> None:
+    rows = [{"reappearance": {"frames": 4, "ratio": ratio}} for ratio in (0.9, 1.1, 1.0)]
+    assert returning_words([*rows, {"reappearance": {"frames": 0}}, {}]) == [
+        "Frames in which five or more come back (12, scenes: 3) have 0.90 to 1.10 times the p95 of those "
+        "right after them, in the middle 1.00."
+    ]
+    assert returning_words(rows[:1]) == [
+        "Frames in which five or more come back (4, scenes: 1) have 0.90 times the p95 of those right "
+        "after them."
+    ]
+    assert returning_words([{}]) == []
