@@ -154,8 +154,8 @@ def returning_words(rows: list[dict[str, Any]]) -> list[str]:
     span = f"{min(ratios):.2f} to {max(ratios):.2f} times" if len(back) > 1 else f"{ratios[0]:.2f} times"
     middle = f", in the middle {np.median(ratios):.2f}" if len(back) > 1 else ""
     return [
-        f"Frames in which five or more come back ({count}, scenes: {len(back)}) have {span} the p95 of those "
-        f"right after them{middle}."
+        f"Frames in which five or more come back ({count}, scenes: {len(back)}) have {span} the p95 of "
+        f"those right after them{middle}."
     ]
 
 
