@@ -17,7 +17,7 @@ from rich.progress import track
 from scipy.optimize import minimize
 
 from hrpose_rt.bench.cutouts import cut_out
-from hrpose_rt.bench.scenes import PRESENT, Scene, Truth
+from hrpose_rt.bench.scenes import FPS, PRESENT, Scene, Truth
 from hrpose_rt.cli.bench_crowd import packaged_or
 from hrpose_rt.geometry import iou
 from hrpose_rt.networks import Networks, Settings, open_networks
@@ -61,11 +61,11 @@ class NotingMemory(memory.Memory):
     asked: tuple[F32, list[int], F32, Bools] | None = None
 
     def back(self, boxes: F32, shapes: F32, looks: F32, watched_s: F64, time_s: float) -> I64:
-        lost = [person for person in self._lost if time_s - person.time_s <= self._seconds]
-        if lost and len(boxes):
-            against, possible = memory.evidence(lost, boxes, looks, time_s)
-            alike = memory.postures(shapes, lost, possible)
-            self.asked = boxes, [person.id for person in lost], np.stack([*against, alike]), possible
+        self._fade(time_s)
+        if len(self) and len(boxes):
+            against, possible = memory.evidence(self._lost, boxes, looks, time_s)
+            alike = memory.postures(shapes, self._lost, possible)
+            self.asked = boxes, [person.id for person in self._lost], np.stack([*against, alike]), possible
         return super().back(boxes, shapes, looks, watched_s, time_s)
 
 
@@ -78,7 +78,7 @@ def shown(boxes: F32, truth: Truth) -> I64:
 
 def watch(scene: Scene, networks: Networks) -> tuple[Samples, Samples]:
     """Follow a scene; pairs that the tracker had to tell, and those that the memory had to."""
-    tracker, remembered = NotingTracker(25.0, 0.0), NotingMemory(Settings().memory_s)
+    tracker, remembered = NotingTracker(FPS, 0.0), NotingMemory(Settings().memory_s)
     crowd = Crowd(tracker, networks.skeleton, remembered)
     pairs, back = Samples(), Samples()
     # Whom each track showed when that was clear: places are often taken while it is not.

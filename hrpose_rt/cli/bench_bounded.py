@@ -111,7 +111,7 @@ def table(rows: list[dict[str, Any]]) -> list[list[str]]:
         ids = row.get("ids", {}).get("bounded", {})
         lines.append(
             [
-                scene_name(row),
+                row["scene"] + (f", scene {row['seed']}" if row.get("seed") else ""),
                 *(f"{row['found']:g}", f"{row['free_ms']['p50']:.1f}"),
                 *(f"{row['bounded_ms']['p50']:.1f}", f"{row['bounded_ms']['p95']:.1f}"),
                 *(f"{row['p95_over_budget']:.2f}", "" if row["oks"] is None else f"{row['oks']:.3f}"),
@@ -121,11 +121,6 @@ def table(rows: list[dict[str, Any]]) -> list[list[str]]:
             ]
         )
     return lines
-
-
-def scene_name(row: dict[str, Any]) -> str:
-    """What was shown, told from others of as many people."""
-    return str(row["scene"]) + (f", scene {row['seed']}" if row.get("seed") else "")
 
 
 def ids_words(rows: list[dict[str, Any]]) -> list[str]:

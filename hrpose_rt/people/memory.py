@@ -79,7 +79,7 @@ class Memory:
             watched_s: (N,) seconds since they were seen first.
             time_s: Now.
         """
-        self._lost = [lost for lost in self._lost if time_s - lost.time_s <= self._seconds]
+        self._fade(time_s)
         ids = np.full(len(boxes), -1, np.int64)
         if not self._lost or not len(boxes):
             return ids
@@ -96,6 +96,10 @@ class Memory:
         known = set(there.tolist())
         self._lost = [lost for i, lost in enumerate(self._lost) if i not in known]
         return ids
+
+    def _fade(self, time_s: float) -> None:
+        """Who has been out of sight for too long is forgotten."""
+        self._lost = [lost for lost in self._lost if time_s - lost.time_s <= self._seconds]
 
 
 def evidence(lost: list[Lost], boxes: F32, looks: F32, time_s: float) -> tuple[F32, Bools]:
