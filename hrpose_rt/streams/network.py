@@ -9,12 +9,12 @@ import av.error
 from av.container import InputContainer
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.streams.addresses import check_address, hint, safe, stem_of
 from hrpose_rt.streams.newest import Newest, gone, pauses
 from hrpose_rt.streams.sources import RECONNECT_S, Clip, SourceInfo
 from hrpose_rt.streams.video import upright
 from hrpose_rt.types import Frame
 
-SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt"})
 TIMEOUT_S = 10.0  # without an answer or a packet a connection counts as broken
 
 # Sites whose addresses name a page and not a stream.
@@ -48,23 +48,24 @@ class NetworkStream:
     """
 
     def __init__(self, url: str, clip: Clip, reconnect_s: float = RECONNECT_S) -> None:
+        check_address(url)
         _refuse_pages(url)
         self._url, self._clip, self._reconnect_s = url, clip, reconnect_s
         try:
             container = _open(url)
         except (av.error.FFmpegError, OSError, ValueError) as error:
+            # Neither FFmpeg's words nor its error go on: both hold the address with its password.
             raise BadInput(
-                f"{_safe(url)} does not answer as a video stream ({error}): check the address"
-            ) from error
+                f"{safe(url)} does not answer as a video stream ({_reason(error)}): {hint(url)}"
+            ) from None
         stream = container.streams.video[0] if container.streams.video else None
         if stream is None:
             container.close()
-            raise BadInput(f"{_safe(url)} has no video in it: give the address of the stream itself")
+            raise BadInput(f"{safe(url)} has no video in it: give the address of the stream itself")
         fps = float(stream.average_rate or stream.guessed_rate or 25)
-        parts = urlsplit(url)
         self.info = SourceInfo(
-            name=_safe(url),
-            stem=(parts.hostname or "stream").replace(".", "-"),
+            name=safe(url),
+            stem=stem_of(url),
             width=stream.width,
             height=stream.height,
             fps=fps / clip.stride,
@@ -121,11 +122,6 @@ class NetworkStream:
         self._thread.join(timeout=2)
 
 
-def is_address(name: str) -> bool:
-    """Whether a source's name is an address of the network."""
-    return urlsplit(name).scheme in SCHEMES
-
-
 def _open(url: str) -> InputContainer:
     container = av.open(url, options=dict(_OPTIONS), timeout=(TIMEOUT_S, TIMEOUT_S))
     for stream in container.streams.video[:1]:
@@ -133,18 +129,17 @@ def _open(url: str) -> InputContainer:
     return container
 
 
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or "no address"
+
+
 def _refuse_pages(url: str) -> None:
-    host = urlsplit(url).hostname or ""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return
     if any(host == page or host.endswith(f".{page}") for page in _PAGES):
         raise BadInput(
-            f"{_safe(url)} is a web page, not a stream: give the stream's own address "
+            f"{safe(url)} is a web page, not a stream: give the stream's own address "
             "(yt-dlp -g PAGE prints it), or a file you have saved"
         )
-
-
-def _safe(url: str) -> str:
-    """The address without user name and password."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.streams.addresses import safe
 from hrpose_rt.types import Frame
 
 RECONNECT_S = 60.0  # of attempts to reach a live source again that broke off
@@ -111,7 +112,7 @@ def expand(names: Iterable[str]) -> list[str]:
         if set(name) & set("*?[") and "://" not in name and not path.exists():
             matches = sorted(glob.glob(name, recursive=True))
             if not matches:
-                raise BadInput(f"nothing matches {name}: check the pattern")
+                raise BadInput(f"nothing matches {safe(name)}: check the pattern")
             found += matches
         elif path.suffix.lower() == LIST_SUFFIX and path.is_file():
             found += _listed(path)
@@ -149,10 +150,12 @@ def open_source(name: str, clip: Clip = Clip(), reconnect_s: float = RECONNECT_S
 
         return Camera(int(name), clip, reconnect_s)
     if "://" in name:
-        return _open_address(name, clip, reconnect_s)
+        from hrpose_rt.streams.network import NetworkStream
+
+        return NetworkStream(name, clip, reconnect_s)
     path = Path(name)
     if not path.exists():
-        raise BadInput(f"{path} does not exist: check the path")
+        raise BadInput(f"{safe(name)} does not exist: check the path")
     if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
         from hrpose_rt.streams.images import Images
 
@@ -160,12 +163,3 @@ def open_source(name: str, clip: Clip = Clip(), reconnect_s: float = RECONNECT_S
     from hrpose_rt.streams.video import VideoFile
 
     return VideoFile(path, clip)
-
-
-def _open_address(url: str, clip: Clip, reconnect_s: float) -> Source:
-    """A live stream, or a film that a server keeps."""
-    from hrpose_rt.streams.network import NetworkStream, is_address
-
-    if not is_address(url):
-        raise BadInput(f"{url} is no address that can be played: rtsp, rtmp, http(s), udp, tcp and srt can")
-    return NetworkStream(url, clip, reconnect_s)

@@ -20,6 +20,9 @@ import torch
 
 from hrpose_rt.cli import main as cli
 from hrpose_rt.streams import newest
+from hrpose_rt.streams.network import NetworkStream
+from hrpose_rt.streams.sources import Clip
+from hrpose_rt.streams.web import WebView
 from tests.conftest import write_film
 from tests.fakes import fake_networks
 from tests.streams.live import live_server
@@ -360,6 +363,24 @@ def test_live_sources_run_at_once_and_each_keeps_its_own(run, film, tmp_path) ->
         assert len(lines) == 9
         assert frames_of(tmp_path / "o" / name.replace("jsonl", "mp4")) == 8
     assert "24 frames in" in out
+
+
+def test_the_password_of_a_camera_is_nowhere(run, tmp_path) -> None:
+    with live_server() as server:
+        url = server.url.replace("http://", "http://admin:secret@") + "?user=admin&pwd=secret"
+        options = ("--save", "o", "--json", "o", "--report", "o/r.json", "--max-frames", 3)
+        status, out, err = run(url, *options)
+        with WebView() as view, NetworkStream(url, Clip()) as source:
+            view.panel("", source.info.stem)
+            told = json.dumps(view.state())
+    assert status == 0
+    files = list((tmp_path / "o").iterdir())
+    texts = [path.read_bytes().decode(errors="replace") for path in files]
+    names = [path.name for path in files]
+    assert sorted(names) == ["127-0-0-1.jsonl", "127-0-0-1.mp4", "r.json"]
+    everything = "\n".join([out, err, told, *names, *texts])
+    assert "127.0.0.1" in everything
+    assert "secret" not in everything and "admin" not in everything
 
 
 def test_a_source_that_breaks_leaves_the_others_running(run, film, tmp_path, monkeypatch) -> None:

@@ -1,0 +1,70 @@
+"""Addresses of the network: which can be played, and what may be said of them without a password."""
+
+import re
+from urllib.parse import urlsplit
+
+from hrpose_rt.errors import BadInput
+
+SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "http", "https", "udp", "tcp", "srt"})
+PLAYABLE = "rtsp, rtmp, http(s), udp, tcp and srt"
+HIDDEN = "..."
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d*)?(/.*)?", re.DOTALL)
+
+
+def safe(name: str) -> str:
+    """What may be printed and written of a name: an address without user, password and values.
+
+    Everything before the last `@` goes, as a password may hold any character, and so do the values of the
+    query, those in the path (`/user=admin&password=...`, as some cameras have it) and a fragment. Where an
+    `@` may be of the password or of the query, the protocol alone is left. Names of files stay as they are.
+    """
+    found = _SCHEME.match(name)
+    if not found:
+        # An address whose protocol was forgotten, perhaps in a list. Names of files seldom look like one.
+        rest = name.rpartition("@")[2] if re.search(":.*@", name, re.DOTALL) else name
+        return _without_values(rest) if re.search(r"[?&]\w+=", rest) else rest
+    scheme, rest = found.group(), name[found.end() :]
+    before, at, after = rest.rpartition("@")
+    if at and "?" in before and _HOST.fullmatch(before.partition("?")[0]):
+        return scheme + HIDDEN
+    return scheme + _without_values(after)
+
+
+def _without_values(rest: str) -> str:
+    rest = rest.partition("#")[0]
+    path, question, query = rest.partition("?")
+    path = re.sub(r"=.*", f"={HIDDEN}", path, flags=re.DOTALL)
+    parts = [key + equals for key, equals, _ in (part.partition("=") for part in re.split("[&;]", query))]
+    shown = "&".join(part + HIDDEN if part.endswith("=") else HIDDEN for part in parts)
+    return path + question + (shown if question else "")
+
+
+def stem_of(url: str) -> str:
+    """A name for files made from it: its host."""
+    try:
+        host = urlsplit(safe(url)).hostname or ""
+    except ValueError:  # a bracket without its other half
+        host = ""
+    return host.strip(".").replace(".", "-").replace(":", "-") or "stream"
+
+
+def check_address(url: str) -> None:
+    """Raise BadInput if no stream has such an address, or its password has a bracket."""
+    if url.partition("://")[0].lower() not in SCHEMES:
+        raise BadInput(f"{safe(url)} is no address that can be played: {PLAYABLE} can")
+    authority = re.split("[/?#]", url.partition("://")[2])[0]
+    odd = next((c for c in authority.rpartition("@")[0] if c in "[]"), None)
+    if odd:
+        raise BadInput(f"{safe(url)} has a {odd} in its user name or password: write it {_escaped(odd)}")
+
+
+def hint(url: str) -> str:
+    """What to do about an address that did not open; some characters end a password for FFmpeg."""
+    before = url.partition("://")[2].rpartition("@")[0]
+    odd = next((c for c in before if c in "#/?[]"), None)
+    return f"a {odd} in a password is written {_escaped(odd)}" if odd else "check the address"
+
+
+def _escaped(character: str) -> str:
+    return f"%{ord(character):02X}"
