@@ -63,7 +63,4 @@ def rtmlib_or_loop(onnx: str, input_hw: tuple[int, int]) -> tuple[str, Callable[
 if __name__ == "__main__":
     weights, input_hw = parse(sys.argv[1:], "256x192")
     with tempfile.TemporaryDirectory() as folder:
-        sys.stdout, answers = sys.stderr, sys.stdout  # exporting and rtmlib print
-        name, work = rtmlib_or_loop(export(weights, input_hw, folder), input_hw)
-        sys.stdout = answers
-        serve(name, work)
+        serve(*rtmlib_or_loop(export(weights, input_hw, folder), input_hw))

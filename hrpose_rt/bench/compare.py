@@ -1,10 +1,12 @@
 """What others do, measured in the same minutes: same frames, same boxes, all in turn."""
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -47,36 +49,57 @@ class Baseline:
         if not path.is_file():
             raise BadInput(f"{program} is not installed with the package: run this in a checkout")
         self._frame = folder / f"{path.stem}.npy"
-        self._errors = (folder / f"{path.stem}.log").open("w+")
-        self._process = subprocess.Popen(
-            [sys.executable, str(path), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-        )
-        self.name: str = self._answer()["ready"]
+        with ExitStack() as opened:
+            # What it and its libraries print; answers come by a pipe of their own.
+            self._log = opened.enter_context((folder / f"{path.stem}.log").open("w+"))
+            answers, theirs = os.pipe()
+            self._answers = opened.enter_context(open(answers))
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, str(path), *arguments],
+                    stdin=subprocess.PIPE,
+                    stdout=self._log,
+                    stderr=self._log,
+                    text=True,
+                    pass_fds=[theirs],
+                    # Unbuffered, so that the log is in order and its end is what it died of.
+                    env={**os.environ, "HRPOSE_ANSWERS": str(theirs), "PYTHONUNBUFFERED": "1"},
+                )
+            finally:
+                os.close(theirs)  # so that its end is the end of the answers
+            opened.callback(self._end)
+            self.name: str = self._answer()["ready"]
+            self._opened = opened.pop_all()
 
     def __call__(self, shot: Shot) -> float:
-        """Milliseconds that it took for a frame."""
+        """Milliseconds that it took for a frame.
+
+        Raises:
+            RunBroken: It ended instead; the message has its last words.
+        """
         np.save(self._frame, shot.image)
-        assert self._process.stdin
         asked = {"image": str(self._frame), "boxes": shot.boxes.tolist()}
-        self._process.stdin.write(json.dumps(asked) + "\n")
-        self._process.stdin.flush()
+        assert self._process.stdin
+        with suppress(BrokenPipeError):  # then there is no answer either
+            self._process.stdin.write(json.dumps(asked) + "\n")
+            self._process.stdin.flush()
         return float(self._answer()["ms"])
 
     def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
+        line = self._answers.readline()
         if not line:
             self._process.wait()  # its last words are written by then
-            self._errors.seek(0)
-            last = self._errors.read().strip().splitlines()[-1:] or ["it says not why"]
-            self.close()
+            self._log.seek(0)
+            last = self._log.read().strip().splitlines()[-1:] or ["it says not why"]
             raise RunBroken(f"a baseline ended: {last[0]}")
         answer: dict[str, Any] = json.loads(line)
         return answer
+
+    def _end(self) -> None:
+        assert self._process.stdin
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait()
 
     def __enter__(self) -> Self:
         return self
@@ -91,11 +114,7 @@ class Baseline:
 
     def close(self) -> None:
         """End the program."""
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
-        self._errors.close()
+        self._opened.close()
 
 
 @dataclass(slots=True)

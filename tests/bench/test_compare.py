@@ -1,11 +1,14 @@
 """Baselines as programs, and ratios by hand."""
 
+import os
+import shutil
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hrpose_rt.bench import compare as comparing
 from hrpose_rt.bench.compare import Baseline, Contestant, Shot, compare, ratios
 from hrpose_rt.cli.bench_compare import random_w32, rows
 from hrpose_rt.errors import BadInput, RunBroken
@@ -39,6 +42,54 @@ def test_a_baseline_that_ends_says_why(tmp_path: Path) -> None:
         Baseline("batched_eager.py", (), tmp_path)
     with pytest.raises(BadInput, match=r"none\.py is not installed with the package: run this in a check"):
         Baseline("none.py", (), tmp_path)
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch):
+    """Writes a baseline, which serves what `work` is in its text, and gives its name."""
+    here = Path(__file__).parents[2] / "benchmarks" / "baselines"
+    folder = tmp_path / "benchmarks" / "baselines"
+    folder.mkdir(parents=True)
+    shutil.copy(here / "protocol.py", folder)
+    monkeypatch.setattr(comparing, "models_folder", lambda: tmp_path / "models")
+
+    def write(text: str) -> str:
+        (folder / "ours.py").write_text(f"import os\nfrom protocol import serve\n{text}\n")
+        return "ours.py"
+
+    return write
+
+
+def test_what_libraries_print_is_no_answer(program, tmp_path: Path) -> None:
+    name = program(
+        """print("Creating new settings")
+os.system("echo a library in C")
+def work(image, boxes):
+    print("found nobody")
+serve("noisy", work)"""
+    )
+    with Baseline(name, (), tmp_path) as baseline:
+        assert baseline.name == "noisy"
+        assert 0 < baseline(SHOT) < 1e3
+        assert 0 < baseline(SHOT) < 1e3
+    printed = ["Creating new settings", "a library in C", "found nobody", "found nobody"]
+    assert (tmp_path / "ours.log").read_text().splitlines() == printed
+
+
+def test_a_baseline_that_breaks_leaves_nothing_open(program, tmp_path: Path) -> None:
+    before = sorted(os.listdir("/proc/self/fd"))
+    with pytest.raises(RunBroken, match="a baseline ended: RuntimeError: no weights"):
+        Baseline(program('print("loading")\nraise RuntimeError("no weights")'), (), tmp_path)
+    with pytest.raises(ValueError, match="Expecting value"):
+        Baseline(program('os.write(int(os.environ["HRPOSE_ANSWERS"]), b"ready\\n")'), (), tmp_path)
+    name = program('def work(image, boxes): os._exit(3)\nserve("short-lived", work)')
+    with Baseline(name, (), tmp_path) as baseline:
+        for _ in range(2):
+            with pytest.raises(RunBroken, match="a baseline ended: it says not why"):
+                baseline(SHOT)
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
 
 
 @pytest.mark.slow
