@@ -68,11 +68,14 @@ def eval_coco(
     if (predictions is not None) + (detections is not None) + gt_boxes > 1:
         raise BadInput("--predictions, --detections and --gt-boxes exclude each other: choose one")
     truth = coco.load_annotations(annotations)
+    category = coco.person_category(truth)
+    # Before anything is computed that a fault in it would throw away.
+    others = coco.load_results(compare, "keypoints", category) if compare else None
     joints = COCO17 if skeleton == "auto" else find_skeleton(skeleton)
-    coco.check_joints(truth, [], joints)
+    coco.check_joints(truth, others or [], joints)
     facts: dict[str, Any] = {"annotations": annotations.name}
     if predictions:
-        results = coco.load_results(predictions, "keypoints")
+        results = coco.load_results(predictions, "keypoints", category)
         facts |= {"predictions": predictions.name}
     else:
         settings = Settings(
@@ -92,9 +95,7 @@ def eval_coco(
     coco.check_joints(truth, results, joints)
     scores = coco.score(truth, results, "keypoints", joints.sigmas)
     other = None
-    if compare:
-        others = coco.load_results(compare, "keypoints")
-        coco.check_joints(truth, others, joints)
+    if compare and others is not None:
         other = coco.score(truth, others, "keypoints", joints.sigmas)
         facts |= {"compared_with": compare.name}
     people = pair(truth, results, joints.sigmas)
@@ -110,11 +111,12 @@ def _boxes(
     truth: Any, settings: Settings, detections: Path | None, gt_boxes: bool
 ) -> "tuple[Boxes, dict[str, Any]]":
     """Whom to pose, and words for it."""
-    from hrpose_rt.evaluation.coco import load_results
+    from hrpose_rt.evaluation.coco import load_results, person_category
     from hrpose_rt.evaluation.predict import annotated, detected, listed
 
     if detections:
-        return listed(load_results(detections, "bbox")), {"detections": detections.name}
+        results = load_results(detections, "bbox", person_category(truth))
+        return listed(results), {"detections": detections.name}
     if gt_boxes:
         return annotated(truth), {"detections": "annotated"}
     detector, facts = open_detector(settings)
@@ -130,6 +132,7 @@ def _run(
     oks_nms: float,
 ) -> "tuple[list[Result], dict[str, Any]]":
     """Poses by the network of the settings, and how they were made."""
+    from hrpose_rt.evaluation.coco import person_category
     from hrpose_rt.evaluation.predict import pose_results
 
     images = annotated_images(truth, folder)
@@ -141,7 +144,9 @@ def _run(
         )
     estimator.warm()
     with estimator, steps(len(images)) as step:
-        results = pose_results(images, boxes, estimator, skeleton, estimator.input_hw, oks_nms, step)
+        results = pose_results(
+            *(images, boxes, estimator, skeleton, estimator.input_hw, oks_nms, step, person_category(truth))
+        )
     facts |= {"decode": settings.decode, "flip_test": settings.flip_test, "oks_nms": oks_nms}
     return results, facts | machine_facts(settings)
 

@@ -44,10 +44,12 @@ def eval_detector(
     from hrpose_rt.evaluation.predict import box_results, detected
 
     check_output(output, overwrite)
-    truth = coco.load_annotations(annotations)
+    truth = coco.load_annotations(annotations, joints=False)
+    category = coco.person_category(truth)
     facts: dict[str, Any]
     if predictions:
-        results, facts = coco.load_results(predictions, "bbox"), {"predictions": predictions.name}
+        results = coco.load_results(predictions, "bbox", category)
+        facts = {"predictions": predictions.name}
     else:
         where = annotated_images(truth, images)
         settings = Settings(
@@ -59,7 +61,7 @@ def eval_detector(
         network, facts = open_detector(settings)
         facts |= machine_facts(settings)
         with network, steps(len(where)) as step:
-            results = box_results(where, detected(network), step)
+            results = box_results(where, detected(network), step, category)
         if output:  # before anything is printed, which a closed pipe would end
             write_json(output, RESULTS, results)
     scores = coco.score(truth, results, "bbox")

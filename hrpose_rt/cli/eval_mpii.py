@@ -69,14 +69,22 @@ def eval_mpii(
     at_half, at_10, at_11 = (rows[threshold] for threshold in mpii.THRESHOLDS)
     print_table(
         ["PCKh@0.5", *at_half, "Mean@0.10", "Mean@0.11 (the original's Mean@0.1)"],
-        [["", *(f"{value:.3f}" for value in (*at_half.values(), at_10["Mean"], at_11["Mean"]))]],
+        [["", *map(_percent, (*at_half.values(), at_10["Mean"], at_11["Mean"]))]],
     )
     if output:
         from scipy.io import savemat
 
-        pckh = {f"{threshold:g}": row for threshold, row in rows.items()}
+        # JSON has no NaN, the figure of a joint that is nowhere visible.
+        pckh = {
+            f"{threshold:g}": {name: value if value == value else None for name, value in row.items()}
+            for threshold, row in rows.items()
+        }
         write_json(output, SCORES, {"schema": SCORES_SCHEMA, **facts, "pckh": pckh})
         savemat(str(output / PREDICTIONS), {"preds": joints})
+
+
+def _percent(value: float) -> str:
+    return f"{value:.3f}" if value == value else "-"
 
 
 def _run(

@@ -29,7 +29,10 @@ def annotated_images(truth: Any, folder: Path | None) -> list[AnnotatedImage]:
     """The images of a COCO annotation file; BadInput names the first that is missing."""
     if folder is None:
         raise BadInput("--images is needed to run a network: the folder of the annotated images")
-    images = [AnnotatedImage(i["id"], folder / i["file_name"]) for i in truth.loadImgs(truth.getImgIds())]
+    listed = truth.loadImgs(truth.getImgIds())
+    if nameless := [image["id"] for image in listed if not isinstance(image.get("file_name"), str)]:
+        raise BadInput(f"image {nameless[0]} of the annotations has no file_name: add it")
+    images = [AnnotatedImage(image["id"], folder / image["file_name"]) for image in listed]
     missing = [image for image in images if not image.file.is_file()]
     if missing:
         raise BadInput(

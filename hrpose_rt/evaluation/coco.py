@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
+from hrpose_rt.learn.annotations import check_annotations, check_box, check_numbers, is_number
 from hrpose_rt.skeleton import COCO17, Skeleton
 from hrpose_rt.types import Bools
 
 FIGURES = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)", "AR", "AR.5", "AR.75", "AR(M)", "AR(L)")
-PERSON = 1  # COCO's category
 THRESHOLDS = 10  # of similarity, .5 to .95
 RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)  # percentiles: 95% of the resamples lie between
@@ -54,39 +54,71 @@ class CocoScores:
     matches: tuple[Matches, Matches, Matches]
 
 
-def load_annotations(path: Path) -> Any:
-    """A COCO annotation file as pycocotools has it."""
-    coco = _pycocotools()[0]
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            annotations = coco(str(path))
-            annotations.getCatIds()
-    except FileNotFoundError as error:
-        raise BadInput(f"{path} does not exist: check the path") from error
-    except (ValueError, KeyError, TypeError, AssertionError, AttributeError) as error:
-        raise BadInput(f"{path} is no COCO annotation file ({error}): check the file") from error
-    return annotations
+def load_annotations(path: Path, joints: bool = True) -> Any:
+    """The people of a COCO annotation file as pycocotools has it, and no other category.
 
-
-def load_results(path: Path, field: str) -> list[Result]:
-    """A COCO results file: a list of {"image_id", "category_id", `field`, "score"}, people only."""
+    Args:
+        path: The file.
+        joints: Whether joints are wanted, or boxes alone.
+    """
     try:
         content = json.loads(path.read_text())
-        if not isinstance(content, list):
-            raise TypeError("not a list")
-        results = [r for r in content if r.get("category_id", PERSON) == PERSON]
-        for result in results:
-            if len(result[field]) < 4 or "image_id" not in result:
-                raise KeyError(field)
-            float(result["score"])
     except FileNotFoundError as error:
         raise BadInput(f"{path} does not exist: check the path") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, OSError, RecursionError) as error:
+        raise BadInput(f"{path} is no COCO annotation file ({error}): check the file") from error
+    whole = check_annotations(content, path, joints)
+    # pycocotools takes a match with id 0 for none.
+    whole["annotations"] = [{**a, "id": i + 1} for i, a in enumerate(whole["annotations"])]
+    return _indexed(whole)
+
+
+def person_category(annotations: Any) -> int:
+    """What the annotations call people's category; 1 in COCO's own."""
+    return int(annotations.dataset["categories"][0]["id"])
+
+
+def load_results(path: Path, field: Literal["keypoints", "bbox"], category: int) -> list[Result]:
+    """A COCO results file: a list of {"image_id", "category_id", `field`, "score"}.
+
+    Args:
+        path: The file.
+        field: What is wanted of its entries.
+        category: People's; entries of others are left out.
+
+    Raises:
+        BadInput: It is another file, something in it is no number, or it has entries, but none of people.
+    """
+    wanted = f"it is a list of objects with image_id, category_id, {field} and score"
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise BadInput(f"{path} does not exist: check the path") from error
+    except (ValueError, OSError, RecursionError) as error:
+        raise BadInput(f"{path} is no COCO results file: {wanted} ({error})") from error
+    if not isinstance(content, list) or not all(isinstance(result, dict) for result in content):
+        raise BadInput(f"{path} is no COCO results file: {wanted}")
+    results = [r for r in content if r.get("category_id", category) == category]
+    if content and not results:
         raise BadInput(
-            f"{path} is no COCO results file: it is a list of objects with image_id, category_id, {field} "
-            f"and score ({type(error).__name__}: {error})"
-        ) from error
+            f"none of the {len(content)} entries of {path} is of category {category}, people in the "
+            f"annotations, the first says {content[0]['category_id']!r}: correct their category_id"
+        )
+    for i, result in enumerate(content):
+        if result.get("category_id", category) == category:
+            _check_result(result, field, f"{path} is no COCO results file: {wanted}; entry {i + 1}")
     return results
+
+
+def _check_result(result: Result, field: str, where: str) -> None:
+    if type(result.get("image_id")) not in (int, str):
+        raise BadInput(f"{where} has no image_id")
+    if field == "bbox":
+        check_box(result, where)
+    elif len(check_numbers(result, field, where)) < 4:
+        raise BadInput(f"{where} has {len(result[field])} numbers as its {field}")
+    if not is_number(result.get("score")):
+        raise BadInput(f"{where} has the score {result.get('score')!r}, a finite number is needed")
 
 
 def check_joints(annotations: Any, results: list[Result], skeleton: Skeleton) -> None:
@@ -96,7 +128,7 @@ def check_joints(annotations: Any, results: list[Result], skeleton: Skeleton) ->
             f"{skeleton.name} has no sigmas, which similarity needs: give a skeleton file with them"
         )
     k = len(skeleton.joints)
-    persons = annotations.loadAnns(annotations.getAnnIds(catIds=[PERSON]))
+    persons = annotations.dataset["annotations"]
     for what, people in (("the annotations", persons), ("the predictions", results)):
         counts = {len(person["keypoints"]) / 3 for person in people if "keypoints" in person}
         if strange := counts - {k}:
@@ -121,12 +153,16 @@ def score(
     """
     _, cocoeval = _pycocotools()
     known = set(annotations.getImgIds())
-    if strange := next((r["image_id"] for r in results if r["image_id"] not in known), None):
-        raise BadInput(f"the predictions are of other images: {strange} is not among the annotated ones")
+    if strange := [r["image_id"] for r in results if r["image_id"] not in known]:
+        raise BadInput(
+            f"the predictions are of other images: {strange[0]!r} is not among the annotated ones"
+        )
     with contextlib.redirect_stdout(io.StringIO()):
-        found = annotations.loadRes(results) if results else _nobody(annotations)
+        # pycocotools' own loader does not take predictions of nobody.
+        nobody = {**annotations.dataset, "annotations": []}
+        found = annotations.loadRes(results) if results else _indexed(nobody)
         run = cocoeval(annotations, found, kind)
-        run.params.catIds = [PERSON]
+        run.params.catIds = [person_category(annotations)]
         if kind == "keypoints":
             run.params.kpt_oks_sigmas = np.array(sigmas)
         run.evaluate()
@@ -207,12 +243,12 @@ def _matches(images: list[dict[str, Any] | None], most: int) -> Matches:
     )
 
 
-def _nobody(annotations: Any) -> Any:
-    """Predictions of nobody, which pycocotools' own loader does not take."""
-    empty = _pycocotools()[0]()
-    empty.dataset = {**annotations.dataset, "annotations": []}
-    empty.createIndex()
-    return empty
+def _indexed(dataset: dict[str, Any]) -> Any:
+    coco = _pycocotools()[0]()
+    coco.dataset = dataset
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+    return coco
 
 
 def _pycocotools() -> tuple[Any, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hrpose_rt.evaluation.coco import PERSON, Result
+from hrpose_rt.evaluation.coco import Result
 from hrpose_rt.geometry import iou, shared_areas
 from hrpose_rt.timing import CROWD_BINS, crowd_bin
 from hrpose_rt.types import F32, Bools
@@ -57,9 +57,9 @@ def find(annotations: Any, results: list[Result], min_score: float) -> Found:
             by_image.setdefault(result["image_id"], []).append(result)
     areas, crowds, found, right, wrong = [], [], [], 0, 0
     for image_id in annotations.getImgIds():
-        persons = annotations.loadAnns(annotations.getAnnIds(image_id, catIds=[PERSON]))
-        single = [p for p in persons if not p.get("iscrowd")]
-        regions = _xyxy([p["bbox"] for p in persons if p.get("iscrowd")])
+        persons = annotations.loadAnns(annotations.getAnnIds(image_id))
+        single = [p for p in persons if not p["iscrowd"]]
+        regions = _xyxy([p["bbox"] for p in persons if p["iscrowd"]])
         guesses = sorted(by_image.get(image_id, []), key=lambda r: -r["score"])
         boxes = _xyxy([r["bbox"] for r in guesses])
         overlap = iou(boxes, _xyxy([p["bbox"] for p in single]))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hrpose_rt.evaluation.coco import PERSON, Result
+from hrpose_rt.evaluation.coco import Result
 from hrpose_rt.geometry import joint_similarity
 from hrpose_rt.types import F32, Bools
 
@@ -46,8 +46,8 @@ def pair(annotations: Any, results: list[Result], sigmas: tuple[float, ...]) -> 
         by_image.setdefault(result["image_id"], []).append(result)
     spread = np.array(sigmas, np.float32)
     k = len(sigmas)
-    persons = annotations.loadAnns(annotations.getAnnIds(catIds=[PERSON], iscrowd=False))
-    persons = [p for p in persons if p.get("num_keypoints", 0) > 0]
+    persons = annotations.loadAnns(annotations.getAnnIds(iscrowd=False))
+    persons = [p for p in persons if p["num_keypoints"] > 0]
     truth = np.array([p["keypoints"] for p in persons], np.float32).reshape(-1, k, 3)
     labelled = truth[..., 2] > 0
     keypoints = np.full((len(persons), k, 3), np.nan, np.float32)

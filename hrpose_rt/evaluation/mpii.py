@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.skeleton import MPII16
@@ -57,22 +58,35 @@ def load_truth(path: Path) -> MpiiTruth:
     for name in ("pos_gt_src", "jnt_missing", "headboxes_src"):
         if name not in content:
             raise BadInput(f"{path} has no {name}: it is not MPII's ground truth")
-    order = _order(content)
-    boxes = np.asarray(content["headboxes_src"], np.float64)  # (2 corners, 2, N)
+    order, k = _order(content, path), len(MPII16.joints)
+    joints = _numbers(content, "pos_gt_src", path, (k, 2, None))
+    n = joints.shape[2]
+    visible = _numbers(content, "jnt_missing", path, (k, n)) == 0
+    corners = _numbers(content, "headboxes_src", path, (2, 2, n))
+    heads = HEAD_SCALE * np.linalg.norm(corners[1] - corners[0], axis=0)
+    if not visible.any():
+        raise BadInput(f"{path} has no visible joint in jnt_missing: there is nothing to score")
+    if not heads.all():
+        raise BadInput(
+            f"{path} has a head of no size in headboxes_src, that of person {heads.argmin() + 1}: "
+            "distances are counted in heads"
+        )
     return MpiiTruth(
-        joints=np.asarray(content["pos_gt_src"], np.float32).transpose(2, 0, 1)[:, order],
-        visible=(np.asarray(content["jnt_missing"]).T == 0)[:, order],
-        heads=np.asarray(HEAD_SCALE * np.linalg.norm(boxes[1] - boxes[0], axis=0), np.float32),
+        joints=np.asarray(joints.transpose(2, 0, 1)[:, order], np.float32),
+        visible=np.asarray(visible.T[:, order]),
+        heads=np.asarray(heads, np.float32),
     )
 
 
 def load_predictions(path: Path, people: int) -> F32:
     """Predicted joints (N, 16, 2), pixels from 1: `pos_pred_src` (16, 2, N) or `preds` (N, 16, 2)."""
     content = _load(path)
+    k = len(MPII16.joints)
     if "pos_pred_src" in content:
-        joints = np.asarray(content["pos_pred_src"], np.float32).transpose(2, 0, 1)[:, _order(content)]
+        order = _order(content, path)
+        joints = _numbers(content, "pos_pred_src", path, (k, 2, None)).transpose(2, 0, 1)[:, order]
     elif "preds" in content:
-        joints = np.asarray(content["preds"], np.float32)[..., :2]
+        joints = _numbers(content, "preds", path, (None, k, None))[..., :2]
     else:
         raise BadInput(f"{path} has neither pos_pred_src nor preds: it holds no predictions")
     if joints.shape != (people, len(MPII16.joints), 2):
@@ -80,7 +94,7 @@ def load_predictions(path: Path, people: int) -> F32:
             f"{path} has predictions {joints.shape}, the ground truth is of {people} people with "
             f"{len(MPII16.joints)} joints"
         )
-    return joints
+    return joints.astype(np.float32)
 
 
 def pckh(predictions: F32, truth: MpiiTruth, threshold: float) -> dict[str, float]:
@@ -115,11 +129,36 @@ def _load(path: Path) -> dict[str, Any]:
     return content
 
 
-def _order(content: dict[str, Any]) -> list[int]:
+def _numbers(
+    content: dict[str, Any], name: str, path: Path, shape: tuple[int | None, ...]
+) -> NDArray[np.float64]:
+    """A variable of a file as finite numbers of a shape, in which None is any length from 1 on."""
+    values = np.asarray(content[name])
+    wanted = " x ".join("N" if length is None else str(length) for length in shape)
+    if values.ndim == len(shape) - 1 and shape[-1] in (None, 1):
+        values = values[..., None]  # MATLAB drops a last dimension of 1
+    fits = values.ndim == len(shape) and all(
+        length and length in (wish or length,) for length, wish in zip(values.shape, shape, strict=True)
+    )
+    if values.dtype.kind not in "biuf" or not fits:
+        what = " x ".join(map(str, np.shape(content[name]))) or "one value"
+        kind = "numbers" if values.dtype.kind in "biuf" else "cells, text or structures"
+        raise BadInput(f"{path} has {kind} of {what} in {name}, numbers of {wanted} are needed")
+    if not np.isfinite(values).all():
+        place = ", ".join(str(i + 1) for i in np.argwhere(~np.isfinite(values))[0])
+        raise BadInput(f"{path} has no finite number at ({place}) of {name}: correct it")
+    return values.astype(np.float64)
+
+
+def _order(content: dict[str, Any], path: Path) -> list[int]:
     """Where each joint of `MPII16` is in the file, by the names it gives."""
     if "dataset_joints" not in content:
         return list(range(len(MPII16.joints)))
-    names = [_joint(str(np.asarray(name).item())) for name in np.asarray(content["dataset_joints"]).ravel()]
+    cells = np.asarray(content["dataset_joints"]).ravel().tolist()
+    names = [_joint(str(np.asarray(cell).ravel().tolist()[0] if np.size(cell) else "")) for cell in cells]
+    if sorted(names) != sorted(MPII16.joints):
+        strange = next((name for name in names if name.strip("_") not in MPII16.joints), len(names))
+        raise BadInput(f"{path} does not name MPII's 16 joints in dataset_joints: it has {strange}")
     return [names.index(joint) for joint in MPII16.joints]
 
 

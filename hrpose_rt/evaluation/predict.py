@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.evaluation.coco import PERSON, Result
+from hrpose_rt.evaluation.coco import Result
 from hrpose_rt.geometry import crop_frames, oks_nms
 from hrpose_rt.learn.people import clean_boxes
 from hrpose_rt.people.detection import Detector
@@ -31,7 +31,7 @@ class AnnotatedImage:
         file: Where it is.
     """
 
-    id: int
+    id: int | str
     file: Path
 
     def read(self) -> U8:
@@ -53,7 +53,7 @@ def detected(detector: Detector) -> Boxes:
 
 def listed(results: Iterable[Result]) -> Boxes:
     """The people of a detections file in COCO's results format; none of them is cut for its score."""
-    by_image: dict[int, list[Result]] = {}
+    by_image: dict[int | str, list[Result]] = {}
     for result in results:
         by_image.setdefault(result["image_id"], []).append(result)
 
@@ -71,8 +71,8 @@ def annotated(annotations: Any) -> Boxes:
     """The annotated people who have labelled joints, as the original takes them."""
 
     def boxes(image: AnnotatedImage, picture: U8) -> Detections:
-        persons = annotations.loadAnns(annotations.getAnnIds(image.id, catIds=[PERSON], iscrowd=False))
-        xywh = np.array([p["bbox"] for p in persons if p.get("num_keypoints")], np.float32).reshape(-1, 4)
+        persons = annotations.loadAnns(annotations.getAnnIds(image.id, iscrowd=False))
+        xywh = np.array([p["bbox"] for p in persons if p["num_keypoints"]], np.float32).reshape(-1, 4)
         h, w = picture.shape[:2]
         xyxy = clean_boxes(xywh, np.full((len(xywh), 2), (w, h), np.float32))
         xyxy = xyxy[(xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)]
@@ -89,6 +89,7 @@ def pose_results(
     input_hw: tuple[int, int],
     oks_threshold: float,
     progress: Callable[[], None],
+    category: int = 1,
 ) -> list[Result]:
     """Everybody's pose, as COCO's results files have them.
 
@@ -100,6 +101,7 @@ def pose_results(
         input_hw: Of its crops, from which a person's area for OKS is told.
         oks_threshold: Of two poses more alike than this, the better goes on alone; 1 keeps all.
         progress: Called after every image.
+        category: What the annotations call people's.
     """
     sigmas = np.array(skeleton.sigmas, np.float32)
     results = []
@@ -111,13 +113,13 @@ def pose_results(
         sizes = crop_frames(people.boxes, input_hw)[1]
         areas = sizes.prod(axis=1)
         kept = oks_nms(poses.keypoints, scores, areas, sigmas, oks_threshold)
-        results += [_result(image, poses, scores, i) for i in kept.tolist()]
+        results += [_result(image, category, poses, scores, i) for i in kept.tolist()]
         progress()
     return results
 
 
 def box_results(
-    images: Iterable[AnnotatedImage], boxes: Boxes, progress: Callable[[], None]
+    images: Iterable[AnnotatedImage], boxes: Boxes, progress: Callable[[], None], category: int = 1
 ) -> list[Result]:
     """Everybody's box, as COCO's results files have them."""
     results = []
@@ -125,16 +127,16 @@ def box_results(
         people = boxes(image, image.read())
         xywh = np.concatenate([people.boxes[:, :2], people.boxes[:, 2:] - people.boxes[:, :2]], axis=1)
         for box, sure in zip(xywh.tolist(), people.scores.tolist(), strict=True):
-            results.append({"image_id": image.id, "category_id": PERSON, "bbox": box, "score": sure})
+            results.append({"image_id": image.id, "category_id": category, "bbox": box, "score": sure})
         progress()
     return results
 
 
-def _result(image: AnnotatedImage, poses: Poses, scores: F32, i: int) -> Result:
+def _result(image: AnnotatedImage, category: int, poses: Poses, scores: F32, i: int) -> Result:
     points = np.column_stack([poses.keypoints[i], poses.scores[i]]).astype(np.float64)
     return {
         "image_id": image.id,
-        "category_id": PERSON,
+        "category_id": category,
         "keypoints": points.round(COCO_DIGITS).ravel().tolist(),
         "score": round(float(scores[i]), 6),
     }

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.learn.annotations import check_annotations, is_number
 from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
 from hrpose_rt.types import F32, I64, Bools
 
@@ -27,7 +28,6 @@ class People:
         skeleton: The joints.
         images: The pictures' files.
         image_rows: (N,) which of `images` each is in.
-        image_ids: (N,) what the annotations call that image.
         ids: (N,) what they call the person.
         boxes: (N, 4) float32 xyxy pixels.
         joints: (N, K, 2) float32 pixels, x before y.
@@ -39,7 +39,6 @@ class People:
     skeleton: Skeleton
     images: tuple[Path, ...]
     image_rows: I64
-    image_ids: I64
     ids: I64
     boxes: F32
     joints: F32
@@ -52,7 +51,7 @@ class People:
 
     def select(self, rows: NDArray[Any] | np.bool) -> "People":
         """Some of the people, in the order of `rows`."""
-        names = ("image_rows", "image_ids", "ids", "boxes", "joints", "labelled", "by_human", "areas")
+        names = ("image_rows", "ids", "boxes", "joints", "labelled", "by_human", "areas")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def where(self, row: int) -> str:
@@ -82,7 +81,7 @@ def load_people(annotations: Path, images: Path | None = None) -> People:
         people = (_mpii if isinstance(content, list) else _coco)(content, annotations, images)
     except BadInput:
         raise
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, OSError, RecursionError) as error:
         raise BadInput(
             f"{annotations} is neither COCO keypoints nor MPII json ({type(error).__name__}: {error}): "
             "check the file"
@@ -112,7 +111,7 @@ def join(sets: Iterable[People]) -> People:
         raise BadInput(f"sets with different joints cannot be mixed: {' and '.join(sorted(skeletons))}")
     starts = np.cumsum([0, *(len(people.images) for people in sets)])
     moved = [p.image_rows + start for p, start in zip(sets, starts, strict=False)]
-    rest = ("image_ids", "ids", "boxes", "joints", "labelled", "by_human", "areas")
+    rest = ("ids", "boxes", "joints", "labelled", "by_human", "areas")
     return People(
         skeleton=sets[0].skeleton,
         images=tuple(image for people in sets for image in people.images),
@@ -129,28 +128,36 @@ def clean_boxes(xywh: F32, image_whs: F32) -> F32:
 
 
 def _coco(content: dict[str, Any], file: Path, folder: Path) -> People:
-    images = {image["id"]: image for image in content["images"]}
+    whole = check_annotations(content, file, joints=True)
+    images = {image["id"]: image for image in whole["images"]}
+    for image in images.values():
+        if not isinstance(image.get("file_name"), str):
+            raise BadInput(f"{file}, image {image['id']} has no file_name: correct it")
+        if not all(is_number(image.get(side)) and image[side] > 0 for side in ("width", "height")):
+            raise BadInput(f"{file}, image {image['id']} has no width and height in pixels: correct it")
     rows = {image_id: i for i, image_id in enumerate(images)}
-    persons = [a for a in content["annotations"] if a["category_id"] == 1 and not a.get("iscrowd")]
-    wanted = next((len(c["keypoints"]) for c in content["categories"] if c["id"] == 1), 17)
-    skeleton = _skeleton(wanted, file)
-    for a in persons:
-        if len(a["keypoints"]) != 3 * wanted:
-            raise BadInput(
-                f"{file}, annotation {a['id']} has {len(a['keypoints']) / 3:g} joints, "
-                f"its category names {wanted}: correct the annotation"
-            )
-    points = np.array([a["keypoints"] for a in persons], np.float32).reshape(-1, wanted, 3)
+    persons = [a for a in whole["annotations"] if not a["iscrowd"]]
+    joints = len(whole["categories"][0].get("keypoints") or COCO17.joints)
+    skeleton = _skeleton(joints, file)
+    points = np.array([a["keypoints"] for a in persons], np.float32).reshape(-1, joints, 3)
     sizes = [(images[a["image_id"]]["width"], images[a["image_id"]]["height"]) for a in persons]
+    image_whs = np.array(sizes, np.float32).reshape(-1, 2)
     boxes = np.array([a["bbox"] for a in persons], np.float32).reshape(-1, 4)
+    outside = (boxes[:, :2] >= image_whs).any(axis=1) | (boxes[:, :2] + boxes[:, 2:] < 0).any(axis=1)
+    if outside.any():
+        i = int(outside.argmax())
+        w, h = sizes[i]
+        raise BadInput(
+            f"{file}, annotation {persons[i]['id']} has the box {persons[i]['bbox']} (x, y, width, height) "
+            f"outside its image of {w:g}x{h:g}: correct it"
+        )
     return _with_area(
         People(
             skeleton=skeleton,
             images=tuple(folder / image["file_name"] for image in images.values()),
             image_rows=np.array([rows[a["image_id"]] for a in persons], np.int64),
-            image_ids=np.array([a["image_id"] for a in persons], np.int64),
             ids=np.array([a["id"] for a in persons], np.int64),
-            boxes=clean_boxes(boxes, np.array(sizes, np.float32).reshape(-1, 2)),
+            boxes=clean_boxes(boxes, image_whs),
             joints=points[..., :2],
             labelled=points[..., 2] > 0,
             by_human=np.array([a.get("keypoint_label", "human") == "human" for a in persons], np.bool_),
@@ -167,6 +174,12 @@ def _mpii(content: list[dict[str, Any]], file: Path, folder: Path) -> People:
     for i, person in enumerate(content):
         if len(person["joints"]) != joints:
             raise BadInput(f"{file}, person {i} has {len(person['joints'])} joints, MPII has {joints}")
+        numbers = [person["scale"], *person["center"], *(v for joint in person["joints"] for v in joint)]
+        if not all(map(is_number, numbers)) or person["scale"] <= 0:
+            raise BadInput(
+                f"{file}, person {i} ({person['image']}): scale, center or joints are no finite numbers, "
+                "or the scale is not above 0: correct them"
+            )
     scales = np.array([person["scale"] for person in content], np.float32)
     centres = np.array([person["center"] for person in content], np.float32).reshape(-1, 2)
     # The original's own: the centre a little lower, everything counted from 0.
@@ -179,7 +192,6 @@ def _mpii(content: list[dict[str, Any]], file: Path, folder: Path) -> People:
             skeleton=MPII16,
             images=tuple(folder / name for name in names),
             image_rows=image_rows,
-            image_ids=image_rows,
             ids=np.arange(len(content)),
             boxes=np.concatenate([centres - half, centres + half], axis=1).astype(np.float32),
             joints=np.array([person["joints"] for person in content], np.float32).reshape(-1, joints, 2)

@@ -120,11 +120,49 @@ def test_files_that_are_no_results_are_refused(tmp_path: Path) -> None:
     ):
         file.write_text(content)
         with pytest.raises(BadInput, match=r"results.json is no COCO results file: it is a list"):
-            coco.load_results(file, "keypoints")
+            coco.load_results(file, "keypoints", 1)
     with pytest.raises(BadInput, match=r"gone.json does not exist"):
-        coco.load_results(tmp_path / "gone.json", "keypoints")
-    file.write_text('[{"image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 1}]')
-    assert coco.load_results(file, "bbox") == []  # a car
+        coco.load_results(tmp_path / "gone.json", "keypoints", 1)
+    person = {"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1}
+    file.write_text(json.dumps([person, person | {"category_id": 3}]))  # and a car
+    assert coco.load_results(file, "bbox", 1) == [person]
+
+
+@pytest.mark.parametrize("category", [0, "1", 3])
+def test_results_with_nobody_of_the_category_are_refused(tmp_path: Path, category) -> None:
+    file = tmp_path / "results.json"
+    file.write_text(
+        json.dumps([{"image_id": 1, "category_id": category, "bbox": [1, 2, 3, 4], "score": 1}])
+    )
+    with pytest.raises(
+        BadInput, match=f"none of the 1 entries of .* is of category 1, .* says {category!r}"
+    ):
+        coco.load_results(file, "bbox", 1)
+    file.write_text("[]")
+    assert coco.load_results(file, "bbox", 1) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "change", "words"),
+    [
+        ("keypoints", {"score": "0.9"}, "entry 2 has the score '0.9', a finite number is needed"),
+        ("keypoints", {"score": float("nan")}, "entry 2 has the score nan"),
+        ("keypoints", {"score": None}, "entry 2 has the score None"),
+        ("keypoints", {"keypoints": [1, float("nan"), 1] * 17}, "entry 2 has nan in its keypoints"),
+        ("keypoints", {"keypoints": [1, 2, "1"] * 17}, "entry 2 has '1' in its keypoints"),
+        ("keypoints", {"keypoints": [1, 10**400, 1] * 17}, "in its keypoints: finite numbers"),
+        ("keypoints", {"keypoints": 7}, "entry 2 has the keypoints 7"),
+        ("bbox", {"bbox": [1, 2, float("inf"), 4]}, "entry 2 has inf in its bbox: four numbers"),
+        ("bbox", {"bbox": [1, 2, -3, 4]}, r"entry 2 has the box \[1, 2, -3, 4\]"),
+        ("bbox", {"image_id": [1]}, "entry 2 has no image_id"),
+    ],
+)
+def test_results_that_are_no_numbers_are_refused(tmp_path: Path, field, change, words) -> None:
+    good = {"image_id": 1, "category_id": 1, "score": 1, "keypoints": [1, 2, 1] * 17, "bbox": [1, 2, 3, 4]}
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps([good, good | change]))
+    with pytest.raises(BadInput, match=words):
+        coco.load_results(file, field, 1)
 
 
 def test_files_that_are_no_annotations_are_refused(tmp_path: Path) -> None:
@@ -139,6 +177,50 @@ def test_files_that_are_no_annotations_are_refused(tmp_path: Path) -> None:
 
 def test_predictions_of_other_images_are_refused(tmp_path: Path) -> None:
     truth = truth_of(tmp_path, [1])
-    strange = [near(truth, 0)[0] | {"image_id": 77}]
-    with pytest.raises(BadInput, match="of other images: 77 is not among"):
-        coco.score(truth, json.loads(json.dumps(strange)), "keypoints")
+    for other in (77, 0):  # 0 is an image like any other
+        strange = [near(truth, 0)[0] | {"image_id": other}]
+        with pytest.raises(BadInput, match=f"of other images: {other} is not among"):
+            coco.score(truth, json.loads(json.dumps(strange)), "keypoints")
+
+
+def rewritten(folder: Path, change, category: int = 1):
+    """Annotations of three people in two images after a change, and predictions half a pixel off."""
+    truth = truth_of(folder, [2, 1])
+    content = truth.dataset
+    for person in content["annotations"]:
+        change(person)
+        person["category_id"] = category
+    content["categories"][0]["id"] = category
+    (folder / "changed.json").write_text(json.dumps(content))
+    found = [
+        {"image_id": p["image_id"], "category_id": category, "score": 0.9}
+        | {"keypoints": (np.array(p["keypoints"]) + np.tile([0.5, 0, 0], 17)).tolist()}
+        for p in content["annotations"]
+    ]
+    return coco.load_annotations(folder / "changed.json"), found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda person: person.update(id=person["id"] - 1),
+        lambda person: person.update(area=0),
+        lambda person: person.pop("area"),
+        lambda person: person.pop("iscrowd"),
+        lambda person: person.pop("num_keypoints"),
+    ],
+)
+def test_what_has_one_meaning_is_filled_in(tmp_path: Path, change) -> None:
+    truth, found = rewritten(tmp_path, change)
+    figures = coco.score(truth, found, "keypoints").figures
+    control = rewritten(tmp_path, lambda person: None)
+    assert figures[0] > 0.9
+    np.testing.assert_array_equal(figures, coco.score(*control, "keypoints").figures)
+    assert truth.loadAnns(1)[0]["area"] > 0
+
+
+@pytest.mark.parametrize("category", [0, 2])
+def test_the_file_says_which_category_people_are(tmp_path: Path, category: int) -> None:
+    truth, found = rewritten(tmp_path, lambda person: None, category)
+    assert coco.person_category(truth) == category
+    assert coco.score(truth, found, "keypoints").figures[0] > 0.9

@@ -78,6 +78,47 @@ def test_files_that_hold_something_else_are_refused(tmp_path: Path) -> None:
         load_truth(tmp_path / "gone.mat")
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"pos_gt_src": np.zeros((16, 8))}, "numbers of 16 x 8 in pos_gt_src, numbers of 16 x 2 x N"),
+        ({"pos_gt_src": np.zeros((12, 2, 4))}, "numbers of 12 x 2 x 4 in pos_gt_src"),
+        ({"pos_gt_src": np.zeros((0, 0))}, "numbers of 0 x 0 in pos_gt_src"),
+        ({"pos_gt_src": np.full((16, 2, 4), np.nan)}, r"no finite number at \(1, 1, 1\) of pos_gt_src"),
+        ({"pos_gt_src": "text"}, "has cells, text or structures of 1 in pos_gt_src"),
+        ({"pos_gt_src": np.array([[1, "a"]], object)}, "cells, text or structures of 1 x 2 in pos_gt_src"),
+        ({"headboxes_src": np.zeros((2, 8))}, "numbers of 2 x 8 in headboxes_src"),
+        ({"headboxes_src": np.zeros((2, 2, 4))}, "a head of no size in headboxes_src, that of person 1"),
+        ({"jnt_missing": np.zeros((16, 2))}, "numbers of 16 x 2 in jnt_missing, numbers of 16 x 4"),
+        ({"jnt_missing": np.ones((16, 4))}, "no visible joint in jnt_missing"),
+        ({"dataset_joints": np.arange(16.0)}, "does not name MPII's 16 joints in dataset_joints"),
+        ({"dataset_joints": np.array(["wing"] * 16, object)[None]}, "dataset_joints: it has _wing"),
+    ],
+)
+def test_a_truth_of_another_form_is_named(tmp_path: Path, change, words) -> None:
+    from scipy.io import loadmat
+
+    gt, _ = write_files(tmp_path, truth_of(), np.zeros((4, 16, 2)))
+    content = {name: value for name, value in loadmat(str(gt)).items() if not name.startswith("__")}
+    savemat(str(gt), content | change)
+    with pytest.raises(BadInput, match=words):
+        load_truth(gt)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"preds": "text"}, "has cells, text or structures of 1 in preds"),
+        ({"preds": np.full((4, 16, 2), np.inf)}, r"no finite number at \(1, 1, 1\) of preds"),
+        ({"pos_pred_src": np.zeros((16, 8))}, "numbers of 16 x 8 in pos_pred_src, numbers of 16 x 2 x N"),
+    ],
+)
+def test_predictions_of_another_form_are_named(tmp_path: Path, content, words) -> None:
+    savemat(str(tmp_path / "pred.mat"), content)
+    with pytest.raises(BadInput, match=words):
+        load_predictions(tmp_path / "pred.mat", 4)
+
+
 @pytest.mark.data
 def test_published_predictions_have_their_published_figures(data: Path) -> None:
     file = data / "mpii" / "mpii_valid_ground_truth_and_predictions.mat"

@@ -78,13 +78,71 @@ def test_mpii_people_are_cropped_as_the_original_does(tmp_path: Path) -> None:
             lambda c: [a.update(bbox=[5, 5, 0, 9]) for a in c["annotations"][:2]],
             "2 of 12 boxes have no area",
         ),
-        (lambda c: c.pop("images"), "neither COCO keypoints nor MPII json .KeyError"),
-        (lambda c: c["categories"][0].update(keypoints=["a"]), "^[^ ]*people.json has 1 joints a person"),
+        (lambda c: c.pop("images"), "it has no images, a list of objects"),
+        (
+            lambda c: c["categories"][0].update(keypoints=["a"]),
+            "annotation 100 has 17 joints, its category names 1",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, change, words) -> None:
     with pytest.raises(BadInput, match=words):
         load_people(edit(write_set(tmp_path), change))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"bbox": [1, 2, float("nan"), 4]}, "annotation 104 has nan in its bbox"),
+        ({"bbox": [1, 2, float("inf"), 4]}, "annotation 104 has inf in its bbox"),
+        ({"bbox": [90, 90, -20, -20]}, r"annotation 104 has the box \[90, 90, -20, -20\]"),
+        ({"bbox": [900, 900, 20, 20]}, "annotation 104 .* outside its image of 96x96"),
+        ({"bbox": None}, "annotation 104 has the bbox None"),
+        ({"area": float("nan")}, "annotation 104 has the area nan"),
+        ({"area": -5}, "annotation 104 has the area -5"),
+        ({"keypoints": [1, float("nan"), 2] * 17}, "annotation 104 has nan in its keypoints"),
+        ({"keypoints": [1, 1e30, 2] * 17}, r"annotation 104 has 1e\+30 in its keypoints"),
+        ({"iscrowd": "no"}, "annotation 104 has the iscrowd no: it is 0 or 1"),
+        ({"num_keypoints": -1}, "annotation 104 has the num_keypoints -1"),
+        ({"category_id": "1"}, "annotation 104 has the category_id 1: it is a number"),
+        ({"image_id": 99}, "annotation 104 has the image_id 99: give it the id of one of the images"),
+        ({"id": 103}, "has two annotation entries with the id 103"),
+        ({"id": None}, "annotation number 5 has the id None"),
+    ],
+)
+def test_an_annotation_that_makes_no_sense_is_named(tmp_path: Path, change, words) -> None:
+    file = edit(write_set(tmp_path), lambda c: c["annotations"][4].update(change))
+    with pytest.raises(BadInput, match=words):
+        load_people(file)
+
+
+@pytest.mark.parametrize("field", ["bbox", "keypoints", "category_id", "image_id"])
+def test_a_missing_field_is_named_with_its_annotation(tmp_path: Path, field) -> None:
+    file = edit(write_set(tmp_path), lambda c: c["annotations"][4].pop(field))
+    with pytest.raises(BadInput, match=f"people.json, annotation 104 has no {field}"):
+        load_people(file)
+
+
+def test_a_missing_area_is_the_boxs(tmp_path: Path) -> None:
+    def change(content) -> None:
+        content["annotations"][0].pop("area")
+        content["annotations"][1]["area"] = 0
+
+    assert load_people(edit(write_set(tmp_path), change)).areas[:2].tolist() == [76 * 76] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"scale": float("nan")}, r"person 1 \(1.png\): scale, center or joints are no finite numbers"),
+        ({"scale": 0}, "the scale is not above 0"),
+        ({"center": [float("inf"), 3]}, "person 1 .* no finite numbers"),
+    ],
+)
+def test_an_mpii_person_that_makes_no_sense_is_named(tmp_path: Path, change, words) -> None:
+    file = edit(write_mpii(tmp_path), lambda c: c[1].update(change))
+    with pytest.raises(BadInput, match=words):
+        load_people(file)
 
 
 def test_a_set_with_unknown_joints_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,156 @@
+"""COCO's annotations, checked: what has one meaning is filled in, whatever else is wrong is named."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hrpose_rt.errors import BadInput
+
+FARTHEST = 1e9  # pixels from a picture's corner: what is farther is no place, and its square no number
+
+Entry = dict[str, Any]
+
+
+def check_annotations(content: Any, file: Path, joints: bool) -> dict[str, Any]:
+    """The people of a COCO annotation file, complete.
+
+    `iscrowd` is 0 where it is missing, `num_keypoints` counted, and `area` that of the box, also where it
+    is 0, which no likeness can be divided by. Joints of crowds may be missing.
+
+    Args:
+        content: The file's, decoded.
+        file: Its name, for messages.
+        joints: Whether joints are wanted, or boxes alone.
+
+    Returns:
+        Its `images`, the `annotations` of people alone, and people's category alone in `categories`.
+
+    Raises:
+        BadInput: Something is missing or no number; the message names the annotation and the field.
+    """
+    if not isinstance(content, dict):
+        raise BadInput(f"{file} is no COCO annotation file: it is an object with images and annotations")
+    images, everything, categories = (
+        _objects(content, name, file) for name in ("images", "annotations", "categories")
+    )
+    for name, entries in (("image", images), ("annotation", everything), ("category", categories)):
+        _check_ids(entries, name, file)
+    person = _person(categories, file)
+    names = person.get("keypoints")
+    k = len(names) if isinstance(names, list) and names else None
+    known = {image["id"] for image in images}
+    people = []
+    for entry in everything:
+        where = f"{file}, annotation {entry['id']}"
+        if type(entry.get("category_id")) is not int:
+            raise BadInput(
+                f"{where} {_what(entry, 'category_id')}: it is a number, people's {person['id']}"
+            )
+        if entry["category_id"] == person["id"]:
+            if not _is_id(entry.get("image_id")) or entry["image_id"] not in known:
+                raise BadInput(f"{where} {_what(entry, 'image_id')}: give it the id of one of the images")
+            people.append(_complete(entry, where, joints, k))
+    if everything and not people:
+        raise BadInput(
+            f"none of the {len(everything)} annotations of {file} is of category {person['id']}, "
+            f"{person.get('name', 'the only one')}: correct their category_id or the categories"
+        )
+    return {"images": images, "annotations": people, "categories": [person]}
+
+
+def check_numbers(entry: Entry, field: str, where: str, wanted: str = "finite numbers") -> list[float]:
+    """The list of numbers in a field; BadInput names the place and the field if it is none."""
+    values = entry.get(field)
+    if not isinstance(values, list) or not all(map(is_number, values)):
+        bad = next((v for v in values if not is_number(v)), None) if isinstance(values, list) else None
+        what = _what(entry, field) if bad is None else f"has {bad!r} in its {field}"
+        raise BadInput(f"{where} {what}: {wanted} are needed there")
+    return values
+
+
+def check_box(entry: Entry, where: str) -> list[float]:
+    """The box of an entry, x, y, width and height; BadInput if it is none."""
+    box = check_numbers(entry, "bbox", where, wanted="four numbers, x, y, width and height,")
+    if len(box) != 4 or min(box[2:]) < 0:
+        raise BadInput(f"{where} has the box {box}: x, y, width and height are needed, none below 0")
+    return box
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number, and not one beyond all pictures."""
+    return type(value) in (int, float) and -FARTHEST <= value <= FARTHEST
+
+
+def _complete(entry: Entry, where: str, joints: bool, k: int | None) -> Entry:
+    box = check_box(entry, where)
+    crowd = entry.get("iscrowd") or 0
+    if crowd not in (0, 1):
+        raise BadInput(f"{where} {_what(entry, 'iscrowd')}: it is 0 or 1")
+    area = entry.get("area") or box[2] * box[3]
+    if type(area) not in (int, float) or not 0 <= area <= FARTHEST**2:
+        raise BadInput(f"{where} {_what(entry, 'area')}: it is a number of square pixels, not below 0")
+    whole = {**entry, "iscrowd": crowd, "area": area}
+    if not joints:
+        return whole
+    if crowd and not entry.get("keypoints"):
+        return {**whole, "keypoints": [0] * 3 * (k or 17), "num_keypoints": 0}
+    points = check_numbers(entry, "keypoints", where)
+    if len(points) % 3 or (k and len(points) != 3 * k):
+        raise BadInput(
+            f"{where} has {len(points) / 3:g} joints, its category names {k or 'whole ones'}: "
+            "correct the annotation"
+        )
+    counted = sum(seen > 0 for seen in points[2::3])
+    number = entry.get("num_keypoints")
+    if number is None:
+        number = counted
+    if type(number) is not int or number < 0:
+        raise BadInput(f"{where} {_what(entry, 'num_keypoints')}: it is the number of labelled joints")
+    return {**whole, "num_keypoints": number}
+
+
+def _objects(content: dict[str, Any], name: str, file: Path) -> list[Entry]:
+    found = content.get(name)
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        what = "has no" if found is None else "has something else than objects as"
+        raise BadInput(f"{file} is no COCO annotation file: it {what} {name}, a list of objects")
+    if not found and name == "images":
+        raise BadInput(f"{file} is no COCO annotation file: its images are an empty list")
+    return found
+
+
+def _check_ids(entries: Iterable[Entry], name: str, file: Path) -> None:
+    """Raise BadInput unless every entry has an id of its own; images' may be text."""
+    seen: set[Any] = set()
+    for i, entry in enumerate(entries):
+        own = entry.get("id")
+        if not _is_id(own) or (name != "image" and isinstance(own, str)):
+            raise BadInput(
+                f"{file}, {name} number {i + 1} {_what(entry, 'id')}: give it a number of its own"
+            )
+        if own in seen:
+            raise BadInput(f"{file} has two {name} entries with the id {own}: give each its own")
+        seen.add(own)
+
+
+def _person(categories: list[Entry], file: Path) -> Entry:
+    """The category of people: the one called so, or else the only one with joints, or the only one."""
+    for possible in (
+        [c for c in categories if str(c.get("name")).lower() == "person"],
+        [c for c in categories if c.get("keypoints")],
+        categories,
+    ):
+        if len(possible) == 1:
+            return possible[0]
+    raise BadInput(
+        f"{file} does not say which of its {len(categories)} categories is people: name it person"
+    )
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) in (int, str)
+
+
+def _what(entry: Entry, field: str) -> str:
+    """Words for what is in a field."""
+    return f"has the {field} {str(entry[field])[:40]}" if field in entry else f"has no {field}"
