@@ -38,7 +38,14 @@ AT_HOME = {  # modules that are about one heavy library, and are themselves impo
     "export/graph.py": "torch",
     "bench/plots.py": "matplotlib",
     **dict.fromkeys(
-        ("pose/device.py", "people/device.py", "runtimes/trt.py", "runtimes/uploads.py"), "torch"
+        (
+            "pose/device.py",
+            "people/device.py",
+            "runtimes/trt.py",
+            "runtimes/uploads.py",
+            "runtimes/cuda.py",
+        ),
+        "torch",
     ),
     **{f"learn/{name}.py": "torch" for name in LEARNING},
     **dict.fromkeys(("streams/video.py", "streams/network.py"), "av"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -9,6 +10,7 @@ from hrpose_rt.geometry import Letterbox
 from hrpose_rt.people.detection import GREY, YoloDetector
 from hrpose_rt.people.tiling import Region
 from hrpose_rt.runtimes import DeviceRuntime
+from hrpose_rt.runtimes.cuda import errors_said
 from hrpose_rt.runtimes.uploads import Uploads
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import U8, Detections
@@ -34,13 +36,20 @@ class DeviceYoloDetector(YoloDetector):
         super().__init__(runtime, inputs_hw, min_score, max_people)
         self._on_device, self._uploads = runtime, uploads
 
+    def warm(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
+        """See `Detector.warm`; letterbox and boxes too."""
+        black, (h, w) = np.zeros((*frame_hw, 3), np.uint8), frame_hw
+        for tiles in range(most_tiles + 1):
+            self.detect(black, StageClock(), [(0, 0, w, h)] * tiles)
+
     def detect(self, image: U8, clock: StageClock, tiles: Sequence[Region] = ()) -> Detections:
         """See `Detector.detect`."""
         frame_hw = (image.shape[0], image.shape[1])
         regions = [(0, 0, frame_hw[1], frame_hw[0]), *tiles]
-        with torch.inference_mode():
+        with torch.inference_mode(), errors_said(self._uploads.device):
             with clock.stage("letterbox"):
                 input_hw = self.input_for(frame_hw)
+                self._uploads.forget(image)
                 frame = self._uploads.frame(image)
                 parts = [frame[:, :, y1:y2, x1:x2] for x1, y1, x2, y2 in regions]
                 pictures = torch.cat([letterbox(part, input_hw) for part in parts])

@@ -12,7 +12,9 @@ from torch import Tensor
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import crop_frames, crop_maps, heatmap_to_frame
 from hrpose_rt.pose.heatmaps import DARK_BLUR, DARK_REACH, RING
+from hrpose_rt.pose.host import check_heatmaps
 from hrpose_rt.runtimes import DeviceRuntime
+from hrpose_rt.runtimes.cuda import errors_said
 from hrpose_rt.runtimes.spec import EngineSpec
 from hrpose_rt.runtimes.uploads import Uploads
 from hrpose_rt.skeleton import find_skeleton
@@ -55,10 +57,19 @@ class DevicePoseEstimator:
         return self._spec.input_hw
 
     def warm(self) -> None:
-        """Run once, so that the first frame is no slower."""
+        """Crop, run and decode every batch size of the runtime, so that no frame is slower than the others.
+
+        Raises:
+            BadInput: The network's heatmaps are not those that its spec promises.
+        """
         h, w = self._spec.input_hw
-        box = np.array([[0, 0, w, h]], np.float32)
-        self.estimate(np.zeros((h, w, 3), np.uint8), box, StageClock())
+        black = torch.zeros((1, h, w, 3), dtype=torch.uint8, device=self._uploads.device)
+        with errors_said(self._uploads.device), torch.inference_mode():
+            maps = tuple(self._runtime.infer_device(black).shape[1:])
+        check_heatmaps(maps, self._spec, self._skeleton)
+        for n in self._runtime.batches:
+            boxes = np.array([[0, 0, w, h]] * n, np.float32)
+            self.estimate(np.zeros((h, w, 3), np.uint8), boxes, StageClock())
 
     def estimate(self, image: U8, boxes: F32, clock: StageClock) -> Poses:
         """See `host.PoseEstimator.estimate`."""
@@ -66,28 +77,39 @@ class DevicePoseEstimator:
 
     def estimate_all(self, images: Sequence[U8], boxes: Sequence[F32], clock: StageClock) -> list[Poses]:
         """See `host.PoseEstimator.estimate_all`."""
-        results = []
-        for image, of_image in zip(images, boxes, strict=True):
-            n, k = len(of_image), len(self._skeleton.joints)
-            keypoints, scores = np.zeros((n, k, 2), np.float32), np.zeros((n, k), np.float32)
-            with clock.stage("crop"):
-                centres, sizes = crop_frames(of_image, self._spec.input_hw)
-                frame = self._uploads.frame(image) if n else None
-            for start in range(0, n, MOST_CROPS):
-                assert frame is not None
-                rows = slice(start, min(start + MOST_CROPS, n))
-                with torch.inference_mode():
-                    points, scores[rows] = self._poses(frame, centres[rows], sizes[rows], clock)
-                keypoints[rows] = heatmap_to_frame(
-                    points, centres[rows], sizes[rows], self._spec.heatmap_hw
-                )
-            results.append(Poses.estimated(keypoints, scores))
-        return results
+        try:
+            with errors_said(self._uploads.device), torch.inference_mode():
+                return self._estimate_all(images, boxes, clock)
+        finally:
+            for image in images:
+                self._uploads.forget(image)
 
-    def _poses(self, frame: Tensor, centres: F32, sizes: F32, clock: StageClock) -> tuple[F32, F32]:
+    def _estimate_all(self, images: Sequence[U8], boxes: Sequence[F32], clock: StageClock) -> list[Poses]:
+        ends = np.cumsum([len(of_image) for of_image in boxes])
+        n, k = int(ends[-1]), len(self._skeleton.joints)
+        keypoints, scores = np.zeros((n, k, 2), np.float32), np.zeros((n, k), np.float32)
         with clock.stage("crop"):
-            crops = cut(frame, crop_maps(centres, sizes, self._spec.input_hw), self._spec.input_hw)
-            self._uploads.wait()
+            centres, sizes = crop_frames(np.concatenate(boxes), self._spec.input_hw)
+            maps = crop_maps(centres, sizes, self._spec.input_hw)
+        for begin in range(0, n, MOST_CROPS):
+            end = min(begin + MOST_CROPS, n)
+            with clock.stage("crop"):
+                parts = []
+                for image, first, last in zip(images, [0, *ends], ends, strict=False):
+                    some = slice(max(first, begin), min(last, end))
+                    if some.start < some.stop:
+                        frame = self._uploads.frame(image)
+                        parts.append(cut(frame, maps[some], self._spec.input_hw))
+                crops = parts[0] if len(parts) == 1 else torch.cat(parts)
+                self._uploads.wait()
+            rows = slice(begin, end)
+            points, scores[rows] = self._poses(crops, clock)
+            keypoints[rows] = heatmap_to_frame(points, centres[rows], sizes[rows], self._spec.heatmap_hw)
+        people = zip(np.split(keypoints, ends[:-1]), np.split(scores, ends[:-1]), strict=True)
+        return [Poses.estimated(*of_image) for of_image in people]
+
+    def _poses(self, crops: Tensor, clock: StageClock) -> tuple[F32, F32]:
+        """Points (N, K, 2) in heatmap pixels and scores (N, K)."""
         with clock.stage("pose"):
             heatmaps = self._runtime.infer_device(crops)
             if self._flip_order is not None:
@@ -134,9 +156,11 @@ def cut(frame: Tensor, maps: F32, input_hw: tuple[int, int]) -> Tensor:
         ],
         dim=3,
     )
-    frames = frame.expand(len(maps), -1, -1, -1)
-    crops = torch.nn.functional.grid_sample(frames, grid, "bilinear", "zeros", align_corners=True)
-    return crops.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+    # As one tall picture of all crops: for a picture each, cuDNN would copy the frame for everybody.
+    tall = grid.reshape(1, -1, w, 2)  # (1, N * H, W, xy)
+    crops = torch.nn.functional.grid_sample(frame, tall, "bilinear", "zeros", align_corners=True)
+    pixels = crops.round_().clamp_(0, 255).to(torch.uint8)  # (1, 3, N * H, W)
+    return pixels[0].permute(1, 2, 0).reshape(-1, h, w, 3).contiguous()
 
 
 def decode(heatmaps: Tensor, how: str) -> Tensor:

@@ -12,7 +12,7 @@ from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.heatmaps import DECODERS, merge_flipped
 from hrpose_rt.runtimes import Runtime
 from hrpose_rt.runtimes.spec import EngineSpec
-from hrpose_rt.skeleton import find_skeleton
+from hrpose_rt.skeleton import Skeleton, find_skeleton
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Poses
 
@@ -39,6 +39,16 @@ class PoseEstimator(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
+
+
+def check_heatmaps(maps: tuple[int, ...], spec: EngineSpec, skeleton: Skeleton) -> None:
+    """Raise BadInput if heatmaps of this shape (K, H, W) are not those that the spec promises."""
+    wanted = (len(skeleton.joints), *spec.heatmap_hw)
+    if maps != wanted:
+        raise BadInput(
+            f"{spec.model} gives heatmaps {maps}, and {skeleton.name} in its spec asks for "
+            f"{wanted}: give the skeleton it was trained for with --skeleton"
+        )
 
 
 class HostPoseEstimator:
@@ -82,12 +92,7 @@ class HostPoseEstimator:
         """
         self._runtime.warm([(n, *self._spec.input_hw, 3) for n in CPU_BATCHES])
         maps = self._runtime.infer(np.zeros((1, *self._spec.input_hw, 3), np.uint8)).shape[1:]
-        wanted = (len(self._skeleton.joints), *self._spec.heatmap_hw)
-        if maps != wanted:
-            raise BadInput(
-                f"{self._spec.model} gives heatmaps {maps}, and {self._skeleton.name} in its spec asks for "
-                f"{wanted}: give the skeleton it was trained for with --skeleton"
-            )
+        check_heatmaps(maps, self._spec, self._skeleton)
 
     def estimate(self, image: U8, boxes: F32, clock: StageClock) -> Poses:
         """See `PoseEstimator.estimate`."""

@@ -37,7 +37,18 @@ class Runtime(Protocol):
 
 
 class DeviceRuntime(Runtime, Protocol):
-    """A runtime whose pictures and answers may stay on the device."""
+    """A runtime whose pictures and answers may stay on the device.
+
+    Attributes:
+        batches: The batch sizes it is to meet before the first frame, ascending.
+    """
+
+    @property
+    def batches(self) -> tuple[int, ...]: ...
 
     def infer_device(self, crops: "Tensor") -> "Tensor":
-        """`infer` of (B, H, W, 3) uint8 on the device; the answer is there too, until the next call."""
+        """`infer` of (B, H, W, 3) uint8 on the device; the answer is there too, until the next call.
+
+        In order with PyTorch's current stream: it begins after what that was given before, and what that
+        is given next begins after it.
+        """

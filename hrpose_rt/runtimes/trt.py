@@ -1,80 +1,26 @@
 """TensorRT and TensorRT for RTX: one context and one CUDA graph for every batch size."""
 
+import contextlib
+import os
+import re
+import weakref
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing
+from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.home import home_folder
+from hrpose_rt.machine import nvidia_gpus
+from hrpose_rt.runtimes.cuda import OwnStream, errors_said
 from hrpose_rt.runtimes.spec import EngineSpec
 from hrpose_rt.runtimes.trt_library import NAMES, load_tensorrt, what_differs
 from hrpose_rt.types import F32, U8
 
-
-class Cuda(Protocol):
-    """What the runtime needs of a GPU.
-
-    Attributes:
-        device: Where tensors lie.
-        stream: The address of its stream.
-    """
-
-    device: torch.device
-    stream: int
-
-    def running(self) -> AbstractContextManager[Any]:
-        """Inside, PyTorch's work goes to the stream."""
-
-    def capture(self, work: Callable[[], None]) -> Callable[[], None] | None:
-        """`work` as a CUDA graph, to be replayed; None if it cannot be captured."""
-
-    def wait(self) -> None:
-        """Until the stream has done its work."""
-
-
-class TorchCuda:
-    """A GPU by way of PyTorch.
-
-    Args:
-        device: "cuda" or "cuda:1".
-
-    Raises:
-        RuntimeMissing: There is no such GPU.
-    """
-
-    def __init__(self, device: str) -> None:
-        seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        self.device = torch.device(device)
-        if (self.device.index or 0) >= seen:
-            raise RuntimeMissing(
-                f"PyTorch {torch.__version__} sees {seen or 'no'} CUDA devices, {device} was asked for: "
-                "check that nvidia-smi lists it and that this PyTorch was built for CUDA"
-            )
-        self._stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
-        self.stream = int(self._stream.cuda_stream)
-
-    def running(self) -> AbstractContextManager[Any]:
-        """See `Cuda.running`."""
-        return torch.cuda.stream(self._stream)
-
-    def capture(self, work: Callable[[], None]) -> Callable[[], None] | None:
-        """See `Cuda.capture`."""
-        graph = torch.cuda.CUDAGraph()
-        try:
-            with torch.cuda.graph(graph, stream=self._stream):
-                work()
-        except RuntimeError:  # an operation in it waits, or allocates
-            return None
-        return graph.replay
-
-    def wait(self) -> None:
-        """See `Cuda.wait`."""
-        self._stream.synchronize()
+SAME_ANSWER = 1e-2  # of a graph and of the call that it was captured from
 
 
 class TrtRuntime:
@@ -82,14 +28,13 @@ class TrtRuntime:
 
     Every batch size of the engine's profiles has a context and a CUDA graph of its own; they share one
     input, one output and one working memory, and never run at the same time. A batch between two
-    sizes takes the larger one.
+    sizes takes the larger one, one beyond the largest goes in several.
 
     Args:
         path: The engine.
         spec: What it is; its build has to fit what is here.
         device: "cuda" or "cuda:1".
         library: `tensorrt` or `tensorrt_rtx`; imported if None.
-        cuda: The GPU; PyTorch's if None.
 
     Raises:
         BadInput: It was built for something else; the message names what differs.
@@ -100,146 +45,197 @@ class TrtRuntime:
     name = "tensorrt"
     why = ""
 
-    def __init__(
-        self,
-        path: Path,
-        spec: EngineSpec,
-        device: str = "cuda",
-        library: Any = None,
-        cuda: Cuda | None = None,
-    ) -> None:
+    def __init__(self, path: Path, spec: EngineSpec, device: str = "cuda", library: Any = None) -> None:
         self._trt = trt = library or load_tensorrt(spec.format)
-        if spec.build and (why := what_differs(spec.build, spec.format, trt.__version__)):
+        number = torch.device(device).index or 0
+        build = spec.build
+        if build and (why := what_differs(build, spec.format, trt.__version__, number=number)):
             raise BadInput(
                 f"{path} was {why}: hrpose-rt export {spec.model} --format {spec.format} --precision "
                 f"{spec.precision} --overwrite builds it anew"
             )
-        self._cuda = cuda or TorchCuda(device)
-        self.precision, self.device = spec.precision, device
-        self._logger = trt.Logger(trt.Logger.ERROR)
-        self._runtime = trt.Runtime(self._logger)
-        self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
-        if self._engine is None:
-            raise RunBroken(f"{path} is refused by {NAMES[spec.format]} {trt.__version__}: export it again")
-        self._cache = _RuntimeCache(trt, self._engine, path) if spec.format == "tensorrt-rtx" else None
-        names = [self._engine.get_tensor_name(i) for i in range(self._engine.num_io_tensors)]
-        inputs = [n for n in names if self._engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
-        (self._input,), (self._output,) = inputs, [n for n in names if n not in inputs]
+        self._cuda = OwnStream(device)
+        self.precision, self.device, self._path = spec.precision, device, path
         self._steps: dict[int, Callable[[], None]] = {}
-        self._prepare()
+        # A graph does not keep alive what it was captured from: this does, and is undone from the end.
+        self._held: list[Any] = [trt.Logger(trt.Logger.ERROR)]
+        # It also comes at the program's exit, in time for TensorRT and CUDA to be there still.
+        self._release = weakref.finalize(self, _release, self._cuda, self._steps, self._held)
+        with errors_said(device):
+            with self._cuda.running():  # the engine belongs to the GPU that is current when it is read
+                engine = self._read(path, spec)
+                if spec.format == "tensorrt":
+                    self._prepare(
+                        engine, trt.ExecutionContextAllocationStrategy.USER_MANAGED, captures=True
+                    )
+                else:
+                    cache = _RuntimeCache(trt, engine, path, number)
+                    self._prepare(engine, cache.config, captures=False)  # it captures by itself
+                    cache.save()
 
     @property
     def batches(self) -> tuple[int, ...]:
         """The batch sizes there is a graph for, ascending."""
         return tuple(self._steps)
 
-    def _prepare(self) -> None:
-        """Give out memory, and make a context and a graph for every batch size."""
-        engine, device = self._engine, self._cuda.device
+    def _read(self, path: Path, spec: EngineSpec) -> Any:
+        """The engine of a file."""
+        runtime = self._trt.Runtime(self._held[0])
+        if spec.build and spec.build.options.get("version_compat"):
+            # Such an engine holds a library of its own: first see that it is the one that was built.
+            spec.check(path)
+            runtime.engine_host_code_allowed = True
+        engine = runtime.deserialize_cuda_engine(path.read_bytes())
+        if engine is None:
+            raise RunBroken(
+                f"{path} is refused by {NAMES[spec.format]} {self._trt.__version__}: export it again"
+            )
+        self._held += [runtime, engine]
+        return engine
+
+    def _prepare(self, engine: Any, how: Any, captures: bool) -> None:
+        """Give out memory, and make a context and what computes with it for every batch size.
+
+        Args:
+            engine: Just read.
+            how: What it makes contexts with.
+            captures: Whether calls are captured here.
+        """
+        device, mode = self._cuda.device, self._trt.TensorIOMode
+        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+        inputs = [name for name in names if engine.get_tensor_mode(name) == mode.INPUT]
+        (source,), (target,) = inputs, [name for name in names if name not in inputs]
         profiles = range(engine.num_optimization_profiles)
-        shapes = [tuple(engine.get_tensor_profile_shape(self._input, i)[2]) for i in profiles]
+        shapes = [tuple(engine.get_tensor_profile_shape(source, i)[2]) for i in profiles]
         largest = max(shapes)
         working = max(engine.get_device_memory_size_for_profile_v2(i) for i in profiles)
-        with self._cuda.running():
-            self._crops = torch.zeros(largest, dtype=torch.uint8, device=device)
-            self._memory = torch.empty(max(working, 1), dtype=torch.uint8, device=device)
-            out = tuple(engine.get_tensor_shape(self._output))[1:]
-            self._answers = torch.zeros((largest[0], *out), dtype=torch.float32, device=device)
-        self._from_host = torch.zeros(largest, dtype=torch.uint8, pin_memory=device.type == "cuda")
-        self._to_host = torch.zeros(self._answers.shape, pin_memory=device.type == "cuda")
+        self._crops = torch.zeros(largest, dtype=torch.uint8, device=device)
+        self._memory = torch.empty(max(working, 1), dtype=torch.uint8, device=device)
+        out = tuple(engine.get_tensor_shape(target))[1:]
+        self._answers = torch.zeros((largest[0], *out), dtype=torch.float32, device=device)
+        self._from_host = torch.zeros(largest, dtype=torch.uint8, pin_memory=True)
+        self._to_host = torch.zeros(self._answers.shape, pin_memory=True)
         for i, shape in sorted(enumerate(shapes), key=lambda pair: pair[1]):
-            self._steps[shape[0]] = self._step(i, shape, working)
+            context = engine.create_execution_context(how)
+            if context is None:
+                raise RunBroken("TensorRT could not make an execution context: is the GPU's memory full?")
+            self._held.append(context)
+            # The profile comes before the shapes, which it bounds.
+            done = [
+                context.set_optimization_profile_async(i, self._cuda.handle),
+                context.set_input_shape(source, shape),
+                context.set_tensor_address(source, self._crops.data_ptr()),
+                context.set_tensor_address(target, self._answers.data_ptr()),
+            ]
+            if not all(done):
+                raise RunBroken(
+                    f"TensorRT refuses a batch of {shape[0]}, for which the engine has a profile"
+                )
+            context.set_device_memory(self._memory.data_ptr(), working)
+            self._steps[shape[0]] = self._step(context, shape[0], captures)
 
-    def _step(self, profile: int, shape: tuple[int, ...], working: int) -> Callable[[], None]:
-        """What computes a batch of `shape`: a graph, or the plain call where it cannot be captured."""
-        context = self._context()
-        # The profile comes before the shapes, which it bounds.
-        done = [
-            context.set_optimization_profile_async(profile, self._cuda.stream),
-            context.set_input_shape(self._input, shape),
-            context.set_tensor_address(self._input, self._crops.data_ptr()),
-            context.set_tensor_address(self._output, self._answers.data_ptr()),
-        ]
-        if not all(done):
-            raise RunBroken(f"TensorRT refuses a batch of {shape[0]}, for which the engine has a profile")
-        context.set_device_memory(self._memory.data_ptr(), working)
+    def _step(self, context: Any, n: int, captures: bool) -> Callable[[], None]:
+        """What computes a batch of `n`."""
+        stream = self._cuda.handle
 
         def enqueue() -> None:
-            if not context.execute_async_v3(self._cuda.stream):
-                raise RunBroken(f"TensorRT could not compute a batch of {shape[0]}: see its messages")
+            if not context.execute_async_v3(stream):
+                raise RunBroken(f"TensorRT could not compute a batch of {n}: see its messages")
 
-        with self._cuda.running():
-            enqueue()  # once before capturing: the first call sets itself up
-        self._cuda.wait()
-        # TensorRT for RTX captures by itself, see _RuntimeCache.
-        graph = None if self._cache else self._cuda.capture(enqueue)
-        return graph or enqueue
+        enqueue()  # once before capturing: the first call sets itself up
+        return self._captured(n, enqueue) if captures else enqueue
 
-    def _context(self) -> Any:
-        trt = self._trt
-        if self._cache:
-            context = self._engine.create_execution_context(self._cache.config)
-        else:
-            strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
-            context = self._engine.create_execution_context(strategy)
-        if context is None:
-            raise RunBroken("TensorRT could not make an execution context: is the GPU's memory full?")
-        return context
+    def _captured(self, n: int, enqueue: Callable[[], None]) -> Callable[[], None]:
+        """A graph of the call just made, if replaying it gives the same answer; else the call."""
+        answer = self._answers[:n]
+        wanted = answer.cpu()
+        graph = self._cuda.capture(enqueue)
+        if graph is None:
+            return enqueue
+        answer.fill_(torch.nan)
+        graph()
+        same = torch.allclose(answer.cpu(), wanted, rtol=SAME_ANSWER, atol=SAME_ANSWER, equal_nan=True)
+        return graph if same else enqueue
 
     def warm(self, shapes: list[tuple[int, ...]]) -> None:
         """Everything was warmed when it was opened."""
 
     def infer(self, batch: U8) -> F32:
-        """See `Runtime.infer`; a batch beyond the largest size goes in several."""
-        most = self.batches[-1]
-        if len(batch) > most:
-            parts = [self.infer(batch[i : i + most]).copy() for i in range(0, len(batch), most)]
+        """See `Runtime.infer`; `RunBroken` after `close`."""
+        most, n = self._most(), len(batch)
+        if n > most:
+            parts = [self.infer(batch[i : i + most]).copy() for i in range(0, n, most)]
             return np.concatenate(parts)
-        n = len(batch)
-        self._from_host[:n].copy_(torch.from_numpy(np.ascontiguousarray(batch)))
-        with self._cuda.running():
-            self._crops[:n].copy_(self._from_host[:n], non_blocking=True)
-            self._compute(n)
-            self._to_host[:n].copy_(self._answers[:n], non_blocking=True)
-        self._cuda.wait()
+        with errors_said(self.device):
+            self._from_host[:n].copy_(torch.from_numpy(np.ascontiguousarray(batch)))
+            with self._cuda.running():
+                self._crops[:n].copy_(self._from_host[:n], non_blocking=True)
+                self._compute(n)
+                self._to_host[:n].copy_(self._answers[:n], non_blocking=True)
+            self._cuda.wait()
         answers: F32 = self._to_host[:n].numpy()
         return answers
 
     def infer_device(self, crops: Tensor) -> Tensor:
-        """The same from device to device: (B, H, W, 3) uint8 to one output, valid until the next call."""
-        n = len(crops)
-        with self._cuda.running():
+        """See `DeviceRuntime.infer_device`; `RunBroken` after `close`."""
+        most, n = self._most(), len(crops)
+        if n > most:
+            return torch.cat([self.infer_device(part).clone() for part in torch.split(crops, most)])
+        with errors_said(self.device), self._cuda.running():
             self._crops[:n].copy_(crops, non_blocking=True)
             self._compute(n)
         return self._answers[:n]
+
+    def _most(self) -> int:
+        if not self._release.alive:
+            raise RunBroken(f"{self._path.name} was closed: open it again")
+        return self.batches[-1]
 
     def _compute(self, n: int) -> None:
         self._steps[next(size for size in self._steps if size >= n)]()
 
     def close(self) -> None:
-        """Release the engine."""
-        if self._cache:
-            self._cache.save()
-        self._steps.clear()
-        self._engine = self._runtime = None
+        """Release engine and memory, when the work that was begun is done; a second time does nothing."""
+        if self._release.alive:
+            self._release()
+            del self._crops, self._answers, self._memory
+
+
+def _release(cuda: OwnStream, steps: dict[int, Callable[[], None]], held: list[Any]) -> None:
+    """Wait, then give back what was made last first."""
+    with contextlib.suppress(RuntimeError):  # of a GPU that broke, which was told when it did
+        cuda.wait()
+    steps.clear()
+    while held:
+        held.pop()
 
 
 class _RuntimeCache:
     """What TensorRT for RTX compiles at run time, kept on disk; and its own capture of graphs."""
 
-    def __init__(self, trt: Any, engine: Any, path: Path) -> None:
-        self._path = home_folder() / "rtx" / f"{path.stem}-{trt.__version__}.cache"
+    def __init__(self, trt: Any, engine: Any, path: Path, number: int) -> None:
+        gpu = next((gpu.name for gpu in nvidia_gpus()[number : number + 1]), "gpu")
+        name = f"{path.stem}-{trt.__version__}-{re.sub(r'[^a-zA-Z0-9]+', '-', gpu)}.cache"
+        self._path = home_folder() / "rtx" / name
         self.config = engine.create_runtime_config()
         self.config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
+        # Kernels for our shapes before the first frame, not beside it.
+        eager = trt.DynamicShapesKernelSpecializationStrategy.EAGER
+        self.config.dynamic_shapes_kernel_specialization_strategy = eager
         strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
         self.config.set_execution_context_allocation_strategy(strategy)
         self._cache = self.config.create_runtime_cache()
-        if self._path.is_file():
-            self._cache.deserialize(self._path.read_bytes())
+        known = self._path.read_bytes() if self._path.is_file() else b""
+        self._taken = bool(known) and self._cache.deserialize(known)  # another driver's is left as it is
         self.config.set_runtime_cache(self._cache)
 
     def save(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".partial")
-        partial.write_bytes(bytes(self._cache.serialize()))
-        partial.replace(self._path)
+        """Keep what was compiled, unless it was there; several processes may do so at once."""
+        if self._taken:
+            return
+        partial = self._path.with_suffix(f".{os.getpid()}.partial")
+        # Without it the next start takes longer, no more.
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(bytes(self._cache.serialize()))
+            partial.replace(self._path)

@@ -22,19 +22,24 @@ def load_tensorrt(form: str) -> Any:
         ) from error
 
 
-def what_differs(build: Build, form: str, found: str, gpus: list[Gpu] | None = None) -> str:
+def what_differs(
+    build: Build, form: str, found: str, gpus: list[Gpu] | None = None, number: int = 0
+) -> str:
     """Why an engine would not run here, in words that follow "it was"; empty if it would.
 
     Args:
         build: What it was made with.
         form: Its format.
         found: The version of the library that is here.
-        gpus: What is here; looked for if None. Without any nothing is said of them.
+        gpus: What is here; looked for if None.
+        number: Of the GPU it is to run on; nothing is said of one that is not here.
     """
-    version_compat = build.options.get("version_compat") and _number(found) >= _number(build.version)
-    if build.version != found and not version_compat:
+    theirs, ours = _number(build.version), _number(found)
+    # Also those built for later versions are read by their own major version alone.
+    later = build.options.get("version_compat") and ours[:1] == theirs[:1] and ours >= theirs
+    if build.version != found and not later:
         return f"built for {NAMES[form]} {build.version}, found {found}"
-    here = nvidia_gpus() if gpus is None else gpus
+    here = (nvidia_gpus() if gpus is None else gpus)[number:]
     if not here:
         return ""
     gpu, level = here[0], build.options.get("hardware_compat", "none")

@@ -1,0 +1,159 @@
+"""Detector and poses on a device, around an engine: each frame's people are its own."""
+
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.networks import Networks, Settings
+from hrpose_rt.people.device import DeviceYoloDetector
+from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.pose.device import DevicePoseEstimator, cut
+from hrpose_rt.runtimes.uploads import Uploads
+from hrpose_rt.skeleton import find_skeleton
+from hrpose_rt.timing import StageClock
+from tests.gpu.conftest import DETECTOR, POSE, Bench, frame, people
+from tests.gpu.networks import SmallDetector
+from tests.gpu.simulated import HAS_CUDA
+
+pytestmark = [pytest.mark.gpu] if HAS_CUDA else []
+INPUTS = (SmallDetector.input_hw,)
+
+
+@pytest.mark.parametrize(
+    ("n", "flip_test", "file"),
+    [(5, False, {}), (5, True, {}), (130, False, {}), (20, False, {"batches": (1, 2, 4, 8)})],
+    ids=["a few", "flip test", "more than one batch", "an engine of 8"],
+)
+def test_poses_are_those_of_the_network(
+    n: int, flip_test: bool, file: dict[str, Any], bench: Bench
+) -> None:
+    runtime, uploads = bench.by_itself("pose")
+    plain = DevicePoseEstimator(runtime, POSE, uploads, flip_test=flip_test)
+    wanted = [plain.estimate(frame(seed), people(n), StageClock()).scores for seed in (1, 2)]
+    bench.gpu.complaints.clear()
+    estimator = DevicePoseEstimator(bench.open(**file), POSE, Uploads(bench.device), flip_test=flip_test)
+    found = [estimator.estimate(frame(seed), people(n), StageClock()).scores for seed in (1, 2)]
+    bench.check(np.concatenate(found), np.concatenate(wanted))
+
+
+def test_boxes_are_those_of_their_frame(bench: Bench) -> None:
+    runtime, uploads = bench.by_itself("detector")
+    films = [frame(0, (64, 64)) // 2, frame(1, (64, 64)), frame(2, (64, 64)) // 3]
+    plain = DeviceYoloDetector(runtime, uploads, INPUTS, 0.3)
+    wanted = [plain.detect(picture, StageClock()).boxes for picture in films]
+    bench.gpu.complaints.clear()
+    detector = DeviceYoloDetector(bench.open(DETECTOR), Uploads(bench.device), INPUTS, 0.3)
+    found = [detector.detect(picture, StageClock()).boxes for picture in films]
+    bench.check(np.stack(found), np.stack(wanted))
+
+
+def test_more_tiles_than_the_largest_batch(bench: Bench) -> None:
+    tiles = [(x, y, x + 40, y + 40) for x in (0, 12, 24) for y in (0, 24)]
+    runtime, uploads = bench.by_itself("detector")
+    wanted = DeviceYoloDetector(runtime, uploads, INPUTS, 0.3).detect(
+        frame(0, (64, 64)), StageClock(), tiles
+    )
+    bench.gpu.complaints.clear()
+    small = bench.open(DETECTOR, batches=(1, 2, 4))
+    detector = DeviceYoloDetector(small, Uploads(bench.device), INPUTS, 0.3)
+    detector.warm((64, 64), len(tiles))
+    found = detector.detect(frame(0, (64, 64)), StageClock(), tiles)
+    bench.check(found.boxes, wanted.boxes)
+
+
+def test_warming_looks_at_the_answer(bench: Bench) -> None:
+    wrong = replace(POSE, heatmap_hw=(16, 12))
+    with pytest.raises(BadInput, match=r"small gives heatmaps \(17, 8, 6\), and coco17 .* \(17, 16, 12\)"):
+        DevicePoseEstimator(bench.open(), wrong, Uploads(bench.device)).warm()
+
+
+def test_warming_meets_every_batch_size(bench: Bench) -> None:
+    runtime = bench.open(batches=(1, 2, 8))
+    with mock.patch.object(runtime, "infer_device", wraps=runtime.infer_device) as infer:
+        DevicePoseEstimator(runtime, POSE, Uploads(bench.device)).warm()
+    assert {len(call.args[0]) for call in infer.call_args_list} == {1, 2, 8}
+
+
+def test_many_crops_do_not_copy_the_frame(bench: Bench) -> None:
+    n, hw = 50, (256, 192)
+    maps = np.tile(np.array([[[0.5, 0, 0], [0, 0.5, 0]]], np.float32), (n, 1, 1))
+    picture = Uploads(bench.device).frame(frame(0, (720, 1280)))
+    if HAS_CUDA:
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        cut(picture, maps, hw)
+        assert torch.cuda.max_memory_allocated() - before < 6 * (n * 256 * 192 * 3 * 4)
+        return
+    sampler = torch.nn.functional.grid_sample
+    with mock.patch.object(torch.nn.functional, "grid_sample", wraps=sampler) as sampled:
+        crops = cut(picture, maps, hw)
+    given = sampled.call_args.args[0]
+    assert given.is_contiguous() and given.shape[0] == 1  # what cuDNN would copy, it need not copy
+    assert crops.shape == (n, *hw, 3) and crops.is_contiguous()
+
+
+def networks(bench: Bench) -> Networks:
+    """A pipeline's, which share one upload a frame."""
+    uploads = Uploads(bench.device)
+    detector = DeviceYoloDetector(bench.open(DETECTOR), uploads, INPUTS, 0.3)
+    estimator = DevicePoseEstimator(bench.open(), POSE, uploads)
+    return Networks(detector, estimator, find_skeleton("coco17"), {})
+
+
+def test_one_array_for_every_frame(bench: Bench) -> None:
+    """As `cv2.VideoCapture.read(picture)` fills it."""
+    found, picture = [], frame()
+    for reused in (True, False):
+        with PosePipeline(Settings(memory_s=0, smooth=False), networks(bench)) as pipeline:
+            for seed in (0, 1):
+                picture = picture if reused else picture.copy()
+                picture[:] = frame(seed) // (4 - 3 * seed)
+                result = pipeline.process(picture)
+        found.append((result.detections.boxes, result.poses.scores))
+    for reused, fresh in zip(*found, strict=True):
+        bench.check(reused, fresh)
+
+
+def test_one_array_for_boxes_alone(bench: Bench) -> None:
+    detector, picture = networks(bench).detector, frame(1)
+    detector.detect(picture, StageClock())
+    picture[:] = frame(2) // 3
+    found = detector.detect(picture, StageClock()).boxes
+    bench.check(found, detector.detect(frame(2) // 3, StageClock()).boxes)
+
+
+def test_one_array_for_poses_in_the_callers_boxes(bench: Bench) -> None:
+    with PosePipeline(Settings(), networks(bench)) as pipeline:
+        picture = frame(1)
+        pipeline.estimate(picture, people(2))
+        picture[:] = frame(2)
+        bench.check(
+            pipeline.estimate(picture, people(2)).scores, pipeline.estimate(frame(2), people(2)).scores
+        )
+
+
+def test_frames_of_several_sources_travel_once_and_share_a_batch(bench: Bench) -> None:
+    opened, both = networks(bench), [frame(1), frame(2)]
+    runtime = opened.estimator._runtime
+    for picture in both:
+        opened.detector.detect(picture, StageClock())
+    sent = bench.gpu.calls["upload"]
+    with mock.patch.object(runtime, "infer_device", wraps=runtime.infer_device) as infer:
+        poses = opened.estimator.estimate_all(both, [people(3), people(5)], StageClock())
+    assert [len(call.args[0]) for call in infer.call_args_list] == [8]
+    if not HAS_CUDA:
+        assert bench.gpu.calls["upload"] - sent == 2  # where the crops lie, once a frame; no pixels
+    alone = opened.estimator.estimate(both[1], people(5), StageClock())
+    bench.check(poses[1].scores, alone.scores)
+
+
+def test_a_frame_that_nobody_holds_leaves_the_device() -> None:
+    uploads = Uploads(torch.device("cpu"))
+    for seed in range(3):
+        uploads.frame(frame(seed))
+    assert not uploads._frames

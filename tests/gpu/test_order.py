@@ -1,0 +1,51 @@
+"""The engine's stream and its caller's: nobody reads what is being written, or the reverse."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.gpu.conftest import Bench
+from tests.gpu.library import DELAY
+from tests.gpu.simulated import HAS_CUDA
+
+pytestmark = [pytest.mark.gpu] if HAS_CUDA else []
+
+
+def keep_busy() -> None:
+    """Give the caller's stream something that takes a while."""
+    torch.cuda._sleep(2 * DELAY)
+
+
+def test_the_engine_waits_for_its_crops(bench: Bench) -> None:
+    runtime, wanted = bench.open(), bench.pictures(3)
+    turned = bench.put(np.ascontiguousarray(wanted[:, :, ::-1]))
+    torch.full_like(turned, 0xAB)  # what the memory of the crops holds before they are made
+    torch.cuda.synchronize()
+    keep_busy()
+    found = runtime.infer_device(turned.flip(2))
+    torch.cuda.synchronize()
+    bench.check(found.cpu().numpy(), bench.answers(wanted))
+
+
+def test_the_caller_waits_for_the_answer(bench: Bench) -> None:
+    runtime = bench.open()
+    runtime.infer(bench.pictures(3, 1))
+    crops = bench.put(bench.pictures(3))
+    torch.cuda.synchronize()
+    bench.check(runtime.infer_device(crops).float().cpu().numpy(), bench.answers(bench.pictures(3)))
+
+
+@pytest.mark.parametrize("again", ["device", "host"])
+def test_the_next_call_waits_for_readers_of_the_last_answer(again: str, bench: Bench) -> None:
+    runtime, one = bench.open(), bench.put(bench.pictures(3))
+    torch.cuda.synchronize()
+    first = runtime.infer_device(one)
+    torch.cuda.synchronize()
+    keep_busy()
+    kept = first.clone()
+    if again == "device":
+        runtime.infer_device(bench.put(bench.pictures(3, 1)))
+    else:
+        runtime.infer(bench.pictures(3, 1))
+    torch.cuda.synchronize()
+    bench.check(kept.cpu().numpy(), bench.answers(bench.pictures(3)))
