@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.export.footage import packaged_photos
 from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.config import W16_LITE
 from hrpose_rt.nets.hrnet import HRNet
@@ -55,3 +56,15 @@ def test_a_spec_may_name_a_skeleton_file_that_lies_beside_it(tmp_path) -> None:
     (tmp_path / "cat.toml").write_text(TOML)
     EngineSpec("cat", "pose", ((256, 192),), "fp32", "0", "cat.toml", (64, 48)).save(tmp_path / "net.json")
     assert find_skeleton(EngineSpec.load(tmp_path / "net.json").skeleton).joints[0] == "tail"
+
+
+def test_everybody_in_front_has_one_box_and_a_torso_in_it_and_nothing_else_has() -> None:
+    """The two photos that come with a package: two men seen from near, four people before a bus."""
+    for photo, people in zip(packaged_photos(), (4, 2), strict=True):
+        with PosePipeline() as pipeline:
+            found = pipeline.process(photo)
+        assert len(found) == people
+        for (x1, y1, x2, y2), points in zip(found.detections.boxes, found.poses.keypoints, strict=True):
+            shoulders = points[[5, 6]].mean(axis=0)
+            assert x1 < shoulders[0] < x2  # who is cut off by the edge has them near it
+            assert y1 < shoulders[1] < (y1 + y2) / 2 + 0.1 * (y2 - y1)
