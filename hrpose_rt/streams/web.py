@@ -1,13 +1,13 @@
 """A page that shows the run to browsers: live pictures, stages, and latency against people so far."""
 
 import asyncio
-import hmac
-import ipaddress
+import logging
 import os
 import socket
 import threading
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -19,13 +19,15 @@ import numpy as np
 from hrpose_rt.drawing import MIN_SCORE
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
+from hrpose_rt.streams.web_guard import answer_headers, is_loopback, limited_protocol, refusal
 from hrpose_rt.timing import Histogram
 from hrpose_rt.types import STAGES, U8
 
 LOOPBACK = "127.0.0.1"
 QUALITY = 80  # of the JPEGs, in 0..100
 LONGEST_SIDE = 1280  # pixels; larger pictures are made smaller for browsers
-LOOK_S = 0.02  # between two looks for a new picture
+LOOK_S = 0.5  # between two looks whether the page is closed, while there is no new picture
+SEND_BYTES = 2**18  # waiting in the system for a browser: more would be pictures of the past
 BOUNDARY = b"--picture\r\n"
 
 
@@ -57,13 +59,40 @@ class Panel:
         self.frames = self.dropped = 0
         self._jpeg: tuple[int, bytes] = (-1, b"")
         self._encoding = threading.Lock()
+        self._watchers: tuple[asyncio.AbstractEventLoop, set[asyncio.Event]] | None = None
 
     def write(self, result: FrameResult, picture: U8) -> None:
         """See `sinks.Sink.write`."""
         self.frames += 1
         self.dropped += result.frame.dropped
         self.newest = _Shown(self.frames, result, time.monotonic())
-        self._view.count(len(result), result.times.total)
+        self._view.count(self.name, result)
+        if self._watchers:
+            loop, waiting = self._watchers
+            with suppress(RuntimeError):  # the page is closed
+                loop.call_soon_threadsafe(_wake, waiting)
+
+    async def pictures(self) -> AsyncIterator[_Shown | None]:
+        """Every frame that is the newest when it is asked for; None now and then while there is none."""
+        if self._watchers is None:
+            self._watchers = asyncio.get_running_loop(), set()
+        fresh, seen = asyncio.Event(), 0
+        waiting = self._watchers[1]
+        waiting.add(fresh)
+        try:
+            while True:
+                fresh.clear()
+                shown = self.newest
+                if shown and shown.number != seen:
+                    seen = shown.number
+                    yield shown
+                    continue
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(fresh.wait(), LOOK_S)
+                    continue
+                yield None
+        finally:
+            waiting.discard(fresh)
 
     def jpeg(self, shown: _Shown) -> bytes:
         """A picture as JPEG, made once for all who watch."""
@@ -116,16 +145,19 @@ class WebView:
     def __init__(
         self, host: str = LOOPBACK, port: int = 0, token: str = "", min_score: float = MIN_SCORE
     ) -> None:
-        if not token and not _is_loopback(host):
+        if not token and not is_loopback(host):
             raise BadInput(
                 f"--serve {host}:{port} shows the pictures to the whole network: add --token SECRET, "
                 "or leave the host out"
             )
         import uvicorn
 
+        from hrpose_rt.streams.metrics import Metrics
+
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             self._socket = socket.create_server((host, port), family=family)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         except OSError as error:
             raise BadInput(
                 f"--serve {host}:{port} cannot be used ({os.strerror(error.errno or 0)}): "
@@ -134,12 +166,23 @@ class WebView:
         self._token, self.min_score = token, min_score
         self._panels: dict[str, Panel] = {}
         self._costs: dict[int, Histogram] = {}
+        self._metrics = Metrics()
         self._lock = threading.Lock()
         shown = f"[{host}]" if ":" in host else host
         query = f"/?token={quote(token)}" if token else "/"
         self.url = f"http://{shown}:{self._socket.getsockname()[1]}{query}"
+        for logger in ("uvicorn", "asyncio"):  # what strangers send is no matter for the run's terminal
+            logging.getLogger(logger).addHandler(logging.NullHandler())
+        page = (files("hrpose_rt.streams") / "web.html").read_text()
         config = uvicorn.Config(
-            self._app(), log_config=None, lifespan="off", timeout_graceful_shutdown=1, ws="none"
+            self._app(page),
+            http=limited_protocol(),
+            log_config=None,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+            ws="none",
+            headers=answer_headers(page),
+            server_header=False,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
@@ -150,14 +193,17 @@ class WebView:
     def panel(self, key: str, name: str) -> Panel:
         """A place on the page, taken over from the source that had it before."""
         with self._lock:
+            if key in self._panels:
+                self._metrics.forget(self._panels[key].name)
             panel = self._panels.setdefault(key, Panel(self, name))
             panel.name = name
             return panel
 
-    def count(self, people: int, total_ms: float) -> None:
-        """A frame cost so much."""
+    def count(self, name: str, result: FrameResult) -> None:
+        """A frame of the source with that name is done."""
         with self._lock:
-            self._costs.setdefault(people, Histogram()).add(total_ms)
+            self._costs.setdefault(len(result), Histogram()).add(result.times.total)
+        self._metrics.add(name, result)
 
     def state(self) -> dict[str, Any]:
         """Everything that the page shows besides pictures; costs are people, frames, p50 and p95 in ms."""
@@ -169,13 +215,17 @@ class WebView:
             ]
         return {"panels": [panel.state() for panel in panels], "costs": costs}
 
-    def _app(self) -> Any:
+    def _app(self, page: str) -> Any:
         from starlette.applications import Starlette
         from starlette.requests import Request
-        from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+        from starlette.responses import (
+            HTMLResponse,
+            JSONResponse,
+            PlainTextResponse,
+            Response,
+            StreamingResponse,
+        )
         from starlette.routing import Route
-
-        page = (files("hrpose_rt.streams") / "web.html").read_text()
 
         def home(request: Request) -> Response:
             return HTMLResponse(page)
@@ -184,45 +234,40 @@ class WebView:
             return JSONResponse(self.state())
 
         def live(request: Request) -> Response:
-            panels = list(self._panels.values())
-            number = request.path_params["number"]
-            if number >= len(panels):
-                return Response("no such picture", status_code=404)
+            panels = {str(i): panel for i, panel in enumerate(list(self._panels.values()))}
+            panel = panels.get(request.path_params["number"])
+            if panel is None:
+                return PlainTextResponse("no such picture", status_code=404)
             kind = "multipart/x-mixed-replace; boundary=picture"
-            return StreamingResponse(self._pictures(panels[number]), media_type=kind)
+            return StreamingResponse(self._pictures(panel), media_type=kind)
+
+        def metrics(request: Request) -> Response:
+            return PlainTextResponse(self._metrics.text(), media_type="text/plain; version=0.0.4")
+
+        async def healthz(request: Request) -> Response:  # tells nothing, so anybody may ask
+            return PlainTextResponse("ok\n")
 
         def guarded(answer: Any) -> Any:
             async def check(request: Request) -> Response:
-                if refusal := self._refusal(request.query_params.get("token", ""), request.headers):
-                    return Response(refusal, status_code=403)
+                if why := refusal(request.query_params, request.headers, self._token):
+                    return PlainTextResponse(why, status_code=403)
                 response: Response = answer(request)
-                response.headers["Cache-Control"] = "no-store"
                 return response
 
             return check
 
-        routes = [("/", home), ("/state", state), ("/live/{number:int}", live)]
-        return Starlette(routes=[Route(path, guarded(answer)) for path, answer in routes])
-
-    def _refusal(self, token: str, headers: Any) -> str:
-        """Why somebody may not watch; empty if they may."""
-        if self._token:
-            good = hmac.compare_digest(token.encode(), self._token.encode())
-            return "" if good else "the address must end in ?token= and the token that the run was given"
-        # Without a token only this machine may ask, and no page of another site in a browser here.
-        host = headers.get("host", "").rpartition(":")[0].strip("[]")
-        return "" if _is_loopback(host) else f"{host} is not this machine"
+        shown = {"/": home, "/state": state, "/live/{number}": live, "/metrics": metrics}
+        routes = [Route(path, guarded(answer)) for path, answer in shown.items()]
+        return Starlette(routes=[*routes, Route("/healthz", healthz)])
 
     async def _pictures(self, panel: Panel) -> AsyncIterator[bytes]:
         """Every picture that is the newest when the browser is ready for one."""
-        seen = 0
         yield BOUNDARY
-        while not self._server.should_exit:
-            shown = panel.newest
-            if shown is None or shown.number == seen:
-                await asyncio.sleep(LOOK_S)
+        async for shown in panel.pictures():
+            if self._server.should_exit:
+                return
+            if shown is None:
                 continue
-            seen = shown.number
             data = await asyncio.to_thread(panel.jpeg, shown)
             head = f"Content-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n".encode()
             # With the boundary that follows it, without which browsers hold a picture back.
@@ -241,8 +286,6 @@ class WebView:
         self.close()
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _wake(waiting: set[asyncio.Event]) -> None:
+    for fresh in waiting:
+        fresh.set()

@@ -5,17 +5,20 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.streams import web, web_guard
 from hrpose_rt.streams.web import WebView, parse_address
 from tests.streams.test_sinks import results
 
@@ -97,8 +100,6 @@ def test_a_browser_that_never_reads_holds_nothing_up(view) -> None:
 
 
 def test_large_pictures_are_made_smaller(view) -> None:
-    from dataclasses import replace
-
     (result,) = results(1)
     large = replace(result, frame=replace(result.frame, image=np.zeros((1440, 2560, 3), np.uint8)))
     panel = view.panel("", "film")
@@ -112,6 +113,138 @@ def test_pages_of_other_sites_learn_nothing(view) -> None:
     status, text = get(view.url + "state", host="evil.example:80")
     assert (status, text) == (403, b"evil.example is not this machine")
     assert get(view.url + "state", host="localhost:80")[0] == 200
+
+
+def talk(view: WebView, data: bytes) -> bytes:
+    """What comes back for bytes as they are."""
+    port = int(view.url.rstrip("/").rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as sent:
+        sent.sendall(data)
+        got = b""
+        while part := sent.recv(65536):
+            got += part
+    return got
+
+
+def ask(path: str, lines: str) -> bytes:
+    return f"GET {path} HTTP/1.1\n{lines}\n\n".replace("\n", "\r\n").encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "lines", "status"),
+    [
+        ("/state", "Host: 127.0.0.1", 200),  # as on port 80
+        ("/state", "Host: localhost", 200),
+        ("/state", "Host: [::1]", 200),
+        ("/state", "Host: [::1]:80", 200),
+        ("/state", "Host: 192.168.1.5", 403),
+        ("/state", "Host: [::1", 403),
+        ("/state", "Host:", 403),
+        ("/state", "Host: localhost\nSec-Fetch-Site: same-origin", 200),
+        ("/state", "Host: localhost\nSec-Fetch-Site: none", 200),
+        ("/live/0", "Host: localhost:1\nSec-Fetch-Site: cross-site", 403),
+        ("/live/0", "Host: localhost:1\nSec-Fetch-Site: same-site\nSec-Fetch-Dest: image", 403),
+        ("/", "Host: localhost:1\nSec-Fetch-Site: cross-site\nSec-Fetch-Dest: iframe", 403),
+        ("/", "Host: localhost\nSec-Fetch-Site: cross-site\nSec-Fetch-Dest: document", 200),  # a link
+        ("/live/" + "9" * 5000, "Host: localhost", 404),
+        ("/live/-1", "Host: localhost", 404),
+        ("/live/0/1", "Host: localhost", 404),
+        ("/healthz", "Host: pod-7", 200),
+        ("/metrics", "Host: localhost", 200),
+        ("/metrics", "Host: pod-7", 403),
+        ("/state?token=%ff%00", "Host: localhost", 200),
+        ("/%zz", "Host: localhost", 404),
+        ("/state", "Host: localhost\nContent-Length: abc", 400),
+        ("/state", "Accept: none", 400),
+    ],
+)
+def test_who_gets_what(view, path, lines, status, capfd) -> None:
+    view.panel("", "film")
+    assert talk(view, ask(path, lines)).startswith(b"HTTP/1.1 %d " % status)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("data", [b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET\r\n\r\n", bytes(range(256))])
+def test_malformed_requests_say_nothing_in_the_terminal(view, data, capfd) -> None:
+    assert talk(view, data).startswith(b"HTTP/1.1 400 ")
+    assert get(view.url + "state")[0] == 200
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_plain_process_prints_nothing_about_what_strangers_send() -> None:
+    program = (
+        "import socket\n"
+        "from hrpose_rt.streams.web import WebView\n"
+        "with WebView() as view:\n"
+        "    port = int(view.url.rstrip('/').rpartition(':')[2])\n"
+        "    long = b'GET /live/' + b'9' * 5000 + b' HTTP/1.1\\r\\nHost: localhost:1\\r\\n\\r\\n'\n"
+        "    for data in (b'GET\\r\\n\\r\\n', long):\n"
+        "        with socket.create_connection(('127.0.0.1', port)) as sent:\n"
+        "            sent.sendall(data)\n"
+        "            sent.shutdown(socket.SHUT_WR)\n"
+        "            while sent.recv(65536): pass\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("path", ["/", "/state", "/healthz", "/metrics", "/none"])
+def test_every_answer_protects_itself(view, path) -> None:
+    head = talk(view, ask(path, "Host: localhost")).partition(b"\r\n\r\n")[0].decode().lower()
+    assert "x-content-type-options: nosniff" in head
+    assert "cross-origin-resource-policy: same-origin" in head
+    assert re.search(r"content-security-policy: default-src 'none'; .*frame-ancestors 'none'", head)
+    assert "cache-control: no-store" in head and "unsafe" not in head and "server:" not in head
+
+
+def test_half_a_request_is_not_waited_for_and_connections_are_counted(monkeypatch) -> None:
+    monkeypatch.setattr(web_guard, "MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(web, "limited_protocol", lambda: web_guard.limited_protocol(0.5))
+    with WebView() as view:
+        port = int(view.url.rstrip("/").rpartition(":")[2])
+        halves = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(5)]
+        for half in halves:
+            half.sendall(b"GET / HTTP/1.1\r\nHost: 127")
+        with pytest.raises(OSError):  # one too many
+            get(view.url)
+        for half in halves:
+            with half:
+                assert _ended(half)
+        assert get(view.url)[0] == 200
+        panel, (result,) = view.panel("", "film"), results(1)
+        with urllib.request.urlopen(view.url + "live/0", timeout=5) as stream:
+            stream.readline()
+            time.sleep(0.7)  # who has asked may watch for as long as they like
+            panel.write(result, result.frame.image)
+            next_picture(stream)
+
+
+def _ended(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_what_is_measured_is_there_for_prometheus(view) -> None:
+    panel = view.panel("", "film")
+    first, second, third = results(3)
+    captured_s = time.perf_counter() - 7
+    third = replace(third, frame=replace(third.frame, dropped=4, captured_s=captured_s))
+    for result in (first, second, third):
+        panel.write(result, result.frame.image)
+    text = get(view.url + "metrics")[1].decode()
+    figures = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert float(figures['hrpose_frames_total{source="film"}']) == 3
+    assert float(figures['hrpose_dropped_frames_total{source="film"}']) == 4
+    assert float(figures['hrpose_people{source="film"}']) == len(third)
+    assert float(figures['hrpose_age_seconds{source="film"}']) == pytest.approx(7, abs=1)
+    assert float(figures['hrpose_stage_seconds_count{source="film",stage="pose"}']) == 3
+    spent = sum(result.times.total for result in (first, second, third)) / 1e3
+    assert float(figures['hrpose_stage_seconds_sum{source="film",stage="total"}']) == pytest.approx(spent)
+    view.panel("", "next").write(third, third.frame.image)
+    text = get(view.url + "metrics")[1].decode()
+    assert 'source="film"' not in text and 'hrpose_frames_total{source="next"} 1.0' in text
 
 
 def test_the_token_is_asked_for() -> None:

@@ -1,0 +1,104 @@
+"""Who may ask the page for browsers, how many at once, and what browsers may do with the answers."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import ipaddress
+import re
+import resource
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+MOST_CONNECTIONS = 256
+DESCRIPTORS = 4  # connections get one in so many of the files that the process may open
+REQUEST_S = 10.0  # a request must have come by then
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its address or as `localhost`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def refusal(asked: Mapping[str, str], headers: Mapping[str, str], token: str) -> str:
+    """Why somebody may not watch; empty if they may.
+
+    Args:
+        asked: The query of the address.
+        headers: Of the request, by their names in small letters.
+        token: What they must know; empty where only this machine may ask.
+    """
+    site = headers.get("sec-fetch-site", "none")
+    if site not in ("same-origin", "none") and headers.get("sec-fetch-dest") != "document":
+        return "pages of other sites may not show this"
+    if token:
+        good = hmac.compare_digest(asked.get("token", "").encode(), token.encode())
+        return "" if good else "the address must end in ?token= and the token that the run was given"
+    # Without a token only this machine may ask, and no page of another site in a browser here.
+    try:
+        host = urlsplit(f"//{headers.get('host', '')}").hostname or "nobody"
+    except ValueError:
+        host = "this Host"
+    return "" if is_loopback(host) else f"{host} is not this machine"
+
+
+def answer_headers(page: str) -> list[tuple[str, str]]:
+    """Headers of every answer: nothing but the page's own script and style runs, and nobody embeds it."""
+    policy = {
+        "default-src": "'none'",
+        "script-src": _hashes(page, "script"),
+        "style-src": _hashes(page, "style"),
+        "img-src": "'self' data:",
+        "connect-src": "'self'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    return [
+        ("Content-Security-Policy", "; ".join(f"{name} {value}" for name, value in policy.items())),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Cross-Origin-Resource-Policy", "same-origin"),
+        ("Referrer-Policy", "no-referrer"),  # the address may hold the token
+        ("Cache-Control", "no-store"),
+        ("Connection", "close"),  # so that a connection is one request, and its time is limited
+    ]
+
+
+def _hashes(page: str, tag: str) -> str:
+    found = re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+    sums = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in found)
+    return " ".join(f"'sha256-{one}'" for one in sums)
+
+
+def limited_protocol(request_s: float = REQUEST_S) -> type[asyncio.Protocol]:
+    """HTTP for uvicorn, with limits on connections and on the seconds until a request has come."""
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    unlimited = files == resource.RLIM_INFINITY
+    most = MOST_CONNECTIONS if unlimited else min(MOST_CONNECTIONS, max(1, files // DESCRIPTORS))
+
+    class Limited(H11Protocol):
+        _late: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            if len(self.connections) > most:
+                transport.abort()
+                return
+            self._late = self.loop.call_later(request_s, self._end_if_late)
+
+        def _end_if_late(self) -> None:
+            if self.cycle is None:  # no request has begun to be answered
+                self.transport.abort()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self._late:
+                self._late.cancel()
+            super().connection_lost(exc)
+
+    return Limited
