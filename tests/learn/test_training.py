@@ -175,7 +175,7 @@ def test_who_is_kept_out_is_not_trained_on_and_was_labelled_by_people(tmp_path: 
     content["annotations"][1]["keypoints"] = [0] * 51
     file.write_text(json.dumps(content))
     data = load_data((DataSet(file),), (), hold_out=4)
-    assert not set(data.train.image_ids.tolist()) & set(data.val.image_ids.tolist())
+    assert not set(data.train.image_rows.tolist()) & set(data.val.image_rows.tolist())
     assert data.val.by_human.all() and 3 < len(data.val) < 15
     assert 101 not in data.train.ids
     assert len(load_data((DataSet(file),), (), 4, unlabelled=True).train) >= len(data.train)
