@@ -21,12 +21,12 @@ test: .venv-dev/.ready
 	.venv-dev/bin/pytest -m "" tests/learn
 	.venv-dev/bin/pytest -m "" $(foreach part,bench cli evaluation export learn,--ignore tests/$(part))
 
-# What only an NVIDIA GPU can show: its tests, and its figures in engines/gpu.json.
-test-gpu: .venv-dev/.ready
-	.venv-dev/bin/python $(PIP) --editable '.[tensorrt]'
-	.venv-dev/bin/pytest -m gpu -rs
-	.venv-dev/bin/hrpose-rt bench engine hrnet-w16-lite --device cuda --runtime tensorrt,torch \
-	  --precision fp16,int8 --batch 1,2,4,8,16,32,64 --output engines/gpu.json --overwrite
+# What only an NVIDIA GPU can show: its tests, and its figures in benchmarks/results/gpu. It installs nothing:
+# PyTorch for CUDA, OpenCV and pytest have to be there, in .venv-dev or in $(PYTHON); TensorRT is tested if it is.
+GPU_PYTHON := $(if $(wildcard .venv-dev/.ready),.venv-dev/bin/python,$(PYTHON))
+test-gpu:
+	PYTHONPATH=. $(GPU_PYTHON) -m pytest -m gpu -rs tests/gpu tests/test_gpu.py
+	PYTHONPATH=. $(GPU_PYTHON) benchmarks/gpu.py
 
 # The promises about speed, measured on this machine; keep it quiet meanwhile.
 limits: .venv-dev/.ready

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
@@ -14,9 +15,10 @@ from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, Model, find_model
 from hrpose_rt.people.detection import Detector, YoloDetector
 from hrpose_rt.pose.host import HostPoseEstimator, PoseEstimator
 from hrpose_rt.runtimes import DeviceRuntime, Runtime
-from hrpose_rt.runtimes.choice import PRECISIONS_OF, Choice, choose, tensorrt_form
+from hrpose_rt.runtimes.choice import PRECISIONS_OF, Choice, choose, gpu_number, tensorrt_form
 from hrpose_rt.runtimes.opening import open_engine, spec_of_checkpoint
 from hrpose_rt.runtimes.spec import EngineSpec, Task
+from hrpose_rt.runtimes.trt_library import check_ready
 from hrpose_rt.skeleton import Skeleton, find_skeleton
 
 if TYPE_CHECKING:
@@ -96,9 +98,10 @@ class Networks:
     facts: dict[str, Any]
 
     def close(self) -> None:
-        """Close both."""
-        self.detector.close()
-        self.estimator.close()
+        """Close both, the second also where the first fails."""
+        with ExitStack() as stack:
+            stack.callback(self.estimator.close)
+            stack.callback(self.detector.close)
 
     def __enter__(self) -> "Networks":
         return self
@@ -177,7 +180,9 @@ def open_model(
     skeleton = settings.skeleton if task == "pose" else "auto"
     can_export = model.checkpoint is not None and find_spec("onnx") is not None
     choice = choose(
-        model.engine is not None or can_export, settings.runtime, settings.precision, settings.device
+        model.engine is not None or can_export,
+        *(settings.runtime, settings.precision, settings.device),
+        has_checkpoint=model.checkpoint is not None,
     )
     if task == "detection" and choice.precision == "int8" and not model.in_precision("int8"):
         choice = replace(choice, precision="auto")  # int8 is about the pose network, where the time goes
@@ -199,7 +204,8 @@ def with_engine(
         return model  # or opening it says what is missing
     form, precision = "onnx", "fp32"  # OpenVINO rounds an fp32 graph to 16 bits when asked to
     if choice.runtime == "tensorrt":
-        form = tensorrt_form()
+        form = tensorrt_form(gpu_number(choice.device))
+        check_ready(form, choice.device)
         precision = PRECISIONS_OF["tensorrt", "cuda"][0] if choice.precision == "auto" else choice.precision
     elif choice.precision == "int8" or (choice.runtime, choice.precision) == ("onnxruntime", "fp16"):
         precision = choice.precision
@@ -210,7 +216,7 @@ def with_engine(
     begin = time.perf_counter()
     if model.spec is None:
         model = replace(model, spec=spec_of_checkpoint(model, task, skeleton))
-    order = Order(form, precision, free_hw=form == "onnx")
+    order = Order(form, precision, free_hw=form == "onnx", device=choice.device)
     made = export(model, task, order, lambda step: tell(f"{model.name}, once only: {step}"))
     if made.built:
         tell(f"{made.path.name} built in {time.perf_counter() - begin:.0f} s, kept in {made.path.parent}")

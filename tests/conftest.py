@@ -5,7 +5,6 @@ from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
@@ -47,6 +46,8 @@ def write_film(
     times: list[float] | None = None,
 ) -> Path:
     """A film whose frames are grey, each 20 levels brighter; `times` in seconds make its rate vary."""
+    import av  # not everywhere where a GPU is
+
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps)
         stream.width, stream.height = size_wh

@@ -50,7 +50,7 @@ class FakeTrt:
         self.asked: dict[str, Any] = {"profiles": []}
         self.LayerType, self.DataType, self.NetworkDefinitionCreationFlag = LayerType, DataType, Flags
         self.MemoryPoolType = SimpleNamespace(WORKSPACE="workspace")
-        self.BuilderFlag = SimpleNamespace(VERSION_COMPATIBLE="version-compatible")
+        self.BuilderFlag = SimpleNamespace(VERSION_COMPATIBLE="version-compatible", TF32="tf32")
         levels = {"NONE": "none", "AMPERE_PLUS": "ampere"}
         if version != "10.8.0":
             levels["SAME_COMPUTE_CAPABILITY"] = "same"
@@ -105,6 +105,7 @@ class FakeTrt:
         config = SimpleNamespace(
             set_memory_pool_limit=lambda pool, size: self.asked.update({pool: size}),
             add_optimization_profile=lambda profile: None,
+            clear_flag=lambda flag: self.asked.update({flag: False}),
             set_flag=lambda flag: self.asked.update({flag: True}),
             create_timing_cache=lambda known: self.asked.update(known=known) or cache,
             set_timing_cache=lambda cache, strict: None,

@@ -1,5 +1,6 @@
-"""What only an NVIDIA GPU can show; `make test-gpu` runs it."""
+"""Real networks on a real NVIDIA GPU, compared with the CPU; `make test-gpu` runs it, and `tests/gpu`."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -10,16 +11,25 @@ import torch
 from hrpose_rt.export.engines import Order, export
 from hrpose_rt.machine import nvidia_gpus
 from hrpose_rt.nets.zoo import find_model
-from hrpose_rt.networks import Settings
+from hrpose_rt.networks import Settings, open_pose
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.runtimes.choice import tensorrt_form
+from hrpose_rt.runtimes.choice import _onnxruntime_has_cuda, tensorrt_form
 from hrpose_rt.runtimes.trt import TrtRuntime
+from hrpose_rt.timing import StageClock
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not nvidia_gpus() or not torch.cuda.is_available(), reason="no NVIDIA GPU here"),
 ]
-needs_tensorrt = pytest.mark.skipif(not tensorrt_form(), reason="no TensorRT library for this GPU here")
+needs_tensorrt = pytest.mark.skipif(
+    not tensorrt_form() or not find_spec("onnx"),
+    reason="no TensorRT library for this GPU, or no onnx, here",
+)
+needs_onnxruntime = pytest.mark.skipif(
+    not _onnxruntime_has_cuda(), reason="no ONNX Runtime that was built for CUDA here"
+)
+TENSORRT = pytest.param("tensorrt", marks=needs_tensorrt)
+BOXES = np.array([[50, 400, 245, 905], [222, 405, 345, 860], [668, 390, 810, 880], [0, 550, 75, 875]])
 
 
 @needs_tensorrt
@@ -45,10 +55,29 @@ def test_every_batch_gives_what_its_crops_give_alone(tmp_path: Path) -> None:
     runtime.close()
 
 
-@pytest.mark.parametrize("runtime", ["torch", pytest.param("tensorrt", marks=needs_tensorrt)])
+@pytest.mark.parametrize(
+    "runtime",
+    ["torch", pytest.param("onnxruntime", marks=needs_onnxruntime), TENSORRT],
+)
+def test_poses_on_the_gpu_are_those_of_the_cpu(runtime) -> None:
+    rng = np.random.default_rng(0)
+    image = cv2.resize(rng.integers(0, 256, (27, 20, 3), np.uint8), (810, 1080))
+    found = []
+    for settings in (
+        Settings(runtime="torch", device="cpu", precision="fp32"),
+        Settings(runtime=runtime, device="cuda", precision="fp32"),
+    ):
+        estimator, _ = open_pose(settings)
+        with estimator:
+            estimator.warm()
+            found.append(estimator.estimate(image, BOXES.astype(np.float32), StageClock()))
+    assert np.abs(found[0].scores - found[1].scores).max() < 0.02
+
+
+@pytest.mark.parametrize("runtime", ["torch", TENSORRT])
 def test_a_frame_on_the_gpu_is_what_it_is_on_the_cpu(runtime, photos) -> None:
     image = cv2.imread(str(photos / "bus.jpg"))
-    with PosePipeline(Settings(runtime="openvino", precision="fp32")) as pipeline:
+    with PosePipeline(Settings(runtime="torch", device="cpu", precision="fp32")) as pipeline:
         wanted = pipeline.process(image)
     with PosePipeline(Settings(runtime=runtime, device="cuda", precision="fp32")) as pipeline:
         found = pipeline.process(image)

@@ -71,6 +71,14 @@ def test_what_frames_cost_together_is_shared_out_by_their_people() -> None:
     assert (times.detect, times.pose, times.crop, times.total) == (4, 1.5, 0.5, 6)
 
 
+def test_a_network_that_does_not_close_leaves_the_other_closed() -> None:
+    networks = fake_networks([1])
+    networks.detector.close = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        networks.close()
+    assert networks.estimator.closed
+
+
 def test_closing_closes_both_networks() -> None:
     networks = fake_networks()
     with PosePipeline(networks=networks):

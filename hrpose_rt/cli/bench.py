@@ -20,6 +20,7 @@ from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.errors import BadInput
 from hrpose_rt.nets.zoo import Model
 from hrpose_rt.networks import Settings, machine_facts, open_model
+from hrpose_rt.runtimes import Runtime
 from hrpose_rt.runtimes.spec import Task
 
 app = typer.Typer(no_args_is_help=True, help="Measure what networks cost on this machine.")
@@ -94,7 +95,7 @@ def _contestant(model: Model, task: Task, settings: Settings, console: Console) 
     runtime, spec = open_model(model, task, settings)
     try:
         with console.status(f"measuring the peak of {runtime.name} in {runtime.precision}"):
-            peak = _peak(runtime.name, runtime.precision, settings)
+            peak = _peak(runtime, settings)
         flops = count_flops(_fp32_graph(model, task), spec.input_hw)
     except BaseException:
         runtime.close()
@@ -111,15 +112,18 @@ def _fp32_graph(model: Model, task: Task) -> Path:
     return ready.engine
 
 
-def _peak(runtime: str, precision: str, settings: Settings) -> float:
-    """The runtime's peak in that precision; 0 where it takes no graph as it is."""
+def _peak(opened: Runtime, settings: Settings) -> float:
+    """The CPU's peak by that runtime in its precision; 0 elsewhere, or where it takes no graph as it is."""
     from hrpose_rt.bench.flops import measure_peak
     from hrpose_rt.machine import usable_cores
     from hrpose_rt.runtimes.ort import OnnxRuntime
     from hrpose_rt.runtimes.ov import OpenVinoRuntime
 
     threads = settings.threads or usable_cores()
+    runtime, precision = opened.name, opened.precision
     int8 = precision == "int8"
+    if opened.device != "cpu":
+        return 0.0
     if runtime == "openvino":
         return measure_peak(lambda path: OpenVinoRuntime(path, precision, threads), int8)
     if runtime == "onnxruntime" and precision in ("fp32", "int8"):

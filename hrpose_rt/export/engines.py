@@ -21,6 +21,7 @@ from hrpose_rt.home import HOME_VARIABLE, home_folder
 from hrpose_rt.machine import nvidia_gpus, usable_cores
 from hrpose_rt.nets.zoo import Model, models_folder
 from hrpose_rt.runtimes import Runtime
+from hrpose_rt.runtimes.choice import gpu_number
 from hrpose_rt.runtimes.opening import spec_of_checkpoint
 from hrpose_rt.runtimes.spec import FORMATS, Build, EngineSpec, Task, engine_files, engine_sha256, spec_path
 from hrpose_rt.runtimes.trt_library import load_tensorrt, what_differs
@@ -50,6 +51,7 @@ class Order:
         keep: Whether it stays when the comparison goes beyond the limits.
         anew: Whether it is built although it is there.
         free_hw: Detectors in ONNX: leave height and width open, for pictures of any shape.
+        device: The GPU that TensorRT builds on and compares on.
     """
 
     form: str = "onnx"
@@ -62,6 +64,7 @@ class Order:
     keep: bool = False
     anew: bool = False
     free_hw: bool = False
+    device: str = "cuda"
 
     def __post_init__(self) -> None:
         if self.form not in FORMATS:
@@ -186,7 +189,7 @@ class _Export:
         else:
             reference = OnnxRuntime(self._graph(made.parent, "fp32")[0], usable_cores())
         try:
-            return verify.compare(made, spec, reference, self._examples)
+            return verify.compare(made, spec, reference, self._examples, self._order.device)
         finally:
             reference.close()
 
@@ -215,7 +218,8 @@ class _Export:
         if spec.build is None or spec.build.options | {"archs": None} != asked:
             return None
         found = load_tensorrt(spec.format).__version__
-        return None if what_differs(spec.build, spec.format, found) else spec
+        number = gpu_number(self._order.device)
+        return None if what_differs(spec.build, spec.format, found, number=number) else spec
 
     def _build(self, made: Path) -> EngineSpec:
         """Write the engine to `made`."""
@@ -235,7 +239,9 @@ class _Export:
                 if order.precision in ("bf16", "fp16"):
                     layers = {order.precision: sum(layers.values())}
             else:
-                build, layers = build_engine(graph, made, order.form, order.trt, self._tell)
+                build, layers = build_engine(
+                    graph, made, order.form, order.trt, self._tell, gpu_number(order.device)
+                )
         if not build.seconds:
             build = replace(build, seconds=round(perf_counter() - begin, 1))
         return replace(

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ class TrtOptions:
     """What is asked of the builder.
 
     Attributes:
-        archs: Of `RTX_ARCHS`, for TensorRT for RTX alone; all but the oldest if empty.
+        archs: Of `RTX_ARCHS`, for TensorRT for RTX alone; if empty all but the oldest, and that too where
+            such a GPU is here.
         max_batch: The largest batch; the profiles go up to it.
         workspace_mib: Memory that a layer may use while it computes.
         hardware_compat: One of `HARDWARE_COMPAT`: where else the engine should run (TensorRT alone).
@@ -75,14 +77,23 @@ def check_options(form: str, precision: str, options: TrtOptions, gpus: list[Gpu
         return
     if strange := next((arch for arch in options.archs if arch not in RTX_ARCHS), None):
         raise BadInput(f"TensorRT for RTX does not build for {strange}: choose of {', '.join(RTX_ARCHS)}")
-    if "sm75" in options.archs and precision in ("bf16", "int8"):
-        raise BadInput(f"Turing (sm75) has no {precision} in TensorRT for RTX: use fp16 or fp32 there")
+    if "sm75" in rtx_archs(options, gpus) and precision in ("bf16", "int8"):
+        other = "" if options.archs else ", or name another GPU with --gpu-arch"
+        raise BadInput(
+            f"Turing (sm75) has no {precision} in TensorRT for RTX: use fp16 or fp32 there{other}"
+        )
     if options.hardware_compat != "none" or options.version_compat:
         raise BadInput("--hardware-compat and --version-compat are TensorRT's: its RTX form has --gpu-arch")
 
 
+def rtx_archs(options: TrtOptions, gpus: list[Gpu]) -> tuple[str, ...]:
+    """What TensorRT for RTX builds for; see `TrtOptions.archs`."""
+    oldest = RTX_ARCHS[0]
+    return options.archs or (RTX_ARCHS if any(gpu.arch == oldest for gpu in gpus) else RTX_ARCHS[1:])
+
+
 def build_engine(
-    onnx: Path, engine: Path, form: str, options: TrtOptions, tell: Tell
+    onnx: Path, engine: Path, form: str, options: TrtOptions, tell: Tell, number: int = 0
 ) -> tuple[Build, dict[str, int]]:
     """Build an engine file, which appears whole or not at all.
 
@@ -92,6 +103,7 @@ def build_engine(
         form: "tensorrt" or "tensorrt-rtx".
         options: Already checked by `check_options`.
         tell: Called with what the builder is at.
+        number: Of the GPU that TensorRT builds on.
 
     Returns:
         What made it, and how many of its layers compute in which precision.
@@ -103,7 +115,8 @@ def build_engine(
     """
     trt = load_tensorrt(form)
     begin = time.perf_counter()
-    archs: tuple[str, ...] = options.archs or RTX_ARCHS[1:]
+    gpus = nvidia_gpus()
+    archs, gpu = rtx_archs(options, gpus), None
     logger = _logger(trt)
     builder = trt.Builder(logger)
     network = builder.create_network(_network_flags(trt, form))
@@ -118,16 +131,18 @@ def build_engine(
         config.add_optimization_profile(profile)
     monitor = _monitor(trt, tell)
     config.progress_monitor = monitor
-    gpus = nvidia_gpus()
+    # fp32 in the graph is fp32; TensorRT rounds it to 10 bits otherwise.
+    config.clear_flag(trt.BuilderFlag.TF32)
     if form == "tensorrt-rtx":
         config.num_compute_capabilities = len(archs)
         for i, arch in enumerate(archs):
             config.set_compute_capability(getattr(trt.ComputeCapability, arch.upper()), i)
         serialised = builder.build_serialized_network(network, config)
     else:
-        archs = (gpus[0].arch,)
+        gpu = gpus[number]
+        archs = (gpu.arch,)
         _ask_for_compatibility(trt, config, options)
-        with _TimingCache(config, trt.__version__, archs[0]):
+        with _TimingCache(config, trt.__version__, archs[0]), _on_gpu(number):
             serialised = builder.build_serialized_network(network, config)
     if serialised is None and any(NO_FP32_PRODUCTS in error for error in logger.errors):
         raise BadInput(
@@ -141,7 +156,6 @@ def build_engine(
     partial = engine.with_suffix(".partial")
     partial.write_bytes(bytes(serialised))
     partial.replace(engine)
-    gpu = gpus[0] if gpus and form == "tensorrt" else None
     asked = {
         "max_batch": options.max_batch,
         "workspace_mib": options.workspace_mib,
@@ -157,6 +171,13 @@ def build_engine(
         options=asked,
         seconds=round(time.perf_counter() - begin, 1),
     ), network_layers(trt, network)
+
+
+def _on_gpu(number: int) -> AbstractContextManager[Any]:
+    """Inside, CUDA's current GPU is that one: the one TensorRT builds on."""
+    import torch
+
+    return torch.cuda.device(number) if number else nullcontext()
 
 
 def network_layers(trt: Any, network: Any) -> dict[str, int]:

@@ -57,15 +57,23 @@ class Examples:
         return self._pictures
 
 
-def compare(engine: Path, spec: EngineSpec, reference: Runtime, examples: Examples) -> Parity | str:
+def compare(
+    engine: Path, spec: EngineSpec, reference: Runtime, examples: Examples, device: str = "cuda"
+) -> Parity | str:
     """How far an engine is from the fp32 network, or why that cannot be told here.
+
+    Args:
+        engine, spec: What is compared.
+        reference: The fp32 network.
+        examples: What both see.
+        device: Where TensorRT runs.
 
     Raises:
         BadInput: There are too few people to tell.
     """
     if spec.format.startswith("tensorrt") and not nvidia_gpus():
         return NO_GPU
-    runtime = open_alone(engine, spec)
+    runtime = open_alone(engine, spec, device)
     if runtime is None:
         return NO_RUNTIME
     try:
@@ -101,15 +109,15 @@ def verdict(spec: EngineSpec, found: Parity | str, keep: bool) -> dict[str, Any]
     return {"status": "verified", **found.figures, **kept}
 
 
-def open_alone(engine: Path, spec: EngineSpec) -> Runtime | None:
+def open_alone(engine: Path, spec: EngineSpec, device: str = "cuda") -> Runtime | None:
     """What executes an engine here in its own precision; None if nothing does."""
-    from hrpose_rt.runtimes.ov import OpenVinoRuntime, cpu_has_bf16
-
     if spec.format == "onnx":
         from hrpose_rt.runtimes.ort import OnnxRuntime
 
         return OnnxRuntime(engine, usable_cores(), precision=spec.precision)
     if spec.format == "openvino":
+        from hrpose_rt.runtimes.ov import OpenVinoRuntime, cpu_has_bf16
+
         if spec.precision == "bf16" and not cpu_has_bf16():
             return None
         on_cpu = (
@@ -118,7 +126,7 @@ def open_alone(engine: Path, spec: EngineSpec) -> Runtime | None:
         return OpenVinoRuntime(engine, on_cpu, usable_cores())
     from hrpose_rt.runtimes.trt import TrtRuntime
 
-    return TrtRuntime(engine, spec)
+    return TrtRuntime(engine, spec, device)
 
 
 def torch_reference(model: Model, task: Task) -> Runtime:

@@ -46,7 +46,11 @@ class Choice:
 
 
 def choose(
-    has_engine: bool, runtime: str = "auto", precision: str = "auto", device: str = "auto"
+    has_engine: bool,
+    runtime: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    has_checkpoint: bool = True,
 ) -> Choice:
     """Settle what is left open.
 
@@ -54,6 +58,7 @@ def choose(
         has_engine: Whether there is a file for OpenVINO and ONNX Runtime, or a checkpoint alone.
         runtime, precision: A name, or "auto".
         device: "cpu", "gpu" or "npu" (Intel's), "cuda" or "cuda:1" (NVIDIA's), or "auto".
+        has_checkpoint: Whether there is a file for PyTorch.
 
     Raises:
         BadInput: There is no such name, or the three do not go together; the message says what does.
@@ -67,7 +72,7 @@ def choose(
         raise BadInput(f"there is no device {device!r}: GPUs of NVIDIA's have numbers, as in cuda:1")
     why = "as asked for"
     if runtime == "auto":
-        runtime, device, why = _runtime_for(has_engine, device)
+        runtime, device, why = _runtime_for(has_engine, has_checkpoint, precision, device)
     elif device == "auto":
         device = "cuda" if runtime == "tensorrt" else "cpu"
         why = "--device was left open"
@@ -95,44 +100,84 @@ def check_precision(choice: Choice, precision: str) -> None:
     )
 
 
-def _runtime_for(has_engine: bool, device: str) -> tuple[str, str, str]:
-    """A runtime and a device for a model, and why these.
-
-    Args:
-        has_engine: Whether there is an engine, or one can be built.
-        device: As asked for.
-    """
+def _runtime_for(
+    has_engine: bool, has_checkpoint: bool, precision: str, device: str
+) -> tuple[str, str, str]:
+    """A runtime and a device for a model, and why these; the arguments are those of `choose`."""
     if not has_engine:
         if device == "auto":
             device = "cuda" if _torch_has_cuda() else "cpu"
         return "torch", device, "only PyTorch executes a checkpoint as it is"
     if device in ("gpu", "npu"):
         return "openvino", device, f"OpenVINO drives Intel's {device.upper()}s"
+    beside = ""
     if device == "auto" or device.startswith("cuda"):
         on_cuda = "cuda" if device == "auto" else device
-        gpus = nvidia_gpus()
-        if gpus and tensorrt_form():
-            return "tensorrt", on_cuda, f"{gpus[0].name} and TensorRT are here"
-        if _onnxruntime_has_cuda():
-            return "onnxruntime", on_cuda, "it has CUDA here, and TensorRT is not here"
+        gpus, number = nvidia_gpus(), gpu_number(on_cuda)
+        if number < len(gpus):
+            name, wanted = gpus[number].name, on_cuda if device != "auto" else ""
+            if found := _on_cuda(name, number, has_checkpoint, precision, wanted):
+                return found[0], on_cuda, found[1]
+            beside = f"; no library here drives the {name}"
         if device != "auto":
-            lacks = "no NVIDIA driver sees a GPU here" if not gpus else "no library that drives it is here"
+            lacks = f"no library that drives the {name} is here" if beside else _no_gpu(len(gpus))
             raise RuntimeMissing(
                 f"--device {device}: {lacks}; it takes the GPU's driver and pip install "
                 "'hrpose-rt[tensorrt]', or onnxruntime-gpu in place of onnxruntime"
             )
     if find_spec("openvino"):
-        return "openvino", "cpu", "the first choice on a CPU"
+        return "openvino", "cpu", f"the first choice on a CPU{beside}"
     if find_spec("onnxruntime"):
-        return "onnxruntime", "cpu", "OpenVINO is not here"
-    return "torch", "cpu", "neither OpenVINO nor ONNX Runtime is here"
+        return "onnxruntime", "cpu", f"OpenVINO is not here{beside}"
+    return "torch", "cpu", f"neither OpenVINO nor ONNX Runtime is here{beside}"
 
 
-def tensorrt_form() -> str:
-    """The format of engines for the TensorRT library that is here, "" where none is."""
+def _no_gpu(here: int) -> str:
+    return f"the driver sees {here}, from cuda:0 on" if here else "no NVIDIA driver sees a GPU here"
+
+
+def _on_cuda(
+    name: str, number: int, has_checkpoint: bool, precision: str, wanted: str
+) -> tuple[str, str] | None:
+    """The best runtime on a GPU that is here, and why; None if there is none.
+
+    Args:
+        name, number: Of the GPU.
+        has_checkpoint, precision: As `choose` takes them.
+        wanted: The device, if it was asked for by name: then a precision it has not is said, not avoided.
+    """
+    if tensorrt_form(number) and find_spec("torch"):
+        return "tensorrt", f"{name} and TensorRT are here"
+    without = "TensorRT is not here"
+    if tensorrt_form(number):
+        without = "TensorRT needs PyTorch, which is not here"
+    elif find_spec("tensorrt_rtx"):
+        without = f"TensorRT for RTX has no code for {name}"
+
+    def fits(runtime: str) -> bool:
+        return bool(wanted) or precision in ("auto", *PRECISIONS_OF[runtime, "cuda"])
+
+    if fits("onnxruntime") and _onnxruntime_has_cuda():
+        return "onnxruntime", f"it has CUDA here, and {without}"
+    if has_checkpoint and fits("torch") and _torch_has_cuda():
+        return "torch", f"it has CUDA here, and {without}"
+    return None
+
+
+def gpu_number(device: str) -> int:
+    """1 of "cuda:1", 0 of "cuda"."""
+    return int(device.partition(":")[2] or 0)
+
+
+def tensorrt_form(number: int = 0) -> str:
+    """The format of engines for the TensorRT library that is here, "" where none is.
+
+    Args:
+        number: Of the GPU that is to run them.
+    """
     if find_spec("tensorrt"):
         return "tensorrt"
-    gpus = nvidia_gpus()
+    gpus = nvidia_gpus()[number:]
     newest = not gpus or gpus[0].arch in RTX_ARCHS
     return "tensorrt-rtx" if newest and find_spec("tensorrt_rtx") else ""
 

@@ -10,6 +10,7 @@ from hrpose_rt.nets.zoo import Model
 from hrpose_rt.runtimes import Runtime
 from hrpose_rt.runtimes.choice import Choice, check_precision, choose
 from hrpose_rt.runtimes.spec import EngineSpec, Task
+from hrpose_rt.runtimes.trt_library import check_ready
 
 RUNTIMES_OF = {
     "onnx": ("openvino", "onnxruntime"),
@@ -46,7 +47,7 @@ def open_engine(
         BadInput: Runtime, precision and device do not go together, or the model has no file for them.
         RuntimeMissing: The runtime's library is not installed, or does not see the device.
     """
-    choice = choose(model.engine is not None, runtime, precision, device)
+    choice = choose(model.engine is not None, runtime, precision, device, model.checkpoint is not None)
     threads = threads or usable_cores()
     if choice.runtime == "torch":
         if model.checkpoint is None:
@@ -83,6 +84,7 @@ def _open_engine(model: Model, choice: Choice, threads: int) -> tuple[Runtime, E
     if not auto:
         check_precision(choice, precision)
     if choice.runtime == "tensorrt":
+        check_ready(spec.format, choice.device)
         from hrpose_rt.runtimes.trt import TrtRuntime
 
         return TrtRuntime(engine, spec, choice.device), spec

@@ -1,6 +1,7 @@
 """The TensorRT libraries: which is here, and whether an engine was built for it."""
 
 import importlib
+from importlib.util import find_spec
 from typing import Any
 
 from hrpose_rt.errors import RuntimeMissing
@@ -20,6 +21,27 @@ def load_tensorrt(form: str) -> Any:
         raise RuntimeMissing(
             f"{NAMES[form]} does not load ({error}): pip install 'hrpose-rt[{form}]'"
         ) from error
+
+
+def check_ready(form: str, device: str) -> None:
+    """Raise RuntimeMissing, before minutes are spent on building, if an engine could not run here.
+
+    Args:
+        form: The format of the engine; "" where no library for the GPU is here.
+        device: "cuda" or "cuda:1".
+    """
+    if not form:
+        raise RuntimeMissing(
+            "no TensorRT for this GPU is here: pip install 'hrpose-rt[tensorrt]', or use --runtime torch"
+        )
+    if find_spec("torch") is None:
+        raise RuntimeMissing(
+            f"{NAMES[form]} runs on memory of PyTorch's, which is not here: pip install 'hrpose-rt[{form}]'"
+        )
+    load_tensorrt(form)
+    from hrpose_rt.runtimes.cuda import find_cuda
+
+    find_cuda(device)
 
 
 def what_differs(

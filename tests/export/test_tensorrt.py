@@ -1,5 +1,6 @@
 """The builder, around libraries that are fakes, and around the one that builds without a GPU."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,11 +8,12 @@ import pytest
 
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export import tensorrt
-from hrpose_rt.export.tensorrt import TrtOptions, build_engine, check_options, profile_batches
+from hrpose_rt.export.tensorrt import TrtOptions, build_engine, check_options, profile_batches, rtx_archs
 from hrpose_rt.machine import Gpu
+from hrpose_rt.runtimes.spec import RTX_ARCHS
 from tests.fakes_trt import SHAPE, FakeTrt
 
-ADA = Gpu("RTX 4090", "sm89", "570.1")
+ADA, TURING = Gpu("RTX 4090", "sm89", "570.1"), Gpu("T4", "sm75", "570.1")
 
 
 @pytest.fixture
@@ -43,6 +45,7 @@ def test_strong_typing_is_asked_for_where_it_is_not_all_there_is(version, flags,
     assert (made.library, made.version, made.archs) == ("tensorrt", version, ("sm89",))
     assert (made.gpu, made.driver) == ("RTX 4090", "570.1")
     assert layers == {"fp16": 1}
+    assert library.asked["tf32"] is False
     assert said == ["Building, 3 steps"]
     assert (tmp_path / "m.engine").read_bytes() == b"an engine"
 
@@ -103,6 +106,7 @@ def test_a_build_that_fails_says_what_the_library_said(build, tmp_path) -> None:
             [],
             r"Turing \(sm75\) has no int8 in TensorRT for RTX",
         ),
+        ("tensorrt-rtx", "bf16", {}, [TURING], "no bf16 .* there, or name another GPU with --gpu-arch"),
         (
             "tensorrt-rtx",
             "fp16",
@@ -116,6 +120,24 @@ def test_a_build_that_fails_says_what_the_library_said(build, tmp_path) -> None:
 def test_what_cannot_be_built_is_said(form, precision, options, gpus, words) -> None:
     with pytest.raises(BadInput, match=words):
         check_options(form, precision, TrtOptions(**options), gpus)
+
+
+def test_turing_is_built_for_where_it_is() -> None:
+    assert rtx_archs(TrtOptions(), []) == rtx_archs(TrtOptions(), [ADA]) == RTX_ARCHS[1:]
+    assert rtx_archs(TrtOptions(), [ADA, TURING]) == RTX_ARCHS
+    assert rtx_archs(TrtOptions(("sm89",)), [TURING]) == ("sm89",)
+
+
+def test_the_gpu_that_is_named_is_built_on(monkeypatch, tmp_path) -> None:
+    current: list[int] = []
+    monkeypatch.setattr(tensorrt, "nvidia_gpus", lambda: [ADA, TURING])
+    monkeypatch.setattr(tensorrt, "load_tensorrt", lambda form: FakeTrt())
+    monkeypatch.setenv("HRPOSE_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.cuda.device", lambda number: current.append(number) or nullcontext())
+    made, _ = build_engine(
+        *(tmp_path / "m.onnx", tmp_path / "m.engine", "tensorrt", TrtOptions(), lambda step: None), number=1
+    )
+    assert (made.gpu, made.archs, current) == ("T4", ("sm75",), [1])
 
 
 def test_profiles_go_up_to_the_first_that_holds_the_largest_batch() -> None:

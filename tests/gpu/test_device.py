@@ -107,6 +107,7 @@ def networks(bench: Bench) -> Networks:
 
 def test_one_array_for_every_frame(bench: Bench) -> None:
     """As `cv2.VideoCapture.read(picture)` fills it."""
+    pytest.importorskip("scipy")  # not everywhere where a GPU is
     found, picture = [], frame()
     for reused in (True, False):
         with PosePipeline(Settings(memory_s=0, smooth=False), networks(bench)) as pipeline:

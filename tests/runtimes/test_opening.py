@@ -1,5 +1,6 @@
 """A name -> something that computes, or a sentence."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from hrpose_rt import networks
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.machine import Gpu
 from hrpose_rt.nets.zoo import find_model, models_folder
-from hrpose_rt.runtimes import choice
+from hrpose_rt.runtimes import choice, trt_library
 from hrpose_rt.runtimes.opening import open_engine
 from hrpose_rt.runtimes.ort import CPU, CUDA
 
@@ -96,6 +98,8 @@ class OtherSession:
 def test_onnx_runtime_is_asked_for_true_fp32_on_the_gpu_named_and_may_not_fall_back(monkeypatch) -> None:
     import onnxruntime
 
+    monkeypatch.setattr(choice, "nvidia_gpus", lambda: [ADA, ADA, ADA])
+    monkeypatch.setattr(choice, "find_spec", lambda name: None)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(onnxruntime, "InferenceSession", OtherSession)
     OtherSession.took = [CUDA, CPU]
@@ -127,34 +131,103 @@ def test_what_is_left_open_is_settled_with_a_reason(asked, chosen, monkeypatch) 
     assert (found.runtime, found.device, found.why) == chosen
 
 
-ADA = Gpu("RTX 4090", "sm89", "570")
+ADA, HOPPER = Gpu("RTX 4090", "sm89", "570"), Gpu("H100", "sm90", "570")
 
 
 @pytest.mark.parametrize(
-    ("gpus", "libraries", "chosen"),
+    ("gpus", "libraries", "on_cuda", "chosen"),
     [
         (
             [ADA],
-            {"tensorrt", "tensorrt_rtx", "openvino"},
+            {"tensorrt", "tensorrt_rtx", "openvino", "torch"},
+            set(),
             ("tensorrt", "cuda", "RTX 4090 and TensorRT are here"),
         ),
-        ([ADA], {"tensorrt_rtx"}, ("tensorrt", "cuda", "RTX 4090 and TensorRT are here")),
+        ([ADA], {"tensorrt_rtx", "torch"}, set(), ("tensorrt", "cuda", "RTX 4090 and TensorRT are here")),
         (
-            [Gpu("H100", "sm90", "570")],
-            {"tensorrt_rtx", "openvino"},
-            ("openvino", "cpu", "the first choice"),
+            [ADA],
+            {"tensorrt_rtx", "onnxruntime"},
+            {"onnxruntime"},
+            ("onnxruntime", "cuda", "it has CUDA here, and TensorRT needs PyTorch, which is not here"),
         ),
-        ([], {"tensorrt", "openvino"}, ("openvino", "cpu", "the first choice on a CPU")),
-        ([], {"onnxruntime"}, ("onnxruntime", "cpu", "OpenVINO is not here")),
-        ([], set(), ("torch", "cpu", "neither OpenVINO nor ONNX Runtime is here")),
+        (
+            [HOPPER],
+            {"tensorrt_rtx", "openvino", "torch"},
+            {"torch"},
+            ("torch", "cuda", "it has CUDA here, and TensorRT for RTX has no code for H100"),
+        ),
+        (
+            [HOPPER],
+            {"openvino", "torch"},
+            {"torch", "onnxruntime"},
+            ("onnxruntime", "cuda", "it has CUDA here, and TensorRT is not here"),
+        ),
+        (
+            [HOPPER],
+            {"tensorrt_rtx", "openvino"},
+            set(),
+            ("openvino", "cpu", "the first choice on a CPU; no library here drives the H100"),
+        ),
+        ([], {"tensorrt", "openvino"}, {"onnxruntime"}, ("openvino", "cpu", "the first choice on a CPU")),
+        ([], {"onnxruntime"}, set(), ("onnxruntime", "cpu", "OpenVINO is not here")),
+        ([], set(), set(), ("torch", "cpu", "neither OpenVINO nor ONNX Runtime is here")),
     ],
 )
-def test_auto_goes_from_the_best_library_to_the_next(gpus, libraries, chosen, monkeypatch) -> None:
+def test_auto_goes_from_the_best_library_to_the_next(gpus, libraries, on_cuda, chosen, monkeypatch) -> None:
+    """`on_cuda` are those of ONNX Runtime and PyTorch that were built for it."""
     monkeypatch.setattr(choice, "nvidia_gpus", lambda: gpus)
     monkeypatch.setattr(choice, "find_spec", lambda name: name if name in libraries else None)
-    monkeypatch.setattr(choice, "_onnxruntime_has_cuda", lambda: False)
+    monkeypatch.setattr(choice, "_onnxruntime_has_cuda", lambda: "onnxruntime" in on_cuda)
+    monkeypatch.setattr(choice, "_torch_has_cuda", lambda: "torch" in on_cuda)
     found = choice.choose(has_engine=True)
-    assert (found.runtime, found.device) == chosen[:2] and found.why.startswith(chosen[2])
+    assert (found.runtime, found.device, found.why) == chosen
+
+
+def test_of_several_gpus_the_one_that_is_named_is_looked_at(monkeypatch) -> None:
+    monkeypatch.setattr(choice, "nvidia_gpus", lambda: [HOPPER, ADA])
+    monkeypatch.setattr(
+        choice, "find_spec", lambda name: name if name in ("tensorrt_rtx", "torch") else None
+    )
+    monkeypatch.setattr(choice, "_onnxruntime_has_cuda", lambda: False)
+    monkeypatch.setattr(choice, "_torch_has_cuda", lambda: True)
+    assert choice.choose(True, device="cuda:0").runtime == "torch"
+    assert choice.choose(True, device="cuda:1").runtime == "tensorrt"
+    with pytest.raises(RuntimeMissing, match=r"--device cuda:2: the driver sees 2, from cuda:0 on"):
+        choice.choose(True, device="cuda:2")
+
+
+def test_a_precision_that_a_gpus_library_has_not_stays_on_the_cpu_unless_the_gpu_is_named(
+    monkeypatch,
+) -> None:
+    monkeypatch.setattr(choice, "nvidia_gpus", lambda: [HOPPER])
+    monkeypatch.setattr(choice, "find_spec", lambda name: name if name == "openvino" else None)
+    monkeypatch.setattr(choice, "_onnxruntime_has_cuda", lambda: False)
+    monkeypatch.setattr(choice, "_torch_has_cuda", lambda: True)
+    assert choice.choose(True, precision="int8").runtime == "openvino"
+    assert choice.choose(True, has_checkpoint=False).runtime == "openvino"
+    with pytest.raises(BadInput, match="torch on cuda computes in fp16 or bf16 or fp32, not in int8"):
+        choice.choose(True, precision="int8", device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("form", "found", "words"),
+    [
+        ("", ("torch",), r"no TensorRT for this GPU is here: pip install 'hrpose-rt\[tensorrt\]', or use"),
+        (
+            "tensorrt-rtx",
+            (),
+            r"runs on memory of PyTorch's, which is not here: pip install 'hrpose-rt\[tens",
+        ),
+        ("tensorrt", ("torch",), r"TensorRT does not load .*: pip install 'hrpose-rt\[tensorrt\]'"),
+    ],
+)
+def test_what_tensorrt_lacks_is_said_before_anything_is_built(form, found, words, monkeypatch) -> None:
+    monkeypatch.setattr(trt_library, "find_spec", lambda name: name if name in found else None)
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.setattr(networks, "tensorrt_form", lambda number: form)
+    wanted = choice.Choice("tensorrt", "cuda", "fp16", "")
+    with pytest.raises(RuntimeMissing, match=words):
+        networks.with_engine(find_model("hrnet-w16-lite", "pose"), "pose", wanted)
 
 
 def test_a_checkpoint_goes_to_the_gpu_where_pytorch_has_one(monkeypatch) -> None:

@@ -1,0 +1,262 @@
+"""What an NVIDIA GPU does here: its ceilings, the batch curve, latency by crowd, and files a second.
+
+    python benchmarks/gpu.py [FOLDER] [--quick]
+
+Takes under five minutes and writes FOLDER/<GPU>.json after each part; FOLDER is benchmarks/results/gpu if
+none is given. PyTorch, NumPy and OpenCV suffice. The network is an HRNet-W32 of random weights, run by
+PyTorch and as CUDA graphs of the same kernels, which shows what graphs alone save; TensorRT's figures are
+those of `hrpose-rt bench engine --runtime tensorrt`. Times are what the host waits for, from the call until
+the GPU is done. --quick is for trying the program, on any machine.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from hrpose_rt.nets.config import CONFIGS
+from hrpose_rt.nets.hrnet import HRNet
+from hrpose_rt.nets.inputs import hrnet_on_crops
+from hrpose_rt.pose.device import DevicePoseEstimator
+from hrpose_rt.runtimes.eager import EagerRuntime
+from hrpose_rt.runtimes.spec import EngineSpec
+from hrpose_rt.runtimes.uploads import Uploads
+from hrpose_rt.timing import StageClock
+
+RESULTS = Path(__file__).parent / "results" / "gpu"
+SCHEMA = 1
+HW, MAPS = (256, 192), (64, 48)
+FRAME_HW = (720, 1280)
+FILES, PEOPLE_IN_A_FILE = 20, 4
+STAGES = ("crop", "pose", "heatmap", "other")
+ASKED = "name,driver_version,clocks.sm,clocks.mem,clocks.max.sm,power.limit,memory.total,compute_cap"
+Row = dict[str, Any]
+
+
+class Graphs:
+    """A network as CUDA graphs, one for each batch size; a batch between two takes the larger.
+
+    Args:
+        eager: What is captured.
+        batches: The sizes, ascending.
+        device: A GPU.
+    """
+
+    def __init__(self, eager: EagerRuntime, batches: tuple[int, ...], device: torch.device) -> None:
+        self.batches = batches
+        self._crops = torch.zeros((batches[-1], *HW, 3), dtype=torch.uint8, device=device)
+        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
+        pool = torch.cuda.graph_pool_handle()  # one memory for all: they never run at the same time
+        for n in batches:
+            eager.infer_device(self._crops[:n])
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=pool):
+                answer = eager.infer_device(self._crops[:n])
+            self._graphs[n] = graph, answer
+
+    def infer_device(self, crops: Tensor) -> Tensor:
+        """See `DeviceRuntime.infer_device`."""
+        n = len(crops)
+        self._crops[:n].copy_(crops)
+        graph, answer = self._graphs[next(size for size in self.batches if size >= n)]
+        graph.replay()
+        return answer[:n]
+
+
+class Benchmark:
+    """One run on one device.
+
+    Args:
+        quick: A moment for each figure, of a small network.
+    """
+
+    def __init__(self, quick: bool) -> None:
+        self._quick = quick
+        self.model = "hrnet-w16-lite" if quick else "hrnet-w32"
+        self._device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        self._on_gpu = self._device.type == "cuda"
+        self._batches = (1, 2) if quick else (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
+        self._crowds = (2,) if quick else (1, 5, 10, 20, 50, 100)
+        self._spec = EngineSpec(self.model, "pose", (HW,), "fp16", "", "coco17", MAPS)
+        self._ways: dict[str, Any] = {}
+
+    def facts(self) -> Row:
+        """Which GPU, and in which state."""
+        try:
+            said = subprocess.run(
+                ["nvidia-smi", f"--query-gpu={ASKED}", "--format=csv,noheader", "--id=0"],
+                capture_output=True,
+                text=True,
+            ).stdout.strip()
+        except FileNotFoundError:
+            said = ""
+        gpu = dict(zip(ASKED.split(","), said.split(", "), strict=False)) if said else {}
+        return {"schema": SCHEMA, "torch": torch.__version__, "cuda": torch.version.cuda, "gpu": gpu}
+
+    def ceilings(self) -> Row:
+        """What the device reaches: operations a second of matrix products, bytes a second of a copy."""
+        side = 256 if self._quick else 8192
+        a, b = (torch.randn(side, side, device=self._device).half() for _ in range(2))
+        found = {"fp16_tflops": round(2e-9 * side**3 / self._timed(lambda: a @ b)[0], 4)}
+        if self._on_gpu:
+            eights = [
+                torch.randint(-100, 100, (side, side), device=self._device).to(torch.int8) for _ in range(2)
+            ]
+            ms = self._timed(lambda: torch._int_mm(*eights))[0]
+            found["int8_tops"] = round(2e-9 * side**3 / ms, 1)
+            block = torch.empty(2**27 if self._quick else 2**31, dtype=torch.uint8, device=self._device)
+            other = torch.empty_like(block)
+            ms = self._timed(lambda: other.copy_(block))[0]
+            found["copy_gb_s"] = round(2e-6 * block.numel() / ms)  # read and written
+        return found
+
+    def gflop(self) -> float:
+        """Operations of a crop, in 1e9."""
+        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+            self._network()(torch.zeros((1, *HW, 3), dtype=torch.uint8))
+        return round(counter.get_total_flops() / 1e9, 3)
+
+    def open(self) -> Row:
+        """Open every way that is here; seconds until each was ready."""
+        seconds = {}
+        for precision in ("fp16", "bf16") if self._on_gpu else ("fp32",):
+            begin = time.perf_counter()
+            eager = EagerRuntime(self._network(), precision, torch.get_num_threads(), str(self._device))
+            self._ways[f"torch {precision}"] = eager
+            seconds[f"torch {precision}"] = round(time.perf_counter() - begin, 1)
+        if self._on_gpu:
+            begin = time.perf_counter()
+            self._ways["graphs fp16"] = Graphs(self._ways["torch fp16"], self._batches, self._device)
+            seconds["graphs fp16"] = round(time.perf_counter() - begin, 1)
+        return seconds
+
+    def curve(self, gflop: float, peak: float) -> list[Row]:
+        """Batch by batch, from crops on the device to heatmaps there."""
+        rows = []
+        for batch in self._batches:
+            crops = torch.randint(0, 256, (batch, *HW, 3), device=self._device).to(torch.uint8)
+            for way, runtime in self._ways.items():
+                p50, p95 = self._timed(lambda run=runtime, crops=crops: run.infer_device(crops))
+                share = round(batch * gflop / p50 / peak, 4) if peak else 0.0  # GFLOP/ms of TFLOP/s
+                row = {"way": way, "batch": batch, "p50_ms": p50, "p95_ms": p95}
+                rows.append(row | {"crops_s": round(1e3 * batch / p50), "peak_share": share})
+                print(f"{way:<12}{batch:>4} crops  {p50:>9.3f} ms, p95 {p95:>9.3f}, {share:.1%} of fp16")
+        return rows
+
+    def crowds(self) -> list[Row]:
+        """Poses in a 720p frame in memory, by its people, with the stages as a run times them."""
+        rows = []
+        frames = [np.random.default_rng(i).integers(0, 256, (*FRAME_HW, 3), np.uint8) for i in range(4)]
+        for way in self._ways:
+            estimator = self._estimator(way)
+            for people in self._crowds:
+                clocks: list[Any] = []
+                boxes = _boxes(people)
+
+                def once(estimator: Any = estimator, boxes: Any = boxes, clocks: Any = clocks) -> None:
+                    clock = StageClock()
+                    estimator.estimate(frames[len(clocks) % 4], boxes, clock)
+                    clocks.append(clock.times())
+
+                p50, p95 = self._timed(once)
+                stages = {s: round(float(np.median([getattr(c, s) for c in clocks])), 3) for s in STAGES}
+                rows.append({"way": way, "people": people, "p50_ms": p50, "p95_ms": p95, **stages})
+                print(f"{way:<12}{people:>4} people {p50:>9.3f} ms, p95 {p95:>9.3f}, {stages}")
+        return rows
+
+    def files(self) -> list[Row]:
+        """JPEG files a second, from the disk to the poses of four people in each."""
+        smooth = cv2.resize(np.random.default_rng(0).integers(0, 256, (9, 16, 3), np.uint8), FRAME_HW[::-1])
+        rows = []
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [f"{folder}/{i}.jpg" for i in range(2 if self._quick else FILES)]
+            for path in paths:
+                cv2.imwrite(path, smooth)
+            for way in self._ways:
+                estimator = self._estimator(way)
+
+                def once(estimator: Any = estimator) -> None:
+                    for path in paths:
+                        estimator.estimate(cv2.imread(path), _boxes(PEOPLE_IN_A_FILE), StageClock())
+
+                rows.append({"way": way, "files_s": round(1e3 * len(paths) / self._timed(once)[0], 1)})
+                print(
+                    f"{way:<12}{rows[-1]['files_s']:>8} files a second, {PEOPLE_IN_A_FILE} people in each"
+                )
+        return rows
+
+    def _network(self) -> torch.nn.Module:
+        torch.manual_seed(0)
+        return hrnet_on_crops(HRNet(CONFIGS[self.model])).eval()
+
+    def _estimator(self, way: str) -> DevicePoseEstimator:
+        return DevicePoseEstimator(self._ways[way], self._spec, Uploads(self._device))
+
+    def _timed(self, work: Callable[[], Any]) -> tuple[float, float]:
+        """Median and 95th percentile in milliseconds, until the device is done."""
+        least, seconds, times = (1, 0.0, []) if self._quick else (5, 1.2, [])
+        for _ in range(1 if self._quick else 3):
+            work()
+        self._wait()
+        begin = time.perf_counter()
+        while len(times) < least or time.perf_counter() - begin < seconds:
+            start = time.perf_counter()
+            work()
+            self._wait()
+            times.append(1e3 * (time.perf_counter() - start))
+        p50, p95 = np.percentile(times, [50, 95])
+        return round(float(p50), 3), round(float(p95), 3)
+
+    def _wait(self) -> None:
+        if self._on_gpu:
+            torch.cuda.synchronize()
+
+
+def _boxes(people: int) -> np.ndarray:
+    x = np.linspace(0, 1100, people)
+    return np.stack([x, x / 4, x + 120, x / 4 + 360], 1).astype(np.float32)
+
+
+def main(folder: Path, quick: bool = False) -> Path:
+    """Measure; returns the file."""
+    benchmark = Benchmark(quick)
+    report: Row = {"model": benchmark.model, "facts": benchmark.facts()}
+    name = re.sub(r"[^a-z0-9]+", "-", report["facts"]["gpu"].get("name", "none").lower())
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+
+    def keep(part: str, found: Any) -> Any:
+        report[part] = found
+        path.write_text(json.dumps(report, indent=1) + "\n")
+        return found
+
+    with torch.inference_mode():
+        gflop = keep("gflop", benchmark.gflop())
+        ceilings = keep("ceilings", benchmark.ceilings())
+        print(report["facts"], ceilings, f"{gflop} GFLOP a crop")
+        keep("ready_s", benchmark.open())
+        keep("batches", benchmark.curve(gflop, ceilings["fp16_tflops"]))
+        keep("crowds", benchmark.crowds())
+        keep("files", benchmark.files())
+    if torch.cuda.is_available():
+        keep("memory_mib", round(torch.cuda.max_memory_allocated() / 2**20))
+    return path
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, default=RESULTS)
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args()
+    print(main(given.folder, given.quick))
