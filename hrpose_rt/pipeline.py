@@ -89,7 +89,9 @@ class PosePipeline:
         """How people were followed, all sources together: looks, tiles, and poses that got too old."""
         return {"tracker": self._settings.tracker, "budget_ms": self._settings.budget_ms, **self._tally}
 
-    def _process(self, frames: Sequence[Frame], all_followed: Sequence[Following]) -> list[FrameResult]:
+    def _process(
+        self, frames: Sequence[Frame], all_followed: Sequence[Following], shared: bool = False
+    ) -> list[FrameResult]:
         """Frames of different sources, each with its own people, who share the pose batches."""
         self._processed += len(frames)
         networks, wanted, spent = self._networks, [], []
@@ -108,7 +110,7 @@ class PosePipeline:
             found = followed.after(frame, wanted[i], poses[i], clock)
             share = len(boxes[i]) / people if people else 1 / len(frames)
             times = spent[i].plus(together, share).plus(clock.times(), 1)
-            results.append(FrameResult(frame, *found, times, networks.skeleton))
+            results.append(FrameResult(frame, *found, times, networks.skeleton, shared))
             self._warn(followed)
         return results
 
@@ -154,7 +156,7 @@ class PosePipeline:
 
         Frames that are there together go through the pose network together, which costs less than one after
         the other; what that takes is shared out among them by their people, so that `times.total` is what
-        a frame cost, and `age` what it waited.
+        a frame cost, and `age` what it waited; of two sources and more, results say that it is `shared`.
 
         Args:
             sources: Opened, and closed by the caller.
@@ -166,7 +168,8 @@ class PosePipeline:
             stack.callback(lambda: [self._tally.update(followed.counts()) for followed in following])
             for frames, over in together:
                 if frames:
-                    results = self._process(list(frames.values()), [following[i] for i in frames])
+                    followed = [following[i] for i in frames]
+                    results = self._process(list(frames.values()), followed, shared=len(sources) > 1)
                     yield from zip(frames, results, strict=True)
                 for i, broken in over.items():
                     ended(i, broken)

@@ -24,6 +24,7 @@ class FrameResult:
         poses: Keypoints (N, K, 2) and scores (N, K).
         times: What it cost.
         skeleton: Which joints the keypoints are.
+        shared: Whether several sources ran at once: `times` is a share of what their frames cost together.
     """
 
     frame: Frame
@@ -32,6 +33,7 @@ class FrameResult:
     poses: Poses
     times: StageTimes
     skeleton: Skeleton
+    shared: bool = False
 
     def __len__(self) -> int:
         return len(self.detections)
@@ -65,7 +67,7 @@ class FrameResult:
             "frame": self.frame.index,
             "time_s": round(self.frame.time_s, 6),
             "people": [self._person(i) for i in range(len(self))],
-            "latency_ms": {k: round(v, 3) for k, v in asdict(self.times).items()},
+            latency_field(self.shared): {k: round(v, 3) for k, v in asdict(self.times).items()},
             "dropped": self.frame.dropped,
         }
 
@@ -98,6 +100,11 @@ class FrameResult:
             class_id=np.zeros(len(self), np.int64),
         )
         return boxes, poses
+
+
+def latency_field(shared: bool) -> str:
+    """What files call a frame's times: they say so if those are shares of what several frames cost."""
+    return "latency_share_ms" if shared else "latency_ms"
 
 
 def person_score(box_scores: F32, keypoint_scores: F32) -> F32:

@@ -62,6 +62,7 @@ def test_several_sources_at_once_are_each_what_they_are_alone() -> None:
             np.testing.assert_array_equal(one.poses.keypoints, other.poses.keypoints)
             np.testing.assert_array_equal(one.track_ids, other.track_ids)
             assert sum(getattr(one.times, name) for name in STAGES) == pytest.approx(one.times.total)
+        assert {r.shared for r in mine} == {True} and {r.shared for r in results} == {False}
     assert sorted(ends) == [(0, None), (1, None)]
 
 

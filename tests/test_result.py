@@ -1,6 +1,7 @@
 """The forms a result can take."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,6 +41,12 @@ def test_a_line_of_json_is_schema_1() -> None:
     assert len(first["keypoints"]) == 17
     assert first["keypoints"][0] == [4.5, 4.5, 1.0]  # clipped for files
     assert first["keypoints"][1] == [4.5, 4.5, 0.0]
+
+
+def test_a_line_says_where_its_times_are_a_share_of_what_several_frames_cost() -> None:
+    line = replace(result(), shared=True).to_dict()
+    assert list(line) == ["frame", "time_s", "people", "latency_share_ms", "dropped"]
+    assert line["latency_share_ms"]["total"] == 2
 
 
 def test_a_line_never_holds_nan_also_of_somebody_never_posed() -> None:

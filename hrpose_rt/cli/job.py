@@ -20,7 +20,7 @@ from hrpose_rt.cli.outputs import (
 from hrpose_rt.errors import RunBroken
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.recording import Recorder
-from hrpose_rt.result import FrameResult
+from hrpose_rt.result import FrameResult, latency_field
 from hrpose_rt.streams.sinks import Sink, make_folder
 from hrpose_rt.streams.sources import Source, SourceInfo
 from hrpose_rt.timing import LatencyTable
@@ -139,15 +139,17 @@ def _run(
     return statuses
 
 
-def write_report(path: Path, facts: dict[str, Any], sources: list[str], table: LatencyTable) -> None:
-    """Write the run's latencies by crowd size as JSON."""
+def write_report(
+    path: Path, facts: dict[str, Any], sources: list[str], table: LatencyTable, shared: bool = False
+) -> None:
+    """Write the run's latencies by crowd size as JSON; `shared`: several sources ran at once."""
     report = {
         "hrpose": version("hrpose-rt"),
         "schema": REPORT_SCHEMA,
         "sources": sources,
         **facts,
         "frames": table.frames,
-        "latency_ms": table.to_dict(),
+        latency_field(shared): table.to_dict(),
     }
     make_folder(path.parent)
     try:

@@ -146,5 +146,5 @@ def run(
                 console.print(latency_table(table))
             if report:
                 facts = pipeline.facts | {"following": pipeline.following_facts()}
-                write_report(report, facts, [s.info.name for s in sources], table)
+                write_report(report, facts, [s.info.name for s in sources], table, job.at_once)
     raise typer.Exit(status)

@@ -4,6 +4,7 @@ Everything is PyTorch operations that do not care where they run; on a CPU they 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import crop_frames, crop_maps, heatmap_to_frame
-from hrpose_rt.pose.heatmaps import DARK_BLUR, DARK_REACH, RING
+from hrpose_rt.pose.heatmaps import FAINTEST, RING, blur_matrix, dark_kernel
 from hrpose_rt.pose.host import check_heatmaps
 from hrpose_rt.runtimes import DeviceRuntime
 from hrpose_rt.runtimes.cuda import errors_said
@@ -191,13 +192,20 @@ def _quarter(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 def _dark(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     h, w = heatmaps.shape[2:]
-    reach = DARK_REACH + RING
+    kernel = dark_kernel((h, w))
+    border = kernel // 2
+    reach = border + RING
     around = torch.arange(-reach, reach + 1, device=heatmaps.device)
     side = len(around)
     cols = (x[..., None, None] + around[None, :]).expand(-1, -1, side, -1)
     rows = (y[..., None, None] + around[:, None]).expand(-1, -1, -1, side)
-    blur = torch.from_numpy(DARK_BLUR).to(heatmaps.device)
-    log = (blur @ _at(heatmaps, cols, rows) @ blur.T).clamp_min(1e-10).log()  # (N, K, 5, 5)
+    blur, blur_h, blur_w = (_blur(n, kernel, heatmaps.device) for n in (2 * RING + 1, h, w))
+    blurred = blur @ _at(heatmaps, cols, rows) @ blur.T  # (N, K, 5, 5)
+    whole = blur_h[:, border:-border] @ heatmaps @ blur_w[:, border:-border].T
+    top, peak = whole.amax(dim=(2, 3)), heatmaps.amax(dim=(2, 3))
+    faint = (blurred < FAINTEST).any(dim=3).any(dim=2) & (top > 0)
+    lost = torch.where(faint, peak / top.where(faint, torch.ones_like(top)), torch.ones_like(top))
+    log = (blurred * lost[..., None, None]).clamp_min(FAINTEST).log()
     c = RING
     gx = (log[..., c, c + 1] - log[..., c, c - 1]) / 2
     gy = (log[..., c + 1, c] - log[..., c - 1, c]) / 2
@@ -210,3 +218,9 @@ def _dark(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     step = torch.stack([hyy * gx - hxy * gy, hxx * gy - hxy * gx], 2)
     step = step / torch.where(usable, det, torch.ones_like(det))[..., None]
     return -step * usable[..., None]
+
+
+@lru_cache
+def _blur(size: int, kernel: int, device: torch.device) -> Tensor:
+    """`blur_matrix` on the device, brought there once."""
+    return torch.from_numpy(blur_matrix(size, kernel)).to(device)

@@ -14,10 +14,17 @@ from hrpose_rt.types import F32, I64
 
 Decoder = Callable[[F32], tuple[F32, F32]]
 
-DARK_KERNEL = 11  # side of the Gaussian, for every published weight file
-_DARK_SIGMA = 0.3 * ((DARK_KERNEL - 1) / 2 - 1) + 0.8
-DARK_REACH = DARK_KERNEL // 2  # how far the Gaussian sees
+UDP_KERNEL = 11  # side of the Gaussian that maps are blurred with
 RING = 2  # how far the derivatives look
+FAINTEST = 1e-10  # what is fainter has no logarithm of its own
+
+
+def dark_kernel(heatmap_hw: tuple[int, int]) -> int:
+    """Side of DARK's Gaussian: 3 for maps of 32x24 and less, 11 for all larger ones.
+
+    Source: BLUR_KERNEL in the authors' configurations; OpenMMLab's weights take 11, too.
+    """
+    return 3 if heatmap_hw[0] <= 32 else 11
 
 
 def find_peaks(heatmaps: F32) -> tuple[I64, I64, F32]:
@@ -55,12 +62,18 @@ def decode_dark(heatmaps: F32) -> tuple[F32, F32]:
 
     Arguments and results are those of `decode_quarter`.
     """
-    _, _, h, w = heatmaps.shape
+    h, w = heatmaps.shape[2:]
+    kernel = dark_kernel((h, w))
     x, y, scores = find_peaks(heatmaps)
-    blurred = _blurred_around(heatmaps, x, y)  # (N, K, 5, 5), the peak in the middle
-    # The reference also scales the blurred map to the old maximum: under the logarithm that is a constant,
-    # which no derivative sees.
-    log = np.log(np.maximum(blurred, 1e-10))
+    blurred = _blurred_around(heatmaps, x, y, kernel)  # (N, K, 5, 5), the peak in the middle
+    fits = (x > 1) & (x < w - 2) & (y > 1) & (y < h - 2)
+    # The reference scales the whole blurred map to the old maximum. Under the logarithm that is a constant,
+    # which no derivative sees, but where something is cut off: blurring whole maps is for those alone.
+    faint = fits & (scores > 0) & (blurred < FAINTEST).any(axis=(2, 3))
+    if faint.any():
+        lost = _lost_height(_blurred(heatmaps[faint][:, None], kernel), scores[faint][:, None])
+        blurred[faint] *= lost[:, 0]
+    log = np.log(np.maximum(blurred, FAINTEST))
     c, r = RING, RING
     gx = (log[..., r, c + 1] - log[..., r, c - 1]) / 2
     gy = (log[..., r + 1, c] - log[..., r - 1, c]) / 2
@@ -70,7 +83,7 @@ def decode_dark(heatmaps: F32) -> tuple[F32, F32]:
         log[..., r + 1, c + 1] - log[..., r - 1, c + 1] - log[..., r + 1, c - 1] + log[..., r - 1, c - 1]
     ) / 4
     det = hxx * hyy - hxy * hxy
-    usable = (x > 1) & (x < w - 2) & (y > 1) & (y < h - 2) & (det != 0)
+    usable = fits & (det != 0)
     det = np.where(usable, det, 1)
     step = np.stack([hyy * gx - hxy * gy, hxx * gy - hxy * gx], axis=2) / det[..., None]
     return _points(x, y, -step * usable[..., None], scores), scores
@@ -85,9 +98,8 @@ def decode_udp(heatmaps: F32) -> tuple[F32, F32]:
     h, w = heatmaps.shape[2:]
     x, y, scores = find_peaks(heatmaps)
     # UDP scales the blurred map to the old maximum before it clips, so that here the scale matters.
-    blurred = _blurred(heatmaps)
-    top = blurred.max(axis=(2, 3), keepdims=True)
-    blurred *= np.divide(scores[..., None, None], top, out=np.ones_like(top), where=top > 0)
+    blurred = _blurred(heatmaps, UDP_KERNEL)
+    blurred *= _lost_height(blurred, scores)
     log = np.log(blurred.clip(1e-3, 50))
     person, joint = np.ogrid[: len(heatmaps), : heatmaps.shape[1]]
 
@@ -127,15 +139,15 @@ def _points(x: I64, y: I64, shift: F32, scores: F32) -> F32:
     return points.astype(np.float32)
 
 
-def _blurred_around(heatmaps: F32, x: I64, y: I64) -> F32:
+def _blurred_around(heatmaps: F32, x: I64, y: I64, kernel: int) -> F32:
     """The 5x5 neighbourhood of each peak in the Gaussian-blurred map, and nothing else of it.
 
     Zeros lie beyond the border, as in the reference, which blurs whole maps for these 25 values.
     """
     n, k, h, w = heatmaps.shape
-    reach = DARK_REACH + RING
+    reach = kernel // 2 + RING
     around = np.arange(-reach, reach + 1)
-    rows, cols = y[..., None] + around, x[..., None] + around  # (N, K, 15)
+    rows, cols = y[..., None] + around, x[..., None] + around  # (N, K, 15), with a kernel of 11
     person, joint = np.ogrid[:n, :k]
     patch = heatmaps[
         person[..., None, None],
@@ -144,25 +156,34 @@ def _blurred_around(heatmaps: F32, x: I64, y: I64) -> F32:
         cols.clip(0, w - 1)[..., None, :],
     ]
     inside = ((rows >= 0) & (rows < h))[..., :, None] & ((cols >= 0) & (cols < w))[..., None, :]
-    return np.asarray(DARK_BLUR @ (patch * inside) @ DARK_BLUR.T)
+    blur = blur_matrix(2 * RING + 1, kernel)
+    return np.asarray(blur @ (patch * inside) @ blur.T)
 
 
-def _blurred(heatmaps: F32) -> F32:
+def _blurred(heatmaps: F32, kernel: int) -> F32:
     """The maps (N, K, H, W), Gaussian-blurred whole, with zeros beyond the border."""
     h, w = heatmaps.shape[2:]
-    rows, cols = _blur_matrix(h)[:, DARK_REACH:-DARK_REACH], _blur_matrix(w)[:, DARK_REACH:-DARK_REACH]
+    border = kernel // 2
+    rows, cols = blur_matrix(h, kernel)[:, border:-border], blur_matrix(w, kernel)[:, border:-border]
     return np.asarray(rows @ heatmaps @ cols.T)
 
 
+def _lost_height(blurred: F32, scores: F32) -> F32:
+    """What brings blurred maps (N, K, H, W) back to their old maxima (N, K): factors (N, K, 1, 1)."""
+    top = blurred.max(axis=(2, 3), keepdims=True)
+    return np.asarray(np.divide(scores[..., None, None], top, out=np.ones_like(top), where=top > 0))
+
+
 @lru_cache
-def _blur_matrix(size: int) -> F32:
-    """(size, size + 10): row i is the Gaussian around pixel i of a line with a border of 5 at each end."""
-    offsets = np.arange(-DARK_REACH, DARK_REACH + 1)
-    gauss = np.exp(-(offsets**2) / (2 * _DARK_SIGMA**2))
-    matrix = np.zeros((size, size + 2 * DARK_REACH))
+def blur_matrix(size: int, kernel: int) -> F32:
+    """(size, size + kernel - 1): row i is the Gaussian around pixel i of a line with a border at each end.
+
+    Its spread is OpenCV's for that kernel, which has numbers of its own for a side of 3.
+    """
+    offsets = np.arange(kernel) - kernel // 2
+    sigma = 0.3 * ((kernel - 1) / 2 - 1) + 0.8
+    gauss = np.exp(-(offsets**2) / (2 * sigma**2)) if kernel > 3 else np.array([1.0, 2.0, 1.0])
+    matrix = np.zeros((size, size + kernel - 1))
     for i, row in enumerate(matrix):
-        row[i : i + DARK_KERNEL] = gauss / gauss.sum()
+        row[i : i + kernel] = gauss / gauss.sum()
     return matrix.astype(np.float32)
-
-
-DARK_BLUR = _blur_matrix(2 * RING + 1)

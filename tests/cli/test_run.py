@@ -361,6 +361,7 @@ def test_live_sources_run_at_once_and_each_keeps_its_own(run, film, tmp_path) ->
     for name in names[::2]:
         lines = lines_of(tmp_path / "o" / name)
         assert len(lines) == 9
+        assert all("latency_share_ms" in line and "latency_ms" not in line for line in lines[1:])
         assert frames_of(tmp_path / "o" / name.replace("jsonl", "mp4")) == 8
     assert "24 frames in" in out
 

@@ -63,10 +63,12 @@ def test_crops_reach_over_the_edge_as_on_the_host(bus) -> None:
     assert (found[0, :5] == 0).all() and (wanted[0, :5] == 0).all()
 
 
+@pytest.mark.parametrize("hw", [(32, 24), (48, 36)])
 @pytest.mark.parametrize("how", ["dark", "quarter"])
-def test_every_peak_is_read_as_on_the_host(how) -> None:
+def test_every_peak_is_read_as_on_the_host(how, hw) -> None:
     rng = np.random.default_rng(3)
-    heatmaps = rng.normal(size=(40, 17, 16, 12)).astype(np.float32)  # peaks anywhere, the border too
+    heatmaps = rng.normal(size=(40, 17, *hw)).astype(np.float32)  # peaks anywhere, the border too
+    heatmaps[1:3] *= 1e-9
     heatmaps[0] = -1
     points, scores = DECODERS[how](heatmaps)
     found = decode(torch.from_numpy(heatmaps), how).numpy()

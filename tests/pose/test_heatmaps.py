@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from hrpose_rt.pose.heatmaps import (
-    DARK_KERNEL,
     DECODERS,
+    dark_kernel,
     decode_dark,
     decode_quarter,
     decode_udp,
@@ -82,12 +82,14 @@ def test_dark_finds_the_centre_between_pixels() -> None:
 def dark_the_long_way(heatmap: np.ndarray) -> tuple[float, float]:
     """One map as CONVENTIONS has it: blur all of it, scale it to the old maximum, then Taylor."""
     y, x = np.unravel_index(heatmap.argmax(), heatmap.shape)
-    border = (DARK_KERNEL - 1) // 2
+    h, w = heatmap.shape
+    side = 3 if h == 32 else 11
+    border = (side - 1) // 2
     padded = np.pad(heatmap, border)
-    blurred = cv2.GaussianBlur(padded, (DARK_KERNEL, DARK_KERNEL), 0)[border:-border, border:-border]
+    blurred = cv2.GaussianBlur(padded, (side, side), 0)[border:-border, border:-border]
     blurred = blurred * heatmap.max() / blurred.max()
     log = np.log(np.maximum(blurred, 1e-10)).astype(np.float64)
-    if not (1 < x < W - 2 and 1 < y < H - 2):
+    if not (1 < x < w - 2 and 1 < y < h - 2):
         return float(x), float(y)
     g = np.array([log[y, x + 1] - log[y, x - 1], log[y + 1, x] - log[y - 1, x]]) / 2
     hxx = (log[y, x + 2] - 2 * log[y, x] + log[y, x - 2]) / 4
@@ -113,6 +115,45 @@ def test_dark_equals_the_long_way_everywhere_on_the_map() -> None:
     np.testing.assert_allclose(points[0], expected, atol=1e-3)
 
 
+@pytest.mark.parametrize("peak", [1, 2e-9, 3e-10])
+def test_dark_does_not_care_how_high_a_peak_is(peak: float) -> None:
+    # With g1 = exp(-1/8), g2 = exp(-4/8), g3 = exp(-9/8) columns 18 to 22 of the blurred map are as
+    # g2 + g3/2, g1 + g2/2, 1 + g1/2, g1 + 1/2, g2 + g1/2: gx = .0768, hxx = -.2368, and so .324. Fainter
+    # than 1e-10 all of it was cut off before it was scaled to the old maximum.
+    points, _ = decode_dark(one_map(p30_20=peak, p30_21=peak / 2))
+    np.testing.assert_allclose(points[0, 0], (20.324, 30), atol=2e-3)
+
+
+def test_dark_of_faint_maps_equals_the_long_way() -> None:
+    rng = np.random.default_rng(4)
+    heatmaps = rng.normal(0, 1e-10, (1, 40, H, W)).astype(np.float32)  # half of what is around is cut off
+    heatmaps[0, range(40), 30, 20] = 2e-9
+    points, _ = decode_dark(heatmaps)
+    expected = np.array([dark_the_long_way(m) for m in heatmaps[0]])
+    np.testing.assert_allclose(points[0], expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(("hw", "side"), [((32, 24), 3), ((64, 48), 11), ((64, 64), 11), ((96, 72), 11)])
+def test_darks_kernel_is_the_authors(hw: tuple[int, int], side: int) -> None:
+    assert dark_kernel(hw) == side
+
+
+def test_dark_of_small_maps_blurs_less() -> None:
+    # 1 and .5 beside it, blurred by 1/4 1/2 1/4: .25, .625, .5, .125 from column 9 on, then scaled to 1.
+    heatmaps = np.zeros((1, 1, 32, 24), np.float32)
+    heatmaps[0, 0, 15, 10:12] = 1, 0.5
+    expected = dark_the_long_way(heatmaps[0, 0])
+    np.testing.assert_allclose(decode_dark(heatmaps)[0][0, 0], expected, atol=1e-4)
+    log = np.log([1e-10, 0.4, 1, 0.8, 0.2])
+    step = (log[3] - log[1]) / 2 / ((log[4] - 2 * log[2] + log[0]) / 4)
+    np.testing.assert_allclose(expected, (10 - step, 15), atol=1e-3)
+    rows, cols = np.mgrid[:32, :24]
+    centres = np.random.default_rng(5).uniform(4, 19, (30, 2))
+    maps = [np.exp(-((cols - x) ** 2 + (rows - y) ** 2) / 2).astype(np.float32) for x, y in centres]
+    points, _ = decode_dark(np.stack(maps)[None])
+    np.testing.assert_allclose(points[0], [dark_the_long_way(m) for m in maps], atol=1e-3)
+
+
 def test_mirrored_maps_come_back_swapped_and_one_column_to_the_right() -> None:
     direct = np.zeros((1, 3, 1, 4), np.float32)
     mirrored = np.arange(12, dtype=np.float32).reshape(1, 3, 1, 4)
@@ -126,8 +167,8 @@ def test_mirrored_maps_come_back_swapped_and_one_column_to_the_right() -> None:
 def udp_the_long_way(heatmap: np.ndarray) -> tuple[float, float]:
     """One map as CONVENTIONS has it: blurred, scaled, clipped, its logarithm padded with its border."""
     y, x = np.unravel_index(heatmap.argmax(), heatmap.shape)
-    border = (DARK_KERNEL - 1) // 2
-    blurred = cv2.GaussianBlur(np.pad(heatmap, border), (DARK_KERNEL, DARK_KERNEL), 0)
+    border = 5
+    blurred = cv2.GaussianBlur(np.pad(heatmap, border), (11, 11), 0)
     blurred = blurred[border:-border, border:-border]
     blurred = blurred * heatmap.max() / blurred.max()
     log = np.pad(np.log(blurred.clip(1e-3, 50)).astype(np.float64), 1, mode="edge")
