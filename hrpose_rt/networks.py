@@ -16,7 +16,7 @@ from hrpose_rt.people.detection import Detector, YoloDetector
 from hrpose_rt.pose.host import HostPoseEstimator, PoseEstimator
 from hrpose_rt.runtimes import DeviceRuntime, Runtime
 from hrpose_rt.runtimes.choice import PRECISIONS_OF, Choice, choose, gpu_number, tensorrt_form
-from hrpose_rt.runtimes.opening import open_engine, spec_of_checkpoint
+from hrpose_rt.runtimes.opening import open_engine, spec_of_checkpoint, with_size
 from hrpose_rt.runtimes.spec import EngineSpec, Task
 from hrpose_rt.runtimes.trt_library import check_ready
 from hrpose_rt.skeleton import Skeleton, find_skeleton
@@ -45,6 +45,7 @@ class Settings:
         device: "cpu", "gpu" or "npu" (Intel's), "cuda" or "cuda:1" (NVIDIA's), or "auto".
         det_score: People below this score are left out, in 0..1.
         max_people: Keep at most this many a frame, best score first; 0 keeps all.
+        input_hw: Height and width of the pose network's crops, multiples of 32; None for the model's own.
         decode: "quarter", "dark", "udp", or "auto" for the model's own.
         flip_test: Average with mirrored crops: twice the pose network's cost.
         threads: Cores to use; 0 for all that this process may use.
@@ -79,6 +80,7 @@ class Settings:
     budget_ms: float = 0.0
     max_pose_age: int = 10
     smooth: bool = True
+    input_hw: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,7 @@ def open_pose(settings: Settings, tell: Tell = say) -> tuple[PoseEstimator, dict
         "model": spec.model,
         "sha256": spec.sha256 or spec.weights_sha256,
         "input": f"{h}x{w}",
+        "decode": spec.decode if settings.decode == "auto" else settings.decode,
         "runtime": runtime.name,
         "precision": runtime.precision,
         "device": runtime.device,
@@ -178,6 +181,10 @@ def open_model(
 ) -> tuple[Runtime, EngineSpec]:
     """Open a model with what suits it, its engine built first where there is none."""
     skeleton = settings.skeleton if task == "pose" else "auto"
+    if task == "pose":
+        asked = (skeleton, settings.input_hw, settings.decode)
+        model = replace(model, spec=spec_of_checkpoint(model, task, *asked, tell))
+        model = with_size(model, settings.input_hw)
     can_export = model.checkpoint is not None and find_spec("onnx") is not None
     choice = choose(
         model.engine is not None or can_export,
@@ -220,7 +227,9 @@ def with_engine(
     made = export(model, task, order, lambda step: tell(f"{model.name}, once only: {step}"))
     if made.built:
         tell(f"{made.path.name} built in {time.perf_counter() - begin:.0f} s, kept in {made.path.parent}")
-    return replace(model, engine=made.path, spec=made.spec)
+    assert model.spec is not None
+    # How heatmaps are read may be asked for anew, of an engine that was built before.
+    return replace(model, engine=made.path, spec=replace(made.spec, decode=model.spec.decode))
 
 
 def _stays_on_device(runtime: Runtime) -> "TypeGuard[DeviceRuntime]":

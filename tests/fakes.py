@@ -97,6 +97,7 @@ def fake_networks(crowds: Sequence[int] = (2,)) -> Networks:
     facts = {
         "models": {"pose": "fake-pose", "detector": "fake-detector"},
         "input": "256x192",
+        "decode": "dark",
         "runtime": "fake",
         "precision": "fp32",
         "device": "cpu",

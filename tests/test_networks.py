@@ -11,7 +11,8 @@ from hrpose_rt.geometry import iou, shared_areas
 from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.config import W16_LITE
 from hrpose_rt.nets.hrnet import HRNet
-from hrpose_rt.networks import Settings, open_networks
+from hrpose_rt.nets.zoo import models_folder
+from hrpose_rt.networks import Settings, open_networks, open_pose
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.runtimes.spec import EngineSpec
 from hrpose_rt.skeleton import find_skeleton
@@ -52,6 +53,63 @@ def test_any_number_of_joints_is_found_and_drawn_once_a_file_names_them(tmp_path
         BadInput, match=r"hrnet-w16-lite gives heatmaps \(17, 64, 48\), and cat in its spec asks"
     ):
         open_networks(Settings(skeleton=str(tmp_path / "cat.toml")))
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "size", "decode", "assumed"),
+    [
+        ("pose_hrnet_w16_128x96.pth", {}, "128x96", "quarter", ""),
+        ("w16_128x96_dark.pth", {}, "128x96", "dark", ""),
+        ("w16_128x96_udp.pth", {}, "128x96", "udp", ""),
+        ("w16_128x96.pth", {}, "128x96", "quarter", "quarter assumed, --decode can say otherwise"),
+        ("w16_128x96.pth", {"decode": "udp"}, "128x96", "udp", ""),
+        ("w16_128x96_dark.pth", {"decode": "quarter"}, "128x96", "quarter", ""),
+        ("w16_256x192_dark.pth", {"input_hw": (64, 64)}, "64x64", "dark", ""),
+        ("mine.pth", {}, "256x192", "quarter", "256x192 and quarter assumed, --input-hw and --decode can"),
+    ],
+)
+def test_size_and_decoding_are_asked_for_named_or_assumed(
+    name, asked, size, decode, assumed, tmp_path
+) -> None:
+    torch.save(HRNet(W16_LITE).state_dict(), tmp_path / name)
+    said: list[str] = []
+    how = {"runtime": "torch", "precision": "fp32", "threads": 1}
+    with open_pose(Settings(pose=str(tmp_path / name), **how, **asked), said.append)[0] as estimator:
+        estimator.warm()
+        assert f"{estimator.input_hw[0]}x{estimator.input_hw[1]}" == size
+    facts = open_pose(Settings(pose=str(tmp_path / name), **how, **asked), lambda _: None)[1]
+    assert (facts["input"], facts["decode"]) == (size, decode)
+    assert len(said) == bool(assumed) and assumed in "".join(said)
+
+
+def test_an_engine_is_built_for_a_size_and_read_as_asked(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HRPOSE_HOME", str(tmp_path / "home"))
+    how = {"runtime": "onnxruntime", "precision": "fp32", "threads": 1, "input_hw": (64, 64)}
+    for decode in ("quarter", "udp"):
+        torch.save(HRNet(W16_LITE).state_dict(), tmp_path / "mine.pth")
+        asked = Settings(pose=str(tmp_path / "mine.pth"), decode=decode, **how)
+        estimator, facts = open_pose(asked, lambda _: None)
+        estimator.warm()
+        assert (facts["input"], facts["decode"], facts["runtime"]) == ("64x64", decode, "onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ((100, 100), "--input-hw 100x100 is no size for a pose network: give HEIGHTxWIDTH in multiples of"),
+        ((0, 64), "--input-hw 0x64 is no size"),
+        ((4096, 64), "--input-hw 4096x64 is no size"),
+    ],
+)
+def test_what_is_no_size_is_refused(size, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        open_pose(Settings(input_hw=size))
+
+
+def test_an_engine_alone_is_for_one_size() -> None:
+    engine = str(models_folder() / "hrnet-w16-lite.onnx")
+    with pytest.raises(BadInput, match="is an engine for 256x192 and no other --input-hw: export one for"):
+        open_pose(Settings(pose=engine, input_hw=(128, 96)))
 
 
 def test_a_spec_may_name_a_skeleton_file_that_lies_beside_it(tmp_path) -> None:

@@ -124,7 +124,7 @@ def in_size(pose: str, input_hw: str | None, precision: str) -> str:
     """The pose network for crops of another size: an engine of it, built if there is none."""
     if input_hw is None:
         return pose
-    from hrpose_rt.cli.export import parse_hw
+    from hrpose_rt.cli.options import parse_hw
     from hrpose_rt.export.engines import Order, export
     from hrpose_rt.nets.zoo import find_model
 

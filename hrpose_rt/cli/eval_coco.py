@@ -46,6 +46,7 @@ def eval_coco(
     precision: options.Precision = DEFAULTS.precision,
     device: options.Device = DEFAULTS.device,
     skeleton: options.SkeletonName = DEFAULTS.skeleton,
+    input_hw: options.InputHw = None,
     decode: options.Decode = DEFAULTS.decode,
     flip_test: options.FlipTest = False,
     oks_nms: Annotated[
@@ -81,6 +82,7 @@ def eval_coco(
         settings = Settings(
             *(pose, detector, runtime, precision),
             det_score=LOWEST_SCORE,
+            input_hw=options.parse_hw(input_hw),
             decode=decode,
             flip_test=flip_test,
             threads=threads,
@@ -147,7 +149,7 @@ def _run(
         results = pose_results(
             *(images, boxes, estimator, skeleton, estimator.input_hw, oks_nms, step, person_category(truth))
         )
-    facts |= {"decode": settings.decode, "flip_test": settings.flip_test, "oks_nms": oks_nms}
+    facts |= {"flip_test": settings.flip_test, "oks_nms": oks_nms}
     return results, facts | machine_facts(settings)
 
 

@@ -34,6 +34,7 @@ def eval_mpii(
     runtime: options.RuntimeName = DEFAULTS.runtime,
     precision: options.Precision = DEFAULTS.precision,
     device: options.Device = DEFAULTS.device,
+    input_hw: options.InputHw = None,
     decode: options.Decode = DEFAULTS.decode,
     flip_test: options.FlipTest = False,
     output: options.OutputFolder = None,
@@ -55,6 +56,7 @@ def eval_mpii(
     elif annotations and pose and not predictions:
         settings = Settings(
             *(pose, DEFAULTS.detector, runtime, precision),
+            input_hw=options.parse_hw(input_hw),
             decode=decode,
             flip_test=flip_test,
             threads=threads,

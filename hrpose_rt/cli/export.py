@@ -9,7 +9,6 @@ from rich.table import Column, Table
 
 from hrpose_rt.cli import options
 from hrpose_rt.cli.models import find, task_of
-from hrpose_rt.errors import BadInput
 from hrpose_rt.export.engines import PRECISIONS_OF_FORMAT, Exported, Order, export
 from hrpose_rt.export.tensorrt import TrtOptions
 from hrpose_rt.runtimes.spec import engine_files
@@ -58,7 +57,7 @@ def export_model(
     )
     orders = [
         Order(
-            *(one_form, one_precision, parse_hw(input_hw), trt, output, calibration),
+            *(one_form, one_precision, options.parse_hw(input_hw), trt, output, calibration),
             verify=not no_verify,
             keep=keep,
             anew=overwrite,
@@ -79,16 +78,6 @@ def export_model(
         if made:
             print(f"in {made[0].path.parent}:")
             Console().print(_table(made))
-
-
-def parse_hw(text: str | None) -> tuple[int, int] | None:
-    """`256x192` -> (256, 192)."""
-    if text is None:
-        return None
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise BadInput(f"--input-hw {text} is no size: give HEIGHTxWIDTH, such as 256x192")
-    return int(height), int(width)
 
 
 def _table(made: list[Exported]) -> Table:

@@ -22,6 +22,10 @@ SkeletonName = Annotated[
 Decode = Annotated[
     str, typer.Option(help="auto, quarter, dark or udp: how heatmaps are read; auto is the model's own.")
 ]
+InputHw = Annotated[
+    str | None,
+    typer.Option("--input-hw", help="HEIGHTxWIDTH of a person's crop; the model's own by default."),
+]
 FlipTest = Annotated[
     bool, typer.Option("--flip-test", help="Average with mirrored crops, at twice the cost.")
 ]
@@ -55,3 +59,13 @@ def parse_every(text: str | None) -> int | None:
     if not text.isdecimal() or not int(text):
         raise BadInput(f"--detect-every is a number of frames, or auto, not {text}")
     return int(text)
+
+
+def parse_hw(text: str | None) -> tuple[int, int] | None:
+    """`256x192` -> (256, 192)."""
+    if text is None:
+        return None
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise BadInput(f"--input-hw {text} is no size: give HEIGHTxWIDTH, such as 256x192")
+    return int(height), int(width)

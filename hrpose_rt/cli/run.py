@@ -68,6 +68,7 @@ def run(
     max_people: Annotated[
         int, typer.Option(help="Keep at most so many people a frame, the surest; 0 keeps all.")
     ] = DEFAULTS.max_people,
+    input_hw: options.InputHw = None,
     decode: options.Decode = DEFAULTS.decode,
     flip_test: options.FlipTest = False,
     tracker: options.Tracker = DEFAULTS.tracker,
@@ -94,6 +95,7 @@ def run(
         skeleton=skeleton,
         det_score=det_score,
         max_people=max_people,
+        input_hw=options.parse_hw(input_hw),
         decode=decode,
         flip_test=flip_test,
         threads=threads,

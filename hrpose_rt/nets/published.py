@@ -4,6 +4,7 @@ Source of names, hashes (eight hex digits in an OpenMMLab file name begin its sh
 OpenMMLab's model zoo; AP on COCO val2017 with a detector's boxes and flip test, Mean@0.1 on MPII.
 """
 
+import re
 from dataclasses import dataclass
 
 from hrpose_rt.nets.config import W32, W48, HRNetConfig
@@ -103,6 +104,23 @@ _LISTED = (
     _mpii(W32, "6c4f923f_20200812", ".334"),
     _mpii(W48, "92cab7bd_20200812", ".337"),
 )
+_SIZE = re.compile(r"(?<!\d)(\d{2,3})x(\d{2,3})(?!\d)")
 PUBLISHED = {model.name: model for model in _LISTED}
 # The plain names are those of the size most people use.
 ALIASES = {"hrnet-w32": "hrnet-w32-256x192", "hrnet-w48": "hrnet-w48-256x192"}
+
+
+def read_name(stem: str) -> tuple[tuple[int, int] | None, str | None]:
+    """What the name of a checkpoint says of it, as people name theirs: w32_256x192_dark.
+
+    Returns:
+        Height and width of its crops, and how its heatmaps are read; None for what the name does not say.
+        A name of the original's, pose_hrnet_..., says that they are read its way.
+    """
+    sizes = [(int(h), int(w)) for h, w in _SIZE.findall(stem)]
+    size = next((hw for hw in sizes if not any(side % 32 for side in hw)), None)
+    words = re.split(r"[^a-z0-9]+", stem.lower())
+    for word, decode in (("udp", "udp"), ("dark", "dark"), ("darkpose", "dark")):
+        if word in words:
+            return size, decode
+    return size, "quarter" if stem.startswith("pose_hrnet") else None

@@ -1,10 +1,12 @@
 """Model -> runtime: the one place where a name becomes something that computes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.machine import usable_cores
+from hrpose_rt.nets.published import read_name
 from hrpose_rt.nets.weights import load_hrnet, sha256
 from hrpose_rt.nets.zoo import Model
 from hrpose_rt.runtimes import Runtime
@@ -19,9 +21,10 @@ RUNTIMES_OF = {
     "tensorrt-rtx": ("tensorrt",),
 }
 
-# Input sizes that the published weights were trained with, which their files do not say.
+# Input sizes that weights are usually trained with, where neither their files nor their names say.
 _POSE_INPUTS = {17: ((256, 192), "coco17"), 16: ((256, 256), "mpii16")}
 _OTHER_INPUT = ((256, 192), None)
+LARGEST_INPUT = 2048  # pixels of a side of a crop
 _DETECTOR_INPUTS = ((640, 640), (384, 640), (640, 384), (480, 640), (640, 480))
 
 
@@ -116,8 +119,46 @@ def _open_eager(
     return EagerRuntime(module, choice.precision, threads, choice.device), spec
 
 
-def spec_of_checkpoint(model: Model, task: Task, skeleton: str = "auto") -> EngineSpec:
-    """What is known of a checkpoint, or usual for one that came alone.
+def with_size(model: Model, input_hw: tuple[int, int] | None) -> Model:
+    """A pose model, whose spec is known, for crops of another size.
+
+    Raises:
+        BadInput: It is no size of a network, or there is an engine alone, which is for one size.
+    """
+    assert model.spec is not None
+    if input_hw is None or input_hw == model.spec.input_hw:
+        return model
+    h, w = input_hw
+    if min(h, w) < 32 or max(h, w) > LARGEST_INPUT or h % 32 or w % 32:
+        raise BadInput(
+            f"--input-hw {h}x{w} is no size for a pose network: give HEIGHTxWIDTH in multiples of 32 up to "
+            f"{LARGEST_INPUT}, such as 256x192"
+        )
+    if model.checkpoint is None:
+        own_h, own_w = model.spec.input_hw
+        raise BadInput(
+            f"{model.name} is an engine for {own_h}x{own_w} and no other --input-hw: export one for {h}x{w}"
+        )
+    spec = replace(model.spec, inputs_hw=((h, w),), heatmap_hw=(h // 4, w // 4))
+    return replace(model, engine=None, spec=spec)
+
+
+def spec_of_checkpoint(
+    model: Model,
+    task: Task,
+    skeleton: str = "auto",
+    input_hw: tuple[int, int] | None = None,
+    decode: str = "auto",
+    tell: Callable[[str], None] = lambda text: None,
+) -> EngineSpec:
+    """What is known of a checkpoint, or else what is asked for, what its name says, or what is usual.
+
+    Args:
+        model, task: What it is.
+        skeleton: Its joints, "auto" for those that their number tells.
+        input_hw: Height and width of its crops, as asked for.
+        decode: How its heatmaps are read, as asked for; "auto" for nothing.
+        tell: Called with words for what nobody said.
 
     Raises:
         BadInput: Nothing says which joints it finds.
@@ -129,11 +170,20 @@ def spec_of_checkpoint(model: Model, task: Task, skeleton: str = "auto") -> Engi
     if task == "detection":
         return EngineSpec(model.name, task, _DETECTOR_INPUTS, "fp32", digest)
     joints = load_hrnet(model.checkpoint)[1].joints
-    (h, w), usual = _POSE_INPUTS.get(joints, _OTHER_INPUT)
+    named_hw, named_decode = read_name(model.checkpoint.stem)
+    usual_hw, usual = _POSE_INPUTS.get(joints, _OTHER_INPUT)
     if usual is None and skeleton == "auto":
         raise BadInput(
             f"{model.checkpoint} has {joints} joints, and nothing says which: name them in a skeleton file "
             "and give it with --skeleton"
+        )
+    (h, w), how = input_hw or named_hw or usual_hw, named_decode if decode == "auto" else decode
+    assumed = {} if input_hw or named_hw else {"--input-hw": f"{h}x{w}"}
+    assumed |= {} if how else {"--decode": "quarter"}
+    if assumed:
+        tell(
+            f"nothing says how {model.checkpoint.name} was trained: {' and '.join(assumed.values())} "
+            f"assumed, {' and '.join(assumed)} can say otherwise"
         )
     return EngineSpec(
         model=model.name,
@@ -143,4 +193,5 @@ def spec_of_checkpoint(model: Model, task: Task, skeleton: str = "auto") -> Engi
         weights_sha256=digest,
         skeleton=usual or skeleton,
         heatmap_hw=(h // 4, w // 4),
+        decode=how or "quarter",
     )

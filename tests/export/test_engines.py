@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from hrpose_rt.cli.export import in_words, parse_hw
+from hrpose_rt.cli.export import in_words
+from hrpose_rt.cli.options import parse_hw
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export import engines, parity
 from hrpose_rt.export.engines import PRECISIONS_OF_FORMAT, Order, export
