@@ -3,7 +3,10 @@
 import os
 from pathlib import Path
 
+from hrpose_rt.errors import BadInput
+
 HOME_VARIABLE = "HRPOSE_HOME"
+SET_HOME = f"set {HOME_VARIABLE} to a folder that can be written"
 
 
 def home_folder() -> Path:
@@ -11,3 +14,14 @@ def home_folder() -> Path:
     if given := os.environ.get(HOME_VARIABLE):
         return Path(given)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hrpose-rt"
+
+
+def make_writable(folder: Path, hint: str = SET_HOME) -> None:
+    """Make a folder that can be written into; BadInput with the hint where that is not possible."""
+    reason: str | None = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror
+    if reason or not os.access(folder, os.W_OK):
+        raise BadInput(f"{folder} cannot be written ({reason or 'it is read-only'}): {hint}")

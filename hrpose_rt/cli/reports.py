@@ -12,6 +12,7 @@ from rich.progress import Progress
 from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.predict import AnnotatedImage
+from hrpose_rt.learn.files import picture_finder
 from hrpose_rt.streams.sinks import make_folder
 
 SCORES, RESULTS, PREDICTIONS = "scores.json", "results.json", "pred.mat"
@@ -32,7 +33,10 @@ def annotated_images(truth: Any, folder: Path | None) -> list[AnnotatedImage]:
     listed = truth.loadImgs(truth.getImgIds())
     if nameless := [image["id"] for image in listed if not isinstance(image.get("file_name"), str)]:
         raise BadInput(f"image {nameless[0]} of the annotations has no file_name: add it")
-    images = [AnnotatedImage(image["id"], folder / image["file_name"]) for image in listed]
+    find = picture_finder(folder)
+    images = [
+        AnnotatedImage(i["id"], find(i["file_name"]), (i.get("width"), i.get("height"))) for i in listed
+    ]
     missing = [image for image in images if not image.file.is_file()]
     if missing:
         raise BadInput(

@@ -192,10 +192,16 @@ def _about(settings: "TrainSettings", people: "Data", world: "World", trainer: "
     start = Path(settings.init).name if settings.init else "random weights"
     if trainer.missing:
         start += f" ({len(trainer.missing)} tensors random, the first is {trainer.missing[0]})"
+    notes = []
+    if people.jointless:
+        notes.append(f"{people.jointless} people without a labelled joint are left out")
+    if known := settings.known_judges():
+        notes.append(f"--val has {known[0]}, as --data does: people trained on choose the best epoch")
     return [
         f"{settings.model} from {start}, recipe {settings.recipe.name}, {settings.precision}, {stages}",
         f"{len(people.train)} people to train on, {len(people.val)} kept out; {world.size} processes, "
         f"{world.device.type}; {trainer.epoch_steps} steps an epoch, {trainer.progress.step} are done",
+        *notes,
     ]
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,8 @@ from numpy.typing import NDArray
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.learn.annotations import check_annotations, check_box, check_numbers, is_number
+from hrpose_rt.learn.files import read_json
+from hrpose_rt.learn.joint_names import plain_name
 from hrpose_rt.skeleton import COCO17, Skeleton
 from hrpose_rt.types import Bools
 
@@ -62,7 +63,7 @@ def load_annotations(path: Path, joints: bool = True) -> Any:
         joints: Whether joints are wanted, or boxes alone.
     """
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
     except FileNotFoundError as error:
         raise BadInput(f"{path} does not exist: check the path") from error
     except (ValueError, OSError, RecursionError) as error:
@@ -78,7 +79,7 @@ def person_category(annotations: Any) -> int:
     return int(annotations.dataset["categories"][0]["id"])
 
 
-def load_results(path: Path, field: Literal["keypoints", "bbox"], category: int) -> list[Result]:
+def load_results(path: Path, field: Literal["keypoints", "bbox"], category: int = 1) -> list[Result]:
     """A COCO results file: a list of {"image_id", "category_id", `field`, "score"}.
 
     Args:
@@ -91,14 +92,14 @@ def load_results(path: Path, field: Literal["keypoints", "bbox"], category: int)
     """
     wanted = f"it is a list of objects with image_id, category_id, {field} and score"
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
     except FileNotFoundError as error:
         raise BadInput(f"{path} does not exist: check the path") from error
     except (ValueError, OSError, RecursionError) as error:
         raise BadInput(f"{path} is no COCO results file: {wanted} ({error})") from error
     if not isinstance(content, list) or not all(isinstance(result, dict) for result in content):
         raise BadInput(f"{path} is no COCO results file: {wanted}")
-    results = [r for r in content if r.get("category_id", category) == category]
+    results = [{"category_id": category} | r for r in content if r.get("category_id", category) == category]
     if content and not results:
         raise BadInput(
             f"none of the {len(content)} entries of {path} is of category {category}, people in the "
@@ -128,6 +129,15 @@ def check_joints(annotations: Any, results: list[Result], skeleton: Skeleton) ->
             f"{skeleton.name} has no sigmas, which similarity needs: give a skeleton file with them"
         )
     k = len(skeleton.joints)
+    names = annotations.dataset["categories"][0].get("keypoints") or skeleton.joints
+    if len(names) == k and tuple(map(plain_name, names)) != tuple(map(plain_name, skeleton.joints)):
+        wrong = next(
+            i for i, name in enumerate(names) if plain_name(name) != plain_name(skeleton.joints[i])
+        )
+        raise BadInput(
+            f"joint {wrong + 1} is {names[wrong]} in the annotations' category, {skeleton.joints[wrong]} "
+            f"in {skeleton.name}: give the right --skeleton, or correct the names"
+        )
     persons = annotations.dataset["annotations"]
     for what, people in (("the annotations", persons), ("the predictions", results)):
         counts = {len(person["keypoints"]) / 3 for person in people if "keypoints" in person}
@@ -152,6 +162,12 @@ def score(
         sigmas: Of the joints, in their order.
     """
     _, cocoeval = _pycocotools()
+    category = person_category(annotations)
+    if results and not any(r.get("category_id", category) == category for r in results):
+        raise BadInput(
+            f"the predictions are of category {results[0]['category_id']!r}, people of {category} in the "
+            "annotations: correct their category_id"
+        )
     known = set(annotations.getImgIds())
     if strange := [r["image_id"] for r in results if r["image_id"] not in known]:
         raise BadInput(
@@ -162,7 +178,7 @@ def score(
         nobody = {**annotations.dataset, "annotations": []}
         found = annotations.loadRes(results) if results else _indexed(nobody)
         run = cocoeval(annotations, found, kind)
-        run.params.catIds = [person_category(annotations)]
+        run.params.catIds = [category]
         if kind == "keypoints":
             run.params.kpt_oks_sigmas = np.array(sigmas)
         run.evaluate()

@@ -11,6 +11,8 @@ import numpy as np
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.coco import Result
 from hrpose_rt.geometry import crop_frames, oks_nms
+from hrpose_rt.learn.annotations import is_number
+from hrpose_rt.learn.files import check_size
 from hrpose_rt.learn.people import clean_boxes
 from hrpose_rt.people.detection import Detector
 from hrpose_rt.pose.host import PoseEstimator
@@ -29,10 +31,12 @@ class AnnotatedImage:
     Attributes:
         id: What the annotations call it.
         file: Where it is.
+        size_wh: Width and height by the annotations, None where they do not say.
     """
 
     id: int | str
     file: Path
+    size_wh: tuple[Any, Any] = (None, None)
 
     def read(self) -> U8:
         """The picture (H, W, 3) BGR as stored: annotations know nothing of EXIF's rotation."""
@@ -40,6 +44,8 @@ class AnnotatedImage:
         if image is None:
             what = "cannot be read, replace it" if self.file.is_file() else "is missing: check --images"
             raise BadInput(f"{self.file} (image {self.id}) {what}")
+        if all(map(is_number, self.size_wh)):
+            check_size(self.file, self.size_wh, (image.shape[1], image.shape[0]))
         return np.asarray(image, np.uint8)
 
 

@@ -17,7 +17,7 @@ from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.export import verify
 from hrpose_rt.export.parity import Parity
 from hrpose_rt.export.tensorrt import Tell, TrtOptions, build_engine, check_options
-from hrpose_rt.home import HOME_VARIABLE, home_folder
+from hrpose_rt.home import HOME_VARIABLE, SET_HOME, home_folder, make_writable
 from hrpose_rt.machine import nvidia_gpus, usable_cores
 from hrpose_rt.nets.zoo import Model, models_folder
 from hrpose_rt.runtimes import Runtime
@@ -123,10 +123,7 @@ def export(model: Model, task: Task, order: Order, tell: Tell = lambda step: Non
     if missing := [name for name in ("torch", "onnx") if find_spec(name) is None]:
         raise RuntimeMissing(f"exporting needs {' and '.join(missing)}: pip install 'hrpose-rt[export]'")
     folder = order.folder or engines_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"{folder} cannot be made ({error.strerror}): choose another --output") from error
+    make_writable(folder, "choose another --output" if order.folder else SET_HOME)
     return _Export(model, task, order, folder, tell).run()
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.learn.joint_names import joint_order
 
 FARTHEST = 1e9  # pixels from a picture's corner: what is farther is no place, and its square no number
 
@@ -15,7 +16,8 @@ def check_annotations(content: Any, file: Path, joints: bool) -> dict[str, Any]:
     """The people of a COCO annotation file, complete.
 
     `iscrowd` is 0 where it is missing, `num_keypoints` counted, and `area` that of the box, also where it
-    is 0, which no likeness can be divided by. Joints of crowds may be missing.
+    is 0, which no likeness can be divided by. Whoever has no keypoints has none that is labelled. Joints
+    that the category names as COCO's or MPII's are put into their order.
 
     Args:
         content: The file's, decoded.
@@ -30,14 +32,16 @@ def check_annotations(content: Any, file: Path, joints: bool) -> dict[str, Any]:
     """
     if not isinstance(content, dict):
         raise BadInput(f"{file} is no COCO annotation file: it is an object with images and annotations")
+    if "shapes" in content and "images" not in content:
+        raise BadInput(f"{file} is labelme's of one picture: make a file of COCO keypoints of all of them")
     images, everything, categories = (
         _objects(content, name, file) for name in ("images", "annotations", "categories")
     )
     for name, entries in (("image", images), ("annotation", everything), ("category", categories)):
         _check_ids(entries, name, file)
     person = _person(categories, file)
-    names = person.get("keypoints")
-    k = len(names) if isinstance(names, list) and names else None
+    names = _joint_names(person, file)
+    k = len(names) or None
     known = {image["id"] for image in images}
     people = []
     for entry in everything:
@@ -55,6 +59,14 @@ def check_annotations(content: Any, file: Path, joints: bool) -> dict[str, Any]:
             f"none of the {len(everything)} annotations of {file} is of category {person['id']}, "
             f"{person.get('name', 'the only one')}: correct their category_id or the categories"
         )
+    if joints and people and not any(entry.get("keypoints") for entry in everything):
+        raise BadInput(
+            f"{file}, annotation {people[0]['id']} has no keypoints, and nobody else has: add them"
+        )
+    if joints and (found := joint_order(names)):
+        skeleton, order = found
+        person = {**person, "keypoints": list(skeleton.joints)}
+        people = [_reordered(entry, order) for entry in people]
     return {"images": images, "annotations": people, "categories": [person]}
 
 
@@ -86,13 +98,14 @@ def _complete(entry: Entry, where: str, joints: bool, k: int | None) -> Entry:
     crowd = entry.get("iscrowd") or 0
     if crowd not in (0, 1):
         raise BadInput(f"{where} {_what(entry, 'iscrowd')}: it is 0 or 1")
+    crowd = int(crowd)
     area = entry.get("area") or box[2] * box[3]
     if type(area) not in (int, float) or not 0 <= area <= FARTHEST**2:
         raise BadInput(f"{where} {_what(entry, 'area')}: it is a number of square pixels, not below 0")
     whole = {**entry, "iscrowd": crowd, "area": area}
     if not joints:
         return whole
-    if crowd and not entry.get("keypoints"):
+    if entry.get("keypoints") in (None, []):
         return {**whole, "keypoints": [0] * 3 * (k or 17), "num_keypoints": 0}
     points = check_numbers(entry, "keypoints", where)
     if len(points) % 3 or (k and len(points) != 3 * k):
@@ -100,13 +113,25 @@ def _complete(entry: Entry, where: str, joints: bool, k: int | None) -> Entry:
             f"{where} has {len(points) / 3:g} joints, its category names {k or 'whole ones'}: "
             "correct the annotation"
         )
-    counted = sum(seen > 0 for seen in points[2::3])
-    number = entry.get("num_keypoints")
-    if number is None:
-        number = counted
-    if type(number) is not int or number < 0:
-        raise BadInput(f"{where} {_what(entry, 'num_keypoints')}: it is the number of labelled joints")
-    return {**whole, "num_keypoints": number}
+    return {**whole, "num_keypoints": _labelled(points)}
+
+
+def _labelled(points: list[float]) -> int:
+    return sum(seen > 0 for seen in points[2::3])
+
+
+def _reordered(entry: Entry, order: list[int]) -> Entry:
+    old = entry["keypoints"]
+    points = [value for i in order for value in old[3 * i : 3 * i + 3]]
+    return {**entry, "keypoints": points, "num_keypoints": _labelled(points)}
+
+
+def _joint_names(person: Entry, file: Path) -> list[str]:
+    """The names of the category's joints; none where it gives none."""
+    names = person.get("keypoints") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise BadInput(f"{file}, category {person['id']} has no list of names as its keypoints: correct it")
+    return names
 
 
 def _objects(content: dict[str, Any], name: str, file: Path) -> list[Entry]:
@@ -136,6 +161,7 @@ def _check_ids(entries: Iterable[Entry], name: str, file: Path) -> None:
 def _person(categories: list[Entry], file: Path) -> Entry:
     """The category of people: the one called so, or else the only one with joints, or the only one."""
     for possible in (
+        [c for c in categories if str(c.get("name")).lower() == "person" and c.get("keypoints")],
         [c for c in categories if str(c.get("name")).lower() == "person"],
         [c for c in categories if c.get("keypoints")],
         categories,
@@ -148,7 +174,7 @@ def _person(categories: list[Entry], file: Path) -> Entry:
 
 
 def _is_id(value: Any) -> bool:
-    return type(value) in (int, str)
+    return isinstance(value, str) or (type(value) is int and abs(value) < 2**63)
 
 
 def _what(entry: Entry, field: str) -> str:

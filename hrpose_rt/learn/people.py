@@ -1,6 +1,5 @@
 """Annotated people: in which pictures they are, and where their joints."""
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.learn.annotations import check_annotations, is_number
+from hrpose_rt.learn.files import check_size, picture_finder, read_json
+from hrpose_rt.learn.joint_names import plain_name
 from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
 from hrpose_rt.types import F32, I64, Bools
 
@@ -77,7 +78,7 @@ def load_people(annotations: Path, images: Path | None = None) -> People:
     annotations = find_data(annotations)
     images = find_data(images) if images else annotations.parent / "images"
     try:
-        content = json.loads(annotations.read_text())
+        content = read_json(annotations)
         people = (_mpii if isinstance(content, list) else _coco)(content, annotations, images)
     except BadInput:
         raise
@@ -137,10 +138,14 @@ def _coco(content: dict[str, Any], file: Path, folder: Path) -> People:
             raise BadInput(f"{file}, image {image['id']} has no width and height in pixels: correct it")
     rows = {image_id: i for i, image_id in enumerate(images)}
     persons = [a for a in whole["annotations"] if not a["iscrowd"]]
-    joints = len(whole["categories"][0].get("keypoints") or COCO17.joints)
-    skeleton = _skeleton(joints, file)
+    skeleton = _skeleton(whole, file)
+    joints = len(skeleton.joints)
     points = np.array([a["keypoints"] for a in persons], np.float32).reshape(-1, joints, 3)
     sizes = [(images[a["image_id"]]["width"], images[a["image_id"]]["height"]) for a in persons]
+    find = picture_finder(folder)
+    for image_id in dict.fromkeys(a["image_id"] for a in persons):
+        image = images[image_id]
+        check_size(find(image["file_name"]), (image["width"], image["height"]))
     image_whs = np.array(sizes, np.float32).reshape(-1, 2)
     boxes = np.array([a["bbox"] for a in persons], np.float32).reshape(-1, 4)
     outside = (boxes[:, :2] >= image_whs).any(axis=1) | (boxes[:, :2] + boxes[:, 2:] < 0).any(axis=1)
@@ -154,7 +159,7 @@ def _coco(content: dict[str, Any], file: Path, folder: Path) -> People:
     return _with_area(
         People(
             skeleton=skeleton,
-            images=tuple(folder / image["file_name"] for image in images.values()),
+            images=tuple(map(find, (image["file_name"] for image in images.values()))),
             image_rows=np.array([rows[a["image_id"]] for a in persons], np.int64),
             ids=np.array([a["id"] for a in persons], np.int64),
             boxes=clean_boxes(boxes, image_whs),
@@ -190,7 +195,7 @@ def _mpii(content: list[dict[str, Any]], file: Path, folder: Path) -> People:
     return _with_area(
         People(
             skeleton=MPII16,
-            images=tuple(folder / name for name in names),
+            images=tuple(map(picture_finder(folder), names)),
             image_rows=image_rows,
             ids=np.arange(len(content)),
             boxes=np.concatenate([centres - half, centres + half], axis=1).astype(np.float32),
@@ -204,11 +209,27 @@ def _mpii(content: list[dict[str, Any]], file: Path, folder: Path) -> People:
     )
 
 
-def _skeleton(joints: int, file: Path) -> Skeleton:
+def _skeleton(whole: dict[str, Any], file: Path) -> Skeleton:
+    """Whose joints they are: by the names in the category, or by their number where it gives none."""
+    names = whole["categories"][0].get("keypoints") or []
+    if not names:
+        counts = {len(a["keypoints"]) // 3 for a in whole["annotations"]} or {len(COCO17.joints)}
+        known = [s for s in (COCO17, MPII16) if counts == {len(s.joints)}]
+        if known:
+            return known[0]
+        raise BadInput(
+            f"{file} has {min(counts)} joints a person and does not name them: only 17 (COCO) and "
+            "16 (MPII) are known, name them in the keypoints of the category"
+        )
     for skeleton in (COCO17, MPII16):
-        if len(skeleton.joints) == joints:
+        if tuple(map(plain_name, names)) == skeleton.joints:
             return skeleton
-    raise BadInput(f"{file} has {joints} joints a person: only 17 (COCO) and 16 (MPII) are known")
+    first = ", ".join([*names[:3], *["..."][: len(names) // 4]])
+    raise BadInput(
+        f"{file} names its {len(names)} joints {first}: those are neither COCO's 17 "
+        f"({', '.join(COCO17.joints[:3])}, ...) nor MPII's 16 ({', '.join(MPII16.joints[:3])}, ...), "
+        "correct the keypoints of the category"
+    )
 
 
 def _with_area(people: People, file: Path) -> People:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.learn.people import People, load_people
+from hrpose_rt.learn.people import People, find_data, load_people
 from hrpose_rt.learn.recipes import Recipe
 from hrpose_rt.nets.config import CONFIGS
 
@@ -97,6 +97,11 @@ class TrainSettings:
                 raise BadInput(f"there is no {what} {value!r} to train: choose {', '.join(known)}")
         if self.recipe.batch < 1 or self.recipe.lr <= 0 or self.hold_out < 2:
             raise BadInput("--batch is at least 1, --lr more than 0, --hold-out at least 2")
+
+    def known_judges(self) -> list[Path]:
+        """The annotations that are trained on and select, too."""
+        trained = {find_data(data.annotations).resolve() for data in self.data}
+        return [d.annotations for d in self.val if find_data(d.annotations).resolve() in trained]
 
     def as_json(self) -> dict[str, Any]:
         """As plain values, paths as text."""

@@ -37,11 +37,13 @@ class Data:
     Attributes:
         train, val: The people.
         shares: Of `train`: people and weight of each set, in their order.
+        jointless: How many were left out of `train` because no joint of theirs is labelled.
     """
 
     train: People
     val: People
     shares: tuple[tuple[int, float], ...]
+    jointless: int = 0
 
 
 def load_data(
@@ -66,6 +68,7 @@ def load_data(
         judges = join(p.select(p.held_out(hold_out) & p.by_human) for p, _ in people)
         people = [(p.select(~p.held_out(hold_out)), weight) for p, weight in people]
     judges = judges.select(judges.labelled.any(axis=1))
+    everybody = sum(len(p) for p, _ in people)
     if not unlabelled:
         people = [(p.select(p.labelled.any(axis=1)), weight) for p, weight in people]
     train = join(p for p, _ in people)
@@ -74,7 +77,8 @@ def load_data(
             raise BadInput(f"the data have nobody {what}: give more with --data, or people with --val")
     if train.skeleton is not judges.skeleton:
         raise BadInput(f"--val has {judges.skeleton.name} joints, --data {train.skeleton.name}")
-    return Data(train, judges, tuple((len(p), weight) for p, weight in people))
+    shares = tuple((len(p), weight) for p, weight in people)
+    return Data(train, judges, shares, jointless=everybody - len(train))
 
 
 class Trainer:

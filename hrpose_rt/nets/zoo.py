@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing
-from hrpose_rt.home import home_folder
+from hrpose_rt.home import home_folder, make_writable
 from hrpose_rt.nets.download import Tell, fetch
 from hrpose_rt.nets.published import ALIASES, PUBLISHED, Published
 from hrpose_rt.nets.weights import sha256
@@ -152,7 +152,7 @@ def _ultralytics(name: str) -> Path:
         from ultralytics.utils.downloads import attempt_download_asset
     except ImportError as error:
         raise RuntimeMissing(f"{name} needs ultralytics: pip install 'hrpose-rt[train]'") from error
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_writable(path.parent)
     reason: Exception | None = None
     try:
         attempt_download_asset(str(path))

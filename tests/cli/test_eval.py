@@ -50,7 +50,7 @@ def test_any_skeleton_is_scored_with_the_sigmas_of_its_file(tmp_path: Path) -> N
         points = np.column_stack([joints + 1.0, np.ones(3)]).ravel().tolist()
         results.append({"image_id": i, "category_id": 1, "keypoints": points, "score": 0.9})
     images = [{"id": i, "file_name": "", "width": 96, "height": 96} for i in range(4)]
-    file = write_json(tmp_path / "cats.json", images, annotations, joints=3)
+    file = write_json(tmp_path / "cats.json", images, annotations, joints=("tail", "left_ear", "right_ear"))
     (tmp_path / "found.json").write_text(json.dumps(results))
     where = ("--annotations", file, "--predictions", tmp_path / "found.json")
     text = evaluate("coco", *where, "--skeleton", tmp_path / "cat.toml")

@@ -165,6 +165,18 @@ def test_results_that_are_no_numbers_are_refused(tmp_path: Path, field, change, 
         coco.load_results(file, field, 1)
 
 
+def test_results_without_a_category_are_peoples(tmp_path: Path) -> None:
+    truth = truth_of(tmp_path, [2])
+    found = near(truth, 0)
+    for result in found:
+        del result["category_id"]
+    (tmp_path / "results.json").write_text(json.dumps(found))
+    results = coco.load_results(tmp_path / "results.json", "keypoints", coco.person_category(truth))
+    assert coco.score(truth, results, "keypoints").figures[0] == pytest.approx(1)
+    with pytest.raises(BadInput, match="the predictions are of category 7, people of 1 in the annotations"):
+        coco.score(truth, [r | {"category_id": 7} for r in results], "keypoints")
+
+
 def test_files_that_are_no_annotations_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "truth.json"
     for content in ("{", "[]", '{"annotations": [{"id": 1}]}'):

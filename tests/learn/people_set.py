@@ -1,11 +1,14 @@
 """Made-up people: pictures with a dot of its own brightness at every joint, and their annotations."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+
+from hrpose_rt.skeleton import COCO17
 
 K = 17
 SIDE = 96
@@ -35,9 +38,11 @@ def annotation(person_id: int, image_id: int, joints: np.ndarray, **more: Any) -
     return {"id": person_id, "image_id": image_id, "category_id": 1, "keypoints": keypoints, **box, **more}
 
 
-def write_json(path: Path, images: list[Any], annotations: list[Any], joints: int = K) -> Path:
+def write_json(
+    path: Path, images: list[Any], annotations: list[Any], joints: Sequence[str] = COCO17.joints
+) -> Path:
     """A COCO keypoint file."""
-    category = {"id": 1, "name": "person", "keypoints": [f"joint_{k}" for k in range(joints)]}
+    category = {"id": 1, "name": "person", "keypoints": list(joints)}
     path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": [category]}))
     return path
 

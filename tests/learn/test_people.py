@@ -9,6 +9,9 @@ import pytest
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import crop_frames
 from hrpose_rt.learn.people import clean_boxes, find_data, join, load_people
+from hrpose_rt.learn.settings import DataSet
+from hrpose_rt.learn.training import load_data
+from hrpose_rt.skeleton import COCO17
 from tests.learn.people_set import annotation, write_json, write_mpii, write_set
 
 
@@ -83,6 +86,16 @@ def test_mpii_people_are_cropped_as_the_original_does(tmp_path: Path) -> None:
             lambda c: c["categories"][0].update(keypoints=["a"]),
             "annotation 100 has 17 joints, its category names 1",
         ),
+        (lambda c: c["categories"][0].update(keypoints="nose"), "category 1 has no list of names as its"),
+        (
+            lambda c: [a.pop("keypoints") for a in c["annotations"]],
+            "annotation 100 has no keypoints, and nobody else has",
+        ),
+        (
+            lambda c: c["images"][2].update(width=48, height=50),
+            "person-2.png is 96x96, the annotations say 48x50: give the pictures that were annotated",
+        ),
+        (lambda c: c["images"].append(dict(c["images"][3], id=1)), "two image entries with the id 1"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, change, words) -> None:
@@ -103,11 +116,15 @@ def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, change, words) -> No
         ({"keypoints": [1, float("nan"), 2] * 17}, "annotation 104 has nan in its keypoints"),
         ({"keypoints": [1, 1e30, 2] * 17}, r"annotation 104 has 1e\+30 in its keypoints"),
         ({"iscrowd": "no"}, "annotation 104 has the iscrowd no: it is 0 or 1"),
-        ({"num_keypoints": -1}, "annotation 104 has the num_keypoints -1"),
         ({"category_id": "1"}, "annotation 104 has the category_id 1: it is a number"),
         ({"image_id": 99}, "annotation 104 has the image_id 99: give it the id of one of the images"),
         ({"id": 103}, "has two annotation entries with the id 103"),
         ({"id": None}, "annotation number 5 has the id None"),
+        ({"id": 2**63}, "annotation number 5 has the id 9223372036854775808: give it a number of its own"),
+        ({"id": "p-1"}, "annotation number 5 has the id p-1"),
+        ({"bbox": [1, 2, 30, 40, 0.9]}, "annotation 104 has the box"),
+        ({"area": "8000"}, "annotation 104 has the area 8000"),
+        ({"keypoints": [None] * 51}, "annotation 104 has the keypoints .None"),
     ],
 )
 def test_an_annotation_that_makes_no_sense_is_named(tmp_path: Path, change, words) -> None:
@@ -116,7 +133,7 @@ def test_an_annotation_that_makes_no_sense_is_named(tmp_path: Path, change, word
         load_people(file)
 
 
-@pytest.mark.parametrize("field", ["bbox", "keypoints", "category_id", "image_id"])
+@pytest.mark.parametrize("field", ["bbox", "category_id", "image_id"])
 def test_a_missing_field_is_named_with_its_annotation(tmp_path: Path, field) -> None:
     file = edit(write_set(tmp_path), lambda c: c["annotations"][4].pop(field))
     with pytest.raises(BadInput, match=f"people.json, annotation 104 has no {field}"):
@@ -148,9 +165,17 @@ def test_an_mpii_person_that_makes_no_sense_is_named(tmp_path: Path, change, wor
 def test_a_set_with_unknown_joints_is_refused(tmp_path: Path) -> None:
     write_set(tmp_path)
     images = [{"id": 1, "file_name": "person-0.png", "width": 96, "height": 96}]
-    file = write_json(tmp_path / "five.json", images, [annotation(1, 1, np.zeros((5, 2)))], joints=5)
-    with pytest.raises(BadInput, match=r"5 joints a person: only 17 \(COCO\) and 16 \(MPII\) are known"):
+    file = write_json(
+        tmp_path / "five.json", images, [annotation(1, 1, np.zeros((5, 2)))], joints=COCO17.joints[:5]
+    )
+    with pytest.raises(
+        BadInput, match=r"names its 5 joints nose, left_eye, right_eye, ...: those are neither"
+    ):
         load_people(file)
+    with pytest.raises(
+        BadInput, match=r"5 joints a person and does not name them: only 17 \(COCO\) and 16"
+    ):
+        load_people(edit(file, lambda c: c["categories"][0].pop("keypoints")))
 
 
 def test_joined_sets_keep_their_pictures(tmp_path: Path) -> None:
@@ -178,3 +203,16 @@ def test_data_are_found_in_the_folder_of_the_environment(tmp_path: Path, monkeyp
         find_data(Path("set.json"))
     monkeypatch.setenv("HRPOSE_DATA", str(tmp_path))
     assert find_data(Path("set.json")) == tmp_path / "set.json"
+
+
+def test_people_without_joints_are_left_out_and_counted_unless_a_teacher_sees_them(tmp_path: Path) -> None:
+    def change(content) -> None:
+        content["annotations"][0].pop("keypoints")
+        content["annotations"][1].update(keypoints=[], num_keypoints=0)
+        content["annotations"][2]["keypoints"] = None
+
+    sets = (DataSet(edit(write_set(tmp_path), change)),)
+    data = load_data(sets, sets, 10)
+    assert (len(data.train), data.jointless) == (9, 3)
+    taught = load_data(sets, sets, 10, unlabelled=True)
+    assert (len(taught.train), taught.jointless) == (12, 0)

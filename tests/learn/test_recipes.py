@@ -83,3 +83,12 @@ def test_two_runs_differ_in_named_fields() -> None:
     assert settings().differences(plain) == []
     changed = settings(seed=1, recipe=replace(MODERN, lr=1))
     assert changed.differences(plain) == ["recipe", "seed"]
+
+
+def test_what_is_trained_on_and_selected_by_is_told(tmp_path: Path) -> None:
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_text("{}")
+    a, b = (DataSet(tmp_path / name) for name in ("a.json", "b.json"))
+    again = DataSet(tmp_path / "." / ".." / tmp_path.name / "a.json", Path("elsewhere"))
+    assert settings(data=(a,), val=(b,)).known_judges() == []
+    assert settings(data=(a, b), val=(again,)).known_judges() == [again.annotations]
