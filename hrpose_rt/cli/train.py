@@ -1,9 +1,10 @@
 """`hrpose-rt train`: an HRNet on COCO keypoints or MPII."""
 
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,10 +19,12 @@ from hrpose_rt.streams.sinks import make_folder
 
 if TYPE_CHECKING:
     from hrpose_rt.learn.batches import Pictures
+    from hrpose_rt.learn.recipes import Recipe
     from hrpose_rt.learn.settings import TrainSettings
     from hrpose_rt.learn.teacher import TeacherMaps
     from hrpose_rt.learn.training import Data, Trainer
     from hrpose_rt.learn.world import World
+    from hrpose_rt.skeleton import Skeleton
 
 MPII_INPUT = "256x256"
 GIGABYTE = 2**30
@@ -38,7 +41,10 @@ def train(
     init: Annotated[
         str, typer.Option(help="Start from this checkpoint, a name or a file; default random.")
     ] = "",
-    recipe: Annotated[str, typer.Option(help="original or modern.")] = "modern",
+    recipe: Annotated[str, typer.Option(help="original, modern, or a .toml file of your own.")] = "modern",
+    change: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE of the recipe; may be repeated.")
+    ] = None,
     stages: Annotated[str, typer.Option(help="HEIGHTxWIDTH:EPOCHS,... instead of the two below.")] = "",
     input_hw: Annotated[str, typer.Option(help="HEIGHTxWIDTH; default 256x192, MPII 256x256.")] = "",
     epochs: Annotated[int, typer.Option(help="0 for the recipe's.")] = 0,
@@ -69,7 +75,6 @@ def train(
     """Train a pose network. Many processes: torchrun --nproc-per-node 2 -m hrpose_rt train ..."""
     from hrpose_rt.learn.batches import Pictures
     from hrpose_rt.learn.checkpoints import LAST
-    from hrpose_rt.learn.recipes import recipe_for
     from hrpose_rt.learn.settings import DataSet, TrainSettings, parse_stages
     from hrpose_rt.learn.training import load_data
     from hrpose_rt.learn.world import enter_world
@@ -80,7 +85,7 @@ def train(
     judges = tuple(DataSet.parse(text) for text in val or ())
     people = load_data(sets, judges, hold_out, unlabelled=bool(teacher))
     skeleton = people.train.skeleton
-    how = recipe_for(recipe, skeleton, lr=lr, batch=batch, epochs=epochs, targets=targets)
+    how = _recipe(recipe, skeleton, change or (), lr=lr, batch=batch, epochs=epochs, targets=targets)
     size = input_hw or (MPII_INPUT if skeleton.name == "mpii16" else "256x192")
     settings = TrainSettings(
         model=model,
@@ -105,6 +110,19 @@ def train(
         console = Console(stderr=True, highlight=False, quiet=not world.main)
         maps = _teacher(settings, people, pictures, output, world, console) if teacher else None
         _run(settings, people, world, output, pictures, maps, workers, save_every, resume, console)
+
+
+def _recipe(name: str, skeleton: "Skeleton", texts: Sequence[str], **options: Any) -> "Recipe":
+    """The recipe of that name or file, changed by `--set`s and then by options of their own."""
+    from hrpose_rt.learn.changes import changed, parse_changes, read_recipe
+    from hrpose_rt.learn.recipes import check_select, recipe_for
+
+    base, changes = read_recipe(Path(name)) if name.endswith(".toml") else (name, {})
+    changes |= parse_changes(texts)
+    plain = recipe_for(base, skeleton)
+    recipe = changed(plain, changes | {key: value for key, value in options.items() if value})
+    check_select(recipe, skeleton)
+    return recipe
 
 
 def _checkpoint(init: str) -> str:
@@ -154,6 +172,7 @@ def _run(
     from hrpose_rt.learn.checkpoints import BEST
     from hrpose_rt.learn.journal import Journal
     from hrpose_rt.learn.training import Trainer
+    from hrpose_rt.learn.validation import FIGURE_NAMES
 
     trainer = Trainer(settings, people, world, output, pictures, maps, workers, save_every)
     if resume:
@@ -182,8 +201,10 @@ def _run(
         trainer.save()
         console.print(f"stopped at step {trainer.progress.step}; the same command with --resume goes on")
         raise typer.Exit(INTERRUPTED) from None
-    best = trainer.progress
-    console.print(f"{output}/{BEST}: OKS {best.best:.4f} of people kept out, from epoch {best.best_epoch}")
+    best, figure = trainer.progress, FIGURE_NAMES[settings.recipe.select]
+    console.print(
+        f"{output}/{BEST}: {figure} {best.best:.4f} of people kept out, from epoch {best.best_epoch}"
+    )
 
 
 def _about(settings: "TrainSettings", people: "Data", world: "World", trainer: "Trainer") -> list[str]:

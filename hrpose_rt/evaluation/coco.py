@@ -71,7 +71,7 @@ def load_annotations(path: Path, joints: bool = True) -> Any:
     whole = check_annotations(content, path, joints)
     # pycocotools takes a match with id 0 for none.
     whole["annotations"] = [{**a, "id": i + 1} for i, a in enumerate(whole["annotations"])]
-    return _indexed(whole)
+    return indexed(whole)
 
 
 def person_category(annotations: Any) -> int:
@@ -176,7 +176,7 @@ def score(
     with contextlib.redirect_stdout(io.StringIO()):
         # pycocotools' own loader does not take predictions of nobody.
         nobody = {**annotations.dataset, "annotations": []}
-        found = annotations.loadRes(results) if results else _indexed(nobody)
+        found = annotations.loadRes(results) if results else indexed(nobody)
         run = cocoeval(annotations, found, kind)
         run.params.catIds = [category]
         if kind == "keypoints":
@@ -259,7 +259,8 @@ def _matches(images: list[dict[str, Any] | None], most: int) -> Matches:
     )
 
 
-def _indexed(dataset: dict[str, Any]) -> Any:
+def indexed(dataset: dict[str, Any]) -> Any:
+    """A COCO annotation file's content as pycocotools has it."""
     coco = _pycocotools()[0]()
     coco.dataset = dataset
     with contextlib.redirect_stdout(io.StringIO()):

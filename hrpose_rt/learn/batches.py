@@ -80,6 +80,8 @@ class CropDataset(Dataset[Batch]):
         self._pictures, self._teacher, self._augment = pictures, teacher, augment
         self._flip_order = people.skeleton.flip_order()
         self._joint_weights = _joint_weights(people.skeleton.joints, recipe.joint_weights)
+        if recipe.squared_weights:
+            self._joint_weights **= 2
 
     def __getitem__(self, keys: Keys) -> Batch:
         """Crops (B, H, W, 3) uint8 BGR, targets (B, K, h, w), weights (B, K) and rows (B,)."""

@@ -1,7 +1,7 @@
 """What a training run is, as a value that can be written down and compared."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,9 @@ class TrainSettings:
     def differences(self, other: dict[str, Any]) -> list[str]:
         """The names of the fields in which `other`, from `as_json`, is another run."""
         mine = self.as_json()
+        # A run that was begun before a recipe had a field went by what is now its default.
+        usual = {f.name: _plain(f.default) for f in fields(Recipe) if f.default is not MISSING}
+        other = other | {"recipe": usual | other.get("recipe", {})}
         return [name for name, value in mine.items() if other.get(name) != value]
 
 

@@ -17,13 +17,13 @@ from hrpose_rt.learn.checkpoints import Ema, Progress, load_last, save_best, sav
 from hrpose_rt.learn.journal import Journal
 from hrpose_rt.learn.people import People, join
 from hrpose_rt.learn.precision import autocast, normalised
-from hrpose_rt.learn.recipes import learning_rate
+from hrpose_rt.learn.recipes import Recipe, learning_rate
 from hrpose_rt.learn.settings import DataSet, TrainSettings
 from hrpose_rt.learn.teacher import TeacherMaps
-from hrpose_rt.learn.validation import Validation, heatmap_loss, validate
+from hrpose_rt.learn.validation import FIGURE_NAMES, Validation, heatmap_loss, validate
 from hrpose_rt.learn.world import World
 from hrpose_rt.nets.config import CONFIGS
-from hrpose_rt.nets.hrnet import HRNet
+from hrpose_rt.nets.hrnet import HRNet, draw_weights
 
 NOTE_EVERY = 10  # steps
 SAMPLES = 16  # people whose poses are drawn after every epoch
@@ -81,6 +81,18 @@ def load_data(
     return Data(train, judges, shares, jointless=everybody - len(train))
 
 
+def optimizer_for(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
+    """What changes the weights, as the recipe has it."""
+    weights, decay = net.parameters(), recipe.weight_decay
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(weights, recipe.lr)
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(weights, recipe.lr, weight_decay=decay)
+    return torch.optim.SGD(
+        weights, recipe.lr, recipe.momentum, weight_decay=decay, nesterov=recipe.nesterov
+    )
+
+
 class Trainer:
     """One run: a network, its optimizer and how far they are.
 
@@ -115,18 +127,20 @@ class Trainer:
         torch.manual_seed(settings.seed)
         config = CONFIGS[settings.model].with_joints(len(data.train.skeleton.joints))
         self.net = HRNet(config)
+        if recipe.init_std:
+            draw_weights(self.net, recipe.init_std)
         self.missing = start_from(self.net, Path(settings.init)) if settings.init else []
         self.net.to(memory_format=torch.channels_last).to(world.device)
         self._model: nn.Module = self.net
         if world.size > 1:
             self._model = nn.parallel.DistributedDataParallel(self.net)
-        kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-        self._optimizer = kind(self.net.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
+        self._optimizer = optimizer_for(recipe, self.net)
         self._ema = Ema(self.net, recipe.ema)
         self._judged = HRNet(config).to(memory_format=torch.channels_last).to(world.device)
         self.progress = Progress()
         self.epoch_steps = -(-len(epoch_rows(data.shares, 0, 0)) // recipe.batch)
-        self.steps = self.epoch_steps * sum(stage.epochs for stage in settings.stages)
+        self._epochs = sum(stage.epochs for stage in settings.stages)
+        self.steps = self.epoch_steps * self._epochs
 
     def resume(self) -> None:
         """Go on where `last.pth` ends."""
@@ -185,7 +199,8 @@ class Trainer:
         for batch in load(dataset, keys, self._workers, pinned=self._world.device.type == "cuda"):
             before = self.progress.step
             stage_share = (before - first_epoch * self.epoch_steps) / stage_steps
-            rate = learning_rate(self._settings.recipe, stage_share, before / self.steps, stage)
+            run_share = before / self.steps
+            rate = learning_rate(self._settings.recipe, stage_share, run_share, stage, self._epochs)
             loss = self.step(batch, rate)
             tick(loss)
             if journal and self.progress.step % NOTE_EVERY == 0:
@@ -235,16 +250,17 @@ class Trainer:
             names = self._data.val.skeleton.joints
             joints = {n: round(float(v), 4) for n, v in zip(names, found.joints, strict=True) if v == v}
             step = self.progress.step
-            journal.note(
-                *("val", step), epoch=epoch, loss=found.loss, oks=found.oks, pck=found.pck, joints=joints
-            )
-            better = found.oks > self.progress.best
+            by = settings.recipe.select
+            figures = {"oks": found.oks, "pck": found.pck, by: found.chosen}
+            journal.note("val", step, epoch=epoch, loss=found.loss, **figures, joints=joints)
+            better = found.chosen > self.progress.best
             if better:
-                self.progress.best, self.progress.best_epoch = found.oks, epoch
+                self.progress.best, self.progress.best_epoch = found.chosen, epoch
                 save_best(self._folder, settings, stage, self._data.train.skeleton.name, self._ema.state)
             h, w = here.input_hw
             journal.say(
-                f"epoch {epoch} at {h}x{w}, step {step}: OKS {found.oks:.4f}, PCK@0.2 {found.pck:.4f} of "
+                f"epoch {epoch} at {h}x{w}, step {step}: OKS {found.oks:.4f}, PCK@0.2 {found.pck:.4f}"
+                f"{'' if by == 'oks' else f', {FIGURE_NAMES[by]} {found.chosen:.4f}'} of "
                 f"{len(self._data.val)} people kept out{', the best so far' if better else ''} "
                 f"({time.perf_counter() - begin:.0f} s)"
             )

@@ -1,12 +1,13 @@
 """How good a network is on people whose joints are known, while it trains."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from hrpose_rt.geometry import crop_frames, heatmap_to_frame, oks
+from hrpose_rt.geometry import crop_frames, heatmap_to_frame, oks, oks_nms
 from hrpose_rt.learn.batches import CropDataset, Pictures, load, plan
 from hrpose_rt.learn.people import People
 from hrpose_rt.learn.precision import autocast, normalised
@@ -14,9 +15,13 @@ from hrpose_rt.learn.recipes import Recipe
 from hrpose_rt.learn.settings import Stage
 from hrpose_rt.pose.heatmaps import DECODERS
 from hrpose_rt.pose.targets import TARGET_DECODERS
+from hrpose_rt.result import person_score
 from hrpose_rt.types import F32
 
 PCK_SHARE = 0.2  # of the torso, left shoulder to right hip
+PCKH_SHARE = 0.5  # of the head, from the neck to its top
+FIGURE_NAMES = {"oks": "OKS", "ap": "AP", "pckh": "PCKh@0.5"}
+_ALIKE = 0.9  # OKS of two poses above which the better goes on alone, as in the original's evaluation
 _BATCH = 64
 _FLAT_SIGMA = 0.0725  # the mean of COCO's, for skeletons that have none
 
@@ -27,6 +32,7 @@ class Validation:
 
     Attributes:
         oks: Mean object keypoint similarity, 0..1.
+        chosen: The recipe's `select`, by which epochs are compared, 0..1.
         pck: Share of joints within a fifth of the torso's length of where they are, 0..1.
         joints: That share for every joint (K,), NaN where none is labelled.
         loss: Mean squared error of the heatmaps, halved, as in training.
@@ -34,6 +40,7 @@ class Validation:
     """
 
     oks: float
+    chosen: float
     pck: float
     joints: F32
     loss: float
@@ -67,8 +74,14 @@ def validate(
     sigmas = np.array(people.skeleton.sigmas or (_FLAT_SIGMA,) * k, np.float32)
     known = people.labelled.any(axis=1)
     similar = oks(keypoints, people.joints, people.labelled, people.areas, sigmas)[known]
+    mean = float(similar.mean())
+    chosen = {
+        "oks": lambda: mean,
+        "ap": lambda: average_precision(keypoints, scores, people, sizes),
+        "pckh": lambda: head_pck(keypoints, people),
+    }[recipe.select]()
     pck, joints = torso_pck(keypoints, people)
-    return Validation(float(similar.mean()), pck, joints, float(np.mean(losses)), keypoints, scores)
+    return Validation(mean, chosen, pck, joints, float(np.mean(losses)), keypoints, scores)
 
 
 def heatmap_loss(heatmaps: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -77,17 +90,67 @@ def heatmap_loss(heatmaps: torch.Tensor, targets: torch.Tensor, weights: torch.T
     return squared.mean() / 2
 
 
+def average_precision(keypoints: F32, scores: F32, people: People, sizes: F32) -> float:
+    """COCO's AP of poses (N, K, 2) with scores (N, K), found in the annotated boxes of N people.
+
+    Poses are scored and thinned out as the original's evaluation does, where every box has the score 1.
+
+    Args:
+        sizes: (N, 2) of the crops, whose area tells how alike two poses are.
+    """
+    from hrpose_rt.evaluation import coco
+
+    names = people.skeleton.joints
+    person = {"id": 1, "name": "person", "keypoints": list(names)}
+    truth: dict[str, Any] = {"images": [], "annotations": [], "categories": [person]}
+    of_people, results = person_score(np.ones(len(people), np.float32), scores), []
+    sigmas = np.array(people.skeleton.sigmas, np.float32)
+    boxes = np.concatenate([people.boxes[:, :2], people.boxes[:, 2:] - people.boxes[:, :2]], axis=1)
+    for image in np.unique(people.image_rows).tolist():
+        truth["images"].append({"id": image})
+        rows = np.flatnonzero(people.image_rows == image)
+        for row in rows.tolist():
+            points = np.column_stack([people.joints[row], 2 * people.labelled[row]])
+            known = {"area": float(people.areas[row]), "iscrowd": 0, "bbox": boxes[row].tolist()}
+            joints = {
+                "keypoints": points.ravel().tolist(),
+                "num_keypoints": int(people.labelled[row].sum()),
+            }
+            ids = {"id": row + 1, "image_id": image, "category_id": 1}
+            truth["annotations"].append(ids | known | joints)
+        areas = sizes[rows].prod(axis=1)
+        for row in rows[oks_nms(keypoints[rows], of_people[rows], areas, sigmas, _ALIKE)].tolist():
+            points = np.column_stack([keypoints[row], scores[row]]).astype(np.float64)
+            found = {"keypoints": points.ravel().tolist(), "score": float(of_people[row])}
+            results.append({"image_id": image, "category_id": 1, **found})
+    figures = coco.score(coco.indexed(truth), results, "keypoints", people.skeleton.sigmas).figures
+    return float(figures[0])
+
+
+def head_pck(keypoints: F32, people: People) -> float:
+    """MPII's PCKh@0.5, where a head is as long as from the neck to its top: its json has no head boxes."""
+    return _within(keypoints, people, ("neck", "head"), PCKH_SHARE, left_out=("pelvis", "thorax"))[0]
+
+
 def torso_pck(keypoints: F32, people: People) -> tuple[float, F32]:
     """Share of labelled joints within `PCK_SHARE` of the torso, in all and for each joint (K,).
 
     People whose left shoulder or right hip is not labelled have no torso and do not count.
     """
+    return _within(keypoints, people, ("left_shoulder", "right_hip"), PCK_SHARE)
+
+
+def _within(
+    keypoints: F32, people: People, ends: tuple[str, str], share: float, left_out: tuple[str, ...] = ()
+) -> tuple[float, F32]:
+    """Share of labelled joints within a share of the distance between two of them, in all and for each."""
     names = people.skeleton.joints
-    a, b = names.index("left_shoulder"), names.index("right_hip")
-    torso = np.linalg.norm(people.joints[:, a] - people.joints[:, b], axis=1)
-    counted = people.labelled & (people.labelled[:, a] & people.labelled[:, b] & (torso > 0))[:, None]
+    a, b = map(names.index, ends)
+    length = np.linalg.norm(people.joints[:, a] - people.joints[:, b], axis=1)
+    counted = people.labelled & (people.labelled[:, a] & people.labelled[:, b] & (length > 0))[:, None]
+    counted &= ~np.isin(names, left_out)
     far = np.linalg.norm(keypoints - people.joints, axis=2)
-    hits = counted & (far <= PCK_SHARE * torso[:, None])
+    hits = counted & (far <= share * length[:, None])
     with np.errstate(invalid="ignore"):
         joints = (hits.sum(axis=0) / counted.sum(axis=0)).astype(np.float32)
     return float(hits.sum() / max(counted.sum(), 1)), joints

@@ -159,3 +159,15 @@ def _stage(config: HRNetConfig, branches: int) -> nn.Sequential:
     # Only the finest branch leaves the last stage, so its last module fuses into that one alone.
     outputs = [1 if branches == 4 and i == count - 1 else branches for i in range(count)]
     return nn.Sequential(*(HighResolutionModule(channels, config.blocks, n) for n in outputs))
+
+
+def draw_weights(net: nn.Module, std: float) -> None:
+    """Start as the original does, with .001: convolutions N(0, std), biases 0, batch norms 1 and 0."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.normal_(layer.weight, std=std)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d):
+            nn.init.ones_(layer.weight)
+            nn.init.zeros_(layer.bias)

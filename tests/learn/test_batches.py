@@ -54,17 +54,18 @@ def test_a_mirrored_picture_has_left_and_right_exchanged(tmp_path: Path) -> None
     assert (back - plain[people.skeleton.flip_order(), :, 1:]).abs().max() < 1e-4
 
 
-def test_weights_tell_labelled_trusted_and_hard_joints(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("squared", "power"), [(False, 1), (True, 2)])  # the original's enter squared
+def test_weights_tell_labelled_trusted_and_hard_joints(tmp_path: Path, squared, power) -> None:
     people = load_people(write_set(tmp_path))
     people.labelled[0, :3] = False
     people.by_human[1] = False
-    recipe = replace(PLAIN, joint_weights=True, machine_weight=0.25)
+    recipe = replace(PLAIN, joint_weights=True, machine_weight=0.25, squared_weights=squared)
     weights = dataset(tmp_path, recipe, people=people)[[(0, 0), (0, 1)]]["weights"].numpy()
     joints = list(people.skeleton.joints)
     assert weights[0, :3].tolist() == [0, 0, 0]
     assert weights[0, joints.index("left_shoulder")] == 1
-    assert weights[0, joints.index("left_elbow")] == pytest.approx(1.2)
-    assert weights[1, joints.index("right_ankle")] == pytest.approx(0.25 * 1.5)
+    assert weights[0, joints.index("left_elbow")] == pytest.approx(1.2**power)
+    assert weights[1, joints.index("right_ankle")] == pytest.approx(0.25 * 1.5**power)
 
 
 def test_joints_beyond_a_cut_are_not_wanted_and_the_picture_is_black_there(tmp_path: Path) -> None:

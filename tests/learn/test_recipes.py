@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.learn.recipes import MODERN, ORIGINAL, learning_rate, recipe_for
+from hrpose_rt.learn.changes import changed, parse_changes, read_recipe
+from hrpose_rt.learn.recipes import MODERN, ORIGINAL, check_select, learning_rate, recipe_for
 from hrpose_rt.learn.settings import DataSet, Stage, TrainSettings, parse_stages
 from hrpose_rt.skeleton import COCO17, MPII16
 
@@ -29,12 +30,105 @@ def test_the_original_augments_mpii_less() -> None:
     assert (mpii.turn_deg, mpii.scale, mpii.half_body) == (30, 0.25, 0)
 
 
+def test_the_originals_numbers_are_its_authors() -> None:
+    # lib/config/default.py and experiments/coco/hrnet/w32_256x192_adam_lr1e-3.yaml of their repository
+    o, pictures = ORIGINAL, ORIGINAL.augmentation
+    assert (o.optimizer, o.lr, o.lr_factor, o.momentum, o.nesterov) == ("adam", 1e-3, 0.1, 0.9, False)
+    assert (o.weight_decay, o.init_std, o.joint_weights, o.squared_weights) == (1e-4, 0.001, False, True)
+    assert [round(210 * step) for step in o.lr_steps] == [170, 200] and o.epochs == 210
+    assert (pictures.flip, pictures.turn_deg, pictures.scale, pictures.half_body) == (0.5, 45, 0.35, 0.3)
+    assert (o.select, recipe_for("original", MPII16).select) == ("ap", "pckh")
+
+
+def test_steps_are_shares_of_all_epochs_or_epochs() -> None:
+    recipe = replace(ORIGINAL, lr_steps=(90.0, 110.0), lr_factor=0.5)
+    rates = [learning_rate(recipe, 0, epoch / 140, 0, epochs=140) for epoch in (0, 89, 90, 109, 110, 139)]
+    assert rates == pytest.approx([1e-3, 1e-3, 5e-4, 5e-4, 2.5e-4, 2.5e-4])
+
+
 def test_a_recipe_can_be_changed() -> None:
-    assert recipe_for("modern", COCO17, lr=0.5, batch=0) == replace(MODERN, lr=0.5)
+    texts = (
+        "optimizer=sgd",
+        "nesterov=True",
+        "batch=16",
+        "lr_steps=90,110",
+        "scale=0.25",
+        "lr=0.5",
+        "lr=1e-2",
+    )
+    augmentation = replace(ORIGINAL.augmentation, scale=0.25)
+    assert changed(ORIGINAL, parse_changes(texts)) == replace(
+        ORIGINAL,
+        optimizer="sgd",
+        nesterov=True,
+        batch=16,
+        lr_steps=(90.0, 110.0),
+        lr=0.01,
+        augmentation=augmentation,
+    )
+    assert changed(MODERN, {"lr_steps": "", "ema": 0}) == replace(MODERN, lr_steps=(), ema=0.0)
     with pytest.raises(BadInput, match="no recipe 'best': choose original or modern"):
         recipe_for("best", COCO17)
-    with pytest.raises(BadInput, match="no targets 'sharp': choose classic, dark, udp"):
-        recipe_for("modern", COCO17, targets="sharp")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "learning_rate=1",
+            "a recipe has no 'learning_rate' to set: choose optimizer, lr, .*, turn_deg, scale",
+        ),
+        ("name=mine", "a recipe has no 'name' to set"),
+        ("optimizer=lion", "optimizer is adam or adamw or sgd, not lion"),
+        ("targets=sharp", "targets is classic or dark or udp, not sharp"),
+        ("nesterov=maybe", "nesterov is true or false, not maybe"),
+        ("batch=2.5", "batch is a whole number, not 2.5"),
+        ("batch=nan", "batch is a whole number, not nan"),
+        ("lr=fast", "lr is a number, not fast"),
+        ("lr=nan", "lr is nan: give a finite number from 0 on"),
+        ("lr=0", "lr is 0: give a number above 0"),
+        ("lr_steps=90;110", "lr_steps is numbers, such as 90,110, not 90;110"),
+        ("flip=50", "flip is 50: give a share of 0 to 1"),
+        ("turn_deg=-3", "turn_deg is -3: give a finite number from 0 on"),
+        ("scale", "--set scale changes nothing: write KEY=VALUE"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_named(text: str, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        changed(ORIGINAL, parse_changes([text]))
+
+
+def test_a_recipe_of_ones_own_is_toml(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "modern"\noptimizer = "sgd"\nlr = 1\nlr_steps = [90, 110]\nnesterov = true\n')
+    base, changes = read_recipe(file)
+    assert base == "modern"
+    sgd = replace(MODERN, optimizer="sgd", lr=1.0, lr_steps=(90.0, 110.0), nesterov=True)
+    assert changed(MODERN, changes) == sgd
+    file.write_text("lr = true")
+    with pytest.raises(BadInput, match="lr is a number, not True"):
+        changed(ORIGINAL, read_recipe(file)[1])
+    file.write_text("lr = ")
+    with pytest.raises(BadInput, match=r"mine.toml is no recipe in TOML"):
+        read_recipe(file)
+    with pytest.raises(BadInput, match=r"gone.toml cannot be read"):
+        read_recipe(tmp_path / "gone.toml")
+
+
+def test_a_figure_needs_a_skeleton_that_has_it() -> None:
+    check_select(ORIGINAL, COCO17)
+    with pytest.raises(BadInput, match="AP needs sigmas, which mpii16 has not"):
+        check_select(ORIGINAL, MPII16)
+    with pytest.raises(BadInput, match="PCKh needs neck and head, which coco17 has not"):
+        check_select(replace(ORIGINAL, select="pckh"), COCO17)
+
+
+def test_a_run_from_before_a_recipe_had_a_field_is_the_same_run() -> None:
+    before = settings().as_json()
+    for name in ("momentum", "lr_steps", "select"):
+        del before["recipe"][name]
+    assert settings().differences(before) == []
+    assert settings(recipe=replace(MODERN, select="ap")).differences(before) == ["recipe"]
 
 
 def test_stages_are_read() -> None:
@@ -81,8 +175,8 @@ def test_settings_that_make_no_sense_are_refused(changes, words) -> None:
 def test_two_runs_differ_in_named_fields() -> None:
     plain = settings().as_json()
     assert settings().differences(plain) == []
-    changed = settings(seed=1, recipe=replace(MODERN, lr=1))
-    assert changed.differences(plain) == ["recipe", "seed"]
+    another = settings(seed=1, recipe=replace(MODERN, lr=1))
+    assert another.differences(plain) == ["recipe", "seed"]
 
 
 def test_what_is_trained_on_and_selected_by_is_told(tmp_path: Path) -> None:

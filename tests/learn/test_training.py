@@ -20,9 +20,9 @@ from hrpose_rt.learn.batches import Pictures
 from hrpose_rt.learn.checkpoints import start_from
 from hrpose_rt.learn.journal import Journal
 from hrpose_rt.learn.people import join, load_people
-from hrpose_rt.learn.recipes import MODERN
+from hrpose_rt.learn.recipes import MODERN, ORIGINAL
 from hrpose_rt.learn.settings import DataSet, Stage, TrainSettings
-from hrpose_rt.learn.training import Data, Trainer, load_data
+from hrpose_rt.learn.training import Data, Trainer, load_data, optimizer_for
 from hrpose_rt.learn.validation import validate
 from hrpose_rt.learn.world import World
 from hrpose_rt.nets.config import W16_LITE
@@ -55,6 +55,29 @@ def run(trainer: Trainer, folder: Path) -> list[float]:
     with Journal(folder, trainer.progress.step) as journal:
         trainer.run(journal, losses.append)
     return losses
+
+
+def test_the_optimizer_is_the_recipes() -> None:
+    net = torch.nn.Conv2d(1, 1, 1)
+    sgd = optimizer_for(replace(ORIGINAL, optimizer="sgd", nesterov=True), net)
+    assert isinstance(sgd, torch.optim.SGD)
+    wanted = {"lr": 1e-3, "momentum": 0.9, "weight_decay": 1e-4, "nesterov": True}
+    assert {key: sgd.defaults[key] for key in wanted} == wanted
+    adam, adamw = (optimizer_for(replace(ORIGINAL, optimizer=name), net) for name in ("adam", "adamw"))
+    assert type(adam) is torch.optim.Adam and adam.defaults["weight_decay"] == 0
+    assert type(adamw) is torch.optim.AdamW and adamw.defaults["weight_decay"] == 1e-4
+
+
+def test_the_original_starts_small_and_selects_by_ap(tmp_path: Path) -> None:
+    file = write_set(tmp_path / "set", people=4)
+    settings = settings_for(file, recipe=replace(ORIGINAL, batch=4), stages=(Stage((64, 64), 1),))
+    trainer = trainer_for(settings, tmp_path / "run")
+    assert trainer.net.stage2[0].branches[0][0].conv1.weight.std().item() == pytest.approx(0.001, rel=0.1)
+    run(trainer, tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    (judged,) = [line for line in lines if line["kind"] == "val"]
+    assert judged["ap"] == trainer.progress.best and 0 <= judged["ap"] <= judged["oks"] <= 1
+    assert "AP 0." in (tmp_path / "run" / "train.log").read_text()
 
 
 def test_a_run_leaves_what_it_promises(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from hrpose_rt.learn.people import load_people
 from hrpose_rt.learn.precision import normalised
 from hrpose_rt.learn.recipes import MODERN
 from hrpose_rt.learn.settings import Stage
-from hrpose_rt.learn.validation import heatmap_loss, torso_pck, validate
-from tests.learn.people_set import write_set
+from hrpose_rt.learn.validation import average_precision, head_pck, heatmap_loss, torso_pck, validate
+from tests.learn.people_set import write_mpii, write_set
 
 
 def test_the_loss_is_half_the_mean_square_of_the_joints_that_count() -> None:
@@ -39,6 +39,31 @@ def test_pck_counts_joints_within_a_fifth_of_the_torso(tmp_path: Path) -> None:
     assert share == pytest.approx(15 / 16)
     assert (by_joint[1], by_joint[2]) == (1, 0)
     assert np.isnan(by_joint[3])
+
+
+def test_ap_counts_people_who_are_found(tmp_path: Path) -> None:
+    people = load_people(write_set(tmp_path, people=2))
+    sizes = np.full((2, 2), 95, np.float32)
+    scores = np.full((2, 17), 0.9, np.float32)
+    scores[1] = 0.4
+    assert average_precision(people.joints, scores, people, sizes) == pytest.approx(1)
+    found = people.joints.copy()
+    found[1] += 60
+    # The surer of the two is right: precision 1 up to recall .5, so at 51 of COCO's 101 recalls.
+    assert average_precision(found, scores, people, sizes) == pytest.approx(51 / 101)
+
+
+def test_pckh_counts_joints_within_half_a_head(tmp_path: Path) -> None:
+    people = load_people(write_mpii(tmp_path, people=2))
+    names = people.skeleton.joints
+    people.joints[:, names.index("neck")], people.joints[:, names.index("head")] = (0, 0), (30, 40)
+    people.labelled[1, names.index("head")] = False  # a head of no known length
+    people.labelled[0] = True
+    found = people.joints.copy()
+    found[0, names.index("left_knee"), 0] += 24.9  # half a head is 25
+    found[0, names.index("left_wrist"), 0] += 25.1
+    found[0, names.index("pelvis"), 0] += 99  # does not count
+    assert head_pck(found, people) == pytest.approx(13 / 14)
 
 
 class Painter(nn.Module):

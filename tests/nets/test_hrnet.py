@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hrpose_rt.nets.config import W16, W16_LITE, W32, W48, HRNetConfig
-from hrpose_rt.nets.hrnet import HRNet
+from hrpose_rt.nets.hrnet import HRNet, draw_weights
 
 TINY = HRNetConfig(width=4, modules=(1, 1, 2), blocks=1, stem=8, first_blocks=1, first_planes=4)
 
@@ -46,3 +46,16 @@ def test_heatmaps_are_a_quarter_of_the_crop(h: int, w: int) -> None:
     with torch.inference_mode():
         heatmaps = HRNet(TINY).eval()(torch.zeros(2, 3, h, w))
     assert heatmaps.shape == (2, 17, h // 4, w // 4)
+
+
+def test_the_originals_first_weights_are_small_and_its_biases_0() -> None:
+    torch.manual_seed(0)
+    net = HRNet(W16_LITE)
+    draw_weights(net, 0.001)
+    state = net.state_dict()
+    convolutions = [t for name, t in state.items() if t.ndim == 4 and t.numel() > 1000]
+    for weights in convolutions:
+        assert weights.std().item() == pytest.approx(0.001, rel=0.1)
+        assert abs(weights.mean().item()) < 2e-4
+    assert state["final_layer.bias"].abs().max() == 0
+    assert (state["bn1.weight"] == 1).all() and (state["bn1.bias"] == 0).all()

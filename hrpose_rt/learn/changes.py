@@ -1,0 +1,102 @@
+"""Recipes changed by their users: `--set key=value`, and recipes of their own in TOML."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.learn.augment import Augmentation
+from hrpose_rt.learn.recipes import CHOICES, Recipe
+
+_OF_PICTURES = tuple(field.name for field in fields(Augmentation))
+KEYS = (*(f.name for f in fields(Recipe) if f.name not in ("name", "augmentation")), *_OF_PICTURES)
+
+
+def parse_changes(texts: Sequence[str]) -> dict[str, str]:
+    """Read "key=value"s; of one key the last counts."""
+    changes = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key.strip() and equals):
+            raise BadInput(f"--set {text} changes nothing: write KEY=VALUE, such as lr_steps=90,110")
+        changes[key.strip()] = value.strip()
+    return changes
+
+
+def read_recipe(file: Path) -> tuple[str, dict[str, Any]]:
+    """The recipe that a TOML file starts from, its `base`, and what it changes; flat, as `--set` has it."""
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read ({error.strerror}): check the path") from error
+    except ValueError as error:
+        raise BadInput(f"{file} is no recipe in TOML ({error}): docs/training.md has an example") from error
+    base = content.pop("base", "original")
+    return str(base), content
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with other values, each a value of its field's type or the text of one.
+
+    Raises:
+        BadInput: There is no such key, or it takes another value; the message says which.
+    """
+    own: dict[str, Any] = {}
+    pictures: dict[str, Any] = {}
+    for key, value in changes.items():
+        if key not in KEYS:
+            raise BadInput(f"a recipe has no {key!r} to set: choose {', '.join(KEYS)}")
+        part, target = (recipe.augmentation, pictures) if key in _OF_PICTURES else (recipe, own)
+        target[key] = _typed(key, value, getattr(part, key))
+    new = replace(recipe, augmentation=replace(recipe.augmentation, **pictures), **own)
+    _check(new)
+    return new
+
+
+def _typed(key: str, value: Any, now: Any) -> Any:
+    """The value as the type that the field has now."""
+    kind = type(now)
+    wanted = {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        tuple: "numbers, such as 90,110",
+    }
+    try:
+        if kind is str:
+            if value not in CHOICES[key]:
+                raise ValueError(value)
+            return value
+        if kind is bool:
+            return {"true": True, "false": False}[str(value).lower()]
+        if isinstance(value, bool):
+            raise ValueError(value)
+        if kind is tuple:
+            parts = value.split(",") if isinstance(value, str) else value
+            return tuple(float(part) for part in parts if part != "")
+        if kind is int and float(value) != int(float(value)):
+            raise ValueError(value)
+        return kind(float(value))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        choices = " or ".join(CHOICES[key]) if kind is str else wanted[kind]
+        raise BadInput(f"{key} is {choices}, not {value}: correct it") from error
+
+
+def _check(recipe: Recipe) -> None:
+    """Raise BadInput where a number is beyond what makes sense."""
+    shares = ("warm_up", "ema", "momentum", "flip", "half_body", "close_up", "cut", "cutout", "scale")
+    above_0 = ("lr", "batch", "epochs", "lr_factor")
+    values = asdict(recipe) | asdict(recipe.augmentation)
+    for key in KEYS:
+        numbers = values[key] if isinstance(values[key], tuple) else (values[key],)
+        for number in numbers:
+            if not isinstance(number, int | float):
+                continue
+            if not 0 <= number < 1e9:
+                raise BadInput(f"{key} is {number:g}: give a finite number from 0 on")
+            if key in shares and number > 1:
+                raise BadInput(f"{key} is {number:g}: give a share of 0 to 1")
+            if key in above_0 and not number:
+                raise BadInput(f"{key} is 0: give a number above 0")
