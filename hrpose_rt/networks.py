@@ -227,9 +227,7 @@ def with_engine(
     made = export(model, task, order, lambda step: tell(f"{model.name}, once only: {step}"))
     if made.built:
         tell(f"{made.path.name} built in {time.perf_counter() - begin:.0f} s, kept in {made.path.parent}")
-    assert model.spec is not None
-    # How heatmaps are read may be asked for anew, of an engine that was built before.
-    return replace(model, engine=made.path, spec=replace(made.spec, decode=model.spec.decode))
+    return replace(model, engine=made.path, spec=made.spec)
 
 
 def _stays_on_device(runtime: Runtime) -> "TypeGuard[DeviceRuntime]":

@@ -1,5 +1,6 @@
 """`hrpose-rt export`: engines in any format and precision, each compared with fp32."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,8 +10,11 @@ from rich.table import Column, Table
 
 from hrpose_rt.cli import options
 from hrpose_rt.cli.models import find, task_of
+from hrpose_rt.errors import BadInput
 from hrpose_rt.export.engines import PRECISIONS_OF_FORMAT, Exported, Order, export
 from hrpose_rt.export.tensorrt import TrtOptions
+from hrpose_rt.pose.heatmaps import DECODERS
+from hrpose_rt.runtimes.opening import spec_of_checkpoint
 from hrpose_rt.runtimes.spec import engine_files
 
 MIB = 2**20
@@ -25,6 +29,7 @@ def export_model(
     precision: Annotated[str, typer.Option(help="fp32, fp16, bf16 or int8; or several.")] = "fp32",
     max_batch: Annotated[int, typer.Option(help="TensorRT: the largest batch.")] = DEFAULTS.max_batch,
     input_hw: Annotated[str | None, typer.Option(help="HEIGHTxWIDTH; the model's own by default.")] = None,
+    decode: options.Decode = "auto",
     output: Annotated[Path | None, typer.Option(help="The folder for engines.")] = None,
     calibration: Annotated[
         Path | None,
@@ -68,6 +73,14 @@ def export_model(
     console = Console(stderr=True)
     task = task_of(model)
     found = find(model, task)
+    if decode not in ("auto", *DECODERS):
+        raise BadInput(f"there is no --decode {decode}: choose {', '.join(DECODERS)}")
+    if task == "pose" and found.spec is None:
+        asked = ("auto", options.parse_hw(input_hw), decode)
+        spec = spec_of_checkpoint(found, task, *asked, lambda text: console.print(text, soft_wrap=True))
+        found = replace(found, spec=spec)
+    elif decode != "auto":
+        raise BadInput(f"how {model} is read is known: leave out --decode, which runs take")
     made: list[Exported] = []
     try:
         for order in orders:

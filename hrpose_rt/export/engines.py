@@ -153,6 +153,9 @@ class _Export:
         path = self._folder / self._name()
         with _locked(path):
             if not order.anew and (spec := self._there(path)):
+                if spec.decode != self._fixed.decode:  # about reading its heatmaps, not about making them
+                    spec = replace(spec, decode=self._fixed.decode)
+                    spec.save(spec_path(path))
                 return Exported(path, self._verified_at_last(path, spec), built=False)
             with tempfile.TemporaryDirectory(prefix=".building-", dir=self._folder) as place:
                 made = Path(place) / path.name

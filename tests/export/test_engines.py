@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from hrpose_rt.cli.export import in_words
+from hrpose_rt.cli.main import build_app
 from hrpose_rt.cli.options import parse_hw
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export import engines, parity
@@ -242,3 +244,34 @@ def test_what_was_built_without_a_gpu_is_verified_where_there_is_one(tiny, tmp_p
     monkeypatch.setattr(engines.verify, "compare", lambda *_: compared)
     assert export(tiny, "pose", order).spec.parity == {"status": "verified", "p95_px": 0.01}
     assert EngineSpec.load(next(tmp_path.glob("*rtx*.json"))).parity["status"] == "verified"
+
+
+def test_what_nobody_said_of_a_checkpoint_is_told_before_it_is_written_down(tmp_path) -> None:
+    said: list[str] = []
+    torch.save(HRNet(TINY).state_dict(), tmp_path / "mine.pth")
+    how = [
+        "export",
+        str(tmp_path / "mine.pth"),
+        "--output",
+        str(tmp_path),
+        "--input-hw",
+        "64x64",
+        "--no-verify",
+    ]
+
+    def exported(*more: str) -> str:
+        said.append(CliRunner().invoke(build_app(), [*how, *more], catch_exceptions=False).output)
+        (spec,) = tmp_path.glob("mine-64x64-fp32-*.json")
+        return EngineSpec.load(spec).decode
+
+    assert exported() == "quarter"
+    assert "nothing says how mine.pth was trained: quarter assumed, --decode can say otherwise" in said[0]
+    assert (
+        exported("--decode", "udp") == "udp" and "assumed" not in said[1]
+    )  # the same engine, read in another way
+    with pytest.raises(BadInput, match="no --decode sharp: choose quarter, dark, udp"):
+        exported("--decode", "sharp")
+    with pytest.raises(BadInput, match="how hrnet-w16-lite is read is known: leave out --decode"):
+        CliRunner().invoke(
+            build_app(), ["export", "hrnet-w16-lite", "--decode", "udp"], catch_exceptions=False
+        )
