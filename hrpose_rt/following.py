@@ -49,9 +49,9 @@ class Following:
         now: Now = time.perf_counter,
     ) -> None:
         check(settings)
-        self.frame_hw = frame_hw = (info.height, info.width)
         self._now, self._costs, self._budget_ms = now, costs, settings.budget_ms
-        self.tiling = Tiling(settings.tiles, frame_hw, detector.input_for(frame_hw))
+        self._tiles_mode, self._frame_hw = settings.tiles, (info.height, info.width)
+        self._tiling = Tiling(settings.tiles, self._frame_hw, detector.input_for(self._frame_hw))
         self._crowd = self._scheduler = None
         if info.film:
             every = settings.detect_every
@@ -66,6 +66,11 @@ class Following:
         self._found: Detections | None = None
         self._tiles = self._added = 0
         self._tiles_ms = 0.0
+
+    @property
+    def most_tiles(self) -> int:
+        """That a frame may be looked at in."""
+        return self._tiling.most
 
     @property
     def cannot_hold(self) -> bool:
@@ -83,8 +88,9 @@ class Following:
     def before(self, frame: Frame, detector: Detector, clock: StageClock) -> I64:
         """Look for people or carry them on; gives the rows of those whose pose is wanted."""
         begin = self._now()
+        self._tile(frame, detector)
         if self._crowd is None or self._scheduler is None:
-            regions = self.tiling.choose(np.zeros((0, 4), np.float32))
+            regions = self._tiling.choose(np.zeros((0, 4), np.float32))
             self._found = detector.detect(frame.image, clock, regions)
             return np.arange(len(self._found))
         crowd, scheduler = self._crowd, self._scheduler
@@ -93,14 +99,14 @@ class Following:
             advanced = self._now()
             look = scheduler.look(frame.image, crowd)
         if look:
-            regions = self.tiling.choose(crowd.boxes, self._most_tiles())
+            regions = self._tiling.choose(crowd.boxes, self._most_tiles())
             asked = self._now()
             found = detector.detect(frame.image, clock, regions)
             detect_ms = 1e3 * (self._now() - asked)
-            self._tiles, self._added = self._tiles + len(regions), self._added + detector.added
+            self._tiles, self._added = self._tiles + len(regions), self._added + found.added
             self._tiles_ms += detect_ms * len(regions) / (1 + len(regions))  # of one batch
             with clock.stage("track"):
-                looked = ~self.tiling.unseen(crowd.boxes, regions)
+                looked = ~self._tiling.unseen(crowd.boxes, regions)
                 crowd.detected(found, frame.image, looked)
             self._costs.learn("detect", 1e3 * (self._now() - advanced) / (1 + len(regions)))
         else:
@@ -137,6 +143,13 @@ class Following:
             "tiles_ms": round(self._tiles_ms, 1),
             "people_added_by_tiles": self._added,
         }
+
+    def _tile(self, frame: Frame, detector: Detector) -> None:
+        """Other tiles for a frame of another size."""
+        h, w = frame.image.shape[:2]
+        if (h, w) != self._frame_hw:
+            self._frame_hw = h, w
+            self._tiling = Tiling(self._tiles_mode, self._frame_hw, detector.input_for(self._frame_hw))
 
     def _most_tiles(self) -> int | None:
         if not self._budget_ms:

@@ -1,10 +1,11 @@
 """Settings -> the two networks of a pipeline, opened and ready."""
 
 import sys
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -83,25 +84,45 @@ class Settings:
     input_hw: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Networks:
     """A detector and a pose estimator that work together. A context manager.
+
+    Their buffers are the same from call to call: who uses them has the lock, as `in_use` gives them.
 
     Attributes:
         detector, estimator: Closed by the pipeline that is given them.
         skeleton: The joints that the estimator finds.
         facts: What files say about them: models, runtime and precision (of the pose network; the
             detector's beside it), machine.
+        lock: Of the thread that uses them.
     """
 
     detector: Detector
     estimator: PoseEstimator
     skeleton: Skeleton
     facts: dict[str, Any]
+    lock: "threading.RLock" = field(default_factory=threading.RLock, init=False, repr=False)
+    _closed: bool = field(default=False, init=False, repr=False)
+
+    @contextmanager
+    def in_use(self) -> Iterator["Networks"]:
+        """By this thread alone; never across a `yield`.
+
+        Raises:
+            BadInput: They are closed.
+        """
+        with self.lock:
+            if self._closed:
+                raise BadInput("the pipeline is closed, and its networks with it: open another")
+            yield self
 
     def close(self) -> None:
-        """Close both, the second also where the first fails."""
-        with ExitStack() as stack:
+        """Close both, the second also where the first fails; closing twice is closing once."""
+        with self.lock, ExitStack() as stack:
+            if self._closed:
+                return
+            self._closed = True
             stack.callback(self.estimator.close)
             stack.callback(self.detector.close)
 
@@ -122,9 +143,14 @@ def open_networks(settings: Settings, tell: Tell = say) -> Networks:
     Raises:
         HrposeError: Something cannot be had; the message says what to do.
     """
-    detector, detector_facts = open_detector(settings, tell)
-    estimator, pose_facts = open_pose(settings, tell)
-    estimator.warm()
+    with ExitStack() as stack:
+        detector, detector_facts = open_detector(settings, tell)
+        stack.callback(detector.close)
+        estimator, pose_facts = open_pose(settings, tell)
+        stack.callback(estimator.close)
+        estimator.warm()
+        skeleton = find_skeleton(pose_facts["skeleton"])
+        stack.pop_all()
     facts = {
         "models": {"pose": pose_facts.pop("model"), "detector": detector_facts["model"]},
         "engines_sha256": {"pose": pose_facts.pop("sha256"), "detector": detector_facts["sha256"]},
@@ -133,18 +159,14 @@ def open_networks(settings: Settings, tell: Tell = say) -> Networks:
         "detector_precision": detector_facts["precision"],
         **machine_facts(settings),
     }
-    return Networks(detector, estimator, find_skeleton(pose_facts["skeleton"]), facts)
+    return Networks(detector, estimator, skeleton, facts)
 
 
 def open_detector(settings: Settings, tell: Tell = say) -> tuple[YoloDetector, dict[str, Any]]:
     """The detector alone, and its model, runtime and precision."""
-    runtime, spec = open_model(find_model(settings.detector, "detection"), "detection", settings, tell)
-    how = (spec.inputs_hw, settings.det_score, settings.max_people)
-    detector = YoloDetector(runtime, *how)
-    if _stays_on_device(runtime):
-        from hrpose_rt.people.device import DeviceYoloDetector
-
-        detector = DeviceYoloDetector(runtime, _uploads(runtime.device), *how)
+    runtime, spec, _ = open_model(find_model(settings.detector, "detection"), "detection", settings, tell)
+    with closed_on_error(runtime):
+        detector = _detector(runtime, spec, settings)
     return detector, {
         "model": spec.model,
         "sha256": spec.sha256 or spec.weights_sha256,
@@ -155,14 +177,10 @@ def open_detector(settings: Settings, tell: Tell = say) -> tuple[YoloDetector, d
 
 def open_pose(settings: Settings, tell: Tell = say) -> tuple[PoseEstimator, dict[str, Any]]:
     """The pose estimator alone, not yet warm; its model, input, runtime, precision and skeleton."""
-    runtime, spec = open_model(find_model(settings.pose, "pose"), "pose", settings, tell)
+    runtime, spec, why = open_model(find_model(settings.pose, "pose"), "pose", settings, tell)
     h, w = spec.input_hw
-    estimator: PoseEstimator = HostPoseEstimator(runtime, spec, settings.decode, settings.flip_test)
-    if _stays_on_device(runtime) and spec.decode != "udp":
-        from hrpose_rt.pose.device import DevicePoseEstimator
-
-        uploads = _uploads(runtime.device)
-        estimator = DevicePoseEstimator(runtime, spec, uploads, settings.decode, settings.flip_test)
+    with closed_on_error(runtime):
+        estimator = _estimator(runtime, spec, settings)
     return estimator, {
         "model": spec.model,
         "sha256": spec.sha256 or spec.weights_sha256,
@@ -171,15 +189,43 @@ def open_pose(settings: Settings, tell: Tell = say) -> tuple[PoseEstimator, dict
         "runtime": runtime.name,
         "precision": runtime.precision,
         "device": runtime.device,
-        "why": runtime.why,
+        "why": why,
         "skeleton": spec.skeleton,
     }
 
 
+@contextmanager
+def closed_on_error(opened: Runtime) -> Iterator[None]:
+    """Inside, what was opened is made use of; where that fails, it is closed."""
+    try:
+        yield
+    except BaseException:
+        opened.close()
+        raise
+
+
+def _detector(runtime: Runtime, spec: EngineSpec, settings: Settings) -> YoloDetector:
+    how = (spec.inputs_hw, settings.det_score, settings.max_people)
+    if not _stays_on_device(runtime):
+        return YoloDetector(runtime, *how)
+    from hrpose_rt.people.device import DeviceYoloDetector
+
+    return DeviceYoloDetector(runtime, _uploads(runtime.device), *how)
+
+
+def _estimator(runtime: Runtime, spec: EngineSpec, settings: Settings) -> PoseEstimator:
+    if not _stays_on_device(runtime) or spec.decode == "udp":
+        return HostPoseEstimator(runtime, spec, settings.decode, settings.flip_test)
+    from hrpose_rt.pose.device import DevicePoseEstimator
+
+    uploads = _uploads(runtime.device)
+    return DevicePoseEstimator(runtime, spec, uploads, settings.decode, settings.flip_test)
+
+
 def open_model(
     model: Model, task: Task, settings: Settings, tell: Tell = say
-) -> tuple[Runtime, EngineSpec]:
-    """Open a model with what suits it, its engine built first where there is none."""
+) -> tuple[Runtime, EngineSpec, str]:
+    """Open a model with what suits it, its engine built first where there is none; and why so, in words."""
     skeleton = settings.skeleton if task == "pose" else "auto"
     if task == "pose":
         asked = (skeleton, settings.input_hw, settings.decode)
@@ -199,8 +245,7 @@ def open_model(
         with_engine(model, task, choice, skeleton, tell),
         *(task, choice.runtime, choice.precision, choice.device, _threads(settings), skeleton),
     )
-    runtime.why = choice.why
-    return runtime, spec
+    return runtime, spec, choice.why
 
 
 def with_engine(

@@ -1,12 +1,13 @@
 """The loop: a frame's people, their ids, their poses, and what each step cost."""
 
+import math
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from hrpose_rt.errors import BadInput, RunBroken
@@ -17,14 +18,16 @@ from hrpose_rt.result import FrameResult
 from hrpose_rt.streams.sources import Clip, Source, SourceInfo, open_source
 from hrpose_rt.streams.together import Together
 from hrpose_rt.timing import StageClock
-from hrpose_rt.types import F32, U8, Frame, Poses, check_image
+from hrpose_rt.types import U8, Frame, Poses, check_boxes, check_image
 
 USUAL_FPS = 30.0  # of pictures that the caller brings without saying
 Ended = Callable[[int, RunBroken | None], None]
 
 
 class PosePipeline:
-    """Frames in, results out. A context manager; one frame at a time.
+    """Frames in, results out. A context manager.
+
+    Threads may share it: they take turns at its networks, and each session has people of its own.
 
     Args:
         settings: Which networks, and how they are run.
@@ -43,47 +46,54 @@ class PosePipeline:
     ) -> None:
         self._settings, self._clock = settings, clock
         check(settings)
-        self._networks = networks or open_networks(settings)
-        self._costs = probe(self._networks.estimator) if settings.budget_ms else Costs()
-        self._following: Following | None = None
         self._tally: Counter[str] = Counter()
-        self._processed = 0
         self._warned = False
+        with ExitStack() as stack:
+            self._networks = networks or stack.enter_context(open_networks(settings))
+            self._costs = probe(self._networks.estimator) if settings.budget_ms else Costs()
+            stack.pop_all()
 
     @property
     def facts(self) -> dict[str, object]:
         """Models, runtime, precision and machine, as the files state them."""
         return self._networks.facts
 
-    def process(self, image: U8 | Frame, of: Following | None = None) -> FrameResult:
-        """The people of the next frame.
+    def process(self, image: U8 | Frame) -> FrameResult:
+        """The people of a picture by itself: nobody in it is known from the one before.
 
         Args:
-            image: (H, W, 3) uint8 BGR, taken as the frame after the one before at 30 a second; or a
-                `Frame`, which says when it was.
-            of: What `begin` gave for the source it is of; without it, of the pipeline's own.
+            image: (H, W, 3) uint8 BGR, or a `Frame`. Frames of a film go to `stream` or a `session`.
 
         Raises:
-            BadInput: It is no such picture.
+            BadInput: It is no such picture, or the pipeline is closed.
         """
-        frame = image if isinstance(image, Frame) else self._next_frame(image)
-        if of is None:
-            of = self._own(frame)
-        return self._process([frame], [of])[0]
+        frame = image if isinstance(image, Frame) else Frame(0, image, 0.0, time.perf_counter())
+        return self._process([frame], [self._follow(_info(frame.image, 1.0, film=False))])[0]
 
-    def _own(self, frame: Frame) -> Following:
-        """For pictures without a source; one of another size begins another film."""
-        h, w = frame.image.shape[:2]
-        if self._following is None or self._following.frame_hw != (h, w):
-            self._following = self.begin(SourceInfo("", "", w, h, USUAL_FPS, None, film=True, live=False))
-        return self._following
+    def session(self, fps: float = USUAL_FPS) -> "Session":
+        """A film that is fed picture by picture, with ids of its own.
 
-    def begin(self, info: SourceInfo) -> Following:
-        """Get ready for a source's frames; returns what is remembered from one of them to the next."""
-        networks = self._networks
-        following = Following(self._settings, info, networks.detector, networks.skeleton, self._costs)
-        networks.detector.warm((info.height, info.width), following.tiling.most)
-        return following
+        Args:
+            fps: Pictures a second.
+        """
+        if not 0 < fps < math.inf:
+            raise BadInput(f"fps is how many pictures there are a second, more than 0, not {fps}")
+        return Session(self, fps)
+
+    def begin(self, info: SourceInfo) -> "Session":
+        """A session for the frames of a source, ready before the first comes."""
+        return Session(self, info.fps, self._follow(info, warm=True))
+
+    def _follow(self, info: SourceInfo, warm: bool = False) -> Following:
+        with self._networks.in_use() as networks:
+            following = Following(self._settings, info, networks.detector, networks.skeleton, self._costs)
+            if warm:
+                networks.detector.warm((info.height, info.width), following.most_tiles)
+            return following
+
+    def _ended(self, following: Following) -> None:
+        with self._networks.lock:
+            self._tally.update(following.counts())
 
     def following_facts(self) -> dict[str, Any]:
         """How people were followed, all sources together: looks, tiles, and poses that got too old."""
@@ -93,8 +103,17 @@ class PosePipeline:
         self, frames: Sequence[Frame], all_followed: Sequence[Following], shared: bool = False
     ) -> list[FrameResult]:
         """Frames of different sources, each with its own people, who share the pose batches."""
-        self._processed += len(frames)
-        networks, wanted, spent = self._networks, [], []
+        with self._networks.in_use() as networks:
+            return self._process_with(networks, frames, all_followed, shared)
+
+    def _process_with(
+        self,
+        networks: Networks,
+        frames: Sequence[Frame],
+        all_followed: Sequence[Following],
+        shared: bool,
+    ) -> list[FrameResult]:
+        wanted, spent = [], []
         for frame, followed in zip(frames, all_followed, strict=True):
             clock = self._clock()
             wanted.append(followed.before(frame, networks.detector, clock))
@@ -134,7 +153,9 @@ class PosePipeline:
             BadInput: A box is not finite, has no area, or lies outside the picture.
         """
         check_image(image)
-        return self._networks.estimator.estimate(image, check_boxes(boxes, image), StageClock())
+        rows = check_boxes(boxes, image)
+        with self._networks.in_use() as networks:
+            return networks.estimator.estimate(image, rows, StageClock())
 
     def stream(self, source: Source) -> Iterator[FrameResult]:
         """The results of a source, frame after frame, with ids of its own.
@@ -142,12 +163,9 @@ class PosePipeline:
         Raises:
             RunBroken: After the last frame, if the source lost some.
         """
-        self._following = self.begin(source.info)
-        try:
+        with self.begin(source.info) as session:
             for frame in source:
-                yield self.process(frame, self._following)
-        finally:
-            self._tally.update(self._following.counts())
+                yield session.process(frame)
 
     def stream_all(
         self, sources: Sequence[Source], ended: Ended = lambda source, broken: None
@@ -162,10 +180,11 @@ class PosePipeline:
             sources: Opened, and closed by the caller.
             ended: Called with the number of a source that ended, and with what was lost on the way.
         """
-        following = [self.begin(source.info) for source in sources]
         with ExitStack() as stack:
+            following = [self._follow(source.info, warm=True) for source in sources]
+            for one in following:
+                stack.callback(self._ended, one)
             together = stack.enter_context(Together(sources))
-            stack.callback(lambda: [self._tally.update(followed.counts()) for followed in following])
             for frames, over in together:
                 if frames:
                     followed = [following[i] for i in frames]
@@ -174,15 +193,71 @@ class PosePipeline:
                 for i, broken in over.items():
                     ended(i, broken)
 
-    def _next_frame(self, image: U8) -> Frame:
-        index = self._processed
-        return Frame(index, image, index / USUAL_FPS, time.perf_counter())
-
     def close(self) -> None:
-        """Release the networks."""
+        """Release the networks, once the frame at work is done; closing twice is closing once."""
         self._networks.close()
 
     def __enter__(self) -> "PosePipeline":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Session:
+    """A film that is fed picture by picture. A context manager.
+
+    >>> with pipeline.session(fps=25) as session:  # doctest: +SKIP
+    ...     result = session.process(image)
+
+    Threads may share it; its frames are then one after the other in the order in which they came.
+
+    Args:
+        pipeline: Whose networks it uses.
+        fps: Pictures a second.
+        following: What is remembered from frame to frame; begun with the first of them if None.
+    """
+
+    def __init__(self, pipeline: PosePipeline, fps: float, following: Following | None = None) -> None:
+        self._pipeline, self._fps, self._following = pipeline, fps, following
+        self._lock = threading.Lock()
+        self._count = 0
+        self._closed = False
+
+    def process(self, image: U8 | Frame) -> FrameResult:
+        """The people of the film's next frame.
+
+        Args:
+            image: (H, W, 3) uint8 BGR, taken 1 / fps after the one before; or a `Frame`, which says when.
+
+        Raises:
+            BadInput: It is no such picture, or the session or its pipeline is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise BadInput("the session is closed: begin another")
+            frame = image if isinstance(image, Frame) else self._numbered(image)
+            if self._following is None:
+                info = _info(frame.image, self._fps, film=True)
+                self._following = self._pipeline._follow(info, warm=True)
+            self._count += 1
+            return self._pipeline._process([frame], [self._following])[0]
+
+    def _numbered(self, image: U8) -> Frame:
+        return Frame(self._count, image, self._count / self._fps, time.perf_counter())
+
+    def counts(self) -> dict[str, float]:
+        """How it went so far; see `Following.counts`."""
+        return self._following.counts() if self._following else {}
+
+    def close(self) -> None:
+        """The film ends; closing twice is closing once."""
+        with self._lock:
+            if self._following and not self._closed:
+                self._pipeline._ended(self._following)
+            self._closed = True
+
+    def __enter__(self) -> "Session":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -208,24 +283,7 @@ def stream(
         yield from pipeline.stream(opened)
 
 
-def check_boxes(boxes: ArrayLike, image: U8) -> F32:
-    """Boxes as (N, 4) float32, or BadInput that names the first one that is none."""
-    try:
-        array = np.asarray(boxes, np.float32).reshape(-1, 4)
-    except (TypeError, ValueError) as error:
-        raise BadInput("boxes are (N, 4) numbers: x1, y1, x2, y2 in pixels") from error
+def _info(image: U8, fps: float, film: bool) -> SourceInfo:
+    """Of pictures without a source, the first of which this is."""
     h, w = image.shape[:2]
-    finite = np.logical_and.reduce(np.isfinite(array), axis=1)
-    with np.errstate(invalid="ignore"):
-        solid = np.logical_and.reduce(array[:, 2:] > array[:, :2], axis=1)
-        inside = np.logical_and.reduce((array[:, :2] < (w, h)) & (array[:, 2:] > 0), axis=1)
-    wrong = np.flatnonzero(~(finite & solid & inside))
-    if len(wrong):
-        i = int(wrong[0])
-        reason = f"lies outside the picture of {w}x{h}"
-        if not finite[i]:
-            reason = "has numbers that are not finite"
-        elif not solid[i]:
-            reason = "has no area"
-        raise BadInput(f"box {i}, {array[i].tolist()}, {reason}: give x1, y1, x2, y2 in its pixels")
-    return array
+    return SourceInfo("", "", w, h, fps, None, film=film, live=False)

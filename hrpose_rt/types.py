@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from enum import IntEnum
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hrpose_rt.errors import BadInput
 
@@ -60,11 +60,13 @@ class Detections:
         boxes: (N, 4) float32 xyxy in frame pixels.
         scores: (N,) float32 in 0..1.
         origin: (N,) `Origin` of each box.
+        added: How many of them only a detector's tiles showed.
     """
 
     boxes: F32
     scores: F32
     origin: I64
+    added: int = 0
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
@@ -76,9 +78,9 @@ class Detections:
         return len(self.boxes)
 
     @classmethod
-    def found(cls, boxes: F32, scores: F32) -> "Detections":
-        """Boxes (N, 4) and scores (N,) that come straight from a detector."""
-        return cls(boxes, scores, np.full(len(boxes), Origin.DETECTED, np.int64))
+    def found(cls, boxes: F32, scores: F32, added: int = 0) -> "Detections":
+        """Boxes (N, 4) and scores (N,) that come straight from a detector, `added` of them by tiles."""
+        return cls(boxes, scores, np.full(len(boxes), Origin.DETECTED, np.int64), added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,29 @@ def check_image(image: U8) -> None:
             f"an image is (H, W, 3) uint8 BGR with at least one pixel, "
             f"this one is {image.shape} {image.dtype}"
         )
+
+
+def check_boxes(boxes: ArrayLike, image: U8) -> F32:
+    """Boxes as (N, 4) float32, or BadInput that names the first one that is none."""
+    try:
+        array = np.asarray(boxes, np.float32).reshape(-1, 4)
+    except (TypeError, ValueError) as error:
+        raise BadInput("boxes are (N, 4) numbers: x1, y1, x2, y2 in pixels") from error
+    h, w = image.shape[:2]
+    finite = np.logical_and.reduce(np.isfinite(array), axis=1)
+    with np.errstate(invalid="ignore"):
+        solid = np.logical_and.reduce(array[:, 2:] > array[:, :2], axis=1)
+        inside = np.logical_and.reduce((array[:, :2] < (w, h)) & (array[:, 2:] > 0), axis=1)
+    wrong = np.flatnonzero(~(finite & solid & inside))
+    if len(wrong):
+        i = int(wrong[0])
+        reason = f"lies outside the picture of {w}x{h}"
+        if not finite[i]:
+            reason = "has numbers that are not finite"
+        elif not solid[i]:
+            reason = "has no area"
+        raise BadInput(f"box {i}, {array[i].tolist()}, {reason}: give x1, y1, x2, y2 in its pixels")
+    return array
 
 
 def _check_shape(name: str, array: NDArray[np.generic], wanted: tuple[int, ...]) -> None:

@@ -17,7 +17,7 @@ class FakeRuntime:
     """Answers every batch with `answer(batch)`, always in the same memory, as runtimes may."""
 
     name = "fake"
-    precision, device, why = "fp32", "cpu", "for a test"
+    precision, device = "fp32", "cpu"
 
     def __init__(self, answer) -> None:
         self._answer = answer
@@ -44,7 +44,6 @@ class FakeDetector:
     """Finds as many people as it is told for each frame, over and over: `FakeDetector([2, 0, 60])`."""
 
     def __init__(self, crowds: Sequence[int] = (2,)) -> None:
-        self.added = 0
         self._crowds = crowds
         self._frames = 0
         self.closed = False

@@ -106,9 +106,9 @@ def test_what_tiles_cost_is_their_share_of_the_batch() -> None:
 def test_it_is_said_once(capsys) -> None:
     networks = fake_networks([30])
     clock_free = PosePipeline(Settings(budget_ms=1e-3, max_pose_age=1), networks)
-    following = clock_free.begin(INFO)
+    session = clock_free.begin(INFO)
     for i in range(20):
-        result = clock_free.process(Frame(i, IMAGE, i / 25, 0.0), following)
+        result = session.process(Frame(i, IMAGE, i / 25, 0.0))
         assert len(result) == 30
     assert capsys.readouterr().err.count("0.001 ms a frame cannot hold poses of at most 1 frames") == 1
 

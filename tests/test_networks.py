@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import BadInput, HrposeError
 from hrpose_rt.export.footage import packaged_photos
 from hrpose_rt.geometry import iou, shared_areas
 from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
@@ -14,8 +14,10 @@ from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.zoo import models_folder
 from hrpose_rt.networks import Settings, open_networks, open_pose
 from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.runtimes.opening import open_engine
 from hrpose_rt.runtimes.spec import EngineSpec
 from hrpose_rt.skeleton import find_skeleton
+from tests.fakes import fake_networks
 from tests.test_skeleton import TOML
 
 
@@ -137,3 +139,39 @@ def test_people_in_front_have_a_box_and_a_torso_in_it_and_things_have_none() -> 
         # What is found beyond them lies on them: no box on a bollard.
         sizes = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         assert (shared_areas(boxes, people).max(axis=1) / sizes > 0.6).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"det_score": 2.0}, "the detector's score"),
+        ({"max_people": -1}, "there cannot be -1 people"),
+        ({"decode": "guess"}, "no decoding"),
+        ({"pose": "no-such-model"}, "no-such-model"),
+    ],
+)
+def test_what_was_opened_is_closed_where_the_rest_cannot_be_had(settings, words, monkeypatch) -> None:
+    opened = []
+
+    def remembered(*arguments):
+        runtime, spec = open_engine(*arguments)
+        opened.append(closed := [])
+        close = runtime.close
+        monkeypatch.setattr(runtime, "close", lambda: (closed.append(1), close()))
+        return runtime, spec
+
+    monkeypatch.setattr("hrpose_rt.networks.open_engine", remembered)
+    with pytest.raises(HrposeError, match=words):
+        open_networks(Settings(runtime="onnxruntime", precision="fp32", threads=1, **settings))
+    assert opened and all(opened)  # each was closed
+
+
+def test_networks_are_closed_where_a_command_breaks_off(monkeypatch, tmp_path) -> None:
+    from hrpose_rt.cli import bench_bounded
+
+    networks = fake_networks([0])
+    monkeypatch.setattr(bench_bounded, "open_networks", lambda settings: networks)
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((48, 64, 3), 128, np.uint8))
+    with pytest.raises(BadInput, match="nobody in the photos can be cut out"):
+        bench_bounded.bench_bounded(people=tmp_path, frames=40)
+    assert networks.detector.closed and networks.estimator.closed

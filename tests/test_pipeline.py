@@ -1,12 +1,17 @@
 """The loop, around networks that are fakes."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.pipeline import PosePipeline, check_boxes
-from hrpose_rt.types import STAGES, Frame, StageTimes
-from tests.fakes import FakeSource, fake_networks
+from hrpose_rt.networks import Networks, Settings
+from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.skeleton import COCO17
+from hrpose_rt.types import STAGES, Detections, Frame, StageTimes, check_boxes
+from tests.fakes import FakeDetector, FakeEstimator, FakeSource, fake_networks
 
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 
@@ -20,9 +25,9 @@ def test_nobody_in_view_is_an_ordinary_case() -> None:
 
 
 def test_row_i_is_the_same_person_throughout() -> None:
-    with PosePipeline(networks=fake_networks([5])) as pipeline:
+    with PosePipeline(networks=fake_networks([5])) as pipeline, pipeline.session() as session:
         for _ in range(3):
-            result = pipeline.process(IMAGE)
+            result = session.process(IMAGE)
     middles = (result.detections.boxes[:, :2] + result.detections.boxes[:, 2:]) / 2
     np.testing.assert_allclose(result.poses.keypoints[:, 0], middles)
     assert sorted(result.track_ids.tolist()) == [0, 1, 2, 3, 4]
@@ -37,9 +42,149 @@ def test_stages_add_up_to_the_total() -> None:
 
 
 def test_images_are_numbered_and_frames_keep_their_numbers() -> None:
+    with PosePipeline(networks=fake_networks()) as pipeline, pipeline.session(fps=25) as session:
+        frames = [session.process(IMAGE).frame for _ in range(3)]
+        assert [(frame.index, frame.time_s) for frame in frames] == [(0, 0.0), (1, 0.04), (2, 0.08)]
+        assert session.process(Frame(40, IMAGE, 1.6, 0.0)).frame.index == 40
+
+
+def test_pictures_by_themselves_know_nobody_and_nothing_of_films() -> None:
+    detector = MarkedDetector()
+    with PosePipeline(networks=marked_networks(detector)) as pipeline:
+        with pipeline.session() as film:
+            ids = [film.process(np.full_like(IMAGE, 21)).track_ids.tolist() for _ in range(3)]
+        assert ids == [[-1], [0], [0]]
+        for level in (2, 3, 2):
+            result = pipeline.process(np.full_like(IMAGE, level))
+            assert (result.frame.index, result.track_ids.tolist()) == (0, [-1] * level)
+            np.testing.assert_array_equal(result.poses.keypoints[:, 0], level)  # nothing holds them back
+
+
+def test_two_films_side_by_side_are_what_each_is_alone() -> None:
+    def said(result) -> tuple[int, list[int], list[float]]:
+        return result.frame.index, result.track_ids.tolist(), result.poses.keypoints.ravel().tolist()
+
+    with PosePipeline(networks=fake_networks([3])) as pipeline:
+        films = FakeSource(frames=5), FakeSource(frames=5, hw=(96, 64))
+        alone = [[said(result) for result in pipeline.stream(film)] for film in films]
+        both = list(zip(*(pipeline.stream(film) for film in films), strict=True))
+    assert [[said(pair[i]) for pair in both] for i in (0, 1)] == alone
+    assert alone[0][-1][1] == [0, 1, 2]
+
+
+class MarkedDetector(FakeDetector):
+    """As many people as the picture's level says, each with boxes that say the level, too; in no hurry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_work, self.most_at_work = 0, 0
+
+    def detect(self, image, clock, tiles=()) -> Detections:
+        self.at_work += 1
+        self.most_at_work = max(self.most_at_work, self.at_work)
+        time.sleep(0.001)
+        n, level = int(image[0, 0, 0]) % 5, float(image[0, 0, 0])
+        boxes = np.tile(np.array([level - 5, level - 5, level + 5, level + 5], np.float32), (n, 1))
+        self.at_work -= 1
+        return Detections.found(boxes, np.full(n, 0.9, np.float32))
+
+
+def marked_networks(detector: MarkedDetector) -> Networks:
+    return Networks(detector, FakeEstimator(), COCO17, {})
+
+
+def test_threads_that_share_a_pipeline_get_their_own_pictures_people() -> None:
+    detector = MarkedDetector()
+
+    def people(level: int) -> list[float]:
+        result = pipeline.process(np.full((48, 64, 3), level, np.uint8))
+        return result.poses.keypoints[:, 0, 0].tolist()
+
+    with PosePipeline(networks=marked_networks(detector)) as pipeline, ThreadPoolExecutor(8) as pool:
+        levels = [i % 40 for i in range(80)]
+        assert list(pool.map(people, levels)) == [[float(level)] * (level % 5) for level in levels]
+    assert detector.most_at_work == 1
+
+
+def test_threads_that_share_a_session_number_its_frames_once() -> None:
+    with (
+        PosePipeline(networks=fake_networks([2])) as pipeline,
+        pipeline.session() as session,
+        ThreadPoolExecutor(4) as pool,
+    ):
+        results = list(pool.map(lambda _: session.process(IMAGE), range(20)))
+    assert sorted(result.frame.index for result in results) == list(range(20))
+
+
+def test_a_film_left_half_way_leaves_the_networks_to_others() -> None:
+    with PosePipeline(networks=fake_networks([2])) as pipeline:
+        film = pipeline.stream(FakeSource(frames=9))
+        next(film)  # waits at its yield
+        with ThreadPoolExecutor(1) as pool:
+            assert len(pool.submit(pipeline.process, IMAGE).result(timeout=10)) == 2
+
+
+def test_what_is_closed_says_so_and_closes_once() -> None:
+    pipeline = PosePipeline(networks=fake_networks())
+    session, film = pipeline.session(), pipeline.stream(FakeSource())
+    session.process(IMAGE), next(film)
+    session.close(), session.close()
+    assert pipeline.following_facts()["frames"] == 1
+    with pytest.raises(BadInput, match="the session is closed: begin another"):
+        session.process(IMAGE)
+    pipeline.close(), pipeline.close()
+    for use in (
+        lambda: pipeline.process(IMAGE),
+        lambda: pipeline.estimate(IMAGE, [[0, 0, 9, 9]]),
+        lambda: pipeline.session().process(IMAGE),
+        lambda: next(film),
+    ):
+        with pytest.raises(BadInput, match="the pipeline is closed"):
+            use()
+
+
+def test_a_session_needs_a_rate() -> None:
     with PosePipeline(networks=fake_networks()) as pipeline:
-        assert [pipeline.process(IMAGE).frame.index for _ in range(3)] == [0, 1, 2]
-        assert pipeline.process(Frame(40, IMAGE, 1.6, 0.0)).frame.index == 40
+        for fps in (0, -1, float("nan"), float("inf")):
+            with pytest.raises(BadInput, match="fps is how many pictures there are a second"):
+                pipeline.session(fps)
+
+
+def test_networks_that_cannot_be_probed_are_closed(monkeypatch) -> None:
+    networks = fake_networks()
+    networks.estimator.estimate = lambda *_: 1 / 0
+    monkeypatch.setattr("hrpose_rt.pipeline.open_networks", lambda _: networks)
+    with pytest.raises(ZeroDivisionError):
+        PosePipeline(Settings(budget_ms=30))
+    assert networks.detector.closed and networks.estimator.closed
+
+
+def test_tiles_are_those_of_each_pictures_own_size() -> None:
+    asked = []
+
+    class Asked(FakeDetector):
+        def detect(self, image, clock, tiles=()):
+            asked.append((image.shape[1], max(tile[2] for tile in tiles)))
+            return super().detect(image, clock, tiles)
+
+    networks = Networks(Asked(), FakeEstimator(), COCO17, {})
+    with PosePipeline(Settings(tiles="2x2"), networks) as pipeline, pipeline.session() as session:
+        for film in (session, pipeline):
+            film.process(np.zeros((240, 320, 3), np.uint8))
+            film.process(np.zeros((200, 300, 3), np.uint8))
+    assert asked == [(320, 320), (300, 300)] * 2
+
+
+def test_results_are_the_callers_to_change() -> None:
+    with PosePipeline(Settings(detect_every=3), fake_networks([2])) as pipeline:
+        with pipeline.session() as session:
+            first = session.process(IMAGE)
+            for array in (first.detections.boxes, first.detections.scores, first.detections.origin):
+                array[:] = 0
+            first.poses.keypoints[:], first.poses.scores[:], first.track_ids[:] = 0, 0, 7
+            second = session.process(IMAGE)
+    np.testing.assert_allclose(second.detections.scores, 0.9)
+    assert second.track_ids.tolist() == [-1, -1] and second.poses.scores.min() > 0.7
 
 
 def test_every_source_gets_ids_of_its_own() -> None:

@@ -37,7 +37,7 @@ def measure_bounded(
     """
     bounded = PosePipeline(settings, networks)
     free = PosePipeline(replace(settings, budget_ms=0.0, detect_every=1), networks)
-    memories = bounded.begin(feed.info), free.begin(feed.info)
+    sessions = bounded.begin(feed.info), free.begin(feed.info)
     ms: tuple[list[float], list[float]] = ([], [])
     ids = Identities(), Identities()
     alike: list[float] = []
@@ -48,9 +48,9 @@ def measure_bounded(
         tell(f"{feed.info.name}, frame {index + 1} of {frames}")
         frame, truth = feed.frame_and_truth(index)
         results = []
-        for way, pipeline in enumerate((bounded, free)):
+        for way, session in enumerate(sessions):
             begin = time.perf_counter()
-            results.append(pipeline.process(frame, memories[way]))
+            results.append(session.process(frame))
             ms[way].append(1e3 * (time.perf_counter() - begin))
         if truth is not None:
             for one, result in zip(ids, results, strict=True):
@@ -74,7 +74,7 @@ def measure_bounded(
         "without_counterpart": round(missing / max(people, 1), 4),
         "pose_age": _percentiles(known) if len(known) else None,
         "never_posed": round(1 - len(known) / max(len(ages), 1), 4),
-        **memories[0].counts(),
+        **sessions[0].counts(),
     }
     if any(returns):
         report["reappearance"] = _reappearance(ms[0], returns)

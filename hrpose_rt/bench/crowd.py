@@ -11,10 +11,9 @@ import numpy as np
 
 from hrpose_rt.bench.scenes import Truth
 from hrpose_rt.errors import RunBroken
-from hrpose_rt.following import Following
 from hrpose_rt.geometry import iou
 from hrpose_rt.networks import Networks, Settings
-from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.pipeline import PosePipeline, Session
 from hrpose_rt.result import FrameResult
 from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.timing import NoClock
@@ -123,10 +122,10 @@ class _Running:
         self.cell.memory_mib = _memory_mib()
 
     def _timed_run(self, frame: Frame) -> tuple[FrameResult, float]:
-        return _run(self._way.timed, frame, self._timed)
+        return _run(self._timed, frame)
 
     def _plain_run(self, frame: Frame) -> float:
-        return _run(self._way.plain, frame, self._plain)[1]
+        return _run(self._plain, frame)[1]
 
 
 def measure(
@@ -177,9 +176,9 @@ def check_plain(cells: Sequence[Cell]) -> dict[str, float]:
     return shares
 
 
-def _run(pipeline: PosePipeline, frame: Frame, of: Following) -> tuple[FrameResult, float]:
+def _run(session: Session, frame: Frame) -> tuple[FrameResult, float]:
     begin = time.perf_counter()
-    result = pipeline.process(frame, of)
+    result = session.process(frame)
     return result, 1e3 * (time.perf_counter() - begin)
 
 

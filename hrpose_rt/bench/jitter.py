@@ -27,12 +27,12 @@ def measure_jitter(
     report: dict[str, Any] = {"people": PEOPLE, "noise": NOISE, "frames": frames}
     for name, smooth in (("estimated", False), ("filtered", True)):
         pipeline = PosePipeline(replace(settings, budget_ms=0.0, detect_every=1, smooth=smooth), networks)
-        following, rng = pipeline.begin(scene.info), np.random.default_rng(seed)  # both see the same noise
+        session, rng = pipeline.begin(scene.info), np.random.default_rng(seed)  # both see the same noise
         steps: list[float] = []
         before: dict[int, tuple[Any, Any]] = {}
         for index in range(frames):
             noisy = (still + rng.normal(0, NOISE, still.shape)).clip(0, 255).astype(np.uint8)
-            result = pipeline.process(Frame(index, noisy, index / FPS, time.perf_counter()), following)
+            result = session.process(Frame(index, noisy, index / FPS, time.perf_counter()))
             boxes, poses = result.detections.boxes, result.poses
             now = {}
             for row, person in enumerate(result.track_ids.tolist()):

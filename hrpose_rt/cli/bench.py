@@ -92,7 +92,7 @@ def bench_engine(
 def _contestant(model: Model, task: Task, settings: Settings, console: Console) -> Contestant:
     from hrpose_rt.bench.flops import count_flops
 
-    runtime, spec = open_model(model, task, settings)
+    runtime, spec, _ = open_model(model, task, settings)
     try:
         with console.status(f"measuring the peak of {runtime.name} in {runtime.precision}"):
             peak = _peak(runtime, settings)

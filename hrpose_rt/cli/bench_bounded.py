@@ -74,8 +74,7 @@ def bench_bounded(
         max_pose_age=max_pose_age,
         budget_ms=budget_ms,
     )
-    networks = open_networks(settings)
-    with Console(stderr=True).status("composing") as status:
+    with open_networks(settings) as networks, Console(stderr=True).status("composing") as status:
         cutouts = cut_out(packaged_or(people), networks)
         if not cutouts:
             raise BadInput("nobody in the photos can be cut out: give others to --people")
@@ -90,7 +89,6 @@ def bench_bounded(
             row["seed"] = one
         status.update("people who stand still")
         jitter = measure_jitter(settings, networks, cutouts, seed=seed)
-    networks.close()
     Console().print(as_table(table(rows)))
     print(*ids_words(rows), *returning_words(rows), jitter_words(jitter), sep="\n")
     facts = machine_facts(settings)
@@ -173,10 +171,10 @@ def _usual_ms(settings: Settings, networks: Networks, scene: "Scene") -> float:
     from hrpose_rt.pipeline import PosePipeline
 
     pipeline = PosePipeline(replace(settings, budget_ms=0.0), networks)
-    following = pipeline.begin(scene.info)
+    session = pipeline.begin(scene.info)
     spent = []
     for index in range(TUNE_FRAMES):
-        result = pipeline.process(scene.frame(index), following)
+        result = session.process(scene.frame(index))
         if abs(len(result) - LIKE) <= 2:
             spent.append(result.times.total)
     return float(np.median(spent)) if spent else float(result.times.total)

@@ -148,12 +148,10 @@ def as_table(rows: Sequence[Sequence[str]]) -> Table:
 
 @contextmanager
 def _way(settings: Settings) -> Iterator[Way]:
-    networks = open_networks(settings)
-    facts = networks.facts
-    name = f"{facts['models']['pose']} {facts['precision']} {facts['runtime']}"
-    way = Way(name, settings, networks)
-    with way.timed:
-        yield way
+    with open_networks(settings) as networks:
+        facts = networks.facts
+        name = f"{facts['models']['pose']} {facts['precision']} {facts['runtime']}"
+        yield Way(name, settings, networks)
 
 
 def _feeds(

@@ -1,5 +1,6 @@
 """`hrpose-rt eval coco`: COCO's keypoint figures, of networks or of a file of predictions."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,8 +90,9 @@ def eval_coco(
             device=device,
             skeleton=skeleton,
         )
-        boxes, source = _boxes(truth, settings, detections, gt_boxes)
-        results, how = _run(truth, images, settings, boxes, joints, oks_nms)
+        with ExitStack() as stack:  # of a detector
+            boxes, source = _boxes(stack, truth, settings, detections, gt_boxes)
+            results, how = _run(truth, images, settings, boxes, joints, oks_nms)
         facts |= {"boxes": source, **how}
         if output:  # before anything is printed, which a closed pipe would end
             write_json(output, RESULTS, results)
@@ -110,7 +112,7 @@ def eval_coco(
 
 
 def _boxes(
-    truth: Any, settings: Settings, detections: Path | None, gt_boxes: bool
+    stack: ExitStack, truth: Any, settings: Settings, detections: Path | None, gt_boxes: bool
 ) -> "tuple[Boxes, dict[str, Any]]":
     """Whom to pose, and words for it."""
     from hrpose_rt.evaluation.coco import load_results, person_category
@@ -122,7 +124,7 @@ def _boxes(
     if gt_boxes:
         return annotated(truth), {"detections": "annotated"}
     detector, facts = open_detector(settings)
-    return detected(detector), facts
+    return detected(stack.enter_context(detector)), facts
 
 
 def _run(
@@ -139,13 +141,13 @@ def _run(
 
     images = annotated_images(truth, folder)
     estimator, facts = open_pose(settings)
-    if find_skeleton(facts["skeleton"]) != skeleton:
-        raise BadInput(
-            f"{facts['model']} finds {facts['skeleton']} joints, {skeleton.name} are wanted here: give a "
-            "network and annotations of one --skeleton"
-        )
-    estimator.warm()
     with estimator, steps(len(images)) as step:
+        if find_skeleton(facts["skeleton"]) != skeleton:
+            raise BadInput(
+                f"{facts['model']} finds {facts['skeleton']} joints, {skeleton.name} are wanted here: "
+                "give a network and annotations of one --skeleton"
+            )
+        estimator.warm()
         results = pose_results(
             *(images, boxes, estimator, skeleton, estimator.input_hw, oks_nms, step, person_category(truth))
         )

@@ -102,10 +102,10 @@ def _run(
     if len(people) != wanted:
         raise BadInput(f"{annotations} is of {len(people)} people, the ground truth of {wanted}")
     estimator, facts = open_pose(settings)
-    if facts["skeleton"] != MPII16.name:
-        raise BadInput(f"{facts['model']} finds {facts['skeleton']} joints, MPII's are wanted here")
     joints = np.zeros(people.joints.shape, np.float32)
     with estimator, steps(len(people.images)) as step:
+        if facts["skeleton"] != MPII16.name:
+            raise BadInput(f"{facts['model']} finds {facts['skeleton']} joints, MPII's are wanted here")
         for i, file in enumerate(people.images):
             rows = people.image_rows == i
             poses = estimator.estimate(AnnotatedImage(i, file).read(), people.boxes[rows], StageClock())

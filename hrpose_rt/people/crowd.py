@@ -99,7 +99,7 @@ class Crowd:
 
     def detections(self) -> Detections:
         """The people as detections, found or carried on."""
-        return Detections(self.boxes, self._people.score, self._people.origin)
+        return Detections(self.boxes, self._people.score.copy(), self._people.origin.copy())
 
     def advance(self, image: U8, time_s: float) -> None:
         """Move everybody on to the next frame, (H, W, 3) at `time_s`; who leaves it is gone.

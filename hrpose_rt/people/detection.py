@@ -22,13 +22,7 @@ GREY = 114  # what the detectors were trained to see around a letterboxed pictur
 
 
 class Detector(Protocol):
-    """Finds people.
-
-    Attributes:
-        added: People of the last frame whom only its tiles showed.
-    """
-
-    added: int
+    """Finds people."""
 
     def warm(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
         """Get ready for frames of this height and width, so that the first is no slower.
@@ -76,7 +70,6 @@ class YoloDetector:
             raise BadInput(f"the detector's score is between 0 and 1, not {min_score}")
         if max_people < 0:
             raise BadInput(f"there cannot be {max_people} people: give 0 for all of them")
-        self.added = 0
         self._runtime = runtime
         self._inputs_hw = inputs_hw
         self._min_score = min_score
@@ -146,12 +139,12 @@ class YoloDetector:
         boxes, scores = boxes[large], scores[large]
         source = source[large]
         if not source.any():  # nothing was found in tiles: there are no seams
-            best, self.added = nms(boxes, scores, NMS_IOU)[: self._max_people], 0
+            best, added = nms(boxes, scores, NMS_IOU)[: self._max_people], 0
         else:
             best = merge(boxes, scores, source, NMS_IOU)[: self._max_people]
             again = iou(boxes[best], boxes[source == 0]) > SAME_IOU
-            self.added = int(((source[best] > 0) & ~again.any(axis=1)).sum())
-        return Detections.found(boxes[best], scores[best])
+            added = int(((source[best] > 0) & ~again.any(axis=1)).sum())
+        return Detections.found(boxes[best], scores[best], added)
 
     def close(self) -> None:
         """Close the runtime."""

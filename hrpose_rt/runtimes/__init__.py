@@ -15,13 +15,11 @@ class Runtime(Protocol):
         name: "openvino", "onnxruntime" or "torch".
         precision: What it computes in: "fp32", "bf16" or "fp16".
         device: What it computes on: "cpu", "gpu", "npu" or "cuda:0".
-        why: What led to these, in words.
     """
 
     name: str
     precision: str
     device: str
-    why: str
 
     def warm(self, shapes: list[tuple[int, ...]]) -> None:
         """Get ready for batches of these shapes, so that none of them is ever slow the first time."""

@@ -30,7 +30,6 @@ class EagerRuntime:
     """
 
     name = "torch"
-    why = ""
     batches = WARM_BATCHES
 
     def __init__(self, module: nn.Module, precision: str, threads: int, device: str = "cpu") -> None:

@@ -58,7 +58,6 @@ def open_engine(
         opened, spec = _open_eager(model, model.checkpoint, task, choice, threads, skeleton)
     else:
         opened, spec = _open_engine(model, choice, threads)
-    opened.why = choice.why
     return opened, spec if skeleton == "auto" else replace(spec, skeleton=skeleton)
 
 

@@ -25,7 +25,6 @@ class OnnxRuntime:
     """
 
     name = "onnxruntime"
-    why = ""
 
     def __init__(self, path: Path, threads: int, device: str = "cpu", precision: str = "fp32") -> None:
         try:

@@ -33,7 +33,6 @@ class OpenVinoRuntime:
     """
 
     name = "openvino"
-    why = ""
 
     def __init__(self, path: Path, precision: str, threads: int, device: str = "cpu") -> None:
         core = _core()

@@ -43,7 +43,6 @@ class TrtRuntime:
     """
 
     name = "tensorrt"
-    why = ""
 
     def __init__(self, path: Path, spec: EngineSpec, device: str = "cuda", library: Any = None) -> None:
         self._trt = trt = library or load_tensorrt(spec.format)

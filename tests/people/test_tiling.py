@@ -80,5 +80,5 @@ def test_boxes_of_tiles_lie_where_they_were_seen() -> None:
     image[150:200, 30:60] = 255
     assert len(detector.detect(image, StageClock())) == 0
     found = detector.detect(image, StageClock(), grid((256, 256), 2, 2))
-    assert len(found) == 1 and detector.added == 1
+    assert len(found) == 1 and found.added == 1
     assert found.boxes[0] == pytest.approx([30, 150, 60, 200], abs=4)
