@@ -10,9 +10,9 @@ from av.container import InputContainer
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.streams.addresses import check_address, hint, safe, stem_of
+from hrpose_rt.streams.decoded import film_of, upright
 from hrpose_rt.streams.newest import Newest, gone, pauses
 from hrpose_rt.streams.sources import RECONNECT_S, Clip, SourceInfo
-from hrpose_rt.streams.video import upright
 from hrpose_rt.types import Frame
 
 TIMEOUT_S = 10.0  # without an answer or a packet a connection counts as broken
@@ -58,7 +58,7 @@ class NetworkStream:
             raise BadInput(
                 f"{safe(url)} does not answer as a video stream ({_reason(error)}): {hint(url)}"
             ) from None
-        stream = container.streams.video[0] if container.streams.video else None
+        stream = film_of(container)
         if stream is None:
             container.close()
             raise BadInput(f"{safe(url)} has no video in it: give the address of the stream itself")
@@ -102,7 +102,9 @@ class NetworkStream:
         some = False
         try:
             with container:
-                for frame in container.decode(video=0):
+                film = film_of(container)
+                for frame in container.decode(film) if film else ():
+                    assert isinstance(frame, av.VideoFrame)
                     if self._closing.is_set():
                         break
                     self._newest.put(frame)
@@ -124,7 +126,7 @@ class NetworkStream:
 
 def _open(url: str) -> InputContainer:
     container = av.open(url, options=dict(_OPTIONS), timeout=(TIMEOUT_S, TIMEOUT_S))
-    for stream in container.streams.video[:1]:
+    if (stream := film_of(container)) is not None:
         stream.thread_type = "SLICE"  # threads that work on whole frames hold some of them back
     return container
 

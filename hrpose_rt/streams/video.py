@@ -8,13 +8,13 @@ from pathlib import Path
 
 import av
 import av.error
-import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.streams.decoded import film_of, is_turned, upright
 from hrpose_rt.streams.sources import Clip, SourceInfo
-from hrpose_rt.types import U8, Frame
+from hrpose_rt.types import Frame
 
 _NO_FILM = {"tty"}  # FFmpeg also plays text files, as a terminal would show them
 _MISSING_END_S = 0.5  # a film may stop this much before the length its header gives
@@ -35,9 +35,9 @@ class VideoFile:
 
     def _look_in(self, container: InputContainer) -> None:
         path, clip = self._path, self._clip
-        if container.format.name in _NO_FILM or not container.streams.video:
+        stream = film_of(container)
+        if container.format.name in _NO_FILM or stream is None:
             raise BadInput(f"{path} has no video in it: choose another file")
-        stream = container.streams.video[0]
         self._rate = fps = float(stream.average_rate or stream.guessed_rate or 25)
         self._duration_s = _length_s(container)
         if self._duration_s and clip.start >= self._duration_s:
@@ -47,7 +47,7 @@ class VideoFile:
         if first is None:
             raise BadInput(f"{path} holds no frame that can be decoded: it may be damaged")
         self._begin_s = first.time or 0.0
-        turned = first.rotation % 180 != 0
+        turned = is_turned(first)
         width, height = stream.width, stream.height
         self.info = SourceInfo(
             name=str(path),
@@ -73,7 +73,7 @@ class VideoFile:
             index = numbers.jump(time_s) if sought_first else numbers.next(time_s, len(lost), broken)
             if time_s < clip.start - 1e-6 or index % clip.stride:
                 continue
-            if clip.end is not None and time_s >= clip.end:
+            if clip.end is not None and time_s >= clip.end - 1e-6:
                 break
             try:
                 image = upright(decoded)
@@ -167,14 +167,15 @@ def _open(path: Path) -> InputContainer:
         size = path.stat().st_size
         reason = "is empty" if size == 0 else "is not a video, or its beginning or index is missing"
         raise BadInput(f"{path} {reason}: choose another file") from error
-    for stream in container.streams.video[:1]:
+    if (stream := film_of(container)) is not None:
         stream.thread_type = "AUTO"
     return container
 
 
 def _length_s(container: InputContainer) -> float:
     """The length that the header gives, 0 if it does not."""
-    stream = container.streams.video[0]
+    stream = film_of(container)
+    assert stream is not None
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     return (container.duration or 0) / av.time_base
@@ -182,7 +183,8 @@ def _length_s(container: InputContainer) -> float:
 
 def _decode(container: InputContainer, lost: list[int]) -> Iterator[av.VideoFrame]:
     """Every frame that decodes; `lost` gets an entry for each packet that does not."""
-    stream = container.streams.video[0]
+    stream = film_of(container)
+    assert stream is not None
     packets: Iterator[av.Packet[VideoStream] | None] = container.demux(stream)
     while True:
         try:
@@ -197,10 +199,3 @@ def _decode(container: InputContainer, lost: list[int]) -> Iterator[av.VideoFram
             yield from stream.decode(packet)
         except av.error.FFmpegError:
             lost.append(1)
-
-
-def upright(frame: av.VideoFrame) -> U8:
-    """The picture (H, W, 3) BGR, turned as its metadata says."""
-    image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
-    turns = round(frame.rotation / 90) % 4  # metadata counts degrees counter-clockwise, as rot90 does
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image

@@ -119,37 +119,91 @@ def turn(path: Path, matrix: tuple[int, ...]) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize(
-    ("matrix", "shape", "bright"),
-    [
-        ((1, 0, 0, 1), (48, 64, 3), np.s_[:, :32]),
-        # QuickTime's matrix maps (x, y) to (ax + cy, bx + dy), y down. A quarter turn to the right takes
-        # x to y and y to -x, so what was on the left comes to lie on top.
-        ((0, 1, -1, 0), (64, 48, 3), np.s_[:32, :]),
-        ((0, -1, 1, 0), (64, 48, 3), np.s_[32:, :]),
-        ((-1, 0, 0, -1), (48, 64, 3), np.s_[:, 32:]),
-    ],
-    ids=["upright", "right", "left", "upside down"],
-)
-def test_a_film_is_shown_upright(matrix, shape, bright, tmp_path) -> None:
+# QuickTime's matrix moves (x, y) to (ax + cy, bx + dy), y down; how the stored picture then is to be shown.
+ORIENTATIONS = {
+    "upright": ((1, 0, 0, 1), lambda p: p),
+    "mirrored": ((-1, 0, 0, 1), lambda p: p[:, ::-1]),
+    "upside down": ((-1, 0, 0, -1), lambda p: p[::-1, ::-1]),
+    "mirrored upside down": ((1, 0, 0, -1), lambda p: p[::-1]),
+    "rows as columns": ((0, 1, 1, 0), lambda p: p.transpose(1, 0, 2)),
+    "right": ((0, 1, -1, 0), lambda p: np.rot90(p, -1)),
+    "right, mirrored": ((0, -1, -1, 0), lambda p: np.rot90(p, 2).transpose(1, 0, 2)),
+    "left": ((0, -1, 1, 0), np.rot90),
+}
+
+
+@pytest.mark.parametrize(("matrix", "shown"), ORIENTATIONS.values(), ids=ORIENTATIONS)
+def test_a_film_is_shown_upright(matrix, shown, tmp_path) -> None:
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:24, :32], picture[24:, :32], picture[:24, 32:] = 200, 120, 60  # a grey for each corner
     path = tmp_path / "turned.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        picture = np.zeros((48, 64, 3), np.uint8)
-        picture[:, :32] = 200  # bright on the left
         for _ in range(3):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         container.mux(stream.encode(None))
+    stored = read(path)[0].image
     turn(path, matrix)
     with open_source(str(path)) as source:
         frames = list(source)
-        assert (source.info.height, source.info.width) == shape[:2]
-    assert frames[0].image.shape == shape
-    dark = np.ones(shape[:2], bool)
-    dark[bright] = False
-    assert frames[0].image[bright].mean() > 180
-    assert frames[0].image[dark].mean() < 20
+        assert (source.info.height, source.info.width) == frames[0].image.shape[:2]
+    assert np.abs(stored.astype(int) - picture).max() < 30
+    np.testing.assert_array_equal(frames[0].image, shown(stored))
+
+
+def with_a_small_one_first(path: Path) -> Path:
+    """A small black film, as thumbnails are stored, and behind it one of six frames of 64x48."""
+    with av.open(str(path), "w") as container:
+        streams = []
+        for codec, pix_fmt, width, height in (
+            ("mjpeg", "yuvj420p", 32, 16),
+            ("libx264", "yuv420p", 64, 48),
+        ):
+            stream = container.add_stream(codec, rate=10)
+            stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+            streams.append(stream)
+        for stream, count in zip(streams, (2, 6), strict=True):
+            picture = np.zeros((stream.height, stream.width, 3), np.uint8)
+            for _ in range(count):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+            container.mux(stream.encode(None))
+    return path
+
+
+def hls_of_two_sizes(folder: Path) -> Path:
+    """A master list, the smaller picture first."""
+    master = "#EXTM3U\n"
+    for name, size, rate in (("low", (32, 16), 9000), ("high", (64, 48), 90000)):
+        write_film(folder / f"{name}.ts", frames=6, size_wh=size)
+        part = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:0.6,\n{name}.ts\n#EXT-X-ENDLIST\n"
+        (folder / f"{name}.m3u8").write_text(part)
+        master += f"#EXT-X-STREAM-INF:BANDWIDTH={rate}\n{name}.m3u8\n"
+    return written(folder / "master.m3u8", master.encode())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: with_a_small_one_first(folder / "film.mkv"),
+        lambda folder: with_a_small_one_first(folder / "film.mp4"),
+        hls_of_two_sizes,
+    ],
+    ids=["mkv", "mp4", "hls"],
+)
+def test_the_film_is_the_largest_picture_of_a_file(make, tmp_path) -> None:
+    with open_source(str(make(tmp_path))) as source:
+        frames = list(source)
+        assert (source.info.width, source.info.height) == (64, 48)
+    assert [frame.image.shape for frame in frames] == [(48, 64, 3)] * 6
+
+
+@pytest.mark.parametrize("name", ["film.ts", "film.flv", "film.mp4"])
+def test_clips_laid_end_to_end_have_every_frame_once(name, tmp_path) -> None:
+    path = write_film(tmp_path / name, frames=50, fps=25)  # ts and flv begin after 0
+    first, second = (read(path, start=a, end=b) for a, b in ((0.44, 0.6), (0.6, 0.8)))
+    assert [frame.index for frame in first] == [11, 12, 13, 14]
+    assert [frame.index for frame in second] == [15, 16, 17, 18, 19]
 
 
 def noisy_film(path: Path, frames: int = 60, **options: str) -> Path:

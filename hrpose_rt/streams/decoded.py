@@ -1,0 +1,68 @@
+"""Which stream of a container is the film, and its decoded frames as pictures."""
+
+import av
+import numpy as np
+from av.buffer import Buffer
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from hrpose_rt.types import U8
+
+_NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+
+
+def film_of(container: InputContainer) -> VideoStream | None:
+    """The stream with the largest picture, covers and thumbnails last; None if nothing is to be seen.
+
+    What else is to be seen, such as the other sizes of an HLS stream, is not read from here on.
+    """
+    films = [
+        stream for stream in container.streams.video if stream.codec_context
+    ]  # else no decoder is here
+    if not films:
+        return None
+    best = max(films, key=_rank)
+    for other in container.streams.video:
+        if other is not best:
+            other.discard = Discard.all
+    return best
+
+
+def _rank(stream: VideoStream) -> tuple[bool, int, int, bool]:
+    """Best last; of equal streams `max` takes the first."""
+    shows = stream.disposition
+    bits = stream.metadata.get("variant_bitrate", "")
+    return (
+        not shows & _NO_FILM,
+        stream.width * stream.height,
+        int(bits) if bits.isdecimal() else 0,
+        bool(shows & Disposition.default),
+    )
+
+
+def upright(frame: av.VideoFrame) -> U8:
+    """The picture (H, W, 3) BGR, turned and mirrored as its metadata says."""
+    image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+    a, b, c, d = _matrix(frame)
+    if is_turned(frame):
+        image, flip_x, flip_y = image.transpose(1, 0, 2), c < 0, b < 0
+    else:
+        flip_x, flip_y = a < 0, d < 0
+    image = image[:: -1 if flip_y else 1, :: -1 if flip_x else 1]
+    return np.ascontiguousarray(image)
+
+
+def is_turned(frame: av.VideoFrame) -> bool:
+    """Whether its rows are columns when it is upright."""
+    a, b, c, d = _matrix(frame)
+    return abs(b) + abs(c) > abs(a) + abs(d)
+
+
+def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+    """a, b, c, d of QuickTime's display matrix, which moves (x, y) to (ax + cy, bx + dy), y down."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if not isinstance(data, Buffer):
+        return 1, 0, 0, 1
+    a, b, _, c, d = np.frombuffer(bytes(data), np.int32, 5).tolist()
+    return a, b, c, d
