@@ -48,7 +48,9 @@ AT_HOME = {  # modules that are about one heavy library, and are themselves impo
         "torch",
     ),
     **{f"learn/{name}.py": "torch" for name in LEARNING},
-    **dict.fromkeys(("streams/decoded.py", "streams/video.py", "streams/network.py"), "av"),
+    **dict.fromkeys(
+        ("streams/decoded.py", "streams/film_times.py", "streams/video.py", "streams/network.py"), "av"
+    ),
 }
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
 

@@ -1,10 +1,13 @@
 """Video files, decoded by PyAV."""
 
-import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import av
 import av.error
@@ -13,6 +16,17 @@ from av.video.stream import VideoStream
 
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.streams.decoded import film_of, is_turned, upright
+from hrpose_rt.streams.film_times import (
+    MEASURED_PACKETS,
+    Ends,
+    InOrder,
+    Numbers,
+    Packet,
+    key_before,
+    number_in_index,
+    picture_end_s,
+    rate_of,
+)
 from hrpose_rt.streams.sources import Clip, SourceInfo
 from hrpose_rt.types import Frame
 
@@ -38,15 +52,20 @@ class VideoFile:
         stream = film_of(container)
         if container.format.name in _NO_FILM or stream is None:
             raise BadInput(f"{path} has no video in it: choose another file")
-        self._rate = fps = float(stream.average_rate or stream.guessed_rate or 25)
-        self._duration_s = _length_s(container)
-        if self._duration_s and clip.start >= self._duration_s:
-            raise BadInput(f"{path} is {self._duration_s:.1f} s long: --start {clip.start} is past it")
-        frames = stream.frames or (round(self._duration_s * fps) if self._duration_s else None)
-        first = next(_decode(container, []), None)
+        lost, times_s = list[int](), list[float]()
+        packets = _noted(_packets(container), times_s)
+        first = next(_decode(packets, lost, _order(container)), None)
         if first is None:
             raise BadInput(f"{path} holds no frame that can be decoded: it may be damaged")
         self._begin_s = first.time or 0.0
+        with suppress(av.error.FFmpegError):
+            deque(islice(packets, max(0, MEASURED_PACKETS - len(times_s))), 0)
+        self._rate = fps = rate_of(stream, times_s) or 25.0
+        self._duration_s = picture_end_s(container, stream, self._begin_s)
+        self._sized = stream.duration is not None
+        if self._duration_s and clip.start >= self._duration_s:
+            raise BadInput(f"{path} is {self._duration_s:.1f} s long: --start {clip.start} is past it")
+        frames = stream.frames or (round(self._duration_s * fps) if self._duration_s else None)
         turned = is_turned(first)
         width, height = stream.width, stream.height
         self.info = SourceInfo(
@@ -62,15 +81,21 @@ class VideoFile:
 
     def __iter__(self) -> Iterator[Frame]:
         clip, lost = self._clip, list[int]()
-        sought = clip.start > 0 and self._seek()
-        numbers = _Numbers(self._rate, self._duration_s)
+        before = self._seek() if clip.start > 0 else None
+        numbers, ends, fed = Numbers(self._rate, self._duration_s), Ends(self._container), list[int]()
+        packets = _packets(self._container, None if self._duration_s and self._sized else ends)
+        if before is not None and not before.sought:
+            deque(islice(packets, before.count), 0)
         index, broken, taken, time_s = -1, 0, 0, 0.0
         begin = time.perf_counter()
-        for decoded in _decode(self._container, lost):
+        for decoded in _decode(packets, lost, _order(self._container), fed):
             time_s = self._time_of(decoded, index + 1)
             broken += decoded.is_corrupt
-            sought_first = sought and index < 0
-            index = numbers.jump(time_s) if sought_first else numbers.next(time_s, len(lost), broken)
+            if before is not None and index < 0:
+                ahead = sum(ticks < (decoded.pts or 0) for ticks in fed)  # in the file behind, shown before
+                index = numbers.begin(before.count + ahead)
+            else:
+                index = numbers.next(time_s, len(lost), broken)
             if time_s < clip.start - 1e-6 or index % clip.stride:
                 continue
             if clip.end is not None and time_s >= clip.end - 1e-6:
@@ -87,34 +112,48 @@ class VideoFile:
                 break
             begin = time.perf_counter()
         else:
-            self._report(max(len(lost), numbers.gaps), broken, time_s + 1 / self._rate)
+            self._report(max(len(lost), numbers.gaps), broken, time_s + 1 / self._rate, ends)
 
-    def _seek(self) -> bool:
-        """Go to a key frame before the clip's start; False, and back to the beginning, where it cannot."""
-        target = int((self._clip.start + self._begin_s) * av.time_base)
+    def _seek(self) -> "_Before | None":
+        """Where to begin to decode for the clip's start; None where only decoding all of it tells."""
+        stream = film_of(self._container)
+        assert stream is not None and stream.time_base is not None
+        ticks = float((self._clip.start + self._begin_s) / stream.time_base)
         with suppress(av.error.FFmpegError):
-            self._container.seek(target)
-            frame = next(_decode(self._container, []), None)
-            if frame and frame.time is not None and frame.time - self._begin_s <= self._clip.start:
-                self._container.seek(target)
-                return True
+            if stream.frames and len(stream.index_entries) == stream.frames:
+                self._container.seek(int(ticks), stream=stream)
+                key = next(_packets(self._container))
+                count = number_in_index(stream, key)
+                if count is not None and key.pts is not None and key.pts <= ticks:
+                    self._container.seek(int(ticks), stream=stream)
+                    return _Before(count, sought=True)
+        before = None
+        self._reopen()
+        with suppress(av.error.FFmpegError):
+            before = key_before(_packets(self._container), ticks)
+        self._reopen()
+        return None if before is None else _Before(before, sought=False)
+
+    def _reopen(self) -> None:
         self._container.close()
         self._container = _open(self._path)
-        return False
 
     def _time_of(self, frame: av.VideoFrame, guess: int) -> float:
         return guess / self._rate if frame.time is None else max(0.0, frame.time - self._begin_s)
 
-    def _report(self, lost: int, broken: int, end_s: float) -> None:
+    def _report(self, lost: int, broken: int, end_s: float, ends: Ends) -> None:
         """Say what was missing, once everything there was has been given."""
         if lost or broken:
             raise RunBroken(
                 f"{self._path} is damaged: {lost} of its frames could not be decoded and {broken} only in "
                 "part; all the others were used"
             )
-        if end_s < self._duration_s - max(_MISSING_END_S, 2 / self._rate):
+        promised_s = self._duration_s
+        if not (self._sized and promised_s):  # the header knows the length of the whole alone
+            end_s, promised_s = max(end_s, ends.reached_s), ends.promised_s
+        if end_s < promised_s - max(_MISSING_END_S, 2 / self._rate):
             raise RunBroken(
-                f"{self._path} breaks off at {end_s:.1f} s of {self._duration_s:.1f} s: it may be "
+                f"{self._path} breaks off at {end_s:.1f} s of {promised_s:.1f} s: it may be "
                 "truncated; what is there was used"
             )
 
@@ -125,39 +164,24 @@ class VideoFile:
         self._container.close()
 
 
-class _Numbers:
-    """Counts frames so that one that was lost keeps its number.
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """Packets before the first that is decoded, and whether reading begins behind them already."""
 
-    Args:
-        rate: Frames a second.
-        length_s: Of the film; a time past it is damaged itself. 0 if not known.
-    """
+    count: int
+    sought: bool
 
-    def __init__(self, rate: float, length_s: float) -> None:
-        self._rate = rate
-        self._most = length_s * rate or math.inf
-        self._index, self._lost = -1, 0
-        self._steady = True  # numbers and times have gone together
-        self.gaps = 0
 
-    def jump(self, time_s: float) -> int:
-        """The number of a frame, by its time alone."""
-        self._index = round(time_s * self._rate)
-        return self._index
+def _order(container: InputContainer) -> InOrder | None:
+    return InOrder() if container.format.name == "avi" else None
 
-    def next(self, time_s: float, lost: int, broken: int) -> int:
-        """The number of the frame after the last; `lost` and `broken` frames there were so far."""
-        told, gap = round(time_s * self._rate), 0
-        if not lost and not broken:
-            self._steady &= told == self._index + 1
-        elif not self._steady:
-            gap = lost - self._lost
-        elif self._index < told < self._most:
-            gap = told - self._index - 1
-        self._lost = lost
-        self.gaps += gap
-        self._index += 1 + gap
-        return self._index
+
+def _noted(packets: Iterator[Packet], times_s: list[float]) -> Iterator[Packet]:
+    """The same packets, their times put down."""
+    for packet in packets:
+        if packet.pts is not None:
+            times_s.append(float(packet.pts * packet.time_base))
+        yield packet
 
 
 def _open(path: Path) -> InputContainer:
@@ -172,30 +196,43 @@ def _open(path: Path) -> InputContainer:
     return container
 
 
-def _length_s(container: InputContainer) -> float:
-    """The length that the header gives, 0 if it does not."""
-    stream = film_of(container)
-    assert stream is not None
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / av.time_base
+def _packets(container: InputContainer, ends: Ends | None = None) -> Iterator[Packet]:
+    """The film's packets, the last of them empty; `ends` sees those of sound and text, too."""
+    film = film_of(container)
+    for packet in container.demux() if ends else container.demux(film):
+        if ends:
+            ends.see(packet)
+        if packet.stream is film:
+            yield cast("Packet", packet)
 
 
-def _decode(container: InputContainer, lost: list[int]) -> Iterator[av.VideoFrame]:
-    """Every frame that decodes; `lost` gets an entry for each packet that does not."""
-    stream = film_of(container)
-    assert stream is not None
-    packets: Iterator[av.Packet[VideoStream] | None] = container.demux(stream)
+def _decode(
+    packets: Iterator[Packet], lost: list[int], order: InOrder | None, fed: list[int] | None = None
+) -> Iterator[av.VideoFrame]:
+    """Every frame that decodes; `lost` gets an entry for each packet that does not, `fed` all times."""
+    stream: VideoStream | None = None
     while True:
+        packet: Packet | None = None
         try:
             packet = next(packets)  # the last is empty, and lets go what the decoder still holds
+            stream = packet.stream
         except StopIteration:
             return
         except av.error.FFmpegError:  # the file breaks off within a packet
             lost.append(1)
-            packets = iter([None])
-            continue
+            packets = iter([])
+            if stream is None:
+                return
+        if packet and order:
+            order.fed(packet)
+        if packet and fed is not None and packet.pts is not None:
+            fed.append(packet.pts)
         try:
-            yield from stream.decode(packet)
+            for frame in stream.decode(packet):
+                if order:
+                    order.next(frame)
+                yield frame
         except av.error.FFmpegError:
             lost.append(1)
+            if packet and order:
+                order.lost(packet)

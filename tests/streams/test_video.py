@@ -119,6 +119,68 @@ def turn(path: Path, matrix: tuple[int, ...]) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.parametrize("name", ["vfr.mp4", "vfr.mkv"])
+def test_numbers_of_a_variable_rate_are_true_after_a_start(name, tmp_path) -> None:
+    times = [0.1 * i for i in range(8)] + [1 + 0.5 * i for i in range(6)]  # frame 8 is at 1.0 s
+    path = write_film(tmp_path / name, frames=14, times=times)
+    assert [frame.index for frame in read(path, start=1.0, max_frames=3)] == [8, 9, 10]
+    assert [frame.index for frame in read(path, start=2.0)] == [10, 11, 12, 13]
+
+
+def test_times_grow_where_a_container_has_none_of_presentation(tmp_path) -> None:
+    path = tmp_path / "b-frames.avi"
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"bf": "3", "b-adapt": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for i in range(40):
+            picture = np.full((48, 64, 3), 6 * i, np.uint8) + rng.integers(0, 5, (48, 64, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode(None))
+    frames = read(path)
+    assert [frame.time_s for frame in frames] == pytest.approx(np.arange(40) / 10)
+    assert [round(frame.image.mean() / 6) for frame in frames] == pytest.approx(list(range(40)), abs=1)
+    part = read(path, start=1.9, end=2.3)
+    assert [(f.index, f.time_s) for f in part] == [(f.index, f.time_s) for f in frames[19:23]]
+
+
+def test_the_rate_is_measured_where_a_header_claims_ticks_of_a_clock(tmp_path) -> None:
+    times = [0.033 * i + 0.001 * (i % 3) for i in range(60)]  # as browsers record
+    path = write_film(tmp_path / "recorded.mkv", frames=60, fps=1000, times=times)
+    with open_source(str(path)) as source:
+        assert source.info.fps == pytest.approx(30.3, abs=0.1)
+    assert [frame.index for frame in read(path, start=1, stride=3)] == list(range(33, 60, 3))
+
+
+@pytest.mark.parametrize("name", ["film.mkv", "film.flv", "film.mp4"])
+def test_sound_may_be_longer_than_the_picture(name, tmp_path) -> None:
+    path = tmp_path / name
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream("aac", rate=16000, layout="mono")
+        for _ in range(10):
+            picture = np.zeros((48, 64, 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode(None))
+        for i in range(40):  # 2.56 s
+            block = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            block.sample_rate, block.pts = 16000, i * 1024
+            container.mux(sound.encode(block))
+        container.mux(sound.encode(None))
+    with open_source(str(path)) as source:
+        assert len(list(source)) == 10
+        assert source.info.frames in (10, None)
+
+
+@pytest.mark.parametrize("name", ["cut.mkv", "cut.flv"])
+def test_a_length_of_the_whole_tells_what_breaks_off(name, tmp_path) -> None:
+    path = noisy_film(tmp_path / name)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    frames, _ = read_until_broken(path)
+    assert 30 <= len(frames) <= 40
+
+
 # QuickTime's matrix moves (x, y) to (ax + cy, bx + dy), y down; how the stored picture then is to be shown.
 ORIENTATIONS = {
     "upright": ((1, 0, 0, 1), lambda p: p),
