@@ -18,6 +18,7 @@ from hrpose_rt.cli.outputs import (
     text_target,
 )
 from hrpose_rt.errors import RunBroken
+from hrpose_rt.networks import say
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.recording import Recorder
 from hrpose_rt.result import FrameResult, latency_field
@@ -134,9 +135,23 @@ def _run(
         results = ((0, result) for result in pipeline.stream(group[0][0]))
     else:
         results = pipeline.stream_all([source for source, _ in group], ended)
+    sizes = [(source.info.width, source.info.height) for source, _ in group]
     for i, result in results:
         view.update(group[i][1], recorders[i].write(result))
+        if group[i][0].info.film:
+            sizes[i] = _same_size(group[i][1], sizes[i], result)
     return statuses
+
+
+def _same_size(stem: str, before_wh: tuple[int, int], result: FrameResult) -> tuple[int, int]:
+    """The frame's width and height; says so where they are not those of the frame before."""
+    height, width = result.frame.image.shape[:2]
+    if (width, height) != before_wh:
+        say(
+            f"{stem}: from frame {result.frame.index} on pictures are {width}x{height}, before they were "
+            f"{before_wh[0]}x{before_wh[1]}; a saved film keeps its first size, with black beside them"
+        )
+    return width, height
 
 
 def write_report(

@@ -68,7 +68,7 @@ class TextSink:
 
 
 class JsonlSink(TextSink):
-    """A line about the source, then a line a frame.
+    """A line about the source, then a line a frame, with a size of its own once that has changed.
 
     Args:
         path: The file, "-" for standard output.
@@ -79,11 +79,15 @@ class JsonlSink(TextSink):
     def __init__(self, path: str, info: SourceInfo, header: Header) -> None:
         super().__init__(path)
         source = {"source": info.name, "width": info.width, "height": info.height, "fps": info.fps}
+        self._size, self._changed = (info.height, info.width), False
         self._line({"hrpose": header["hrpose"], "schema": SCHEMA} | source | header)
 
     def write(self, result: FrameResult, picture: U8) -> None:
         """See `Sink.write`."""
-        self._line(result.to_dict())
+        height, width = result.frame.image.shape[:2]
+        self._changed |= (height, width) != self._size
+        size = {"width": width, "height": height} if self._changed else {}
+        self._line(result.to_dict() | size)
 
     def _line(self, line: dict[str, Any]) -> None:
         self._put(json.dumps(line, allow_nan=False) + "\n")

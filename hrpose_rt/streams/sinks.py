@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 import cv2
+import numpy as np
 
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.result import FrameResult
@@ -34,7 +35,7 @@ class VideoSink:
     It is written in fragments, so that it is readable up to its last second after a kill, and gets an
     index when it is closed, so that players know its length. It begins with the first frame and keeps
     the times between frames, so a variable rate stays one. Pictures of another size than the first are
-    scaled to it; odd sizes lose one row or column, which H.264 cannot hold.
+    fitted into it, with black beside them; odd sizes lose one row or column, which H.264 cannot hold.
     """
 
     wants_picture = True
@@ -80,7 +81,7 @@ class VideoSink:
         if picture.shape[0] & ~1 == height and picture.shape[1] & ~1 == width:
             picture = picture[:height, :width]
         else:
-            picture = cv2.resize(picture, (width, height))
+            picture = _fitted(picture, (height, width))
         frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
         pts = round((result.frame.time_s - self._begin_s) / self.TIME_BASE)
         pts = max(pts, self._last_pts + 1)
@@ -98,6 +99,16 @@ class VideoSink:
             self._container.close()
         except OSError as error:
             raise broken(self._path, error) from error
+
+
+def _fitted(picture: U8, into_hw: tuple[int, int]) -> U8:
+    """The picture, its shape kept, in the middle of a black one of (height, width)."""
+    scale = min(into / side for into, side in zip(into_hw, picture.shape, strict=False))
+    h, w = (max(1, round(scale * side)) for side in picture.shape[:2])
+    top, left = (into_hw[0] - h) // 2, (into_hw[1] - w) // 2
+    fitted = np.zeros((*into_hw, 3), np.uint8)
+    fitted[top : top + h, left : left + w] = cv2.resize(picture, (w, h), interpolation=cv2.INTER_AREA)
+    return fitted
 
 
 class ImageSink:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -87,9 +88,29 @@ def test_odd_sizes_are_made_even(size_wh, written_wh, tmp_path) -> None:
     assert [(frame.width, frame.height) for frame in frames] == [written_wh] * 3
 
 
-def test_a_picture_of_another_size_is_scaled_to_the_first(tmp_path) -> None:
-    frames = play(save(tmp_path / "mixed.mp4", [*results(1), *results(2, (128, 96))[1:]], info()))
+def test_a_picture_of_another_size_is_fitted_into_the_first(tmp_path) -> None:
+    path = tmp_path / "mixed.mp4"
+    upright = results(2, (48, 96))[1:]  # 20 levels of grey; into 64x48 goes a picture of 24x48
+    frames = play(save(path, [*results(1), replace(upright[0], frame=bright(upright[0].frame))], info()))
     assert [(frame.width, frame.height) for frame in frames] == [(64, 48)] * 2
+    fitted = frames[1].to_ndarray(format="bgr24")
+    assert fitted[:, 23:41].min() > 180
+    assert fitted[:, :17].max() < 20 and fitted[:, 47:].max() < 20
+
+
+def bright(frame: Frame) -> Frame:
+    return replace(frame, image=np.full_like(frame.image, 200))
+
+
+def test_lines_have_a_size_once_it_has_changed(tmp_path) -> None:
+    path = tmp_path / "out.jsonl"
+    sink = JsonlSink(str(path), info(), HEADER)
+    for result in (*results(1), *results(1, (48, 96)), *results(1)):
+        sink.write(result, result.frame.image)
+    sink.close()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    sizes = [(line.get("width"), line.get("height")) for line in lines]
+    assert sizes == [(64, 48), (None, None), (48, 96), (64, 48)]
 
 
 def test_two_frames_of_one_time_are_both_kept(tmp_path) -> None:
