@@ -131,6 +131,11 @@ class Crowd:
         self._leave(people.take(~there))
         self._people = people.take(there)
 
+    def scene_changed(self) -> None:
+        """The film was cut: nobody is carried on, the memory alone may know somebody again."""
+        self._leave(self._people)
+        self._people = People.nobody(0, len(self.skeleton.joints))
+
     def undetected(self) -> None:
         """Go on without a look: who was not detected for too long is gone."""
         people, recent = self._people, self._recent

@@ -94,20 +94,25 @@ class Scheduler:
         """Whether to run the detector on this frame (H, W, 3)."""
         self.frames += 1
         self._since += 1
-        due = self.looks == 0 or self._since >= self.max_gap or self._changed(image, crowd)
+        cut = self._cut(image)
+        if cut:
+            crowd.scene_changed()
+        due = cut or self.looks == 0 or self._since >= self.max_gap or self._changed(crowd)
         if due:
             self._since = 0
             self.looks += 1
         return due
 
-    def _changed(self, image: U8, crowd: Crowd) -> bool:
-        if not self._auto:
-            return False
+    def _cut(self, image: U8) -> bool:
+        """Whether another scene begins with this frame (H, W, 3)."""
         small = cv2.resize(image, THUMBNAIL_WH, interpolation=cv2.INTER_NEAREST)
         thumbnail = small.astype(np.float32).mean(axis=2)
         before, self._thumbnail = self._thumbnail, thumbnail
-        if before is not None and float(np.abs(thumbnail - before).mean()) > CUT:
-            return True
+        return before is not None and float(np.abs(thumbnail - before).mean()) > CUT
+
+    def _changed(self, crowd: Crowd) -> bool:
+        if not self._auto:
+            return False
         if not len(crowd):
             return True  # nothing else to do
         if self.budget_ms and self._since < 2:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from hrpose_rt.people.memory import Memory
 from hrpose_rt.people.scheduling import Costs, Scheduler
-from tests.people.test_crowd import IMAGE, crowd, follow, poses_in, walkers
+from tests.people.test_crowd import IMAGE, crowd, follow, picture, poses_in, walkers
 
 
 def costs() -> Costs:
@@ -61,6 +62,30 @@ def test_another_scene_is_looked_at_at_once() -> None:
     scheduler.look(IMAGE, people)
     assert not scheduler.look(IMAGE, people)
     assert scheduler.look(np.zeros_like(IMAGE), people)
+
+
+@pytest.mark.parametrize("every", [0, 1, 10])
+def test_nobody_is_carried_on_into_another_scene(every) -> None:
+    people, scheduler = crowd(), Scheduler(25.0, every, 0.0, 10, costs())
+    people.memory = Memory(0.0)  # it may know somebody again: no part of this
+    follow(people, range(3))
+    people.identify()
+    scheduler.look(picture(0.08), people)
+    people.advance(picture(0.12), 0.12)
+    scheduler.look(picture(0.12), people)
+    assert people.ids.tolist() == [0, 1, 2]  # the scene goes on
+    other = picture(0.16) // 4
+    people.advance(other, 0.16)
+    assert scheduler.look(other, people) and len(people) == 0
+    for t in (0.16, 0.2):  # where the three were, others are now
+        people.advance(picture(t) // 4, t)
+        people.detected(walkers(t), picture(t) // 4)
+        if t == 0.16:
+            people.posed(np.arange(3), poses_in(people.boxes))
+            found = people.poses().keypoints
+            np.testing.assert_allclose(found, poses_in(people.boxes).keypoints, atol=1e-3)  # unfiltered
+    people.identify()
+    assert not {0, 1, 2} & set(people.ids.tolist())
 
 
 def test_newcomers_come_first_then_those_waiting_longest() -> None:
