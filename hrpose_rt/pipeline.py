@@ -121,6 +121,9 @@ class PosePipeline:
         clock, begin = self._clock(), time.perf_counter()
         boxes = [f.boxes[rows] for f, rows in zip(all_followed, wanted, strict=True)]
         poses = networks.estimator.estimate_all([frame.image for frame in frames], boxes, clock)
+        for of, rows in zip(poses, boxes, strict=True):
+            if len(of) != len(rows):
+                raise BadInput(f"the estimator gave {len(of)} poses for {len(rows)} boxes")
         together, people = clock.times(), sum(map(len, boxes))
         self._costs.learn_crops(people, 1e3 * (time.perf_counter() - begin))
         results = []

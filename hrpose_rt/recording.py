@@ -43,12 +43,13 @@ class Recorder:
     def write(self, result: FrameResult) -> FrameResult:
         """Draw, write and count a result; returns it with `draw`, `write` and `age` filled in."""
         begin = time.perf_counter()
-        picture = result.frame.image
+        picture = result.frame.image.view()
         if any(sink.wants_picture for sink in self._sinks):
             picture = result.frame.image.copy()
             if self._trails:
                 self._trails.draw(picture, result.detections, result.track_ids, result.frame.time_s)
             result.draw(picture, self._min_score, overlay=True)
+        picture.flags.writeable = False  # every sink sees the same, and the caller's stays as it was
         drawn = time.perf_counter()
         for sink in self._sinks:
             sink.write(result, picture)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import supervision as sv
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FrameResult:
     """The people of one frame; row i is the same person in all of its fields.
 
@@ -64,8 +64,8 @@ class FrameResult:
     def to_dict(self) -> dict[str, Any]:
         """A line of the JSONL file, schema 1: plain numbers, never NaN, scores clipped to 0..1."""
         return {
-            "frame": self.frame.index,
-            "time_s": round(self.frame.time_s, 6),
+            "frame": int(self.frame.index),
+            "time_s": round(float(self.frame.time_s), 6),
             "people": [self._person(i) for i in range(len(self))],
             latency_field(self.shared): {k: round(v, 3) for k, v in asdict(self.times).items()},
             "dropped": self.frame.dropped,

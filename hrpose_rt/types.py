@@ -1,5 +1,6 @@
 """The values that travel through the pipeline: plain arrays, named, their shapes checked once."""
 
+import math
 from dataclasses import dataclass, fields
 from enum import IntEnum
 
@@ -18,6 +19,7 @@ STAGES = ("letterbox", "detect", "track", "crop", "pose", "heatmap", "other")
 BESIDE = ("read", "draw", "write", "age")
 
 
+FARTHEST = 1e6  # pixels from a picture's corner that a box may reach
 NO_ID = -1  # of somebody who is not known yet
 
 
@@ -28,7 +30,7 @@ class Origin(IntEnum):
     TRACKED = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One picture of a source.
 
@@ -50,9 +52,11 @@ class Frame:
 
     def __post_init__(self) -> None:
         check_image(self.image)
+        if not math.isfinite(self.time_s):
+            raise BadInput(f"a frame's time_s is a finite number of seconds, not {self.time_s}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Detections:
     """People found in a frame.
 
@@ -83,7 +87,7 @@ class Detections:
         return cls(boxes, scores, np.full(len(boxes), Origin.DETECTED, np.int64), added)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Poses:
     """Poses of the people of a frame; row i belongs to detection i.
 
@@ -157,20 +161,28 @@ def check_image(image: U8) -> None:
 def check_boxes(boxes: ArrayLike, image: U8) -> F32:
     """Boxes as (N, 4) float32, or BadInput that names the first one that is none."""
     try:
-        array = np.asarray(boxes, np.float32).reshape(-1, 4)
+        with np.errstate(over="ignore"):  # what is too large is named below
+            array = np.asarray(boxes, np.float32)
     except (TypeError, ValueError) as error:
         raise BadInput("boxes are (N, 4) numbers: x1, y1, x2, y2 in pixels") from error
+    if array.size == 0:
+        array = array.reshape(0, 4)
+    if array.ndim != 2 or array.shape[1] != 4:
+        raise BadInput(f"boxes are (N, 4) numbers, x1, y1, x2, y2 in pixels; these are {array.shape}")
     h, w = image.shape[:2]
     finite = np.logical_and.reduce(np.isfinite(array), axis=1)
     with np.errstate(invalid="ignore"):
         solid = np.logical_and.reduce(array[:, 2:] > array[:, :2], axis=1)
         inside = np.logical_and.reduce((array[:, :2] < (w, h)) & (array[:, 2:] > 0), axis=1)
-    wrong = np.flatnonzero(~(finite & solid & inside))
+        near = np.logical_and.reduce(np.abs(array) <= FARTHEST, axis=1)  # or sizes are not finite
+    wrong = np.flatnonzero(~(finite & near & solid & inside))
     if len(wrong):
         i = int(wrong[0])
         reason = f"lies outside the picture of {w}x{h}"
         if not finite[i]:
             reason = "has numbers that are not finite"
+        elif np.abs(array[i]).max() > FARTHEST:
+            reason = f"reaches farther than {FARTHEST:g} pixels"
         elif not solid[i]:
             reason = "has no area"
         raise BadInput(f"box {i}, {array[i].tolist()}, {reason}: give x1, y1, x2, y2 in its pixels")

@@ -1,11 +1,13 @@
 """The loop, around networks that are fakes."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+import hrpose_rt
 from hrpose_rt.errors import BadInput
 from hrpose_rt.networks import Networks, Settings
 from hrpose_rt.pipeline import PosePipeline
@@ -251,6 +253,9 @@ def test_own_boxes_may_reach_over_the_edge() -> None:
         ([[0, 5, 5, 0]], "box 0.* has no area"),
         ([[64, 0, 70, 5]], "lies outside the picture of 64x48"),
         ([[-9, -9, 0, 5]], "lies outside the picture"),
+        ([[0, 0, 5, 5, 0.9]] * 4, r"boxes are \(N, 4\) numbers.* these are \(4, 5\)"),
+        ([[0, 0, 1e300, 1e300]], "has numbers that are not finite"),
+        ([[-3e38, -3e38, 3e38, 3e38]], r"reaches farther than 1e\+06 pixels"),
         ([[1, 2, 3]], r"boxes are \(N, 4\) numbers"),
         ("nonsense", r"boxes are \(N, 4\) numbers"),
     ],
@@ -266,3 +271,31 @@ def test_a_picture_that_is_none_is_refused() -> None:
             pipeline.process(IMAGE.astype(np.float32))
         with pytest.raises(BadInput, match=r"an image is \(H, W, 3\)"):
             pipeline.estimate(IMAGE[..., 0], [[0, 0, 5, 5]])
+
+
+def test_an_estimator_that_leaves_somebody_out_is_told() -> None:
+    networks = fake_networks([2])
+    networks.estimator.estimate_all = lambda images, boxes, clock: [
+        FakeEstimator().estimate(image, of[:1], clock) for image, of in zip(images, boxes, strict=True)
+    ]
+    with PosePipeline(networks=networks) as pipeline:
+        with pytest.raises(BadInput, match="the estimator gave 1 poses for 2 boxes"):
+            pipeline.process(IMAGE)
+
+
+def test_a_frame_has_a_time_and_its_numbers_become_plain() -> None:
+    with pytest.raises(BadInput, match="time_s is a finite number of seconds, not nan"):
+        Frame(0, IMAGE, float("nan"), 0.0)
+    with PosePipeline(networks=fake_networks()) as pipeline:
+        line = pipeline.process(Frame(np.int64(3), IMAGE, np.float32(0.5), 0.0)).to_dict()
+    assert json.loads(json.dumps(line))["frame"] == 3 and line["time_s"] == 0.5
+
+
+def test_results_are_compared_by_identity() -> None:
+    with PosePipeline(networks=fake_networks()) as pipeline:
+        one, other = pipeline.process(IMAGE), pipeline.process(IMAGE)
+    assert one == one and one != other and one in [other, one] and len({one, other}) == 2
+
+
+def test_the_public_names_are_listed() -> None:
+    assert set(dir(hrpose_rt)) == set(hrpose_rt.__all__)

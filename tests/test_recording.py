@@ -37,7 +37,10 @@ def record(sinks, table=None, frames=3, viewers=()) -> list:
 def test_people_are_drawn_once_and_only_for_a_sink_that_wants_it() -> None:
     lines, film = FakeSink(False), FakeSink(True)
     results = record([lines])
-    assert lines.pictures[0] is results[0].frame.image
+    assert np.shares_memory(lines.pictures[0], results[0].frame.image)
+    with pytest.raises(ValueError, match="read-only"):
+        lines.pictures[0][:] = 0
+    assert results[0].frame.image.flags.writeable
     assert max(result.times.draw for result in results) < 0.1
     results = record([lines, film])
     assert film.pictures[0] is lines.pictures[-3]
