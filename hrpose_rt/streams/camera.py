@@ -3,20 +3,21 @@
 import contextlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams.newest import Newest, gone, pauses
+from hrpose_rt.streams.newest import CLOSING_S, Newest, gone, pauses
 from hrpose_rt.streams.quiet import quiet_libraries
+from hrpose_rt.streams.reading import Reading
 from hrpose_rt.streams.sources import RECONNECT_S, Clip, SourceInfo
 from hrpose_rt.types import U8, Frame
 
 
-class Camera:
+class Camera(Reading):
     """The newest frame of a camera, whenever the pipeline is ready for one.
 
     A thread reads as fast as the camera gives, so that latency never grows; frames that nobody took in
@@ -29,6 +30,7 @@ class Camera:
     """
 
     def __init__(self, number: int, clip: Clip, reconnect_s: float = RECONNECT_S) -> None:
+        super().__init__()
         self._capture = _open(number)
         self._number, self._clip, self._reconnect_s = number, clip, reconnect_s
         width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
@@ -46,6 +48,13 @@ class Camera:
         self._thread.start()
 
     def _read(self) -> None:
+        """Read to the end; who reads also releases, as a camera does not survive both at once."""
+        try:
+            self._read_on()
+        finally:
+            self._capture.release()
+
+    def _read_on(self) -> None:
         attempts = pauses(self._reconnect_s)
         while not self._closing.is_set():
             ok, image = self._capture.read()
@@ -64,16 +73,15 @@ class Camera:
                 self._capture.release()
                 self._capture = fresh
 
-    def __iter__(self) -> Iterator[Frame]:
-        return self._newest.frames(self._clip)
+    def _read_frames(self) -> Generator[Frame, None, None]:
+        yield from self._newest.frames(self._clip)
 
-    def __enter__(self) -> "Camera":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def _wake(self) -> None:
         self._closing.set()
-        self._thread.join(timeout=2)
-        self._capture.release()
+        self._newest.end("")
+
+    def _release(self) -> None:
+        self._thread.join(CLOSING_S)
 
 
 def _open(number: int) -> cv2.VideoCapture:

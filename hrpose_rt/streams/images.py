@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from itertools import islice
 from pathlib import Path
 
@@ -11,17 +11,19 @@ import numpy as np
 
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.streams.quiet import quiet_libraries
+from hrpose_rt.streams.reading import Reading
 from hrpose_rt.streams.sources import IMAGE_SUFFIXES, Clip, SourceInfo
 from hrpose_rt.types import U8, Frame
 
 
-class Images:
+class Images(Reading):
     """The images of a folder in the order of their names, or one image file.
 
     `stride` and `max_frames` of the clip apply, and seconds count pictures.
     """
 
     def __init__(self, path: Path, clip: Clip) -> None:
+        super().__init__()
         files = [path]
         if path.is_dir():
             files = sorted(
@@ -48,7 +50,7 @@ class Images:
         )
         self.names = {index: file.name for index, file in self._files}
 
-    def __iter__(self) -> Iterator[Frame]:
+    def _read_frames(self) -> Generator[Frame, None, None]:
         damaged = []
         for index, file in self._files:
             begin = time.perf_counter()
@@ -64,11 +66,8 @@ class Images:
                 f"{', '.join(damaged[:3])}{more} cannot be read as images and were left out: replace them"
             )
 
-    def __enter__(self) -> "Images":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
+    def _release(self) -> None:
+        """No file is open between two images."""
 
 
 def _read(path: Path) -> U8 | None:

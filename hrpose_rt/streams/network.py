@@ -1,7 +1,7 @@
 """Streams from the network: the newest frame, through every break."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from urllib.parse import urlsplit
 
 import av
@@ -11,7 +11,8 @@ from av.container import InputContainer
 from hrpose_rt.errors import BadInput
 from hrpose_rt.streams.addresses import check_address, hint, safe, stem_of
 from hrpose_rt.streams.decoded import film_of, upright
-from hrpose_rt.streams.newest import Newest, gone, pauses
+from hrpose_rt.streams.newest import CLOSING_S, Newest, gone, pauses
+from hrpose_rt.streams.reading import Reading
 from hrpose_rt.streams.sources import RECONNECT_S, Clip, SourceInfo
 from hrpose_rt.types import Frame
 
@@ -35,7 +36,7 @@ _OPTIONS = {
 }
 
 
-class NetworkStream:
+class NetworkStream(Reading):
     """The newest frame of a stream, whenever the pipeline is ready for one.
 
     A thread reads as fast as the stream comes, so that latency never grows. When the stream breaks off it
@@ -48,6 +49,7 @@ class NetworkStream:
     """
 
     def __init__(self, url: str, clip: Clip, reconnect_s: float = RECONNECT_S) -> None:
+        super().__init__()
         check_address(url)
         _refuse_pages(url)
         self._url, self._clip, self._reconnect_s = url, clip, reconnect_s
@@ -113,15 +115,15 @@ class NetworkStream:
             pass  # what broke it does not matter: it is opened again
         return some
 
-    def __iter__(self) -> Iterator[Frame]:
-        return self._newest.frames(self._clip)
+    def _read_frames(self) -> Generator[Frame, None, None]:
+        yield from self._newest.frames(self._clip)
 
-    def __enter__(self) -> "NetworkStream":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def _wake(self) -> None:
         self._closing.set()
-        self._thread.join(timeout=2)
+        self._newest.end("")
+
+    def _release(self) -> None:
+        self._thread.join(CLOSING_S)
 
 
 def _open(url: str) -> InputContainer:

@@ -10,6 +10,7 @@ from hrpose_rt.streams.sources import Clip
 from hrpose_rt.types import U8, Frame
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 8.0  # between attempts to reach a source again, doubling
+CLOSING_S = 2.0  # that closing waits for a reading thread, which may wait for the network itself
 T = TypeVar("T")
 
 
@@ -54,7 +55,7 @@ class Newest(Generic[T]):
         """Say that no more will come."""
         with self._fresh:
             self._ended = why
-            self._fresh.notify()
+            self._fresh.notify_all()
 
     def frames(self, clip: Clip) -> Iterator[Frame]:
         """The newest picture, whenever one is asked for; RunBroken when no more will come."""

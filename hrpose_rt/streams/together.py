@@ -4,7 +4,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 
-from hrpose_rt.errors import RunBroken
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.streams.newest import CLOSING_S
 from hrpose_rt.streams.sources import Source
 from hrpose_rt.types import Frame
 
@@ -15,30 +16,37 @@ class Together:
     """Takes the next frame of every source that has one, round after round. A context manager.
 
     A thread a source asks it for a frame only when the round before is done, so that a live source's is its
-    newest and a film loses none. Sources are opened and closed by the caller.
+    newest and a film loses none. Sources are opened and closed by the caller; leaving the context waits
+    until no thread reads them.
+
+    Raises:
+        BadInput: A source is given twice.
     """
 
     def __init__(self, sources: Sequence[Source]) -> None:
+        if len(set(map(id, sources))) < len(sources):
+            raise BadInput("a source is given twice: open it once for each")
         self._changed = threading.Condition()
         self._wanted = [False] * len(sources)
         self._frames: dict[int, Frame] = {}
-        self._ended: dict[int, RunBroken | None] = {}
+        self._ended: dict[int, BaseException | None] = {}
         self._going = set(range(len(sources)))
         self._closing = False
+        self._live = [source.info.live for source in sources]
         self._threads = [
             threading.Thread(target=self._read, args=(i, source), daemon=True)
             for i, source in enumerate(sources)
         ]
 
     def _read(self, i: int, source: Source) -> None:
-        broken: RunBroken | None = None
-        frames = iter(source)
+        broken: BaseException | None = None
         try:
+            frames = iter(source)
             while self._is_wanted(i) and (frame := next(frames, None)) is not None:
                 with self._changed:
                     self._frames[i] = frame
                     self._changed.notify_all()
-        except RunBroken as error:
+        except BaseException as error:  # it is the caller's, whatever it is
             broken = error
         with self._changed:
             self._ended[i] = broken
@@ -52,7 +60,10 @@ class Together:
             return not self._closing
 
     def __iter__(self) -> Iterator[tuple[dict[int, Frame], dict[int, RunBroken | None]]]:
-        """Rounds: frames by source, and which sources ended since, with what they lost if they did."""
+        """Rounds: frames by source, and which sources ended since, with what they lost if they did.
+
+        What else a source raises is raised here, after the frames that were there.
+        """
         for thread in self._threads:
             thread.start()
         asked: set[int] = set()
@@ -67,7 +78,13 @@ class Together:
                 ended, self._ended = self._ended, {}
             self._going -= set(ended)
             asked = self._going - set(frames)  # who has not answered yet
-            yield frames, ended
+            broken = {
+                i: error for i, error in ended.items() if error is None or isinstance(error, RunBroken)
+            }
+            yield frames, broken
+            for i in ended.keys() - broken.keys():
+                if error := ended[i]:
+                    raise error
 
     def _some(self) -> bool:
         return bool(self._frames or self._ended)
@@ -87,3 +104,6 @@ class Together:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+        for thread, live in zip(self._threads, self._live, strict=True):
+            if thread.ident is not None:
+                thread.join(CLOSING_S if live else None)  # a live source may wait for a frame for long

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -27,6 +27,7 @@ from hrpose_rt.streams.film_times import (
     picture_end_s,
     rate_of,
 )
+from hrpose_rt.streams.reading import Reading
 from hrpose_rt.streams.sources import Clip, SourceInfo
 from hrpose_rt.types import Frame
 
@@ -34,7 +35,7 @@ _NO_FILM = {"tty"}  # FFmpeg also plays text files, as a terminal would show the
 _MISSING_END_S = 0.5  # a film may stop this much before the length its header gives
 
 
-class VideoFile:
+class VideoFile(Reading):
     """The frames of a video file, upright, with the times the file gives them.
 
     A damaged packet costs its own frames only. When the file has come to its end and frames were lost,
@@ -42,6 +43,7 @@ class VideoFile:
     """
 
     def __init__(self, path: Path, clip: Clip) -> None:
+        super().__init__()
         self._path, self._clip = path, clip
         with _open(path) as container:  # not every film can be rewound, so looking in has its own opening
             self._look_in(container)
@@ -79,7 +81,7 @@ class VideoFile:
             live=False,
         )
 
-    def __iter__(self) -> Iterator[Frame]:
+    def _read_frames(self) -> Generator[Frame, None, None]:
         clip, lost = self._clip, list[int]()
         before = self._seek() if clip.start > 0 else None
         numbers, ends, fed = Numbers(self._rate, self._duration_s), Ends(self._container), list[int]()
@@ -157,10 +159,7 @@ class VideoFile:
                 "truncated; what is there was used"
             )
 
-    def __enter__(self) -> "VideoFile":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def _release(self) -> None:
         self._container.close()
 
 

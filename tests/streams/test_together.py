@@ -3,10 +3,12 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
-from hrpose_rt.errors import RunBroken
+from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.streams.together import Together
 from hrpose_rt.types import Frame
@@ -65,3 +67,69 @@ def test_a_frame_is_asked_for_only_when_the_round_before_is_done() -> None:
             ages += [time.perf_counter() - frame.captured_s for frame in frames.values()]
             time.sleep(0.1)
     assert len(ages) == 8 and max(ages) < 0.05
+
+
+class Slow(FakeSource):
+    """Notices whether it is read after the caller closed it."""
+
+    closed = read_afterwards = False
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in super().__iter__():
+            time.sleep(0.05)
+            self.read_afterwards |= self.closed
+            yield frame
+
+
+def test_leaving_waits_until_no_source_is_read() -> None:
+    slow = Slow(frames=50)
+    with Together([FakeSource(frames=50), slow]) as together:
+        for _ in together:
+            break
+    slow.closed = True
+    time.sleep(0.1)
+    assert not slow.read_afterwards
+    assert not any(thread.is_alive() for thread in together._threads)
+
+
+def test_leaving_does_not_wait_long_for_a_live_source_without_a_frame(monkeypatch) -> None:
+    monkeypatch.setattr("hrpose_rt.streams.together.CLOSING_S", 0.05)
+    silent = Waiting(frames=1)
+    silent.info = replace(silent.info, live=True)
+    begin = time.perf_counter()
+    with Together([FakeSource(frames=5), silent]) as together:
+        for _ in together:
+            break
+    assert time.perf_counter() - begin < 5
+    silent.go.set()
+
+
+@pytest.mark.parametrize("error", [ValueError("camera lost"), SystemExit(3), BadInput("no picture")])
+def test_what_a_source_raises_reaches_the_caller_after_the_frames(error: BaseException) -> None:
+    class Raises(FakeSource):
+        def __iter__(self) -> Iterator[Frame]:
+            yield from super().__iter__()
+            raise error
+
+    seen = []
+    with Together([Raises(frames=3)]) as together, pytest.raises(type(error)) as raised:
+        for frames, _ in together:
+            seen += [frame.index for frame in frames.values()]
+    assert raised.value is error
+    assert seen == [0, 1, 2]
+
+
+def test_what_cannot_be_iterated_is_said_by_its_error() -> None:
+    class None_(FakeSource):
+        def __iter__(self) -> Iterator[Frame]:
+            raise OSError("no such device")
+
+    with Together([FakeSource(frames=1), None_(frames=1)]) as together:
+        with pytest.raises(OSError, match="no such device"):
+            list(together)
+
+
+def test_one_source_cannot_be_two() -> None:
+    source = FakeSource(frames=2)
+    with pytest.raises(BadInput, match="a source is given twice: open it once for each"):
+        Together([source, FakeSource(frames=1), source])
