@@ -13,6 +13,7 @@ from hrpose_rt.cli.outputs import (
     Target,
     check_distinct,
     check_free,
+    check_writable,
     distinct_stems,
     picture_target,
     text_target,
@@ -61,6 +62,8 @@ class Job:
         check_distinct(files)
         for file in files:
             check_free(file, self._overwrite, [source.info.name for source in self._sources])
+        if report:
+            check_writable(report)
 
     def run(
         self,

@@ -2,7 +2,11 @@
 
 import os
 import re
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 
 import typer
@@ -20,6 +24,37 @@ _SYSTEM_LIBRARIES = {
     "libstdc++.so.6": "libstdc++6",
 }
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
+
+
+class Ended(KeyboardInterrupt):
+    """SIGTERM or SIGHUP came; `status` is the exit status that shells expect of it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.status = 128 + number
+
+
+@contextmanager
+def signals_end_it() -> Iterator[None]:
+    """What is inside ends by SIGTERM and SIGHUP as it does by Ctrl-C: with `Ended`, a KeyboardInterrupt.
+
+    A signal that is ignored already, as under nohup, stays ignored.
+    """
+
+    def end(number: int, frame: object) -> None:
+        raise Ended(number)
+
+    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, end)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _print_version(wanted: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from hrpose_rt.errors import BadInput
 from hrpose_rt.streams.images import Images
 from hrpose_rt.streams.lines import STDOUT, CocoSink, CsvSink, JsonlSink, LongCsvSink, MotSink
-from hrpose_rt.streams.sinks import ImageSink, Sink, VideoSink
+from hrpose_rt.streams.sinks import ImageSink, Sink, VideoSink, make_folder
 from hrpose_rt.streams.sources import IMAGE_SUFFIXES, Source, SourceInfo
 
 VIDEO_SUFFIX = ".mp4"
@@ -43,7 +43,7 @@ def picture_target(save: str, source: Source, stem: str, several: bool) -> Targe
             raise BadInput(f"--save {given}: a film is saved as {VIDEO_SUFFIX}, or name a folder")
         return Target((path,), lambda: VideoSink(path, source.info))
     folder, names = given / stem if several else given, source.names
-    if given.suffix and not given.is_dir():
+    if _has_suffix(given) and not given.is_dir():
         if given.suffix.lower() not in IMAGE_SUFFIXES or several or len(names) > 1:
             raise BadInput(f"--save {given}: these images are saved as images, name a folder")
         folder, names = given.parent, dict.fromkeys(names, given.name)
@@ -78,9 +78,26 @@ def check_free(file: Path, overwrite: bool, sources: Iterable[str] = ()) -> None
         raise BadInput(f"{file} exists: choose another name, or add --overwrite")
 
 
+def check_writable(file: Path) -> None:
+    """Raise BadInput if a byte cannot be written to `file`, which stays as it is."""
+    make_folder(file.parent)
+    new = not file.exists()
+    try:
+        with file.open("ab", buffering=0) as opened:
+            size = opened.tell()
+            opened.write(b"\n")
+            if file.is_file():
+                opened.truncate(size)
+    except OSError as error:
+        raise BadInput(f"{file} cannot be written ({error.strerror}): choose another place") from error
+    finally:
+        if new:
+            file.unlink(missing_ok=True)
+
+
 def check_distinct(files: Iterable[Path]) -> None:
     """Raise BadInput if two of the outputs are one file."""
-    for file, times in Counter(map(Path.absolute, files)).items():
+    for file, times in Counter(file.resolve() for file in files).items():
         if times > 1:
             raise BadInput(f"{file} would be written twice: give each output a name of its own")
 
@@ -97,9 +114,14 @@ def distinct_stems(sources: list[Source]) -> list[str]:
     return stems
 
 
+def _has_suffix(path: Path) -> bool:
+    """Whether its last part ends as files do; "v1.0" and "out.2026-11-25" are folders."""
+    return path.suffix[1:2].isalpha()
+
+
 def _file_in(given: Path, stem: str, suffix: str, several: bool) -> Path:
     """`given` if it is a file's name and there is one source, else a file in that folder."""
-    is_folder = given.is_dir() or not (given.suffix or given.exists())
+    is_folder = given.is_dir() or not (_has_suffix(given) or given.exists())
     if several and not is_folder:
         raise BadInput(f"{given} is one file for several sources: name a folder")
     return given / f"{stem}{suffix}" if is_folder else given

@@ -11,7 +11,7 @@ from rich.console import Console
 from hrpose_rt.cli import options
 from hrpose_rt.cli.display import LiveView, describe, latency_table
 from hrpose_rt.cli.job import Job, Viewer, write_report
-from hrpose_rt.cli.main import INTERRUPTED
+from hrpose_rt.cli.main import INTERRUPTED, Ended, signals_end_it
 from hrpose_rt.cli.models import fetch_models
 from hrpose_rt.drawing import MIN_SCORE
 from hrpose_rt.networks import Settings
@@ -132,13 +132,18 @@ def run(
         table = LatencyTable()
         status, begin = 0, time.perf_counter()
         try:
-            with view:
+            with signals_end_it(), view:
                 status = job.run(pipeline, table, view, viewers, kpt_score, trails)
         except WindowClosed:
             pass
+        except Ended as ended:
+            status = ended.status
         except KeyboardInterrupt:
             status = INTERRUPTED
         finally:
+            if report:  # before anything is printed, which fails where nobody reads along
+                facts = pipeline.facts | {"following": pipeline.following_facts()}
+                write_report(report, facts, [s.info.name for s in sources], table, job.at_once)
             if table.frames:
                 elapsed_s = time.perf_counter() - begin
                 console.print(
@@ -146,7 +151,4 @@ def run(
                     "milliseconds a frame, p50 / p95, by people in it:"
                 )
                 console.print(latency_table(table))
-            if report:
-                facts = pipeline.facts | {"following": pipeline.following_facts()}
-                write_report(report, facts, [s.info.name for s in sources], table, job.at_once)
     raise typer.Exit(status)

@@ -34,9 +34,12 @@ class TextSink:
     """
 
     wants_picture = False
+    _END = ""  # what the next lines are written over
 
     def __init__(self, path: str) -> None:
         self._path = path
+        if path == STDOUT and sys.stdout is None:
+            raise BadInput("standard output is closed: name a file instead of -")
         try:
             self._file: BinaryIO = sys.stdout.buffer if path == STDOUT else open(path, "wb")
         except OSError as error:
@@ -44,6 +47,8 @@ class TextSink:
         self._whole = 0  # bytes of whole lines
 
     def _put(self, text: str) -> None:
+        if self._file.closed:
+            raise BadInput(f"{self._path} is closed: nothing more can be written to it")
         data = text.encode()
         try:
             self._file.write(data)
@@ -59,7 +64,12 @@ class TextSink:
         with suppress(OSError):
             self.close()
         if Path(self._path).is_file():
-            os.truncate(self._path, self._whole)
+            # The end stood there before, so a full disk has room for it.
+            end = self._END.encode() if self._whole else b""
+            os.truncate(self._path, self._whole + len(end))
+            with open(self._path, "r+b") as file:
+                file.seek(self._whole)
+                file.write(end)
 
     def close(self) -> None:
         """Close the file; every line is in it already."""
@@ -174,8 +184,9 @@ class CocoSink(TextSink):
 
 
 class MotSink(TextSink):
-    """MOT Challenge's tracks: frame from 1, id, left, top, width, height, score, -1, -1, -1.
+    """MOT Challenge's tracks: frame, id, left, top, width, height, score, -1, -1, -1.
 
+    Frames, ids and pixels count from 1, as in the development kit; elsewhere here they count from 0.
     People who have no id yet are left out: the format knows tracks alone.
     """
 
@@ -187,10 +198,11 @@ class MotSink(TextSink):
         tracked = result.track_ids >= 0
         boxes, scores = result.detections.boxes[tracked], result.detections.scores[tracked]
         sizes = boxes[:, 2:] - boxes[:, :2]
-        rows = np.column_stack([boxes[:, :2], sizes, scores]).tolist()
+        rows = np.column_stack([boxes[:, :2] + 1, sizes, scores]).tolist()
+        ids = (result.track_ids[tracked] + 1).tolist()
         lines = [
             f"{result.frame.index + 1},{i},{x:.2f},{y:.2f},{w:.2f},{h:.2f},{score:.4f},-1,-1,-1\n"
-            for i, (x, y, w, h, score) in zip(result.track_ids[tracked].tolist(), rows, strict=True)
+            for i, (x, y, w, h, score) in zip(ids, rows, strict=True)
         ]
         self._put("".join(lines))
 

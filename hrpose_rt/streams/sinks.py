@@ -1,8 +1,9 @@
 """Where results go: the seam, a video that plays anywhere, annotated images. Text is in `lines.py`."""
 
+import io
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -29,6 +30,16 @@ class Sink(Protocol):
         """Finish what was written."""
 
 
+class _WholeWrites(io.FileIO):
+    """A file whose writes are whole or an error: FFmpeg does not look at how much was written."""
+
+    def write(self, data: Any, /) -> int:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[super().write(rest) or 0 :]
+        return memoryview(data).nbytes
+
+
 class VideoSink:
     """H.264 in an mp4 that plays in browsers.
 
@@ -53,10 +64,11 @@ class VideoSink:
             "flush_packets": "1",
         }
         try:
-            path.write_bytes(b"")  # PyAV would only open it, and fail, with the first frame
-            self._container = av.open(str(path), "w", format="mp4", options=options)
+            # Opened here: FFmpeg would open it with the first frame, and fail only then.
+            self._file = _WholeWrites(path, "wb")
         except OSError as error:
             raise BadInput(f"{path} cannot be written: {error.strerror}") from error
+        self._container = av.open(self._file, "w", format="mp4", options=options)
         fps = Fraction(info.fps).limit_denominator(1001)
         self._stream = stream = self._container.add_stream("libx264", rate=fps)
         stream.pix_fmt = "yuv420p"
@@ -68,6 +80,7 @@ class VideoSink:
         stream.codec_context.time_base = self.TIME_BASE
         self._last_pts = -1
         self._begin_s: float | None = None  # the film begins with its first frame, wherever that was taken
+        self._closed = False
 
     def write(self, result: FrameResult, picture: U8) -> None:
         """See `Sink.write`."""
@@ -86,18 +99,35 @@ class VideoSink:
         pts = round((result.frame.time_s - self._begin_s) / self.TIME_BASE)
         pts = max(pts, self._last_pts + 1)
         frame.pts, frame.time_base, self._last_pts = pts, self.TIME_BASE, pts
+        self._mux(frame)
+
+    def close(self) -> None:
+        """Write what the encoder still holds, unless writing failed before."""
+        if self._closed:
+            return
+        if self._begin_s is not None:
+            self._mux(None)
+        self._closed = True
+        try:
+            self._container.close()
+        except OSError as error:
+            raise broken(self._path, error) from error
+        finally:
+            self._file.close()
+
+    def _mux(self, frame: Any) -> None:
+        """Encode a frame, or with None what is left, and write it.
+
+        An encoder whose file refused the header crashes the process when it is flushed: after a failure
+        nothing of FFmpeg's is touched again.
+        """
+        if self._closed:
+            raise BadInput(f"{self._path} is closed: nothing more can be written to it")
         try:
             self._container.mux(self._stream.encode(frame))
         except OSError as error:
-            raise broken(self._path, error) from error
-
-    def close(self) -> None:
-        """Write what the encoder still holds."""
-        try:
-            if self._begin_s is not None:
-                self._container.mux(self._stream.encode(None))
-            self._container.close()
-        except OSError as error:
+            self._closed = True
+            self._file.close()
             raise broken(self._path, error) from error
 
 

@@ -10,6 +10,7 @@ from hrpose_rt.cli.outputs import (
     TEXTS,
     check_distinct,
     check_free,
+    check_writable,
     distinct_stems,
     picture_target,
     text_target,
@@ -34,6 +35,14 @@ def images(tmp_path) -> Path:
 )
 def test_a_film_is_a_file_or_lies_in_a_folder(save, several, file) -> None:
     assert picture_target(save, FakeSource(), "fake", several).files == (Path(file),)
+
+
+@pytest.mark.parametrize("name", ["v1.0", "out.2026-11-25"])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_folder_may_have_a_dot(name: str, several: bool) -> None:
+    assert picture_target(name, FakeSource(), "fake", several).files == (Path(name) / "fake.mp4",)
+    lines = text_target("--json", name, FakeSource().info, {}, "fake", several)
+    assert lines.files == (Path(name) / "fake.jsonl",)
 
 
 def test_images_go_into_a_folder_under_their_names(images) -> None:
@@ -106,6 +115,25 @@ def test_two_outputs_are_not_one_file(tmp_path, monkeypatch) -> None:
         BadInput, match=r"a\.mp4 would be written twice: give each output a name of its own"
     ):
         check_distinct([Path("a.mp4"), tmp_path / "a.mp4"])
+    (tmp_path / "d").mkdir()
+    (tmp_path / "link").symlink_to("d")
+    for other in ("d/../d/a", "link/a", "link/../d/a"):
+        with pytest.raises(BadInput, match=r"d/a would be written twice"):
+            check_distinct([Path("d/a"), Path(other)])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_where_a_report_cannot_go_is_known_before_the_run(tmp_path) -> None:
+    (tmp_path / "old.json").write_text("old")
+    (tmp_path / "file").touch()
+    for file in (tmp_path / "old.json", tmp_path / "new.json", tmp_path / "folder" / "new.json"):
+        check_writable(file)
+    assert (tmp_path / "old.json").read_text() == "old"
+    assert not (tmp_path / "new.json").exists()
+    with pytest.raises(BadInput, match=r"/dev/full cannot be written \(No space left on device\): choose"):
+        check_writable(Path("/dev/full"))
+    with pytest.raises(BadInput, match=r"file/r\.json cannot be made|file cannot be made"):
+        check_writable(tmp_path / "file" / "r.json")
 
 
 def test_sources_of_one_name_get_files_of_their_own() -> None:

@@ -314,8 +314,9 @@ def test_a_16k_picture_is_no_trouble(tmp_path) -> None:
     assert json.loads(done.stdout.splitlines()[0])["width"] == 15360
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
-def test_ctrl_c_ends_with_the_table_and_readable_files(tmp_path) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_with_the_table_and_readable_files(number: int, tmp_path) -> None:
     film = write_film(tmp_path / "long.mp4", frames=3000, size_wh=(320, 240))
     command = [*COMMAND, "run", str(film), "--save", "a.mp4", "--json", "a.jsonl", "--report", "r.json"]
     with subprocess.Popen(
@@ -325,9 +326,9 @@ def test_ctrl_c_ends_with_the_table_and_readable_files(tmp_path) -> None:
         while not lines.exists() or lines.read_bytes().count(b"\n") < 20:
             assert p.poll() is None
             time.sleep(0.02)
-        p.send_signal(signal.SIGINT)
+        p.send_signal(number)
         out, err = p.communicate(timeout=20)
-    assert (p.returncode, err) == (130, "")
+    assert (p.returncode, err) == (128 + number, "")
     assert "milliseconds a frame" in out
     written = len(lines_of(lines)) - 1
     assert 19 <= written < 3000

@@ -11,7 +11,7 @@ import pytest
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
 from hrpose_rt.skeleton import COCO17
-from hrpose_rt.streams.lines import CocoSink, CsvSink, LongCsvSink, MotSink, TextSink
+from hrpose_rt.streams.lines import CocoSink, CsvSink, JsonlSink, LongCsvSink, MotSink, TextSink
 from hrpose_rt.types import Poses
 from tests.streams.test_sinks import HEADER, info, results
 
@@ -79,10 +79,21 @@ def test_cocos_results_are_a_list_at_any_time(tmp_path: Path) -> None:
 def test_mots_tracks_count_from_one_and_have_ids(tmp_path: Path) -> None:
     lines = write(MotSink, tmp_path / "a.txt").splitlines()
     first = lines[0].split(",")
-    assert first[:2] == ["1", "4"] and first[7:] == ["-1", "-1", "-1"]
+    assert first[:2] == ["1", "5"] and first[7:] == ["-1", "-1", "-1"]
     box = three_frames()[0].detections.boxes[0]
-    assert [float(v) for v in first[2:6]] == pytest.approx([*box[:2], *(box[2:] - box[:2])], abs=0.01)
-    assert all(int(line.split(",")[1]) >= 0 for line in lines)
+    assert [float(v) for v in first[2:6]] == pytest.approx([*(box[:2] + 1), *(box[2:] - box[:2])], abs=0.01)
+    assert all(int(line.split(",")[1]) >= 1 for line in lines)
+
+
+def test_lines_for_a_closed_output_are_told_so(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(BadInput, match="standard output is closed: name a file instead of -"):
+        JsonlSink("-", info(), HEADER)
+    sink = CsvSink(str(tmp_path / "a.csv"), info(), HEADER)
+    sink.close()
+    sink.close()
+    with pytest.raises(BadInput, match=r"a\.csv is closed: nothing more can be written to it"):
+        sink.write(three_frames()[0], np.zeros((1, 1, 3), np.uint8))
 
 
 @pytest.mark.parametrize("kind", [CsvSink, LongCsvSink, CocoSink, MotSink])

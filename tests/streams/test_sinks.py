@@ -190,14 +190,16 @@ FULL = """
     import numpy as np
     from dataclasses import replace
     from hrpose_rt.errors import RunBroken
-    from hrpose_rt.streams.lines import JsonlSink
+    from hrpose_rt.streams.lines import CocoSink, JsonlSink
     from hrpose_rt.streams.sinks import VideoSink
     from tests.streams.test_sinks import HEADER, info, results
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (900_000, 900_000))
+    limit = int(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     (result,) = results(1, (320, 240))
     about, path = info((320, 240)), Path(sys.argv[1])
-    sink = VideoSink(path, about) if path.suffix == ".mp4" else JsonlSink(str(path), about, HEADER)
+    text = CocoSink if path.name == "coco.json" else JsonlSink
+    sink = VideoSink(path, about) if path.suffix == ".mp4" else text(str(path), about, HEADER)
     rng = np.random.default_rng(0)
     try:
         for i in range(1000):
@@ -205,21 +207,59 @@ FULL = """
             sink.write(replace(result, frame=frame), rng.integers(0, 255, (240, 320, 3), np.uint8))
     except RunBroken as error:
         print(error)
+    try:
+        sink.close()
+    except RunBroken as error:
+        print("again", error)
 """
+
+
+def fill(path: Path, limit: int) -> subprocess.CompletedProcess[str]:
+    """Write to `path` until it has `limit` bytes, which is as much as it may have; then close."""
+    command = [sys.executable, "-c", textwrap.dedent(FULL), str(path), str(limit)]
+    return subprocess.run(command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
 @pytest.mark.parametrize("name", ["full.mp4", "full.jsonl"])
 def test_a_full_disk_is_said_and_what_is_there_is_readable(name: str, tmp_path) -> None:
     path = tmp_path / name
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-c", textwrap.dedent(FULL), str(path)]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-    assert done.stdout.startswith(f"writing {path} failed (File too large): make room"), done.stderr
+    done = fill(path, 900_000)
+    assert done.stdout.startswith(f"writing {path} failed (File too large): make room")
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
     if name.endswith(".mp4"):
         assert len(play(path, to_the_end=False)) >= 3
     else:
         assert json.loads(path.read_text().splitlines()[-1])["frame"] > 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
+@pytest.mark.parametrize("limit", range(50_000, 50_010))
+def test_coco_results_are_a_whole_list_on_a_full_disk(limit: int, tmp_path) -> None:
+    path = tmp_path / "coco.json"
+    done = fill(path, limit)
+    assert done.stdout.startswith(f"writing {path} failed (File too large): make room")
+    assert len(json.loads(path.read_text())) > 40
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
+@pytest.mark.parametrize("limit", [0, 20, 700, 5_000])
+def test_a_film_that_cannot_even_begin_ends_in_a_sentence_and_no_crash(limit: int, tmp_path) -> None:
+    done = fill(tmp_path / "full.mp4", limit)
+    assert done.stdout.startswith(f"writing {tmp_path / 'full.mp4'} failed (File too large): make room")
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+
+
+def test_a_closed_film_takes_no_more_and_is_closed_once(tmp_path) -> None:
+    path = tmp_path / "out.mp4"
+    first, second = results(2)
+    sink = VideoSink(path, info())
+    sink.write(first, first.frame.image)
+    sink.close()
+    sink.close()
+    with pytest.raises(BadInput, match=r"out\.mp4 is closed: nothing more can be written to it"):
+        sink.write(second, second.frame.image)
+    assert len(play(path)) == 1
 
 
 def test_where_nothing_can_be_written_is_said(tmp_path) -> None:
