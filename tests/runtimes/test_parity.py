@@ -98,6 +98,24 @@ def test_bf16_is_refused_where_the_cpu_lacks_it(monkeypatch) -> None:
     assert OpenVinoRuntime(POSE.engine, "auto", 1).precision == "fp32"
 
 
+@pytest.mark.parametrize(
+    ("name", "features", "precision"),
+    [
+        ("Intel Xeon", ["avx512_bf16", "amx_bf16"], "bf16"),
+        ("Intel Xeon", ["avx512_bf16"], "fp32"),
+        ("AMD EPYC", ["avx512_bf16"], "bf16"),
+        ("Neoverse", ["bf16"], "bf16"),
+    ],
+)
+def test_auto_takes_bf16_where_it_is_fast(
+    name: str, features: list[str], precision: str, monkeypatch
+) -> None:
+    monkeypatch.setattr("hrpose_rt.runtimes.ov.cpu_has_bf16", lambda: True)
+    monkeypatch.setattr("hrpose_rt.runtimes.ov.cpu_name", lambda: name)
+    monkeypatch.setattr("hrpose_rt.runtimes.ov.cpu_features", lambda: features)
+    assert OpenVinoRuntime(POSE.engine, "auto", 1).precision == precision
+
+
 def test_an_onnx_without_a_checkpoint_has_no_torch() -> None:
     with pytest.raises(ValueError, match="which --runtime torch cannot execute"):
         open_engine(replace(POSE, checkpoint=None), "pose", "torch")
