@@ -63,8 +63,10 @@ class FrameResult:
 
     def to_dict(self) -> dict[str, Any]:
         """A line of the JSONL file, schema 1: plain numbers, never NaN, scores clipped to 0..1."""
+        name = {"file_name": self.frame.file_name} if self.frame.file_name else {}
         return {
             "frame": int(self.frame.index),
+            **name,
             "time_s": round(float(self.frame.time_s), 6),
             "people": [self._person(i) for i in range(len(self))],
             latency_field(self.shared): {k: round(v, 3) for k, v in asdict(self.times).items()},

@@ -41,6 +41,7 @@ class Frame:
         captured_s: When it was in memory, on `time.perf_counter`'s clock.
         dropped: Frames that the source let go since the one before, to stay live.
         read_ms: Milliseconds spent waiting for and decoding it.
+        file_name: Of a picture of a folder: its file's name there. Empty in films.
     """
 
     index: int
@@ -49,6 +50,7 @@ class Frame:
     captured_s: float
     dropped: int = 0
     read_ms: float = 0.0
+    file_name: str = ""
 
     def __post_init__(self) -> None:
         check_image(self.image)

@@ -44,7 +44,10 @@ def run(
     ] = None,
     csv: Annotated[str | None, typer.Option(help="A row a person: box and joints.")] = None,
     csv_long: Annotated[str | None, typer.Option(help="A row a joint.")] = None,
-    coco: Annotated[str | None, typer.Option(help="COCO's results; image_id is the frame.")] = None,
+    coco: Annotated[
+        str | None,
+        typer.Option(help="COCO's results; image_id is a picture's number, or the frame."),
+    ] = None,
     mot: Annotated[str | None, typer.Option(help="MOT Challenge's tracks.")] = None,
     report: Annotated[Path | None, typer.Option(help="The latency table as JSON.")] = None,
     show: Annotated[

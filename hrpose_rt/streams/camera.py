@@ -1,4 +1,4 @@
-"""Cameras, by number."""
+"""Cameras, by number or by their device."""
 
 import contextlib
 import sys
@@ -24,20 +24,26 @@ class Camera(Reading):
     time are dropped and counted. One that is unplugged is opened again when it is back.
 
     Args:
-        number: As the system counts cameras.
+        device: As the system counts cameras; or, on Linux, the path of its device.
         clip: Which part of it; seconds count from the opening.
         reconnect_s: Seconds of failed attempts after which it counts as gone; 0 for none.
     """
 
-    def __init__(self, number: int, clip: Clip, reconnect_s: float = RECONNECT_S) -> None:
+    def __init__(self, device: int | Path, clip: Clip, reconnect_s: float = RECONNECT_S) -> None:
         super().__init__()
-        self._capture = _open(number)
-        self._number, self._clip, self._reconnect_s = number, clip, reconnect_s
+        self._capture = _open(device)
+        self._device, self._clip, self._reconnect_s = device, clip, reconnect_s
         width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         fps = self._capture.get(cv2.CAP_PROP_FPS) or 30.0
         self.info = SourceInfo(
-            *(f"camera {number}", f"camera{number}", width, height, fps / clip.stride),
+            *(
+                _called(device),
+                f"camera{device}" if isinstance(device, int) else device.name,
+                width,
+                height,
+                fps / clip.stride,
+            ),
             frames=clip.count(None, fps),
             film=True,
             live=True,
@@ -69,7 +75,7 @@ class Camera(Reading):
             if self._closing.wait(pause):
                 return
             with contextlib.suppress(BadInput):  # not back yet: the old one goes on giving nothing
-                fresh = _open(self._number)
+                fresh = _open(self._device)
                 self._capture.release()
                 self._capture = fresh
 
@@ -84,13 +90,18 @@ class Camera(Reading):
         self._thread.join(CLOSING_S)
 
 
-def _open(number: int) -> cv2.VideoCapture:
-    if sys.platform == "linux" and not Path(f"/dev/video{number}").exists():
-        raise BadInput(f"there is no camera {number}: {_cameras()}")
+def _called(device: int | Path) -> str:
+    return f"camera {device}" if isinstance(device, int) else str(device)
+
+
+def _open(device: int | Path) -> cv2.VideoCapture:
+    path = Path(f"/dev/video{device}") if isinstance(device, int) else device
+    if sys.platform == "linux" and not path.exists():
+        raise BadInput(f"there is no camera {device}: {_cameras()}")
     with quiet_libraries():
-        capture = cv2.VideoCapture(number)
+        capture = cv2.VideoCapture(device if isinstance(device, int) else str(device))
     if not capture.isOpened():
-        raise BadInput(f"camera {number} does not open, another program may be using it: {_cameras()}")
+        raise BadInput(f"{_called(device)} does not open, another program may be using it: {_cameras()}")
     return capture
 
 

@@ -1,6 +1,7 @@
 """One image, or a folder of them."""
 
 import os
+import re
 import time
 from collections.abc import Generator
 from itertools import islice
@@ -12,23 +13,25 @@ import numpy as np
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.streams.quiet import quiet_libraries
 from hrpose_rt.streams.reading import Reading
-from hrpose_rt.streams.sources import IMAGE_SUFFIXES, Clip, SourceInfo
+from hrpose_rt.streams.sources import IMAGE_SUFFIXES, Clip, SourceInfo, in_order
 from hrpose_rt.types import U8, Frame
+
+# ISO/IEC 23008-12: how a file begins that holds HEVC pictures, as telephones take them.
+_HEIC = re.compile(rb"....ftyp(hei[cxms]|hev[cxms]|mif1....(....)*?hei[cx])", re.DOTALL)
 
 
 class Images(Reading):
     """The images of a folder in the order of their names, or one image file.
 
-    `stride` and `max_frames` of the clip apply, and seconds count pictures.
+    Numbers in names count as numbers: img2 comes before img10. Hidden files are passed over. `stride` and
+    `max_frames` of the clip apply, and seconds count pictures.
     """
 
     def __init__(self, path: Path, clip: Clip) -> None:
         super().__init__()
         files = [path]
         if path.is_dir():
-            files = sorted(
-                p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.is_dir()
-            )
+            files = sorted(filter(may_be_image, path.iterdir()), key=lambda file: in_order(file.name))
             if not files:
                 raise BadInput(f"{path} holds no images: {', '.join(sorted(IMAGE_SUFFIXES))} are read")
         end = None if clip.end is None else int(clip.end)
@@ -39,6 +42,8 @@ class Images(Reading):
         self._folder = path.is_dir()
         image = next((i for _, f in self._files if (i := _read(f)) is not None), None)
         if image is None:
+            if any(_is_heic(file) for _, file in self._files):
+                raise BadInput(f"{path} is HEIC, which is not read: save it as JPEG or PNG")
             raise BadInput(f"{path} cannot be read as an image: it is empty, damaged or none")
         height, width = image.shape[:2]
         full = Path(os.path.abspath(path))  # "." and ".." are no names for what is written
@@ -48,7 +53,11 @@ class Images(Reading):
             film=False,
             live=False,
         )
-        self.names = {index: file.name for index, file in self._files}
+        # Where an annotated picture cannot be written under a name like the original's, it is a JPEG.
+        self.names = {
+            index: file.name if cv2.haveImageWriter(file.name) else f"{file.name}.jpg"
+            for index, file in self._files
+        }
 
     def _read_frames(self) -> Generator[Frame, None, None]:
         damaged = []
@@ -59,7 +68,7 @@ class Images(Reading):
                 damaged.append(file.name)
                 continue
             now = time.perf_counter()
-            yield Frame(index, image, float(index), now, read_ms=1e3 * (now - begin))
+            yield Frame(index, image, float(index), now, read_ms=1e3 * (now - begin), file_name=file.name)
         if damaged:
             more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
             raise RunBroken(
@@ -68,6 +77,40 @@ class Images(Reading):
 
     def _release(self) -> None:
         """No file is open between two images."""
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is called like an image, or is one by its content; animations (GIF) are films."""
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES or suffix == ".gif":
+        return suffix != ".gif"
+    return _is_heic(path) or _has_reader(path)
+
+
+def may_be_image(path: Path) -> bool:
+    """Whether a file in a folder is one of its images: also those called so that cannot be read."""
+    if path.name.startswith(".") or path.is_dir():
+        return False
+    return path.suffix.lower() in IMAGE_SUFFIXES or _is_heic(path) or _has_reader(path)
+
+
+def _has_reader(path: Path) -> bool:
+    """Whether OpenCV knows how the file begins."""
+    try:
+        with quiet_libraries():
+            return path.is_file() and bool(cv2.haveImageReader(str(path)))
+    except (cv2.error, OSError, UnicodeError):
+        return False
+
+
+def _is_heic(path: Path) -> bool:
+    if not path.is_file():  # a pipe would be waited for
+        return False
+    try:
+        with path.open("rb") as file:
+            return bool(_HEIC.match(file.read(64)))
+    except OSError:
+        return False
 
 
 def _read(path: Path) -> U8 | None:

@@ -104,15 +104,24 @@ class JsonlSink(TextSink):
 
 
 class CsvSink(TextSink):
-    """A row a person: box and all joints side by side. Who has no pose yet has empty cells."""
+    """A row a person: box and all joints side by side. Who has no pose yet has empty cells.
 
-    _PERSON = ("frame", "time_s", "id", "x1", "y1", "x2", "y2", "score", "from", "fresh", "age")
+    People of pictures have the name of their file beside the frame.
+    """
+
+    _PERSON = ("id", "x1", "y1", "x2", "y2", "score", "from", "fresh", "age")
 
     def __init__(self, path: str, info: SourceInfo, header: Header) -> None:
         super().__init__(path)
         self._joints = find_skeleton(header["skeleton"]).joints
+        self._named = not info.film
         self._put(
-            _row([*self._PERSON, *(f"{j}_{part}" for j in self._joints for part in ("x", "y", "score"))])
+            _row(
+                [
+                    *("frame", "time_s", *(["file_name"] if self._named else []), *self._PERSON),
+                    *(f"{j}_{part}" for j in self._joints for part in ("x", "y", "score")),
+                ]
+            )
         )
 
     def write(self, result: FrameResult, picture: U8) -> None:
@@ -120,7 +129,9 @@ class CsvSink(TextSink):
         frame = result.to_dict()
         rows = []
         for person in frame["people"]:
-            about = [frame["frame"], frame["time_s"], person["id"], *person["box"], person["score"]]
+            about = [frame["frame"], frame["time_s"]]
+            about += [frame.get("file_name", "")] if self._named else []
+            about += [person["id"], *person["box"], person["score"]]
             about += [person["from"], int(person["fresh"]), person["age"]]
             points = person["keypoints"] or [("", "", "")] * len(self._joints)
             rows.append(_row([*about, *(cell for point in points for cell in point)]))
@@ -147,7 +158,10 @@ class LongCsvSink(TextSink):
 
 
 class CocoSink(TextSink):
-    """COCO's keypoint results, the image's id being the frame's number: a whole list after every frame."""
+    """COCO's keypoint results: a whole list after every frame.
+
+    A picture's id is the number it is called by (000000000139.jpg is 139), else the number of its frame.
+    """
 
     _END = "\n]\n"
 
@@ -158,14 +172,15 @@ class CocoSink(TextSink):
 
     def write(self, result: FrameResult, picture: U8) -> None:
         """See `Sink.write`."""
-        people = result.to_dict()["people"]
+        people, stem = result.to_dict()["people"], Path(result.frame.file_name).stem
         scores = person_score(result.detections.scores, result.poses.scores).clip(0, 1).tolist()
         lines = []
         for person, score in zip(people, scores, strict=True):
             if person["keypoints"] is not None:
                 x1, y1, x2, y2 = person["box"]
                 entry = {
-                    "image_id": result.frame.index,
+                    "image_id": int(stem) if stem.isdecimal() else result.frame.index,
+                    **({"file_name": result.frame.file_name} if result.frame.file_name else {}),
                     "category_id": PERSON,
                     "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
                     "keypoints": [value for point in person["keypoints"] for value in point],

@@ -158,8 +158,15 @@ class ImageSink:
     def write(self, result: FrameResult, picture: U8) -> None:
         """See `Sink.write`."""
         path = self._folder / self._names[result.frame.index]
-        ok, data = cv2.imencode(path.suffix, picture)
-        assert ok, f"{path.suffix} was readable"
+        try:
+            ok, data = cv2.imencode(path.suffix, picture)
+        except cv2.error:
+            ok = False
+        if not ok:
+            height, width = picture.shape[:2]
+            raise RunBroken(
+                f"{path}: {path.suffix} holds no picture of {width}x{height}, save it as a .png"
+            )
         try:
             path.write_bytes(data.tobytes())
         except OSError as error:

@@ -2,6 +2,9 @@
 
 import glob
 import math
+import os
+import re
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +17,11 @@ from hrpose_rt.types import Frame
 
 RECONNECT_S = 60.0  # of attempts to reach a live source again that broke off
 LIST_SUFFIX = ".txt"
+# Films in a folder; a film that is named itself may be called anything.
+VIDEO_SUFFIXES = frozenset(
+    ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .wmv .flv .3gp .ogv .h264 .h265".split()
+)
+VIDEO4LINUX = 81  # the major number of its devices
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 
@@ -103,22 +111,41 @@ class Source(Protocol):
 def expand(names: Iterable[str]) -> list[str]:
     """The sources that names stand for: a pattern (`clips/*.mp4`) and a list (`list.txt`) mean several.
 
-    A list has a source a line; lines that are empty or begin with `#` are left out, and relative paths
-    start from the list's folder.
+    So does a folder with films in it; its images are one source. A list has a source a line; lines that are
+    empty or begin with `#` are left out, and relative paths start from the list's folder.
     """
     found = []
     for name in names:
         path = Path(name)
         if set(name) & set("*?[") and "://" not in name and not path.exists():
-            matches = sorted(glob.glob(name, recursive=True))
+            matches = sorted(glob.glob(name, recursive=True), key=in_order)
             if not matches:
                 raise BadInput(f"nothing matches {safe(name)}: check the pattern")
             found += matches
         elif path.suffix.lower() == LIST_SUFFIX and path.is_file():
             found += _listed(path)
+        elif path.is_dir():
+            found += _in_folder(path)
         else:
             found.append(name)
     return found
+
+
+def in_order(name: str) -> list[tuple[int, str]]:
+    """A key that sorts names with the numbers in them as numbers: img2 before img10."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), part) if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _in_folder(path: Path) -> list[str]:
+    """A folder with its images as one source, and each of its films as another."""
+    from hrpose_rt.streams.images import may_be_image
+
+    found = sorted(path.iterdir(), key=lambda file: in_order(file.name))
+    found = [file for file in found if file.is_file() and not file.name.startswith(".")]
+    images = [file for file in found if may_be_image(file)]
+    films = [str(file) for file in found if file.suffix.lower() in VIDEO_SUFFIXES and file not in images]
+    return [str(path), *films] if images or not films else films
 
 
 def _listed(path: Path) -> list[str]:
@@ -153,12 +180,19 @@ def open_source(name: str, clip: Clip = Clip(), reconnect_s: float = RECONNECT_S
         from hrpose_rt.streams.network import NetworkStream
 
         return NetworkStream(name, clip, reconnect_s)
+    if name == "-":
+        raise BadInput("standard input is not read: save the film as a file and name that")
     path = Path(name)
     if not path.exists():
         raise BadInput(f"{safe(name)} does not exist: check the path")
-    if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
-        from hrpose_rt.streams.images import Images
+    status = path.stat()
+    if stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) == VIDEO4LINUX:
+        from hrpose_rt.streams.camera import Camera
 
+        return Camera(path, clip, reconnect_s)
+    from hrpose_rt.streams.images import Images, is_image
+
+    if path.is_dir() or is_image(path):
         return Images(path, clip)
     from hrpose_rt.streams.video import VideoFile
 

@@ -1,5 +1,7 @@
 """Video files, decoded by PyAV."""
 
+import errno
+import stat
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -47,7 +49,6 @@ class VideoFile(Reading):
         self._path, self._clip = path, clip
         with _open(path) as container:  # not every film can be rewound, so looking in has its own opening
             self._look_in(container)
-        self._container = _open(path)
 
     def _look_in(self, container: InputContainer) -> None:
         path, clip = self._path, self._clip
@@ -82,6 +83,16 @@ class VideoFile(Reading):
         )
 
     def _read_frames(self) -> Generator[Frame, None, None]:
+        try:
+            self._container = _open(self._path)  # only now: many films may wait for their turn
+        except BadInput as error:
+            raise RunBroken(str(error)) from error
+        try:
+            yield from self._read_clip()
+        finally:
+            self._container.close()
+
+    def _read_clip(self) -> Generator[Frame, None, None]:
         clip, lost = self._clip, list[int]()
         before = self._seek() if clip.start > 0 else None
         numbers, ends, fed = Numbers(self._rate, self._duration_s), Ends(self._container), list[int]()
@@ -160,7 +171,7 @@ class VideoFile(Reading):
             )
 
     def _release(self) -> None:
-        self._container.close()
+        """The pass over the frames has closed the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,15 +195,30 @@ def _noted(packets: Iterator[Packet], times_s: list[float]) -> Iterator[Packet]:
 
 
 def _open(path: Path) -> InputContainer:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise BadInput(f"{path} is a pipe or a device, which cannot be read twice: save it as a file first")
     try:
-        container = av.open(str(path))
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        size = path.stat().st_size
-        reason = "is empty" if size == 0 else "is not a video, or its beginning or index is missing"
-        raise BadInput(f"{path} {reason}: choose another file") from error
+        with path.open("rb"):  # which says why it cannot be read; FFmpeg does not
+            pass
+        # Without "file:", FFmpeg takes a name with a colon for an address.
+        container = av.open(f"file:{path}")
+    except PermissionError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}): check its permissions") from error
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise BadInput(f"{path} cannot be opened ({error.strerror}): raise `ulimit -n`") from error
+        raise _no_video(path) from error
+    except (av.error.FFmpegError, ValueError) as error:
+        raise _no_video(path) from error
     if (stream := film_of(container)) is not None:
         stream.thread_type = "AUTO"
     return container
+
+
+def _no_video(path: Path) -> BadInput:
+    empty = path.is_file() and path.stat().st_size == 0
+    reason = "is empty" if empty else "is not a video, or its beginning or index is missing"
+    return BadInput(f"{path} {reason}: choose another file")
 
 
 def _packets(container: InputContainer, ends: Ends | None = None) -> Iterator[Packet]:

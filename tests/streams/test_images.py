@@ -30,6 +30,41 @@ def test_a_folder_gives_its_images_by_name(folder) -> None:
     assert not source.info.film
 
 
+def test_numbers_in_names_are_numbers_and_hidden_files_are_no_images(tmp_path) -> None:
+    for name in ("img10.png", "img2.png", "img1.png", "a.png", "._img1.png", ".hidden.png"):
+        cv2.imwrite(str(tmp_path / "x.png"), np.zeros((4, 4, 3), np.uint8))
+        (tmp_path / "x.png").rename(tmp_path / name)
+    with open_source(str(tmp_path)) as source:
+        assert [f.file_name for f in source] == ["a.png", "img1.png", "img2.png", "img10.png"]
+
+
+def test_an_image_is_known_by_its_content(tmp_path) -> None:
+    """Under suffixes that browsers give, none at all, or a film's; annotated, it has one that fits."""
+    ok, jpeg = cv2.imencode(".jpg", np.full((6, 8, 3), 90, np.uint8))
+    assert ok
+    for name in ("a.jfif", "b", "c.mp4", "d.jpe"):
+        (tmp_path / name).write_bytes(jpeg.tobytes())
+        with open_source(str(tmp_path / name)) as source:
+            assert [frame.image.shape for frame in source] == [(6, 8, 3)]
+    (tmp_path / "e.txt").write_text("no image")
+    source = open_source(str(tmp_path))
+    assert list(source.names.values()) == ["a.jfif.jpg", "b.jpg", "c.mp4.jpg", "d.jpe"]
+
+
+@pytest.mark.parametrize("brands", [b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0mif1heic"])
+def test_a_telephones_heic_is_told_how_to_be_read(brands: bytes, tmp_path) -> None:
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftyp" + brands + b"\0" * 99)
+    for name in (tmp_path, tmp_path / "IMG_1.HEIC"):
+        with pytest.raises(BadInput, match="is HEIC, which is not read: save it as JPEG or PNG"):
+            open_source(str(name))
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((4, 4, 3), np.uint8))
+    with (
+        open_source(str(tmp_path)) as source,
+        pytest.raises(RunBroken, match=r"^IMG_1\.HEIC cannot be read"),
+    ):
+        list(source)
+
+
 def test_a_folder_may_be_called_like_a_camera(folder, monkeypatch) -> None:
     monkeypatch.chdir(folder.parent)
     folder.rename(folder.parent / "2024")

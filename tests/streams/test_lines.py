@@ -85,6 +85,22 @@ def test_mots_tracks_count_from_one_and_have_ids(tmp_path: Path) -> None:
     assert all(int(line.split(",")[1]) >= 1 for line in lines)
 
 
+def test_people_of_pictures_have_the_name_of_their_file(tmp_path: Path) -> None:
+    """COCO's ids are the numbers that its pictures are called by."""
+    (result,) = results(1)
+    for name, image_id in (("000000000139.jpg", 139), ("zebra.png", 0)):
+        of_file = replace(result, frame=replace(result.frame, file_name=name))
+        assert of_file.to_dict()["file_name"] == name
+        for kind in (CsvSink, CocoSink):
+            sink = kind(str(tmp_path / kind.__name__), replace(info(), film=False), HEADER)
+            sink.write(of_file, result.frame.image)
+            sink.close()
+        rows = csv.DictReader((tmp_path / "CsvSink").read_text().splitlines())
+        assert [row["file_name"] for row in rows] == [name, name]
+        people = json.loads((tmp_path / "CocoSink").read_text())
+        assert [(p["image_id"], p["file_name"]) for p in people] == [(image_id, name)] * 2
+
+
 def test_lines_for_a_closed_output_are_told_so(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("sys.stdout", None)
     with pytest.raises(BadInput, match="standard output is closed: name a file instead of -"):

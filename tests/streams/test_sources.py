@@ -1,11 +1,15 @@
 """Names that stand for several sources."""
 
+import errno
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from hrpose_rt.errors import BadInput
-from hrpose_rt.streams.sources import expand
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.streams.sources import expand, open_source
+from tests.conftest import write_film
 
 
 def test_a_pattern_stands_for_what_matches_in_order(tmp_path: Path) -> None:
@@ -19,6 +23,17 @@ def test_a_pattern_stands_for_what_matches_in_order(tmp_path: Path) -> None:
 def test_a_file_whose_name_has_a_bracket_is_itself(tmp_path: Path) -> None:
     (tmp_path / "take[1].mp4").touch()
     assert expand([f"{tmp_path}/take[1].mp4"]) == [f"{tmp_path}/take[1].mp4"]
+
+
+def test_a_folder_of_films_stands_for_them_and_its_images_are_one_source(tmp_path: Path) -> None:
+    for name in ("b10.mp4", "b2.mkv", ".hidden.mp4", "notes.bak"):
+        (tmp_path / name).write_bytes(b"film")
+    films = [f"{tmp_path}/b2.mkv", f"{tmp_path}/b10.mp4"]
+    assert expand([str(tmp_path)]) == films
+    (tmp_path / "a.png").touch()
+    assert expand([str(tmp_path)]) == [str(tmp_path), *films]
+    (tmp_path / "empty").mkdir()
+    assert expand([f"{tmp_path}/empty"]) == [f"{tmp_path}/empty"]
 
 
 def test_an_address_is_no_pattern() -> None:
@@ -35,3 +50,49 @@ def test_a_list_has_a_source_a_line(tmp_path: Path) -> None:
     lines.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadInput, match=r"all\.txt is no list of sources"):
         expand([str(lines)])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names and pipes are POSIX's")
+def test_what_cannot_be_read_twice_or_at_all_is_told_apart(tmp_path: Path, monkeypatch) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in (f"{tmp_path}/pipe", "/dev/zero"):
+        with pytest.raises(BadInput, match="is a pipe or a device, which cannot be read twice: save it"):
+            open_source(name)
+    with pytest.raises(BadInput, match="standard input is not read: save the film as a file and name that"):
+        open_source("-")
+
+    def refused(path: Path, mode: str = "r") -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    (tmp_path / "secret.mp4").write_bytes(b"film")
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(BadInput, match=r"secret\.mp4 cannot be read \(Permission denied\): check its"):
+        open_source(f"{tmp_path}/secret.mp4")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no colons in names there")
+@pytest.mark.parametrize("name", ["2024-11-02T10:20:30.mp4", "a:b.mp4", "http:clip.mp4", "-clip.mp4"])
+def test_a_film_that_exists_is_no_address(name: str, tmp_path: Path, monkeypatch) -> None:
+    write_film(tmp_path / "film.mp4", frames=3).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    with open_source(name) as source:
+        assert len(list(source)) == 3
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files as Linux lists them")
+def test_films_are_open_only_while_they_are_read(tmp_path: Path) -> None:
+    film = str(write_film(tmp_path / "film.mp4", frames=3))
+    before = len(os.listdir("/proc/self/fd"))
+    sources = [open_source(film) for _ in range(20)]
+    assert len(os.listdir("/proc/self/fd")) == before
+    for source in sources:
+        assert len(list(source)) == 3
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_film_that_is_gone_when_its_turn_comes_is_said(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "film.mp4", frames=3)
+    source = open_source(str(film))
+    film.write_bytes(b"")
+    with pytest.raises(RunBroken, match=r"film\.mp4 is empty: choose another file"):
+        list(source)
