@@ -5,8 +5,15 @@
 ...     print(len(result), result.poses.keypoints.shape, result.times.total)
 """
 
+import os
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# What cameras show is private, so nobody is told that this runs. OpenVINO sends an event to a host when it
+# is imported, unless this package is missing. ONNX Runtime collects, unless this variable is set.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 if TYPE_CHECKING:
     from hrpose_rt.errors import BadInput, HrposeError, RunBroken, RuntimeMissing

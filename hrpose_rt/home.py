@@ -10,10 +10,19 @@ SET_HOME = f"set {HOME_VARIABLE} to a folder that can be written"
 
 
 def home_folder() -> Path:
-    """The folder that `HRPOSE_HOME` names, or `hrpose-rt` in the user's cache; it may not be there yet."""
+    """The folder that `HRPOSE_HOME` names, or `hrpose-rt` in the user's cache; it may not be there yet.
+
+    Raises:
+        BadInput: Neither is known, as the user has no home folder.
+    """
     if given := os.environ.get(HOME_VARIABLE):
         return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hrpose-rt"
+    if cache := os.environ.get("XDG_CACHE_HOME"):
+        return Path(cache) / "hrpose-rt"
+    try:
+        return Path.home() / ".cache" / "hrpose-rt"
+    except RuntimeError as error:  # an unknown user without HOME, as in some containers
+        raise BadInput(f"this user has no home folder: {SET_HOME}") from error
 
 
 def make_writable(folder: Path, hint: str = SET_HOME) -> None:

@@ -1,13 +1,16 @@
 """The folder of what is fetched and built."""
 
 import os
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.export.engines import Order, export
-from hrpose_rt.home import make_writable
+from hrpose_rt.home import home_folder, make_writable
 from hrpose_rt.nets.download import fetch
 from hrpose_rt.nets.zoo import find_model
 
@@ -16,6 +19,42 @@ def test_a_folder_is_made(tmp_path: Path) -> None:
     make_writable(tmp_path / "a" / "b")
     make_writable(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_a_user_without_a_home_is_told_the_way_out(monkeypatch) -> None:
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    for name in ("HRPOSE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(BadInput, match="this user has no home folder: set HRPOSE_HOME to a folder"):
+        home_folder()
+
+
+ALONE = """
+    import socket, time
+    asked = []
+    look_up = socket.getaddrinfo
+    socket.getaddrinfo = lambda host, *args, **more: (asked.append(host), look_up(host, *args, **more))[1]
+    import numpy as np
+    from hrpose_rt import PosePipeline, Settings
+    for runtime in ("openvino", "onnxruntime"):
+        with PosePipeline(Settings(runtime=runtime)) as pipeline:
+            pipeline.process(np.zeros((48, 64, 3), np.uint8))
+    time.sleep(0.5)
+    print(asked)
+"""
+
+
+def test_nobody_is_told_that_it_runs(tmp_path: Path) -> None:
+    """No library looks a host up, or leaves a file about the user at home."""
+    environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    environment |= {"HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", textwrap.dedent(ALONE)]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("how", ["file", "read-only"])

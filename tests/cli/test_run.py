@@ -320,7 +320,12 @@ def test_a_signal_ends_with_the_table_and_readable_files(number: int, tmp_path) 
     film = write_film(tmp_path / "long.mp4", frames=3000, size_wh=(320, 240))
     command = [*COMMAND, "run", str(film), "--save", "a.mp4", "--json", "a.jsonl", "--report", "r.json"]
     with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # under nohup it would be ignored
     ) as p:
         lines = tmp_path / "a.jsonl"
         while not lines.exists() or lines.read_bytes().count(b"\n") < 20:
