@@ -144,14 +144,17 @@ def run(
         except KeyboardInterrupt:
             status = INTERRUPTED
         finally:
-            if report:  # before anything is printed, which fails where nobody reads along
-                facts = pipeline.facts | {"following": pipeline.following_facts()}
-                write_report(report, facts, [s.info.name for s in sources], table, job.at_once)
-            if table.frames:
-                elapsed_s = time.perf_counter() - begin
-                console.print(
-                    f"{table.frames} frames in {elapsed_s:.1f} s, {table.frames / elapsed_s:.1f} a second\n"
-                    "milliseconds a frame, p50 / p95, by people in it:"
-                )
-                console.print(latency_table(table))
+            elapsed_s = time.perf_counter() - begin
+            try:  # before the table, which fails where nobody reads along; each comes without the other
+                if report:
+                    facts = pipeline.facts | {"following": pipeline.following_facts()}
+                    write_report(report, facts, [s.info.name for s in sources], table, job.at_once)
+            finally:
+                if table.frames:
+                    console.print(
+                        f"{table.frames} frames in {elapsed_s:.1f} s, "
+                        f"{table.frames / elapsed_s:.1f} a second\n"
+                        "milliseconds a frame, p50 / p95, by people in it:"
+                    )
+                    console.print(latency_table(table))
     raise typer.Exit(status)

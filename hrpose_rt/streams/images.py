@@ -80,17 +80,16 @@ class Images(Reading):
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is called like an image, or is one by its content; animations (GIF) are films."""
-    suffix = path.suffix.lower()
-    if suffix in IMAGE_SUFFIXES or suffix == ".gif":
-        return suffix != ".gif"
-    return _is_heic(path) or _has_reader(path)
+    """Whether a file that is named by itself is an image, and no film: animations (GIF) are films."""
+    return path.suffix.lower() != ".gif" and _called_or_known(path)
 
 
 def may_be_image(path: Path) -> bool:
     """Whether a file in a folder is one of its images: also those called so that cannot be read."""
-    if path.name.startswith(".") or path.is_dir():
-        return False
+    return not path.name.startswith(".") and not path.is_dir() and _called_or_known(path)
+
+
+def _called_or_known(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES or _is_heic(path) or _has_reader(path)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult, person_score
 from hrpose_rt.skeleton import find_skeleton
-from hrpose_rt.streams.sinks import broken
+from hrpose_rt.streams.sinks import broken, closed
 from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.types import U8
 
@@ -48,7 +48,7 @@ class TextSink:
 
     def _put(self, text: str) -> None:
         if self._file.closed:
-            raise BadInput(f"{self._path} is closed: nothing more can be written to it")
+            raise closed(self._path)
         data = text.encode()
         try:
             self._file.write(data)

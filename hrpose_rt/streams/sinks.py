@@ -122,7 +122,7 @@ class VideoSink:
         nothing of FFmpeg's is touched again.
         """
         if self._closed:
-            raise BadInput(f"{self._path} is closed: nothing more can be written to it")
+            raise closed(self._path)
         try:
             self._container.mux(self._stream.encode(frame))
         except OSError as error:
@@ -182,6 +182,10 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"{folder} cannot be made: {error.strerror}") from error
+
+
+def closed(path: Path | str) -> BadInput:
+    return BadInput(f"{path} is closed: nothing more can be written to it")
 
 
 def broken(path: Path | str, error: OSError) -> RunBroken:

@@ -204,21 +204,16 @@ def _open(path: Path) -> InputContainer:
         container = av.open(f"file:{path}")
     except PermissionError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): check its permissions") from error
-    except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE):
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
             raise BadInput(f"{path} cannot be opened ({error.strerror}): raise `ulimit -n`") from error
-        raise _no_video(path) from error
-    except (av.error.FFmpegError, ValueError) as error:
-        raise _no_video(path) from error
+        reason = "is not a video, or its beginning or index is missing"
+        if path.is_file() and path.stat().st_size == 0:
+            reason = "is empty"
+        raise BadInput(f"{path} {reason}: choose another file") from error
     if (stream := film_of(container)) is not None:
         stream.thread_type = "AUTO"
     return container
-
-
-def _no_video(path: Path) -> BadInput:
-    empty = path.is_file() and path.stat().st_size == 0
-    reason = "is empty" if empty else "is not a video, or its beginning or index is missing"
-    return BadInput(f"{path} {reason}: choose another file")
 
 
 def _packets(container: InputContainer, ends: Ends | None = None) -> Iterator[Packet]:

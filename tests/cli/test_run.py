@@ -19,6 +19,7 @@ import pytest
 import torch
 
 from hrpose_rt.cli import main as cli
+from hrpose_rt.errors import RunBroken
 from hrpose_rt.streams import newest
 from hrpose_rt.streams.network import NetworkStream
 from hrpose_rt.streams.sources import Clip
@@ -196,6 +197,26 @@ def test_a_name_that_is_too_long_is_one_sentence_and_2(options, run, film) -> No
     assert status == 2
     assert "xxx" in err and "File name too long" in err
     assert err.count("\n") == 1
+
+
+def test_the_table_is_printed_though_the_report_fails_and_the_report_written_though_the_table_does(
+    run, film, monkeypatch, tmp_path
+) -> None:
+    def full(path: Path, *_: object) -> None:
+        raise RunBroken(f"writing {path} failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hrpose_rt.cli.run.write_report", full)
+        status, out, err = run(film, "--report", "r.json")
+    assert (status, err) == (1, "hrpose-rt: writing r.json failed\n")
+    assert "milliseconds a frame" in out
+
+    def nobody_reads(table: object) -> None:
+        raise RunBroken("nobody reads")
+
+    monkeypatch.setattr("hrpose_rt.cli.run.latency_table", nobody_reads)
+    assert run(film, "--report", "r.json")[0] == 1
+    assert json.loads((tmp_path / "r.json").read_text())["frames"] == 10
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
