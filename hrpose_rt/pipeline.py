@@ -184,14 +184,23 @@ class PosePipeline:
             ended: Called with the number of a source that ended, and with what was lost on the way.
         """
         with ExitStack() as stack:
-            following = [self._follow(source.info, warm=True) for source in sources]
-            for one in following:
-                stack.callback(self._ended, one)
+            following: dict[int, Following] = {}
+
+            def followed(i: int) -> Following:
+                if i not in following:
+                    following[i] = self._follow(sources[i].info, warm=True)
+                    stack.callback(self._ended, following[i])
+                return following[i]
+
+            for i, source in enumerate(sources):
+                if source.info.width:  # else it has not answered yet
+                    followed(i)
             together = stack.enter_context(Together(sources))
             for frames, over in together:
                 if frames:
-                    followed = [following[i] for i in frames]
-                    results = self._process(list(frames.values()), followed, shared=len(sources) > 1)
+                    results = self._process(
+                        list(frames.values()), list(map(followed, frames)), shared=len(sources) > 1
+                    )
                     yield from zip(frames, results, strict=True)
                 for i, broken in over.items():
                     ended(i, broken)

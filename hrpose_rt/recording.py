@@ -36,6 +36,11 @@ class Recorder:
         self._min_score = min_score
         self._trails = Trails(trails_s) if trails_s else None
 
+    def add(self, sinks: Sequence[Sink]) -> None:
+        """More sinks of its own, from here on."""
+        self._own += sinks
+        self._sinks += sinks
+
     def record(self, results: Iterable[FrameResult]) -> Iterator[FrameResult]:
         """Each result again, once it is written."""
         return map(self.write, results)

@@ -86,17 +86,48 @@ class Job:
                 with ExitStack() as stack:
                     recorders = []
                     for source, stem in group:
-                        sinks = self._open(source, stem, pipeline.facts)
+                        sinks = self._open(source, stem, pipeline.facts) if source.info.width else []
                         watching = [viewer(source.info, stem) for viewer in viewers]
                         recorders.append(Recorder(sinks, table, kpt_score, watching, trails_s))
                         stack.enter_context(recorders[-1])
                         view.begin(stem, source.info)
                         stack.callback(view.end, stem)
-                    broken = _run(pipeline, group, recorders, view)
+                    broken = self._run(pipeline, group, recorders, view)
                 status = max(status, *broken, 0)
             except RunBroken as error:
                 status = fail(error)
         return status
+
+    def _run(
+        self,
+        pipeline: PosePipeline,
+        group: Sequence[tuple[Source, str]],
+        recorders: Sequence[Recorder],
+        view: LiveView,
+    ) -> list[int]:
+        """Run sources at once; the exit statuses of those that broke."""
+        statuses: list[int] = []
+
+        def ended(i: int, broken: RunBroken | None) -> None:
+            recorders[i].close()
+            if broken:
+                statuses.append(fail(broken))
+
+        results: Iterable[tuple[int, FrameResult]]
+        if len(group) == 1:
+            results = ((0, result) for result in pipeline.stream(group[0][0]))
+        else:
+            results = pipeline.stream_all([source for source, _ in group], ended)
+        sizes = [(source.info.width, source.info.height) for source, _ in group]
+        for i, result in results:
+            source, stem = group[i]
+            if not sizes[i][0]:  # it had not answered
+                recorders[i].add(self._open(source, stem, pipeline.facts))
+                sizes[i] = (source.info.width, source.info.height)
+            view.update(stem, recorders[i].write(result))
+            if source.info.film:
+                sizes[i] = _same_size(stem, sizes[i], result)
+        return statuses
 
     def _open(self, source: Source, stem: str, facts: dict[str, Any]) -> list[Sink]:
         targets = self._targets(source, stem, {"hrpose": version("hrpose-rt"), **facts})
@@ -117,33 +148,6 @@ class Job:
             if value:
                 targets.append(text_target(option, value, source.info, header, stem, several))
         return targets
-
-
-def _run(
-    pipeline: PosePipeline,
-    group: Sequence[tuple[Source, str]],
-    recorders: Sequence[Recorder],
-    view: LiveView,
-) -> list[int]:
-    """Run sources at once; the exit statuses of those that broke."""
-    statuses: list[int] = []
-
-    def ended(i: int, broken: RunBroken | None) -> None:
-        recorders[i].close()
-        if broken:
-            statuses.append(fail(broken))
-
-    results: Iterable[tuple[int, FrameResult]]
-    if len(group) == 1:
-        results = ((0, result) for result in pipeline.stream(group[0][0]))
-    else:
-        results = pipeline.stream_all([source for source, _ in group], ended)
-    sizes = [(source.info.width, source.info.height) for source, _ in group]
-    for i, result in results:
-        view.update(group[i][1], recorders[i].write(result))
-        if group[i][0].info.film:
-            sizes[i] = _same_size(group[i][1], sizes[i], result)
-    return statuses
 
 
 def _same_size(stem: str, before_wh: tuple[int, int], result: FrameResult) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from hrpose_rt.cli.job import Job, Viewer, write_report
 from hrpose_rt.cli.main import INTERRUPTED, Ended, signals_end_it
 from hrpose_rt.cli.models import fetch_models
 from hrpose_rt.drawing import MIN_SCORE
-from hrpose_rt.networks import Settings
+from hrpose_rt.networks import Settings, say
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.streams.lines import STDOUT
 from hrpose_rt.streams.sources import RECONNECT_S, Clip, expand, open_source
@@ -115,10 +115,15 @@ def run(
     # Standard output is for the lines, if they go there; people read the rest.
     console = Console(stderr=json_lines == STDOUT, quiet=quiet, highlight=False)
     with ExitStack() as stack:
-        sources = [stack.enter_context(open_source(name, clip, reconnect)) for name in expand(source)]
+        names = expand(source)
+        patient = len(names) > 1 and reconnect > 0  # a camera that is off keeps no other one waiting
+        sources = [stack.enter_context(open_source(name, clip, reconnect, patient)) for name in names]
         texts = {"--json": json_lines, "--csv": csv, "--csv-long": csv_long, "--coco": coco, "--mot": mot}
         job = Job(sources, save, texts, overwrite)
         job.check(report)
+        for one in sources:
+            if not one.info.width:
+                say(f"{one.info.name} does not answer yet: it is tried for {reconnect:g} s, the others run")
         viewers: list[Viewer] = []
         if show:
             window = WindowSink("hrpose-rt", min_score=kpt_score)

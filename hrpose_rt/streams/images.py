@@ -25,31 +25,37 @@ class Images(Reading):
 
     Numbers in names count as numbers: img2 comes before img10. Hidden files are passed over. `stride` and
     `max_frames` of the clip apply, and seconds count pictures.
+
+    Args:
+        path: A folder, or a file.
+        clip: Which part of it.
+        name: What the user called it, if not so.
     """
 
-    def __init__(self, path: Path, clip: Clip) -> None:
+    def __init__(self, path: Path, clip: Clip, name: str = "") -> None:
         super().__init__()
+        name = name or str(path)
         files = [path]
         if path.is_dir():
             files = sorted(filter(may_be_image, path.iterdir()), key=lambda file: in_order(file.name))
             if not files:
-                raise BadInput(f"{path} holds no images: {', '.join(sorted(IMAGE_SUFFIXES))} are read")
+                raise BadInput(f"{name} holds no images: {', '.join(sorted(IMAGE_SUFFIXES))} are read")
         end = None if clip.end is None else int(clip.end)
         chosen = islice(enumerate(files), int(clip.start), end, clip.stride)
         self._files = list(islice(chosen, clip.max_frames))
         if not self._files:
-            raise BadInput(f"{path} has {len(files)} images, none of them from --start on")
+            raise BadInput(f"{name} has {len(files)} images, none of them from --start on")
         self._folder = path.is_dir()
         image = next((i for _, f in self._files if (i := _read(f)) is not None), None)
         if image is None:
             if any(_is_heic(file) for _, file in self._files):
-                raise BadInput(f"{path} is HEIC, which is not read: save it as JPEG or PNG")
-            raise BadInput(f"{path} cannot be read as an image: it is empty, damaged or none")
+                raise BadInput(f"{name} is HEIC, which is not read: save it as JPEG or PNG")
+            raise BadInput(f"{name} cannot be read as an image: it is empty, damaged or none")
         height, width = image.shape[:2]
         full = Path(os.path.abspath(path))  # "." and ".." are no names for what is written
         stem = full.name if path.is_dir() else full.stem
         self.info = SourceInfo(
-            *(str(path), stem or "images", width, height, 1.0, len(self._files)),
+            *(name, stem or "images", width, height, 1.0, len(self._files)),
             film=False,
             live=False,
         )

@@ -1,7 +1,11 @@
-"""Streams from the network: the newest frame, through every break."""
+"""Sources behind an address: films and pictures; and streams, the newest frame through every break."""
 
+import tempfile
 import threading
 from collections.abc import Generator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 import av
@@ -9,15 +13,25 @@ import av.error
 from av.container import InputContainer
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams.addresses import check_address, hint, safe, stem_of
+from hrpose_rt.streams.addresses import check_address, safe, stem_of
+from hrpose_rt.streams.connecting import (
+    PLAYLISTS,
+    Unreachable,
+    connect,
+    download,
+    has_end,
+    is_picture,
+    takes_ranges,
+)
 from hrpose_rt.streams.decoded import film_of, upright
+from hrpose_rt.streams.images import Images
 from hrpose_rt.streams.newest import CLOSING_S, Newest, gone, pauses
 from hrpose_rt.streams.reading import Reading
 from hrpose_rt.streams.sources import RECONNECT_S, Clip, SourceInfo
+from hrpose_rt.streams.video import VideoFile
 from hrpose_rt.types import Frame
 
-TIMEOUT_S = 10.0  # without an answer or a packet a connection counts as broken
-
+USUAL_FPS = 25.0  # of streams that do not say
 # Sites whose addresses name a page and not a stream.
 _PAGES = (
     "youtube.com",
@@ -30,10 +44,56 @@ _PAGES = (
 )
 _OPTIONS = {
     "rtsp_transport": "tcp",  # lost packets would otherwise smear the picture
-    "fflags": "nobuffer",
     "flags": "low_delay",
     "analyzeduration": "500000",  # microseconds of looking at the stream before its first picture
 }
+
+
+def open_address(url: str, clip: Clip, reconnect_s: float = RECONNECT_S, patient: bool = False) -> Reading:
+    """Open an address: what has an end is a film or an image, all else a live stream.
+
+    Args:
+        url: rtsp, rtmp, http(s), udp, tcp or srt.
+        clip: Which part of it.
+        reconnect_s: Seconds to try for, if it is live and breaks off.
+        patient: Also if nothing answers there yet.
+
+    Raises:
+        BadInput: It cannot be played; Unreachable, if it does not answer.
+    """
+    check_address(url)
+    _refuse_pages(url)
+    if url.partition("://")[0].lower() not in ("http", "https"):
+        return NetworkStream(url, clip, reconnect_s, patient)
+    try:
+        container = _open(url)
+    except Unreachable:
+        if not patient:
+            raise
+        return NetworkStream(url, clip, reconnect_s, patient)
+    picture = is_picture(container)
+    if not picture and not has_end(container):
+        return NetworkStream(url, clip, reconnect_s, connection=container)
+    in_pieces = container.format.name in PLAYLISTS
+    container.close()
+    return _with_end(url, clip, picture, whole=in_pieces or takes_ranges(url))
+
+
+def _with_end(url: str, clip: Clip, picture: bool, whole: bool) -> Reading:
+    """An image or a film; where parts of it cannot be asked for, from a copy that lasts as long as it."""
+    name, file_name = safe(url), PurePosixPath(urlsplit(safe(url)).path).name or stem_of(url)
+    if not picture and whole:
+        return VideoFile(url, clip, name, PurePosixPath(file_name).stem)
+    kept = tempfile.TemporaryDirectory()
+    file = Path(kept.name, file_name)
+    try:
+        download(url, file)
+        source: Reading = (Images if picture else VideoFile)(file, clip, name)
+    except BaseException:
+        kept.cleanup()
+        raise
+    source.on_close(kept.cleanup)
+    return source
 
 
 class NetworkStream(Reading):
@@ -46,40 +106,49 @@ class NetworkStream(Reading):
         url: rtsp, rtmp, http(s), udp, tcp or srt.
         clip: Which part of it; seconds count from the opening.
         reconnect_s: Seconds of failed attempts after which it counts as gone; 0 for none.
+        patient: Whether to try for as long if nothing answers there at first.
+        connection: To it, if there is one already.
     """
 
-    def __init__(self, url: str, clip: Clip, reconnect_s: float = RECONNECT_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        clip: Clip,
+        reconnect_s: float = RECONNECT_S,
+        patient: bool = False,
+        connection: InputContainer | None = None,
+    ) -> None:
         super().__init__()
-        check_address(url)
-        _refuse_pages(url)
         self._url, self._clip, self._reconnect_s = url, clip, reconnect_s
-        try:
-            container = _open(url)
-        except (av.error.FFmpegError, OSError, ValueError) as error:
-            # Neither FFmpeg's words nor its error go on: both hold the address with its password.
-            raise BadInput(
-                f"{safe(url)} does not answer as a video stream ({_reason(error)}): {hint(url)}"
-            ) from None
-        stream = film_of(container)
-        if stream is None:
-            container.close()
-            raise BadInput(f"{safe(url)} has no video in it: give the address of the stream itself")
-        fps = float(stream.average_rate or stream.guessed_rate or 25)
         self.info = SourceInfo(
-            name=safe(url),
-            stem=stem_of(url),
-            width=stream.width,
-            height=stream.height,
-            fps=fps / clip.stride,
-            frames=clip.count(None, fps),
+            *(safe(url), stem_of(url), 0, 0, USUAL_FPS / clip.stride),
+            frames=clip.count(None, USUAL_FPS),
             film=True,
             live=True,
         )
+        try:
+            connection = connection or _open(url)
+        except Unreachable:
+            if not patient:
+                raise
+        else:
+            self._learn(connection)
         self.reconnects = 0
         self._newest = Newest(upright)
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._read, args=(container,), daemon=True)
+        self._thread = threading.Thread(target=self._read, args=(connection,), daemon=True)
         self._thread.start()
+
+    def _learn(self, container: InputContainer) -> None:
+        """What the first connection says of the stream."""
+        stream = film_of(container)
+        if stream is None:
+            container.close()
+            raise BadInput(f"{self.info.name} has no video in it: give the address of the stream itself")
+        fps = float(stream.average_rate or stream.guessed_rate or USUAL_FPS)
+        self.info = replace(
+            self.info, width=stream.width, height=stream.height, fps=fps / self._clip.stride
+        )
 
     def _read(self, container: InputContainer | None) -> None:
         """Put every frame into the letter box, until the stream is gone or nobody wants it."""
@@ -89,15 +158,17 @@ class NetworkStream(Reading):
                 attempts = pauses(self._reconnect_s)  # it gave pictures: the next break is a new one
             pause = next(attempts, None)
             if pause is None:
-                self._newest.end(gone(self.info.name, self._reconnect_s))
+                self._newest.end(gone(self.info.name, self._reconnect_s, came=self.info.width > 0))
                 return
             if self._closing.wait(pause):
                 return
-            try:
+            container = None
+            with suppress(BadInput):
                 container = _open(self._url)
-                self.reconnects += 1
-            except (av.error.FFmpegError, OSError, ValueError):
-                container = None
+                if not self.info.width:
+                    self._learn(container)
+                else:
+                    self.reconnects += 1
 
     def _play(self, container: InputContainer) -> bool:
         """Read a connection to its end; whether it gave any picture."""
@@ -127,14 +198,10 @@ class NetworkStream(Reading):
 
 
 def _open(url: str) -> InputContainer:
-    container = av.open(url, options=dict(_OPTIONS), timeout=(TIMEOUT_S, TIMEOUT_S))
+    container = connect(url, _OPTIONS)
     if (stream := film_of(container)) is not None:
         stream.thread_type = "SLICE"  # threads that work on whole frames hold some of them back
     return container
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or "no address"
 
 
 def _refuse_pages(url: str) -> None:

@@ -22,8 +22,10 @@ def pauses(patience_s: float) -> Iterator[float]:
         pause = min(2 * pause, LONGEST_PAUSE_S)
 
 
-def gone(name: str, patience_s: float) -> str:
-    """What is said of a source that ended and did not come back."""
+def gone(name: str, patience_s: float, came: bool = True) -> str:
+    """What is said of a source that ended and did not come back, or never `came`."""
+    if not came:
+        return f"{name} did not answer within {patience_s:g} s: check the address"
     tried = f" and did not come back within {patience_s:g} s" if patience_s else ""
     return f"{name} broke off{tried}: is it still there?"
 

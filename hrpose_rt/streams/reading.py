@@ -2,7 +2,8 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from typing import Self
 
 from hrpose_rt.errors import BadInput
@@ -21,6 +22,7 @@ class Reading(ABC):
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
+        self._after = ExitStack()
         self._frames: Generator[Frame, None, None] | None = None
         self._ended = self._closed = self._released = False
 
@@ -68,6 +70,11 @@ class Reading(ABC):
             if self._frames is not None:
                 self._frames.close()
             self._release()
+            self._after.close()
+
+    def on_close(self, what: Callable[[], object]) -> None:
+        """Call `what` once it is closed."""
+        self._after.callback(what)
 
     def __enter__(self) -> Self:
         return self

@@ -32,7 +32,8 @@ class SourceInfo:
     Attributes:
         name: What the user called it.
         stem: A short name for files made from it.
-        width, height: Of its frames in pixels, upright; of the first of them where they differ.
+        width, height: Of its frames in pixels, upright; of the first of them where they differ. 0 of a live
+            source that has not answered yet.
         fps: Frames a second; of pictures that are no film, 1.
         frames: How many there are to come; None if nobody knows.
         film: Whether one frame follows from the other, so that people can be followed.
@@ -159,13 +160,17 @@ def _listed(path: Path) -> list[str]:
     return [name if "://" in name or name.isdecimal() else str(path.parent / name) for name in names]
 
 
-def open_source(name: str, clip: Clip = Clip(), reconnect_s: float = RECONNECT_S) -> Source:
+def open_source(
+    name: str, clip: Clip = Clip(), reconnect_s: float = RECONNECT_S, patient: bool = False
+) -> Source:
     """Open a video file, an image, a folder of images, a stream's address or, by its number, a camera.
 
     Args:
         name: What the user calls it.
         clip: Which part of it.
         reconnect_s: Seconds to try for, if it is live and breaks off; 0 ends it at once.
+        patient: Whether to try for as long if an address does not answer at first; its width and height
+            are 0 until it does.
 
     Raises:
         BadInput: It does not exist or is none of these; the message says which.
@@ -177,9 +182,9 @@ def open_source(name: str, clip: Clip = Clip(), reconnect_s: float = RECONNECT_S
 
         return Camera(int(name), clip, reconnect_s)
     if "://" in name:
-        from hrpose_rt.streams.network import NetworkStream
+        from hrpose_rt.streams.network import open_address
 
-        return NetworkStream(name, clip, reconnect_s)
+        return open_address(name, clip, reconnect_s, patient)
     if name == "-":
         raise BadInput("standard input is not read: save the film as a file and name that")
     path = Path(name)

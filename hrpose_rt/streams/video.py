@@ -17,6 +17,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.streams.connecting import connect
 from hrpose_rt.streams.decoded import film_of, is_turned, upright
 from hrpose_rt.streams.film_times import (
     MEASURED_PACKETS,
@@ -42,16 +43,22 @@ class VideoFile(Reading):
 
     A damaged packet costs its own frames only. When the file has come to its end and frames were lost,
     or its end is missing, iterating raises RunBroken.
+
+
+    Args:
+        path: A file, or the address of one.
+        clip: Which part of it.
+        name, stem: As in `SourceInfo`, where they are not the file's.
     """
 
-    def __init__(self, path: Path, clip: Clip) -> None:
+    def __init__(self, path: Path | str, clip: Clip, name: str = "", stem: str = "") -> None:
         super().__init__()
-        self._path, self._clip = path, clip
+        self._path, self._clip, self._name = path, clip, name or str(path)
         with _open(path) as container:  # not every film can be rewound, so looking in has its own opening
-            self._look_in(container)
+            self._look_in(container, stem or Path(path).stem)
 
-    def _look_in(self, container: InputContainer) -> None:
-        path, clip = self._path, self._clip
+    def _look_in(self, container: InputContainer, stem: str) -> None:
+        path, clip = self._name, self._clip
         stream = film_of(container)
         if container.format.name in _NO_FILM or stream is None:
             raise BadInput(f"{path} has no video in it: choose another file")
@@ -72,8 +79,8 @@ class VideoFile(Reading):
         turned = is_turned(first)
         width, height = stream.width, stream.height
         self.info = SourceInfo(
-            name=str(path),
-            stem=path.stem,
+            name=path,
+            stem=stem,
             width=height if turned else width,
             height=width if turned else height,
             fps=fps / clip.stride,
@@ -158,7 +165,7 @@ class VideoFile(Reading):
         """Say what was missing, once everything there was has been given."""
         if lost or broken:
             raise RunBroken(
-                f"{self._path} is damaged: {lost} of its frames could not be decoded and {broken} only in "
+                f"{self._name} is damaged: {lost} of its frames could not be decoded and {broken} only in "
                 "part; all the others were used"
             )
         promised_s = self._duration_s
@@ -166,7 +173,7 @@ class VideoFile(Reading):
             end_s, promised_s = max(end_s, ends.reached_s), ends.promised_s
         if end_s < promised_s - max(_MISSING_END_S, 2 / self._rate):
             raise RunBroken(
-                f"{self._path} breaks off at {end_s:.1f} s of {promised_s:.1f} s: it may be "
+                f"{self._name} breaks off at {end_s:.1f} s of {promised_s:.1f} s: it may be "
                 "truncated; what is there was used"
             )
 
@@ -194,14 +201,21 @@ def _noted(packets: Iterator[Packet], times_s: list[float]) -> Iterator[Packet]:
         yield packet
 
 
-def _open(path: Path) -> InputContainer:
+def _open(path: Path | str) -> InputContainer:
+    container = connect(path) if isinstance(path, str) else _open_file(path)
+    if (stream := film_of(container)) is not None:
+        stream.thread_type = "AUTO"
+    return container
+
+
+def _open_file(path: Path) -> InputContainer:
     if not stat.S_ISREG(path.stat().st_mode):
         raise BadInput(f"{path} is a pipe or a device, which cannot be read twice: save it as a file first")
     try:
         with path.open("rb"):  # which says why it cannot be read; FFmpeg does not
             pass
         # Without "file:", FFmpeg takes a name with a colon for an address.
-        container = av.open(f"file:{path}")
+        return av.open(f"file:{path}")
     except PermissionError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): check its permissions") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -211,9 +225,6 @@ def _open(path: Path) -> InputContainer:
         if path.is_file() and path.stat().st_size == 0:
             reason = "is empty"
         raise BadInput(f"{path} {reason}: choose another file") from error
-    if (stream := film_of(container)) is not None:
-        stream.thread_type = "AUTO"
-    return container
 
 
 def _packets(container: InputContainer, ends: Ends | None = None) -> Iterator[Packet]:

@@ -26,7 +26,7 @@ from hrpose_rt.streams.sources import Clip
 from hrpose_rt.streams.web import WebView
 from tests.conftest import write_film
 from tests.fakes import fake_networks
-from tests.streams.live import live_server
+from tests.streams.live import HW, live_server
 
 COMMAND = [sys.executable, "-m", "hrpose_rt"]
 
@@ -420,6 +420,28 @@ def test_a_source_that_breaks_leaves_the_others_running(run, film, tmp_path, mon
     assert status == 1
     assert err.startswith(f"hrpose-rt: {gone.url} broke off and did not come back within 0.3 s: is it")
     assert {path.name for path in (tmp_path / "o").iterdir()} == {"127-0-0-1.csv", "127-0-0-1-2.csv"}
+
+
+def test_a_camera_that_is_off_keeps_no_other_waiting(run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(newest, "FIRST_PAUSE_S", 0.05)
+    off = "http://127.0.0.1:9/off.ts"
+    with live_server() as steady:
+        status, _, err = run(off, steady.url, "--csv", "o", "--max-frames", 30, "--reconnect", 0.3)
+    assert status == 1
+    assert f"{off} does not answer yet: it is tried for 0.3 s, the others run" in err
+    assert f"{off} did not answer within 0.3 s: check the address" in err
+    assert [path.name for path in (tmp_path / "o").iterdir()] == ["127-0-0-1-2.csv"]
+
+
+def test_a_camera_that_comes_on_later_is_written_from_there(run, film, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(newest, "FIRST_PAUSE_S", 0.05)
+    with live_server() as server:
+        server.off = 3  # connections
+        status, _, err = run(server.url, film, "--json", "o", "--max-frames", 8)
+    assert status == 0
+    assert "does not answer yet" in err and "pictures are" not in err
+    header, *lines = lines_of(tmp_path / "o" / "127-0-0-1.jsonl")
+    assert (header["width"], header["height"], len(lines)) == (*HW[::-1], 8)
 
 
 def test_a_run_can_be_watched(film, tmp_path) -> None:

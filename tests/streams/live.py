@@ -29,6 +29,7 @@ class LiveServer(ThreadingHTTPServer):
         self.sent: list[float] = []
         self.break_after: int | None = None
         self.connections = 0
+        self.off = 0  # first connections that are refused
         self.gives_up = False  # after the first connection
         self.closing = False
 
@@ -42,6 +43,9 @@ class _Handler(BaseHTTPRequestHandler):
         server = self.server
         assert isinstance(server, LiveServer)
         server.connections += 1
+        if server.connections <= server.off:
+            self.send_error(503)
+            return
         if server.gives_up and server.connections > 1:
             self.send_error(404)
             return

@@ -87,7 +87,7 @@ def test_what_is_no_stream_is_said(url: str, words: str) -> None:
 
 
 def test_a_page_is_no_stream(server) -> None:
-    with pytest.raises(BadInput, match="does not answer as a video stream"):
+    with pytest.raises(BadInput, match=r"answers, but with no video \(text/html\)"):
         open_source(server.url.replace("live.ts", "page"))
 
 

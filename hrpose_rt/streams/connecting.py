@@ -1,0 +1,117 @@
+"""Connections to addresses, and what lies behind them: what has an end is a file, all else is live."""
+
+import base64
+import errno
+import shutil
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import av
+import av.error
+from av.container import InputContainer
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.streams.addresses import hint, safe
+
+TIMEOUT_S = 10.0  # without an answer or a packet a connection counts as broken
+PLAYLISTS = frozenset({"hls", "dash"})  # formats whose address is that of a list of pieces
+_NO_ANSWER = (urllib.error.URLError, HTTPException, OSError, ValueError)
+
+
+class Unreachable(BadInput):
+    """Nothing answers at an address, at present."""
+
+
+def connect(url: str, options: dict[str, str] | None = None) -> InputContainer:
+    """Open an address.
+
+    Raises:
+        Unreachable: It does not answer.
+        BadInput: It does, but nothing that can be played.
+    """
+    try:
+        return av.open(url, options=options or {}, timeout=(TIMEOUT_S, TIMEOUT_S))
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        # Neither FFmpeg's words nor its error go on: both hold the address with its password.
+        if isinstance(error, av.error.InvalidDataError | av.error.EOFError) or _errno(error) == errno.EIO:
+            _tell_what_answers(url)
+        reason = getattr(error, "strerror", None) or "no address"
+        raise Unreachable(
+            f"{safe(url)} does not answer as a video stream ({reason}): {hint(url)}"
+        ) from None
+
+
+def _errno(error: Exception) -> int | None:
+    return error.errno if isinstance(error, OSError) else None
+
+
+def _tell_what_answers(url: str) -> None:
+    """Raise BadInput if a server answers with something else than video."""
+    try:
+        with ask(url) as answer:
+            kind = answer.headers.get_content_type()
+    except _NO_ANSWER:
+        return
+    if kind.startswith("multipart/"):
+        raise BadInput(
+            f"{safe(url)} answers with motion JPEG whose parts are malformed: each has to begin with its "
+            "boundary on a line of its own; newer firmware may do so, or the camera has an rtsp address"
+        ) from None
+    raise BadInput(
+        f"{safe(url)} answers, but with no video ({kind}): give the address of the stream itself"
+    )
+
+
+def is_picture(container: InputContainer) -> bool:
+    """Whether an opened address is that of one image."""
+    name = container.format.name
+    return name == "image2" or name.endswith("_pipe")
+
+
+def has_end(container: InputContainer) -> bool:
+    """Whether an address opened over HTTP is that of a film which is there as a whole."""
+    if container.format.name in PLAYLISTS:
+        return container.duration is not None
+    return container.size > 0  # a server knows the length of a file, and not that of a stream
+
+
+def ask(url: str, headers: dict[str, str] | None = None) -> Any:
+    """The answer of an HTTP server, as `urlopen` gives it; user and password go into a header."""
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)), headers=headers or {})
+    if at:
+        name, _, password = user.partition(":")
+        login = base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {login}")
+    return urllib.request.urlopen(request, timeout=TIMEOUT_S)
+
+
+def takes_ranges(url: str) -> bool:
+    """Whether the server gives parts of a file, as films need whose index is at their end."""
+    try:
+        with ask(url, {"Range": "bytes=0-0"}) as answer:
+            return bool(answer.status == 206)
+    except _NO_ANSWER:
+        return False
+
+
+def download(url: str, file: Path) -> None:
+    """Save what an address gives.
+
+    Raises:
+        Unreachable: It breaks off.
+        BadInput: There is no room for it.
+    """
+    try:
+        with ask(url) as answer, file.open("wb") as out:
+            shutil.copyfileobj(answer, out)
+    except _NO_ANSWER as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise BadInput(f"there is no room for a copy of {safe(url)}: set TMPDIR") from None
+        reason = getattr(error, "reason", None) or type(error).__name__
+        raise Unreachable(f"{safe(url)} breaks off ({reason}): try again") from None
