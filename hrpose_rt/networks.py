@@ -1,6 +1,5 @@
 """Settings -> the two networks of a pipeline, opened and ready."""
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
 from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, Model, find_model
@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 
 MOST_AP_LOSS = 0.01  # that `auto` accepts of int8
 Tell = Callable[[str], None]
-
-
-def say(step: str) -> None:
-    """Tell whoever waits at a terminal; standard output may be for poses."""
-    print(step, file=sys.stderr)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.following import Following, check, probe
-from hrpose_rt.networks import Networks, Settings, open_networks, say
+from hrpose_rt.networks import Networks, Settings, open_networks
 from hrpose_rt.people.scheduling import Costs
 from hrpose_rt.result import FrameResult
 from hrpose_rt.streams.sources import Clip, Source, SourceInfo, open_source

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "hrpose_rt"
 LAYERS = {
     **dict.fromkeys(("types", "skeleton", "errors"), 0),
-    **dict.fromkeys(("geometry", "timing", "drawing", "machine", "home"), 1),
+    **dict.fromkeys(("geometry", "timing", "drawing", "machine", "home", "console"), 1),
     **dict.fromkeys(("runtimes", "nets", "result"), 2),
     **dict.fromkeys(("pose", "people", "streams"), 3),
     **dict.fromkeys(
@@ -48,9 +48,10 @@ AT_HOME = {  # modules that are about one heavy library, and are themselves impo
         "torch",
     ),
     **{f"learn/{name}.py": "torch" for name in LEARNING},
-    **dict.fromkeys(
-        ("streams/decoded.py", "streams/film_times.py", "streams/video.py", "streams/network.py"), "av"
-    ),
+    **{
+        f"streams/{name}.py": "av"
+        for name in ("connecting", "decoded", "film_times", "network", "sound", "video")
+    },
 }
 MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
 

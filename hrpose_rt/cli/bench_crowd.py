@@ -15,9 +15,10 @@ from rich.table import Table
 from hrpose_rt.bench.crowd import BLOCK, Feed, Way, check_plain, measure
 from hrpose_rt.cli import options
 from hrpose_rt.cli.outputs import check_free
+from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
-from hrpose_rt.networks import Networks, Settings, open_networks, say
+from hrpose_rt.networks import Networks, Settings, open_networks
 from hrpose_rt.types import U8
 
 CROWDS = {"1-5": (1, 3, 5), "6-10": (6, 8, 10), "15-20": (15, 18, 20), "50+": (50, 75, 100, 200)}

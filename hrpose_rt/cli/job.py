@@ -18,8 +18,8 @@ from hrpose_rt.cli.outputs import (
     picture_target,
     text_target,
 )
+from hrpose_rt.console import say
 from hrpose_rt.errors import RunBroken
-from hrpose_rt.networks import say
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.recording import Recorder
 from hrpose_rt.result import FrameResult, latency_field
@@ -39,14 +39,20 @@ class Job:
         save: Where annotated pictures go, if anywhere.
         texts: Where each of `outputs.TEXTS` goes, if anywhere.
         overwrite: Whether files that exist are replaced.
+        audio: Whether saved films keep the sound of theirs.
     """
 
     def __init__(
-        self, sources: list[Source], save: str | None, texts: dict[str, str | None], overwrite: bool
+        self,
+        sources: list[Source],
+        save: str | None,
+        texts: dict[str, str | None],
+        overwrite: bool,
+        audio: bool,
     ) -> None:
         self._sources = sources
         self._stems = distinct_stems(sources)
-        self._save, self._texts, self._overwrite = save, texts, overwrite
+        self._save, self._texts, self._overwrite, self._audio = save, texts, overwrite, audio
 
     @property
     def at_once(self) -> bool:
@@ -143,7 +149,7 @@ class Job:
         several = len(self._sources) > 1
         targets = []
         if self._save:
-            targets.append(picture_target(self._save, source, stem, several))
+            targets.append(picture_target(self._save, source, stem, several, self._audio))
         for option, value in self._texts.items():
             if value:
                 targets.append(text_target(option, value, source.info, header, stem, several))

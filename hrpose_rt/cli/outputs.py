@@ -4,13 +4,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
 from hrpose_rt.streams.images import Images
 from hrpose_rt.streams.lines import STDOUT, CocoSink, CsvSink, JsonlSink, LongCsvSink, MotSink
 from hrpose_rt.streams.sinks import ImageSink, Sink, VideoSink, make_folder
 from hrpose_rt.streams.sources import IMAGE_SUFFIXES, Source, SourceInfo
+
+if TYPE_CHECKING:
+    from hrpose_rt.streams.sound import Sound
 
 VIDEO_SUFFIX = ".mp4"
 TEXTS: dict[str, tuple[str, Callable[[str, SourceInfo, dict[str, Any]], Sink]]] = {
@@ -30,18 +34,19 @@ class Target:
     open: Callable[[], Sink]
 
 
-def picture_target(save: str, source: Source, stem: str, several: bool) -> Target:
+def picture_target(save: str, source: Source, stem: str, several: bool, audio: bool = True) -> Target:
     """Where the annotated pictures of a source go.
 
     A film becomes `save` itself, or a file named after the source in the folder `save`; images go into
-    the folder under their own names. Each of `several` sources has its own place in the folder.
+    the folder under their own names. Each of `several` sources has its own place in the folder. With
+    `audio` the sound of a file is kept.
     """
     given = Path(save)
     if not isinstance(source, Images):
         path = _file_in(given, stem, VIDEO_SUFFIX, several)
         if path.suffix.lower() != VIDEO_SUFFIX:
             raise BadInput(f"--save {given}: a film is saved as {VIDEO_SUFFIX}, or name a folder")
-        return Target((path,), lambda: VideoSink(path, source.info))
+        return Target((path,), lambda: VideoSink(path, source.info, _sound(source) if audio else None))
     folder, names = given / stem if several else given, source.names
     if _has_suffix(given) and not given.is_dir():
         if given.suffix.lower() not in IMAGE_SUFFIXES or several or len(names) > 1:
@@ -49,6 +54,18 @@ def picture_target(save: str, source: Source, stem: str, several: bool) -> Targe
         folder, names = given.parent, dict.fromkeys(names, given.name)
     files = tuple(folder / name for name in names.values())
     return Target(files, lambda: ImageSink(folder, names))
+
+
+def _sound(source: Source) -> "Sound | None":
+    """What is heard with a film; says so where it cannot be kept."""
+    from hrpose_rt.streams.video import VideoFile
+
+    if not isinstance(source, VideoFile) or not source.sound_codec:
+        return None
+    sound = source.sound()
+    if sound is None:
+        say(f"the sound of {source.info.name} is left out: an mp4 holds no {source.sound_codec}")
+    return sound
 
 
 def text_target(

@@ -13,8 +13,9 @@ from hrpose_rt.cli.display import LiveView, describe, latency_table
 from hrpose_rt.cli.job import Job, Viewer, write_report
 from hrpose_rt.cli.main import INTERRUPTED, Ended, signals_end_it
 from hrpose_rt.cli.models import fetch_models
+from hrpose_rt.console import say
 from hrpose_rt.drawing import MIN_SCORE
-from hrpose_rt.networks import Settings, say
+from hrpose_rt.networks import Settings
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.streams.lines import STDOUT
 from hrpose_rt.streams.sources import RECONNECT_S, Clip, expand, open_source
@@ -39,6 +40,7 @@ def run(
     save: Annotated[
         str | None, typer.Option(help="Annotated .mp4 (of images: a folder or an image).")
     ] = None,
+    audio: Annotated[bool, typer.Option(help="Keep a film's sound in what is saved.")] = True,
     json_lines: Annotated[
         str | None, typer.Option("--json", help="A line a frame as JSON; - for stdout.")
     ] = None,
@@ -119,7 +121,7 @@ def run(
         patient = len(names) > 1 and reconnect > 0  # a camera that is off keeps no other one waiting
         sources = [stack.enter_context(open_source(name, clip, reconnect, patient)) for name in names]
         texts = {"--json": json_lines, "--csv": csv, "--csv-long": csv_long, "--coco": coco, "--mot": mot}
-        job = Job(sources, save, texts, overwrite)
+        job = Job(sources, save, texts, overwrite, audio)
         job.check(report)
         for one in sources:
             if not one.info.width:

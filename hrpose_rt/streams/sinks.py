@@ -3,7 +3,7 @@
 import io
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
@@ -11,6 +11,9 @@ import numpy as np
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.result import FrameResult
 from hrpose_rt.streams.sources import SourceInfo
+
+if TYPE_CHECKING:  # PyAV is not everywhere where results are
+    from hrpose_rt.streams.sound import Sound
 from hrpose_rt.types import U8
 
 
@@ -47,6 +50,11 @@ class VideoSink:
     index when it is closed, so that players know its length. It begins with the first frame and keeps
     the times between frames, so a variable rate stays one. Pictures of another size than the first are
     fitted into it, with black beside them; odd sizes lose one row or column, which H.264 cannot hold.
+
+    Args:
+        path: Of the mp4.
+        info: Of what it shows.
+        sound: What is heard with it; copied as it is.
     """
 
     wants_picture = True
@@ -54,14 +62,17 @@ class VideoSink:
     FRAGMENT_US = 500_000
     LOOKAHEAD, LOOKAHEAD_S = 10, 0.3  # frames (x264's own for "veryfast"), or less where those last longer
 
-    def __init__(self, path: Path, info: SourceInfo) -> None:
+    def __init__(self, path: Path, info: SourceInfo, sound: "Sound | None" = None) -> None:
         import av
 
-        self._path = path
+        self._path, self._sound = path, sound
         options = {
             "movflags": "hybrid_fragmented+frag_keyframe+empty_moov+default_base_moof",
             "frag_duration": str(self.FRAGMENT_US),
             "flush_packets": "1",
+            "max_interleave_delta": str(
+                self.FRAGMENT_US
+            ),  # where the sound ends, pictures do not wait for it
         }
         try:
             # Opened here: FFmpeg would open it with the first frame, and fail only then.
@@ -69,7 +80,7 @@ class VideoSink:
         except OSError as error:
             raise BadInput(f"{path} cannot be written: {error.strerror}") from error
         self._container = av.open(self._file, "w", format="mp4", options=options)
-        fps = Fraction(info.fps).limit_denominator(1001)
+        self._fps = fps = Fraction(info.fps).limit_denominator(1001)
         self._stream = stream = self._container.add_stream("libx264", rate=fps)
         stream.pix_fmt = "yuv420p"
         second = str(max(1, round(info.fps)))
@@ -90,6 +101,8 @@ class VideoSink:
             height, width = picture.shape[:2]
             self._stream.width, self._stream.height = max(2, width & ~1), max(2, height & ~1)
             self._begin_s = result.frame.time_s
+            if self._sound:
+                self._sound.begin(self._container, self._begin_s)
         height, width = self._stream.height, self._stream.width
         if picture.shape[0] & ~1 == height and picture.shape[1] & ~1 == width:
             picture = picture[:height, :width]
@@ -114,6 +127,8 @@ class VideoSink:
             raise broken(self._path, error) from error
         finally:
             self._file.close()
+            if self._sound:
+                self._sound.close()
 
     def _mux(self, frame: Any) -> None:
         """Encode a frame, or with None what is left, and write it.
@@ -125,6 +140,9 @@ class VideoSink:
             raise closed(self._path)
         try:
             self._container.mux(self._stream.encode(frame))
+            if self._sound:
+                end_s = self._last_pts * self.TIME_BASE + (0 if frame else 1 / self._fps)
+                self._sound.up_to(self._container, end_s)
         except OSError as error:
             self._closed = True
             self._file.close()

@@ -31,6 +31,7 @@ from hrpose_rt.streams.film_times import (
     rate_of,
 )
 from hrpose_rt.streams.reading import Reading
+from hrpose_rt.streams.sound import IN_MP4, Sound, sound_of
 from hrpose_rt.streams.sources import Clip, SourceInfo
 from hrpose_rt.types import Frame
 
@@ -43,6 +44,9 @@ class VideoFile(Reading):
 
     A damaged packet costs its own frames only. When the file has come to its end and frames were lost,
     or its end is missing, iterating raises RunBroken.
+
+    Attributes:
+        sound_codec: What its sound is coded in, as FFmpeg calls it; None if it has none.
 
 
     Args:
@@ -73,6 +77,8 @@ class VideoFile(Reading):
         self._rate = fps = rate_of(stream, times_s) or 25.0
         self._duration_s = picture_end_s(container, stream, self._begin_s)
         self._sized = stream.duration is not None
+        heard = sound_of(container)
+        self.sound_codec = heard.codec_context.name if heard else None
         if self._duration_s and clip.start >= self._duration_s:
             raise BadInput(f"{path} is {self._duration_s:.1f} s long: --start {clip.start} is past it")
         frames = stream.frames or (round(self._duration_s * fps) if self._duration_s else None)
@@ -88,6 +94,10 @@ class VideoFile(Reading):
             film=True,
             live=False,
         )
+
+    def sound(self) -> Sound | None:
+        """What is heard, to be copied into an mp4; None if nothing is, or if an mp4 does not hold it."""
+        return Sound(self._path, self._begin_s) if self.sound_codec in IN_MP4 else None
 
     def _read_frames(self) -> Generator[Frame, None, None]:
         try:

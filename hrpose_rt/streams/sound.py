@@ -1,0 +1,86 @@
+"""The sound of a film, copied beside the annotated picture."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Discard
+
+from hrpose_rt.streams.connecting import connect
+
+IN_MP4 = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"})
+
+
+class Sound:
+    """Packets of a film's first sound, to be written up to a moment, and no further.
+
+    Args:
+        film: A file, or an address.
+        begin_s: When its first picture is shown, on the film's own clock.
+    """
+
+    def __init__(self, film: Path | str, begin_s: float) -> None:
+        self._film, self._film_begin_s = film, begin_s
+        self._container: InputContainer | None = None
+        self._packets: Iterator[Packet[AudioStream]] = iter(())
+        self._next: tuple[Packet[AudioStream], Fraction] | None = None  # and when it is heard
+        self._begin_s = Fraction(0)
+        self._copy: Any = None
+
+    def begin(self, into: OutputContainer, time_s: float) -> None:
+        """Add the stream to a film whose first picture was taken at `time_s`; before anything is muxed."""
+        film = self._film
+        with suppress(av.error.FFmpegError, OSError):
+            self._container = connect(film) if isinstance(film, str) else av.open(f"file:{film}")
+        if self._container is None or (stream := sound_of(self._container)) is None:
+            self.close()
+            return
+        for other in self._container.streams:
+            if other is not stream:
+                other.discard = Discard.all
+        self._begin_s = Fraction(self._film_begin_s + time_s)
+        self._copy = into.add_stream_from_template(stream)
+        self._packets = iter(self._container.demux(stream))
+        self._step()
+
+    def up_to(self, into: OutputContainer, time_s: Fraction) -> None:
+        """Mux what is heard before `time_s`, counted from the first picture."""
+        while self._next is not None:
+            packet, heard_s = self._next
+            if heard_s >= time_s:
+                return
+            self._step()
+            ticks = round(heard_s / packet.time_base)
+            if ticks < 0:  # of before the first picture
+                continue
+            packet.pts = packet.dts = ticks
+            packet.stream = self._copy
+            into.mux(packet)
+
+    def _step(self) -> None:
+        """The next packet that has a time; none where the sound ends or is damaged."""
+        self._next = None
+        with suppress(av.error.FFmpegError, StopIteration):
+            while self._next is None:
+                packet = next(self._packets)
+                if packet.pts is not None and packet.size:
+                    self._next = packet, packet.pts * packet.time_base - self._begin_s
+
+    def close(self) -> None:
+        """Close the film; nothing is left of the sound."""
+        self._next = None
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+
+def sound_of(container: InputContainer) -> AudioStream | None:
+    """A film's sound, the first that can be decoded."""
+    return next((stream for stream in container.streams.audio if stream.codec_context), None)
