@@ -73,6 +73,8 @@ def text_target(
 ) -> Target:
     """Where a source's text of one form goes: "-" is standard output (JSON lines), else as with films."""
     suffix, sink = TEXTS[option]
+    if option == "--mot" and not info.film:
+        raise BadInput(f"--mot holds tracks, and {info.name} is no film: a folder of images is with --fps")
     if value == STDOUT:
         if option != "--json":
             raise BadInput(f"{option} {value}: only --json writes to standard output, name a file")

@@ -63,6 +63,9 @@ def run(
     end: Annotated[float | None, typer.Option(help="Stop before this second.")] = None,
     stride: Annotated[int, typer.Option(help="Take every so-manyth frame.")] = 1,
     max_frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Take folders of images for films of so many a second.")
+    ] = None,
     reconnect: Annotated[
         float, typer.Option(help="Seconds to try for when a live source breaks off; 0 ends it.")
     ] = RECONNECT_S,
@@ -113,7 +116,7 @@ def run(
         max_pose_age=max_pose_age,
         smooth=smooth,
     )
-    clip = Clip(start, end, stride, max_frames)
+    clip = Clip(start, end, stride, max_frames, fps)
     # Standard output is for the lines, if they go there; people read the rest.
     console = Console(stderr=json_lines == STDOUT, quiet=quiet, highlight=False)
     with ExitStack() as stack:

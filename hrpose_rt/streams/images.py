@@ -1,5 +1,6 @@
 """One image, or a folder of them."""
 
+import math
 import os
 import re
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.streams.quiet import quiet_libraries
 from hrpose_rt.streams.reading import Reading
@@ -19,12 +21,15 @@ from hrpose_rt.types import U8, Frame
 # ISO/IEC 23008-12: how a file begins that holds HEVC pictures, as telephones take them.
 _HEIC = re.compile(rb"....ftyp(hei[cxms]|hev[cxms]|mif1....(....)*?hei[cx])", re.DOTALL)
 
+_DARK = 16  # a level of 255: 12 bits in 16 reach 15
+
 
 class Images(Reading):
     """The images of a folder in the order of their names, or one image file.
 
-    Numbers in names count as numbers: img2 comes before img10. Hidden files are passed over. `stride` and
-    `max_frames` of the clip apply, and seconds count pictures.
+    Numbers in names count as numbers: img2 comes before img10. Hidden files are passed over. Seconds of the
+    clip count pictures, unless it has an `fps`: then they are a film. Of a file with several pictures the
+    first is used, and of 16 bits the upper 8; what that leaves out is said.
 
     Args:
         path: A folder, or a file.
@@ -40,23 +45,23 @@ class Images(Reading):
             files = sorted(filter(may_be_image, path.iterdir()), key=lambda file: in_order(file.name))
             if not files:
                 raise BadInput(f"{name} holds no images: {', '.join(sorted(IMAGE_SUFFIXES))} are read")
-        end = None if clip.end is None else int(clip.end)
-        chosen = islice(enumerate(files), int(clip.start), end, clip.stride)
+        self._fps = clip.fps or 1.0
+        first = math.ceil(clip.start * self._fps - 1e-6)
+        end = None if clip.end is None else math.ceil(clip.end * self._fps - 1e-6)
+        chosen = islice(enumerate(files), first, end, clip.stride)
         self._files = list(islice(chosen, clip.max_frames))
         if not self._files:
             raise BadInput(f"{name} has {len(files)} images, none of them from --start on")
-        self._folder = path.is_dir()
         image = next((i for _, f in self._files if (i := _read(f)) is not None), None)
         if image is None:
-            if any(_is_heic(file) for _, file in self._files):
-                raise BadInput(f"{name} is HEIC, which is not read: save it as JPEG or PNG")
-            raise BadInput(f"{name} cannot be read as an image: it is empty, damaged or none")
+            raise BadInput(f"{name} cannot be read as an image: {_why_not(self._files[0][1])}")
         height, width = image.shape[:2]
+        fps = clip.fps / clip.stride if clip.fps else 1.0
         full = Path(os.path.abspath(path))  # "." and ".." are no names for what is written
         stem = full.name if path.is_dir() else full.stem
         self.info = SourceInfo(
-            *(name, stem or "images", width, height, 1.0, len(self._files)),
-            film=False,
+            *(name, stem or "images", width, height, fps, len(self._files)),
+            film=clip.fps is not None,
             live=False,
         )
         # Where an annotated picture cannot be written under a name like the original's, it is a JPEG.
@@ -66,20 +71,23 @@ class Images(Reading):
         }
 
     def _read_frames(self) -> Generator[Frame, None, None]:
-        damaged = []
+        damaged, unusual = list[Path](), dict[str, list[str]]()
         for index, file in self._files:
             begin = time.perf_counter()
             image = _read(file)
             if image is None:
-                damaged.append(file.name)
+                damaged.append(file)
                 continue
+            for word in _unusual(file, image):
+                unusual.setdefault(word, []).append(file.name)
             now = time.perf_counter()
-            yield Frame(index, image, float(index), now, read_ms=1e3 * (now - begin), file_name=file.name)
+            time_s = index / self._fps
+            yield Frame(index, image, time_s, now, read_ms=1e3 * (now - begin), file_name=file.name)
+        for word, names in unusual.items():
+            say(f"{_some(names)}: {word}")
         if damaged:
-            more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
-            raise RunBroken(
-                f"{', '.join(damaged[:3])}{more} cannot be read as images and were left out: replace them"
-            )
+            left_out, why = _some([file.name for file in damaged]), _why_not(damaged[0])
+            raise RunBroken(f"{left_out} cannot be read as images and were left out ({why}): replace them")
 
     def _release(self) -> None:
         """No file is open between two images."""
@@ -108,6 +116,50 @@ def _has_reader(path: Path) -> bool:
         return False
 
 
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
+
+
+def _why_not(path: Path) -> str:
+    """Why no picture was had of a file, and what to do."""
+    if _is_heic(path):
+        return "HEIC is not read, save it as JPEG or PNG"
+    image = _decoded(path, cv2.IMREAD_UNCHANGED)
+    if image is not None and image.dtype.kind == "f":
+        return "its numbers have a floating point, save it with 8 or 16 bits"
+    return "it is empty, damaged or none"
+
+
+def _unusual(path: Path, image: U8) -> list[str]:
+    """What is not all there of a file that was read."""
+    found = []
+    count = _count(path)
+    if count > 1:
+        found.append(f"of {count} pictures only the first is used; save each as a file")
+    if 0 < image.max() <= _DARK:
+        full = _decoded(path, cv2.IMREAD_UNCHANGED)
+        if full is not None and full.dtype == np.uint16:
+            bits = int(full.max()).bit_length()
+            found.append(
+                f"nearly black, as it has {bits} bits where there is room for 16; multiply its values"
+            )
+    return found
+
+
+def _count(path: Path) -> int:
+    """Pictures in a file, looked for only where its kind may have several."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(4096)
+        if begin[:4] in (b"II*\0", b"MM\0*") or b"ANIM" in begin or b"acTL" in begin:
+            with quiet_libraries():
+                return int(cv2.imcount(str(path)))
+    except (cv2.error, OSError):
+        pass
+    return 1
+
+
 def _is_heic(path: Path) -> bool:
     if not path.is_file():  # a pipe would be waited for
         return False
@@ -120,6 +172,11 @@ def _is_heic(path: Path) -> bool:
 
 def _read(path: Path) -> U8 | None:
     """The image, upright, as BGR; None if it cannot be read."""
+    image = _decoded(path, cv2.IMREAD_COLOR)
+    return None if image is None else image.astype(np.uint8, copy=False)
+
+
+def _decoded(path: Path, how: int) -> np.ndarray | None:
     try:
         data = np.fromfile(path, np.uint8)
     except OSError:
@@ -128,7 +185,6 @@ def _read(path: Path) -> U8 | None:
         return None
     try:
         with quiet_libraries():
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+            return cv2.imdecode(data, how)
     except cv2.error:  # a header that promises more than OpenCV's limit
         return None
-    return None if image is None else image.astype(np.uint8, copy=False)

@@ -9,11 +9,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.streams.addresses import safe
 from hrpose_rt.types import Frame
+
+if TYPE_CHECKING:
+    from hrpose_rt.streams.reading import Reading
 
 RECONNECT_S = 60.0  # of attempts to reach a live source again that broke off
 LIST_SUFFIX = ".txt"
@@ -59,12 +62,15 @@ class Clip:
         end: Seconds, exclusive; None for the end of the source.
         stride: Take every so-manyth frame.
         max_frames: Stop after so many frames; None for all.
+        fps: Pictures a second of a folder of images, which makes a film of it; None for pictures by
+            themselves. Other sources know theirs.
     """
 
     start: float = 0.0
     end: float | None = None
     stride: int = 1
     max_frames: int | None = None
+    fps: float | None = None
 
     def __post_init__(self) -> None:
         last = math.inf if self.end is None else self.end
@@ -75,6 +81,8 @@ class Clip:
             )
         if self.stride < 1:
             raise BadInput(f"--stride is 1 or more, not {self.stride}")
+        if self.fps is not None and not 0 < self.fps < math.inf:
+            raise BadInput(f"--fps is how many pictures there are a second, more than 0, not {self.fps}")
         if self.max_frames is not None and self.max_frames < 1:
             raise BadInput(f"--max-frames is 1 or more, not {self.max_frames}")
 
@@ -177,6 +185,14 @@ def open_source(
     """
     if not 0 <= reconnect_s < math.inf:
         raise BadInput(f"--reconnect is a number of seconds, or 0 for none, not {reconnect_s}")
+    source = _open(name, clip, reconnect_s, patient)
+    if clip.fps is not None and source.info.fps != clip.fps / clip.stride:
+        source.close()
+        raise BadInput(f"--fps is for folders of images, and {source.info.name} knows its own")
+    return source
+
+
+def _open(name: str, clip: Clip, reconnect_s: float, patient: bool) -> "Reading":
     if name.isdecimal() and not Path(name).exists():
         from hrpose_rt.streams.camera import Camera
 

@@ -422,6 +422,18 @@ def test_a_source_that_breaks_leaves_the_others_running(run, film, tmp_path, mon
     assert {path.name for path in (tmp_path / "o").iterdir()} == {"127-0-0-1.csv", "127-0-0-1-2.csv"}
 
 
+def test_tracks_of_images_need_a_rate(run, photos, tmp_path) -> None:
+    (tmp_path / "still").mkdir()
+    for i in range(4):
+        shutil.copy(photos / "bus.jpg", tmp_path / "still" / f"{i}.jpg")
+    status, _, err = run("still", "--mot", "t.txt")
+    assert status == 2
+    assert "--mot holds tracks, and" in err and "is no film: a folder of images is with --fps" in err
+    status, _, err = run("still", "--mot", "t.txt", "--fps", 2)
+    assert status == 0
+    assert (tmp_path / "t.txt").read_text().startswith("4,")
+
+
 def test_a_camera_that_is_off_keeps_no_other_waiting(run, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(newest, "FIRST_PAUSE_S", 0.05)
     off = "http://127.0.0.1:9/off.ts"

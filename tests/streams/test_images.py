@@ -55,7 +55,7 @@ def test_an_image_is_known_by_its_content(tmp_path) -> None:
 def test_a_telephones_heic_is_told_how_to_be_read(brands: bytes, tmp_path) -> None:
     (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftyp" + brands + b"\0" * 99)
     for name in (tmp_path, tmp_path / "IMG_1.HEIC"):
-        with pytest.raises(BadInput, match="is HEIC, which is not read: save it as JPEG or PNG"):
+        with pytest.raises(BadInput, match="cannot be read as an image: HEIC is not read, save it as JPEG"):
             open_source(str(name))
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((4, 4, 3), np.uint8))
     with (
@@ -153,3 +153,54 @@ def test_a_16k_image_is_an_image(tmp_path) -> None:
     with open_source(str(tmp_path / "large.png")) as source:
         (frame,) = source
     assert frame.image.shape == (8640, 15360, 3)
+
+
+def test_of_several_pictures_in_a_file_the_first_is_used_and_that_is_said(tmp_path, capsys) -> None:
+    pictures = [np.full((20, 30, 3), level, np.uint8) for level in (50, 100, 150)]
+    cv2.imwritemulti(str(tmp_path / "pages.tiff"), pictures)
+    animation = cv2.Animation()
+    animation.frames, animation.durations = pictures, np.array([100] * 3)
+    for name in ("moves.webp", "moves.png"):
+        cv2.imwriteanimation(str(tmp_path / name), animation)
+    cv2.imwrite(str(tmp_path / "one.tiff"), pictures[0])
+    with open_source(str(tmp_path)) as source:
+        assert [round(frame.image.mean() / 50) for frame in source] == [1, 1, 1, 1]
+    words = "of 3 pictures only the first is used; save each as a file"
+    assert capsys.readouterr().err == f"moves.png, moves.webp, pages.tiff: {words}\n"
+
+
+def test_pictures_of_12_bits_in_16_are_nearly_black_and_that_is_said(tmp_path, capsys) -> None:
+    deep = np.random.default_rng(0).integers(0, 4096, (20, 30, 3)).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    cv2.imwrite(str(tmp_path / "full.png"), deep * 16)
+    cv2.imwrite(str(tmp_path / "night.png"), np.full((20, 30, 3), 9, np.uint8))
+    with open_source(str(tmp_path)) as source:
+        assert len(list(source)) == 3
+    words = "nearly black, as it has 12 bits where there is room for 16; multiply its values"
+    assert capsys.readouterr().err == f"deep.png: {words}\n"
+
+
+def test_floating_point_is_no_image_and_that_is_said(tmp_path) -> None:
+    cv2.imwrite(str(tmp_path / "float.tif"), np.ones((20, 30, 3), np.float32))
+    with pytest.raises(BadInput, match="its numbers have a floating point, save it with 8 or 16 bits"):
+        open_source(str(tmp_path / "float.tif"))
+
+
+def test_a_folder_is_a_film_where_it_has_a_rate(folder) -> None:
+    with open_source(str(folder), Clip(fps=4)) as source:
+        assert (source.info.film, source.info.fps) == (True, 4)
+        frames = list(source)
+        assert [frame.time_s for frame in frames] == [i / 4 for i in range(len(frames))]
+    with open_source(str(folder), Clip(fps=4, start=0.25, stride=2)) as source:
+        assert (source.info.fps, next(frame.index for frame in source)) == (2, 1)
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
+def test_a_rate_is_more_than_nothing(fps) -> None:
+    with pytest.raises(BadInput, match="--fps is how many pictures there are a second, more than 0"):
+        Clip(fps=fps)
+
+
+def test_a_film_has_its_own_rate(film) -> None:
+    with pytest.raises(BadInput, match=r"--fps is for folders of images, and .*film.mp4 knows its own"):
+        open_source(str(film), Clip(fps=7))
