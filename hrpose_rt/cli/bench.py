@@ -12,6 +12,7 @@ from rich.table import Table
 
 from hrpose_rt.bench.engine import Cell, Contestant, race, to_dict
 from hrpose_rt.cli import options
+from hrpose_rt.cli.app import App
 from hrpose_rt.cli.bench_bounded import bench_bounded
 from hrpose_rt.cli.bench_compare import bench_compare
 from hrpose_rt.cli.bench_crowd import bench_check, bench_crowd
@@ -23,7 +24,7 @@ from hrpose_rt.networks import Settings, machine_facts, open_model
 from hrpose_rt.runtimes import Runtime
 from hrpose_rt.runtimes.spec import Task
 
-app = typer.Typer(no_args_is_help=True, help="Measure what networks cost on this machine.")
+app = App(no_args_is_help=True, help="Measure what networks cost on this machine.")
 REPORT_SCHEMA = 1
 
 

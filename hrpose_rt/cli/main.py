@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 import typer
 
+from hrpose_rt.cli.app import App
 from hrpose_rt.errors import BadInput, HrposeError, RunBroken
 
 # Debian's names for the shared libraries that OpenCV's and OpenVINO's wheels expect of the system.
@@ -70,7 +71,7 @@ def options(
     """Real-time top-down pose: people, ids and skeletons, and what every frame cost."""
 
 
-def build_app() -> typer.Typer:
+def build_app() -> App:
     """The command line with all its sub-commands; importing those is what may fail."""
     from hrpose_rt.cli.bench import app as bench
     from hrpose_rt.cli.doctor import doctor
@@ -82,13 +83,13 @@ def build_app() -> typer.Typer:
     from hrpose_rt.cli.run import run
     from hrpose_rt.cli.train import train
 
-    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+    app = App(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
     app.callback()(options)
     app.command()(run)
     app.command()(train)
     app.command()(doctor)
     app.command("export")(export_model)
-    scores = typer.Typer(no_args_is_help=True, help="Score networks, or files of predictions.")
+    scores = App(no_args_is_help=True, help="Score networks, or files of predictions.")
     scores.command("coco")(eval_coco)
     scores.command("mpii")(eval_mpii)
     scores.command("detector")(eval_detector)

@@ -58,7 +58,9 @@ def run(
     serve: Annotated[
         str | None, typer.Option(help="[HOST:]PORT where a browser can watch; loopback without HOST.")
     ] = None,
-    token: Annotated[str, typer.Option(help="What browsers must know to watch from elsewhere.")] = "",
+    token: Annotated[
+        str | None, typer.Option(help="What browsers must know to watch from elsewhere.")
+    ] = None,
     start: Annotated[float, typer.Option(help="Begin at this second.")] = 0.0,
     end: Annotated[float | None, typer.Option(help="Stop before this second.")] = None,
     stride: Annotated[int, typer.Option(help="Take every so-manyth frame.")] = 1,
@@ -72,7 +74,9 @@ def run(
     det_score: Annotated[
         float, typer.Option(help="Leave out people the detector is less sure of, 0..1.")
     ] = DEFAULTS.det_score,
-    kpt_score: Annotated[float, typer.Option(help="Do not draw joints that score less, 0..1.")] = MIN_SCORE,
+    kpt_score: Annotated[
+        float, typer.Option(min=0, max=1, help="Do not draw joints that score less, 0..1.")
+    ] = MIN_SCORE,
     max_people: Annotated[
         int, typer.Option(help="Keep at most so many people a frame, the surest; 0 keeps all.")
     ] = DEFAULTS.max_people,
@@ -87,7 +91,9 @@ def run(
     budget_ms: options.BudgetMs = DEFAULTS.budget_ms,
     max_pose_age: options.MaxPoseAge = DEFAULTS.max_pose_age,
     smooth: options.Smooth = DEFAULTS.smooth,
-    trails: Annotated[float, typer.Option(help="Draw where people went, for so many seconds.")] = 0.0,
+    trails: Annotated[
+        float, typer.Option(min=0, help="Draw where people went, for so many seconds.")
+    ] = 0.0,
     threads: options.Threads = DEFAULTS.threads,
     overwrite: options.Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
@@ -135,7 +141,7 @@ def run(
             stack.callback(window.close)
             viewers.append(lambda info, name: window.another(name) if job.at_once else window)
         if serve:
-            web = stack.enter_context(WebView(*parse_address(serve), token, kpt_score))
+            web = stack.enter_context(WebView(*parse_address(serve), token or "", kpt_score))
             console.print(f"watch at {web.url}")
             viewers.append(lambda info, name: web.panel(name if job.at_once else "", name))
         fetch_models(pose, detector)

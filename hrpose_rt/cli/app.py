@@ -1,0 +1,61 @@
+"""A command line none of whose options takes a number that is none, or nothing at all."""
+
+import inspect
+import math
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, get_args
+
+import typer
+from typer.models import ArgumentInfo, OptionInfo
+
+from hrpose_rt.errors import BadInput
+
+MOST = 1e9  # seconds, frames, steps, people: more of anything is a slip
+
+
+class App(typer.Typer):
+    """As typer's, and what its commands are given is looked at before they run."""
+
+    def command(self, name: str | None = None, **how: Any) -> Callable[[Callable[..., Any]], Any]:
+        """Register a function as a command, as typer's does."""
+        register = super().command(name, **how)
+
+        def add(function: Callable[..., Any]) -> Callable[..., Any]:
+            register(_checked(function))
+            return function
+
+        return add
+
+
+def _checked(function: Callable[..., Any]) -> Callable[..., Any]:
+    parameters = inspect.signature(function).parameters
+
+    @wraps(function)
+    def call(**given: Any) -> Any:
+        for name, value in given.items():
+            if value != parameters[name].default:
+                _check(option_of(parameters[name]), value)
+        return function(**given)
+
+    return call
+
+
+def option_of(parameter: inspect.Parameter) -> str:
+    """What the user calls it."""
+    for about in get_args(parameter.annotation):
+        if isinstance(about, ArgumentInfo):
+            return parameter.name.upper()
+        if isinstance(about, OptionInfo):  # in Annotated, the first name comes where defaults would
+            for name in (about.default, *(about.param_decls or ())):
+                if isinstance(name, str):
+                    return name.partition("/")[0]
+    return "--" + parameter.name.replace("_", "-")
+
+
+def _check(option: str, value: Any) -> None:
+    """Raise BadInput if no option has a use for `value`; its range is checked where it is used."""
+    if value == "":
+        raise BadInput(f"{option} is empty: leave it out, or give it something")
+    if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= MOST):
+        raise BadInput(f"{option} is a number up to {MOST:,.0f}, not {value}")
