@@ -86,7 +86,7 @@ class Benchmark:
         self.model = "hrnet-w16-lite" if quick else "hrnet-w32"
         self._device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
         self._on_gpu = self._device.type == "cuda"
-        self._batches = (1, 2) if quick else (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
+        self._batches = (1, PEOPLE_IN_A_FILE) if quick else (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
         self._crowds = (2,) if quick else (1, 5, 10, 20, 50, 100)
         self._spec = EngineSpec(self.model, "pose", (HW,), "fp16", "", "coco17", MAPS)
         self._ways: dict[str, Any] = {}

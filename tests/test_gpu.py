@@ -82,5 +82,6 @@ def test_a_frame_on_the_gpu_is_what_it_is_on_the_cpu(runtime, photos) -> None:
     with PosePipeline(Settings(runtime=runtime, device="cuda", precision="fp32")) as pipeline:
         found = pipeline.process(image)
     assert len(found) == len(wanted)
-    sure = wanted.poses.scores > 0.3
-    assert np.percentile(np.abs(found.poses.keypoints - wanted.poses.keypoints)[sure], 95) < 2
+    moved = np.abs(found.poses.keypoints - wanted.poses.keypoints)[wanted.poses.scores > 0.3]
+    # A joint whose two peaks are equally high may be on the other.
+    assert np.median(moved) < 0.5 and np.percentile(moved, 90) < 2

@@ -15,7 +15,7 @@ def test_the_benchmark_writes_its_figures(tmp_path: Path) -> None:
     program = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "gpu.py"))
     report = json.loads(program["main"](tmp_path, quick=True).read_text())
     ways = len(report["ready_s"])
-    assert {row["batch"] for row in report["batches"]} == {1, 2}
+    assert {row["batch"] for row in report["batches"]} == {1, 4}
     assert len(report["batches"]) == 2 * ways and len(report["crowds"]) == len(report["files"]) == ways
     row = report["batches"][0]
     rate = row["batch"] * report["gflop"] / row["p50_ms"]  # GFLOP/ms
