@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hrpose_rt.home import home_folder
-from hrpose_rt.machine import cpu_features, cpu_name, nvidia_gpus, usable_cores
+from hrpose_rt.machine import cpu_features, cpu_name, nvidia_gpus, usable_cores, why_no_screen
 from hrpose_rt.nets.published import PUBLISHED
 from hrpose_rt.nets.weights import sha256
 from hrpose_rt.nets.zoo import EMBEDDED, fetched_folder, find_model
@@ -178,10 +178,10 @@ def _codecs() -> list[Finding]:
 
 
 def _display() -> list[Finding]:
+    if why := why_no_screen():
+        return [Finding("display", None, why, "--show needs a screen; --save writes a film instead")]
     name = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
-    if name or sys.platform != "linux":
-        return [Finding("display", True, name or sys.platform)]
-    return [Finding("display", None, "none", "--show needs one; --save writes a film instead")]
+    return [Finding("display", True, name or sys.platform)]
 
 
 def _cameras() -> list[Finding]:

@@ -4,9 +4,12 @@ import ctypes
 import os
 import platform
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+SCREEN_S = 20.0  # for a window to open
 # The instructions that decide how fast a network runs on an x86 CPU, and ARM's counterparts.
 _FEATURES = (
     *("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni"),
@@ -101,3 +104,24 @@ def _driver() -> str:
     except OSError:
         return ""
     return found.group(1) if found else ""
+
+
+def why_no_screen() -> str:
+    """Why no window can be opened here; empty if one can.
+
+    Where a screen is named, a child tries it: OpenCV's windows end the process if nobody answers there.
+    """
+    if sys.platform != "linux":
+        return ""
+    name = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
+    if not name:
+        return "there is none here"
+    try:
+        child = subprocess.run(
+            [sys.executable, "-c", "import cv2; cv2.namedWindow('screen')"],
+            capture_output=True,
+            timeout=SCREEN_S,
+        )
+    except subprocess.TimeoutExpired:
+        return f"{name} does not answer"
+    return "" if child.returncode == 0 else f"no window opens on {name}"

@@ -1,7 +1,5 @@
 """A window that shows the annotated frames, and listens to keys."""
 
-import os
-import sys
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import cv2
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.machine import why_no_screen
 from hrpose_rt.result import FrameResult
 from hrpose_rt.types import U8
 
@@ -43,8 +42,8 @@ class WindowSink:
     wants_picture = True
 
     def __init__(self, title: str, snapshots: Path = Path(), min_score: float = 0.0) -> None:
-        if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise BadInput("--show needs a screen and there is none here: use --save out.mp4")
+        if why := why_no_screen():
+            raise BadInput(f"--show needs a screen and {why}: use --save out.mp4")
         self._title, self._snapshots, self._min_score = title, snapshots, min_score
         self._keys = _Keys()
 

@@ -21,13 +21,22 @@ def test_without_a_screen_there_is_a_sentence(monkeypatch) -> None:
         WindowSink("title")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
+def test_a_screen_that_nobody_answers_at_is_none(monkeypatch) -> None:
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("DISPLAY", ":77")
+    words = r"--show needs a screen and no window opens on :77: use --save out\.mp4"
+    with pytest.raises(BadInput, match=words):
+        WindowSink("title")
+
+
 class Screen:
     """Stands in for OpenCV's window: keys are pressed in turn, pictures are kept."""
 
     def __init__(self, monkeypatch, keys: str) -> None:
         self._keys = iter(keys)
         self.shown: list[np.ndarray] = []
-        monkeypatch.setenv("DISPLAY", ":0")
+        monkeypatch.setattr("hrpose_rt.streams.window.why_no_screen", lambda: "")
         monkeypatch.setattr(cv2, "imshow", lambda _, picture: self.shown.append(picture.copy()))
         monkeypatch.setattr(cv2, "waitKey", self._key)
 
