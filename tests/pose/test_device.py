@@ -91,7 +91,7 @@ def test_people_found_on_the_device_are_those_of_the_host(bus) -> None:
     runtime, spec = open_engine(find_model("yolo26n-person", "detection"), "detection", "torch", "fp32")
     host = YoloDetector(runtime, spec.inputs_hw, 0.3).detect(bus, StageClock())
     device = DeviceYoloDetector(runtime, Uploads(CPU), spec.inputs_hw, 0.3).detect(bus, StageClock())
-    assert len(host) == len(device) >= 4
+    assert len(host) == len(device) >= 3
     assert np.abs(host.boxes - device.boxes).max() < 3
     assert np.abs(host.scores - device.scores).max() < 0.05
 

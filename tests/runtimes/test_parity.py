@@ -84,7 +84,7 @@ def test_the_detectors_find_the_same_boxes(photos) -> None:
         detector = YoloDetector(runtime, spec.inputs_hw, min_score=0.3)
         found[name] = detector.detect(cv2.imread(str(photos / "bus.jpg")), StageClock())
     reference = found.pop("torch")
-    assert len(reference) >= 4
+    assert len(reference) >= 3
     for people in found.values():
         assert len(people) == len(reference)
         assert iou(reference.boxes, people.boxes).max(axis=1).min() > 0.99
