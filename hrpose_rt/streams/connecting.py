@@ -76,7 +76,8 @@ def has_end(container: InputContainer) -> bool:
     """Whether an address opened over HTTP is that of a film which is there as a whole."""
     if container.format.name in PLAYLISTS:
         return container.duration is not None
-    return container.size > 0  # a server knows the length of a file, and not that of a stream
+    # A server knows the length of a file, and not that of a stream; nor FFmpeg, whose last seek failed.
+    return container.size > 0 or bool(container.duration)
 
 
 def ask(url: str, headers: dict[str, str] | None = None) -> Any:

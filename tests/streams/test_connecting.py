@@ -17,6 +17,12 @@ from hrpose_rt.streams.sources import Clip, open_source
 from tests.conftest import write_film
 
 
+class Server(ThreadingHTTPServer):
+    """Takes as many connections as come: FFmpeg opens one for every seek."""
+
+    request_queue_size = 64
+
+
 class Files(SimpleHTTPRequestHandler):
     """A folder's files, as Python's server gives them: without parts of them."""
 
@@ -60,7 +66,7 @@ def serve(tmp_path: Path) -> Iterator[object]:
 
     def start(handler: type = Files) -> str:
         made = partial(handler, directory=str(tmp_path)) if issubclass(handler, Files) else handler
-        server = ThreadingHTTPServer(("127.0.0.1", 0), made)
+        server = Server(("127.0.0.1", 0), made)
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
