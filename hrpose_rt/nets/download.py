@@ -35,7 +35,7 @@ def fetch(url: str, path: Path, sha256_prefix: str, tell: Tell = lambda done, to
     partial = path.with_name(path.name + ".partial")
     try:
         make_writable(path.parent, f"{SET_HOME}, or {by_hand}")
-        _receive(url, partial, tell)
+        receive(urllib.request.Request(url), partial, tell)
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error
         raise RunBroken(f"{path.name} could not be fetched ({reason}): try again, or {by_hand}") from error
@@ -57,10 +57,11 @@ def check_hash(file: Path, sha256_prefix: str, by_hand: str) -> None:
         )
 
 
-def _receive(url: str, partial: Path, tell: Tell) -> None:
-    """Append what `partial` lacks of `url`."""
+def receive(request: urllib.request.Request, partial: Path, tell: Tell = lambda done, total: None) -> None:
+    """Append what `partial` lacks of what is requested; OSError or HTTPException if it breaks off."""
     have = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:

@@ -2,7 +2,6 @@
 
 import base64
 import errno
-import shutil
 import urllib.error
 import urllib.request
 from http.client import HTTPException
@@ -15,6 +14,7 @@ import av.error
 from av.container import InputContainer
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.nets.download import receive
 from hrpose_rt.streams.addresses import hint, safe
 
 TIMEOUT_S = 10.0  # without an answer or a packet a connection counts as broken
@@ -81,15 +81,20 @@ def has_end(container: InputContainer) -> bool:
 
 
 def ask(url: str, headers: dict[str, str] | None = None) -> Any:
-    """The answer of an HTTP server, as `urlopen` gives it; user and password go into a header."""
+    """The answer of an HTTP server, as `urlopen` gives it."""
+    return urllib.request.urlopen(_request(url, headers or {}), timeout=TIMEOUT_S)
+
+
+def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:
+    """User and password go into a header."""
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
-    request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)), headers=headers or {})
+    request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)), headers=headers)
     if at:
         name, _, password = user.partition(":")
         login = base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
         request.add_unredirected_header("Authorization", f"Basic {login}")
-    return urllib.request.urlopen(request, timeout=TIMEOUT_S)
+    return request
 
 
 def takes_ranges(url: str) -> bool:
@@ -109,8 +114,7 @@ def download(url: str, file: Path) -> None:
         BadInput: There is no room for it.
     """
     try:
-        with ask(url) as answer, file.open("wb") as out:
-            shutil.copyfileobj(answer, out)
+        receive(_request(url, {}), file)
     except _NO_ANSWER as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise BadInput(f"there is no room for a copy of {safe(url)}: set TMPDIR") from None

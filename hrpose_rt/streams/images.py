@@ -5,6 +5,7 @@ import os
 import re
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -54,7 +55,8 @@ class Images(Reading):
             raise BadInput(f"{name} has {len(files)} images, none of them from --start on")
         image = next((i for _, f in self._files if (i := _read(f)) is not None), None)
         if image is None:
-            raise BadInput(f"{name} cannot be read as an image: {_why_not(self._files[0][1])}")
+            why = _why_not(next((f for _, f in self._files if _is_heic(f)), self._files[0][1]))
+            raise BadInput(f"{name} cannot be read as an image: {why}")
         height, width = image.shape[:2]
         fps = clip.fps / clip.stride if clip.fps else 1.0
         full = Path(os.path.abspath(path))  # "." and ".." are no names for what is written
@@ -74,11 +76,12 @@ class Images(Reading):
         damaged, unusual = list[Path](), dict[str, list[str]]()
         for index, file in self._files:
             begin = time.perf_counter()
-            image = _read(file)
+            data = _bytes(file)
+            image = _picture(data)
             if image is None:
                 damaged.append(file)
                 continue
-            for word in _unusual(file, image):
+            for word in _unusual(file, data, image):
                 unusual.setdefault(word, []).append(file.name)
             now = time.perf_counter()
             time_s = index / self._fps
@@ -125,20 +128,20 @@ def _why_not(path: Path) -> str:
     """Why no picture was had of a file, and what to do."""
     if _is_heic(path):
         return "HEIC is not read, save it as JPEG or PNG"
-    image = _decoded(path, cv2.IMREAD_UNCHANGED)
+    image = _decoded(_bytes(path), cv2.IMREAD_UNCHANGED)
     if image is not None and image.dtype.kind == "f":
         return "its numbers have a floating point, save it with 8 or 16 bits"
     return "it is empty, damaged or none"
 
 
-def _unusual(path: Path, image: U8) -> list[str]:
+def _unusual(path: Path, data: U8, image: U8) -> list[str]:
     """What is not all there of a file that was read."""
     found = []
-    count = _count(path)
+    count = _count(path, data)
     if count > 1:
         found.append(f"of {count} pictures only the first is used; save each as a file")
     if 0 < image.max() <= _DARK:
-        full = _decoded(path, cv2.IMREAD_UNCHANGED)
+        full = _decoded(data, cv2.IMREAD_UNCHANGED)
         if full is not None and full.dtype == np.uint16:
             bits = int(full.max()).bit_length()
             found.append(
@@ -147,16 +150,12 @@ def _unusual(path: Path, image: U8) -> list[str]:
     return found
 
 
-def _count(path: Path) -> int:
-    """Pictures in a file, looked for only where its kind may have several."""
-    try:
-        with path.open("rb") as file:
-            begin = file.read(4096)
-        if begin[:4] in (b"II*\0", b"MM\0*") or b"ANIM" in begin or b"acTL" in begin:
-            with quiet_libraries():
-                return int(cv2.imcount(str(path)))
-    except (cv2.error, OSError):
-        pass
+def _count(path: Path, data: U8) -> int:
+    """Pictures in a file, asked for only where its kind may have several."""
+    begin = data[:4096].tobytes()
+    if begin[:4] in (b"II*\0", b"MM\0*") or b"ANIM" in begin or b"acTL" in begin:
+        with suppress(cv2.error), quiet_libraries():
+            return int(cv2.imcount(str(path)))
     return 1
 
 
@@ -172,15 +171,23 @@ def _is_heic(path: Path) -> bool:
 
 def _read(path: Path) -> U8 | None:
     """The image, upright, as BGR; None if it cannot be read."""
-    image = _decoded(path, cv2.IMREAD_COLOR)
+    return _picture(_bytes(path))
+
+
+def _bytes(path: Path) -> U8:
+    """What is in a file; nothing if it cannot be read."""
+    try:
+        return np.fromfile(path, np.uint8)
+    except OSError:
+        return np.empty(0, np.uint8)
+
+
+def _picture(data: U8) -> U8 | None:
+    image = _decoded(data, cv2.IMREAD_COLOR)
     return None if image is None else image.astype(np.uint8, copy=False)
 
 
-def _decoded(path: Path, how: int) -> np.ndarray | None:
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError:
-        return None
+def _decoded(data: U8, how: int) -> np.ndarray | None:
     if not len(data):
         return None
     try:

@@ -63,19 +63,18 @@ def open_address(url: str, clip: Clip, reconnect_s: float = RECONNECT_S, patient
     """
     check_address(url)
     _refuse_pages(url)
-    if url.partition("://")[0].lower() not in ("http", "https"):
-        return NetworkStream(url, clip, reconnect_s, patient)
     try:
-        container = _open(url)
+        connection = _open(url)
     except Unreachable:
         if not patient:
             raise
-        return NetworkStream(url, clip, reconnect_s, patient)
-    picture = is_picture(container)
-    if not picture and not has_end(container):
-        return NetworkStream(url, clip, reconnect_s, connection=container)
-    in_pieces = container.format.name in PLAYLISTS
-    container.close()
+        return NetworkStream(url, clip, reconnect_s, None)
+    picture = is_picture(connection)
+    is_http = url.partition("://")[0].lower() in ("http", "https")
+    if not is_http or not (picture or has_end(connection)):
+        return NetworkStream(url, clip, reconnect_s, connection)
+    in_pieces = connection.format.name in PLAYLISTS
+    connection.close()
     return _with_end(url, clip, picture, whole=in_pieces or takes_ranges(url))
 
 
@@ -106,18 +105,10 @@ class NetworkStream(Reading):
         url: rtsp, rtmp, http(s), udp, tcp or srt.
         clip: Which part of it; seconds count from the opening.
         reconnect_s: Seconds of failed attempts after which it counts as gone; 0 for none.
-        patient: Whether to try for as long if nothing answers there at first.
-        connection: To it, if there is one already.
+        connection: To it; None if it does not answer yet.
     """
 
-    def __init__(
-        self,
-        url: str,
-        clip: Clip,
-        reconnect_s: float = RECONNECT_S,
-        patient: bool = False,
-        connection: InputContainer | None = None,
-    ) -> None:
+    def __init__(self, url: str, clip: Clip, reconnect_s: float, connection: InputContainer | None) -> None:
         super().__init__()
         self._url, self._clip, self._reconnect_s = url, clip, reconnect_s
         self.info = SourceInfo(
@@ -126,12 +117,7 @@ class NetworkStream(Reading):
             film=True,
             live=True,
         )
-        try:
-            connection = connection or _open(url)
-        except Unreachable:
-            if not patient:
-                raise
-        else:
+        if connection is not None:
             self._learn(connection)
         self.reconnects = 0
         self._newest = Newest(upright)
@@ -164,11 +150,12 @@ class NetworkStream(Reading):
                 return
             container = None
             with suppress(BadInput):
-                container = _open(self._url)
+                opened = _open(self._url)
                 if not self.info.width:
-                    self._learn(container)
+                    self._learn(opened)  # closes what has no video
                 else:
                     self.reconnects += 1
+                container = opened
 
     def _play(self, container: InputContainer) -> bool:
         """Read a connection to its end; whether it gave any picture."""

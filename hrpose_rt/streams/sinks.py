@@ -70,9 +70,8 @@ class VideoSink:
             "movflags": "hybrid_fragmented+frag_keyframe+empty_moov+default_base_moof",
             "frag_duration": str(self.FRAGMENT_US),
             "flush_packets": "1",
-            "max_interleave_delta": str(
-                self.FRAGMENT_US
-            ),  # where the sound ends, pictures do not wait for it
+            # Where the sound ends, pictures do not wait for it.
+            "max_interleave_delta": str(self.FRAGMENT_US),
         }
         try:
             # Opened here: FFmpeg would open it with the first frame, and fail only then.

@@ -1,19 +1,17 @@
 """The sound of a film, copied beside the annotated picture."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
-import av
 import av.error
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Discard
 
-from hrpose_rt.streams.connecting import connect
+from hrpose_rt.errors import BadInput
 
 IN_MP4 = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"})
 
@@ -22,12 +20,12 @@ class Sound:
     """Packets of a film's first sound, to be written up to a moment, and no further.
 
     Args:
-        film: A file, or an address.
+        open_film: Opens it once more.
         begin_s: When its first picture is shown, on the film's own clock.
     """
 
-    def __init__(self, film: Path | str, begin_s: float) -> None:
-        self._film, self._film_begin_s = film, begin_s
+    def __init__(self, open_film: Callable[[], InputContainer], begin_s: float) -> None:
+        self._open_film, self._film_begin_s = open_film, begin_s
         self._container: InputContainer | None = None
         self._packets: Iterator[Packet[AudioStream]] = iter(())
         self._next: tuple[Packet[AudioStream], Fraction] | None = None  # and when it is heard
@@ -36,9 +34,8 @@ class Sound:
 
     def begin(self, into: OutputContainer, time_s: float) -> None:
         """Add the stream to a film whose first picture was taken at `time_s`; before anything is muxed."""
-        film = self._film
-        with suppress(av.error.FFmpegError, OSError):
-            self._container = connect(film) if isinstance(film, str) else av.open(f"file:{film}")
+        with suppress(BadInput):  # it may be gone by now: pictures go on
+            self._container = self._open_film()
         if self._container is None or (stream := sound_of(self._container)) is None:
             self.close()
             return

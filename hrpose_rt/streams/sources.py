@@ -185,8 +185,10 @@ def open_source(
     """
     if not 0 <= reconnect_s < math.inf:
         raise BadInput(f"--reconnect is a number of seconds, or 0 for none, not {reconnect_s}")
+    from hrpose_rt.streams.images import Images
+
     source = _open(name, clip, reconnect_s, patient)
-    if clip.fps is not None and source.info.fps != clip.fps / clip.stride:
+    if clip.fps is not None and not isinstance(source, Images):
         source.close()
         raise BadInput(f"--fps is for folders of images, and {source.info.name} knows its own")
     return source

@@ -45,14 +45,13 @@ class VideoFile(Reading):
     A damaged packet costs its own frames only. When the file has come to its end and frames were lost,
     or its end is missing, iterating raises RunBroken.
 
-    Attributes:
-        sound_codec: What its sound is coded in, as FFmpeg calls it; None if it has none.
-
-
     Args:
         path: A file, or the address of one.
         clip: Which part of it.
         name, stem: As in `SourceInfo`, where they are not the file's.
+
+    Attributes:
+        sound_codec: What its sound is coded in, as FFmpeg calls it; None if it has none.
     """
 
     def __init__(self, path: Path | str, clip: Clip, name: str = "", stem: str = "") -> None:
@@ -97,7 +96,7 @@ class VideoFile(Reading):
 
     def sound(self) -> Sound | None:
         """What is heard, to be copied into an mp4; None if nothing is, or if an mp4 does not hold it."""
-        return Sound(self._path, self._begin_s) if self.sound_codec in IN_MP4 else None
+        return Sound(lambda: _open(self._path), self._begin_s) if self.sound_codec in IN_MP4 else None
 
     def _read_frames(self) -> Generator[Frame, None, None]:
         try:

@@ -21,8 +21,7 @@ import torch
 from hrpose_rt.cli import main as cli
 from hrpose_rt.errors import RunBroken
 from hrpose_rt.streams import newest
-from hrpose_rt.streams.network import NetworkStream
-from hrpose_rt.streams.sources import Clip
+from hrpose_rt.streams.sources import open_source
 from hrpose_rt.streams.web import WebView
 from tests.conftest import write_film
 from tests.fakes import fake_networks
@@ -398,7 +397,7 @@ def test_the_password_of_a_camera_is_nowhere(run, tmp_path) -> None:
         url = server.url.replace("http://", "http://admin:secret@") + "?user=admin&pwd=secret"
         options = ("--save", "o", "--json", "o", "--report", "o/r.json", "--max-frames", 3)
         status, out, err = run(url, *options)
-        with WebView() as view, NetworkStream(url, Clip()) as source:
+        with WebView() as view, open_source(url) as source:
             view.panel("", source.info.stem)
             told = json.dumps(view.state())
     assert status == 0

@@ -9,7 +9,7 @@ import pytest
 
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.streams import newest
-from hrpose_rt.streams.network import NetworkStream
+from hrpose_rt.streams.network import open_address
 from hrpose_rt.streams.sources import Clip, open_source
 from tests.streams.live import LiveServer, live_server, number_of, picture
 
@@ -48,7 +48,7 @@ def test_a_slow_reader_always_sees_the_newest_and_its_age_never_grows(server, se
 def test_a_stream_that_breaks_off_is_opened_again(server, monkeypatch) -> None:
     monkeypatch.setattr(newest, "FIRST_PAUSE_S", 0.05)
     server.break_after = 40
-    with NetworkStream(server.url, Clip(max_frames=45)) as source:
+    with open_address(server.url, Clip(max_frames=45)) as source:
         frames = list(source)
         assert source.reconnects >= 1
     assert server.connections >= 2
@@ -60,7 +60,7 @@ def test_a_stream_that_breaks_off_is_opened_again(server, monkeypatch) -> None:
 def test_a_stream_that_does_not_come_back_ends_with_a_sentence(monkeypatch) -> None:
     monkeypatch.setattr(newest, "FIRST_PAUSE_S", 0.05)
     with live_server() as server:
-        stream = NetworkStream(server.url, Clip(), reconnect_s=0.3)
+        stream = open_address(server.url, Clip(), reconnect_s=0.3)
         frames = iter(stream)
         assert len(list(islice(frames, 3))) == 3
     with stream, pytest.raises(RunBroken, match=r"/live.ts broke off and did not come back within 0.3 s"):
