@@ -23,3 +23,9 @@ class RunBroken(HrposeError):
     """A run stopped, or lost frames, after it had begun; what it wrote stays readable."""
 
     exit_code = 1
+
+
+def last_line(error: BaseException) -> str:
+    """What a library's error of several lines comes down to: its last line, without a full stop."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1].strip().rstrip(".")

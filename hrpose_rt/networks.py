@@ -200,7 +200,7 @@ def closed_on_error(opened: Runtime) -> Iterator[None]:
 
 
 def _detector(runtime: Runtime, spec: EngineSpec, settings: Settings) -> YoloDetector:
-    how = (spec.inputs_hw, settings.det_score, settings.max_people)
+    how = (spec.inputs_hw, settings.det_score, settings.max_people, spec.model)
     if not _stays_on_device(runtime):
         return YoloDetector(runtime, *how)
     from hrpose_rt.people.device import DeviceYoloDetector

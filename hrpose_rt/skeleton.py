@@ -1,15 +1,16 @@
 """Which joints a pose has, how they hang together and how exactly people place them."""
 
-import json
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from msgspec import Meta
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.structures import decode
 
 SKELETON_SUFFIXES = (".toml", ".json")
 
@@ -158,31 +159,39 @@ def find_skeleton(name: str) -> Skeleton:
             f"{' or '.join(SKELETON_SUFFIXES)} file"
         )
     try:
-        text = path.read_text()
-        return _described(path.stem, tomllib.loads(text) if path.suffix == ".toml" else json.loads(text))
+        return _described(path.stem, decode(path.read_bytes(), _File, toml=path.suffix == ".toml"))
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): check the path") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except ValueError as error:
         raise BadInput(f"{path} describes no skeleton ({error}): docs/models.md has an example") from error
 
 
-def _described(name: str, fields: dict[str, Any]) -> Skeleton:
-    if strange := set(fields) - {"name", "joints", "edges", "flip_pairs", "sigmas"}:
-        raise ValueError(f"{min(strange)} means nothing here")
-    if "joints" not in fields:
-        raise ValueError("it names no joints")
-    joints = tuple(str(joint) for joint in fields["joints"])
-    sigmas = tuple(float(sigma) for sigma in fields.get("sigmas", ()))
-    if not joints or len(set(joints)) < len(joints):
-        raise ValueError("joints are one or more different names")
-    if sigmas and (len(sigmas) != len(joints) or not all(0 < sigma < 10 for sigma in sigmas)):
-        raise ValueError(f"sigmas are {len(joints)} positive numbers, one a joint")
-    flip_pairs = _pairs(joints, "flip_pairs", fields.get("flip_pairs", ()))
+Name = Annotated[str, Meta(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What a skeleton file holds; see `find_skeleton`."""
+
+    joints: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    name: str = ""
+    edges: tuple[tuple[Name, Name], ...] = ()
+    flip_pairs: tuple[tuple[Name, Name], ...] = ()
+    sigmas: tuple[Annotated[float, Meta(gt=0, lt=10)], ...] = ()
+
+
+def _described(name: str, file: _File) -> Skeleton:
+    k = len(file.joints)
+    if len(set(file.joints)) < k:
+        raise ValueError("joints are different names")
+    if file.sigmas and len(file.sigmas) != k:
+        raise ValueError(f"sigmas are {k} numbers, one a joint")
+    flip_pairs = _pairs(file.joints, "flip_pairs", file.flip_pairs)
     paired = [joint for pair in flip_pairs for joint in pair]
     if len(set(paired)) < len(paired):
         raise ValueError("a joint is in two flip_pairs")
-    edges = _pairs(joints, "edges", fields.get("edges", ()))
-    return Skeleton(str(fields.get("name", name)), joints, edges, flip_pairs, sigmas)
+    edges = _pairs(file.joints, "edges", file.edges)
+    return Skeleton(file.name or name, file.joints, edges, flip_pairs, file.sigmas)
 
 
 def _pairs(
@@ -192,7 +201,7 @@ def _pairs(
     for pair in pairs:
         if strange := next((joint for joint in pair if joint not in joints), None):
             raise ValueError(f"{field} has {strange!r}, which is no joint")
-        if len(pair) != 2 or pair[0] == pair[1]:
+        if pair[0] == pair[1]:
             raise ValueError(f"{field} are pairs of two joints, not {list(pair)}")
         rows.append((joints.index(pair[0]), joints.index(pair[1])))
     return tuple(rows)

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "hrpose_rt"
 LAYERS = {
-    **dict.fromkeys(("types", "skeleton", "errors"), 0),
+    **dict.fromkeys(("types", "skeleton", "errors", "structures"), 0),
     **dict.fromkeys(("geometry", "timing", "drawing", "machine", "home", "console"), 1),
     **dict.fromkeys(("runtimes", "nets", "result"), 2),
     **dict.fromkeys(("pose", "people", "streams"), 3),

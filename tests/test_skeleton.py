@@ -63,14 +63,17 @@ def test_a_file_describes_a_skeleton_in_toml_as_in_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"joints": []}, "joints are one or more different names"),
-        ({"joints": ["tail", "tail"]}, "joints are one or more different names"),
+        ({"joints": []}, "joints: expected array of length >= 1"),
+        ({"joints": ["tail", "tail"]}, "joints are different names"),
         ({"edges": [["tail", "nose"]]}, "edges has 'nose', which is no joint"),
-        ({"edges": [["tail"]]}, r"edges are pairs of two joints, not \['tail'\]"),
+        ({"edges": [["tail"]]}, r"edges\[0\]: expected array of length 2, got 1"),
+        ({"edges": [["tail", "tail"]]}, r"edges are pairs of two joints, not \['tail', 'tail'\]"),
         ({"flip_pairs": [["tail", "left_ear"], ["tail", "right_ear"]]}, "a joint is in two flip_pairs"),
-        ({"sigmas": [0.1]}, "sigmas are 3 positive numbers, one a joint"),
+        ({"sigmas": [0.1]}, "sigmas are 3 numbers, one a joint"),
         ({"bones": []}, "bones means nothing here"),
-        ({"edges": 7}, "not iterable"),
+        ({"edges": 7}, "edges: expected array, got int"),
+        ({"sigmas": [0.1, 0, 0.1]}, r"sigmas\[1\]: expected float > 0"),
+        ({"joints": ["tail", None]}, r"joints\[1\]: expected str, got null"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_said(change, words, tmp_path: Path) -> None:

@@ -311,9 +311,9 @@ class _Export:
         from hrpose_rt.nets.yolo import load_yolo
 
         if self._task == "pose":
-            export_onnx(hrnet_on_crops(load_hrnet(model.checkpoint)[0]), made, spec)
+            export_onnx(hrnet_on_crops(load_hrnet(model.weights())[0]), made, spec)
         else:
-            net = load_yolo(model.checkpoint, model.classic_head, fixed=not self._free_hw)
+            net = load_yolo(model.weights(), model.classic_head, fixed=not self._free_hw)
             export_onnx(net, made, spec, self._free_hw)
 
 

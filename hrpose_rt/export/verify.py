@@ -136,10 +136,9 @@ def torch_reference(model: Model, task: Task) -> Runtime:
     from hrpose_rt.nets.yolo import load_yolo
     from hrpose_rt.runtimes.eager import EagerRuntime
 
-    assert model.checkpoint is not None
     if task == "pose":
-        return EagerRuntime(hrnet_on_crops(load_hrnet(model.checkpoint)[0]), "fp32", usable_cores())
-    return EagerRuntime(load_yolo(model.checkpoint, model.classic_head), "fp32", usable_cores())
+        return EagerRuntime(hrnet_on_crops(load_hrnet(model.weights())[0]), "fp32", usable_cores())
+    return EagerRuntime(load_yolo(model.weights(), model.classic_head), "fp32", usable_cores())
 
 
 def _heatmaps(runtime: Runtime, crops: U8) -> Iterator[F32]:

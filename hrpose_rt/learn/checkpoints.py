@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from hrpose_rt.errors import BadInput, CheckpointMismatch
+from hrpose_rt.errors import BadInput, CheckpointMismatch, last_line
 from hrpose_rt.learn.settings import TrainSettings
 from hrpose_rt.nets.hrnet import HRNet
-from hrpose_rt.nets.weights import StateDict, load_state, sha256
+from hrpose_rt.nets.weights import UNREADABLE, StateDict, load_state, sha256
 from hrpose_rt.pose.targets import TARGET_DECODERS
 from hrpose_rt.runtimes.spec import EngineSpec, spec_path
 
@@ -76,17 +76,28 @@ def load_last(folder: Path, settings: TrainSettings, net: nn.Module, ema: Ema, o
     path = folder / LAST
     if not path.is_file():
         raise BadInput(f"{folder} has no {LAST} to go on from: leave out --resume")
-    whole = torch.load(path, map_location=next(net.parameters()).device, weights_only=True)
-    if differing := settings.differences(json.loads(whole["settings"])):
+    try:
+        whole = torch.load(path, map_location=next(net.parameters()).device, weights_only=True)
+        differing = settings.differences(json.loads(whole["settings"]))
+    except (*UNREADABLE, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(
+            f"{path} is broken or of no run ({last_line(error)}): give another --output"
+        ) from error
+    if differing:
         raise BadInput(
             f"{folder} was begun with other settings ({', '.join(differing)}): give the same ones, "
             "or another --output"
         )
-    net.load_state_dict(whole["state_dict"])
-    optimizer.load_state_dict(whole["optimizer"])
-    for name, tensor in whole["ema"].items():
-        ema.state[name].copy_(tensor)
-    return Progress(**whole["progress"])
+    try:
+        net.load_state_dict(whole["state_dict"])
+        optimizer.load_state_dict(whole["optimizer"])
+        for name, tensor in whole["ema"].items():
+            ema.state[name].copy_(tensor)
+        return Progress(**whole["progress"])
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(
+            f"{path} is of another network ({last_line(error)}): give another --output"
+        ) from error
 
 
 def save_best(folder: Path, settings: TrainSettings, stage: int, skeleton: str, state: StateDict) -> None:

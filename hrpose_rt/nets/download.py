@@ -38,6 +38,7 @@ def fetch(url: str, path: Path, sha256_prefix: str, tell: Tell = lambda done, to
         receive(urllib.request.Request(url), partial, tell)
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error
+        reason = " ".join(str(reason).split()) or type(error).__name__
         raise RunBroken(f"{path.name} could not be fetched ({reason}): try again, or {by_hand}") from error
     except OSError as error:
         raise BadInput(f"{partial} cannot be written: {error.strerror}; make room, or {by_hand}") from error
@@ -64,14 +65,18 @@ def receive(request: urllib.request.Request, partial: Path, tell: Tell = lambda 
         request.add_header("Range", f"bytes={have}-")
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+    except ValueError as error:  # it redirects to what is no address
+        raise urllib.error.URLError(error) from error
     except urllib.error.HTTPError as error:
+        error.close()
         if have and error.code == _RANGE_NOT_SATISFIABLE:  # nothing is left to send
             return
         raise
     with response:
         if response.status != _PARTIAL_CONTENT:
             have = 0  # the server sends all of it again
-        left = int(response.headers.get("Content-Length") or 0)
+        length = response.headers.get("Content-Length") or ""
+        left = int(length) if length.isdecimal() else 0
         total = have + left if left else 0
         with partial.open("ab" if have else "wb") as file:
             while chunk := response.read(CHUNK):

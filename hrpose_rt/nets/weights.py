@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from hrpose_rt.nets.hrnet import HRNet
 
 StateDict = dict[str, "Tensor"]
+# What torch.load raises for files that are none of its own, or cut off.
+UNREADABLE = (pickle.UnpicklingError, OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError)
 
 
 def sha256(path: Path) -> str:
@@ -81,14 +83,20 @@ def load_state(path: Path) -> StateDict:
             f"{path} was refused because it holds more than tensors, and loading it could run code: "
             "save its state_dict alone"
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, _safetensors_error()) as error:
+    except (*UNREADABLE, _safetensors_error()) as error:
         raise BadInput(
             f"{path} cannot be read as a checkpoint, it may be truncated: fetch it again"
         ) from error
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
         loaded = loaded["state_dict"]
-    if not isinstance(loaded, dict) or not all(torch.is_tensor(v) for v in loaded.values()):
+    if not isinstance(loaded, dict) or not all(
+        isinstance(name, str) and torch.is_tensor(tensor) for name, tensor in loaded.items()
+    ):
         raise CheckpointMismatch(f"{path} holds no state dict: save the network's state_dict()")
+    if strange := next((name for name, tensor in loaded.items() if not _is_whole(tensor)), None):
+        raise CheckpointMismatch(
+            f"{path} does not hold every number of {strange}: save the network's state_dict() as it is"
+        )
     return {
         _official(name): tensor
         for name, tensor in loaded.items()
@@ -132,6 +140,14 @@ def _count(state: StateDict, prefix: str) -> int:
     if not numbers:
         raise KeyError(prefix)
     return len(numbers)
+
+
+def _is_whole(tensor: "Tensor") -> bool:
+    """Whether all its numbers are in memory: not so if it is sparse, or few are spread over many places."""
+    import torch
+
+    strided = tensor.layout == torch.strided and tensor.device.type == "cpu"
+    return strided and tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def _official(name: str) -> str:

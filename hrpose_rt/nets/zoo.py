@@ -45,6 +45,17 @@ class Model:
         """
         return self.name == DEFAULT_DETECTOR
 
+    def weights(self) -> Path:
+        """Its checkpoint; BadInput if it has none, or the embedded one is not the file that was shipped."""
+        if self.checkpoint is None:
+            raise BadInput(f"{self.name} is an engine, and its weights are needed: give a checkpoint")
+        if self.spec and sha256(self.checkpoint) != self.spec.weights_sha256:
+            raise BadInput(
+                f"{self.checkpoint} was changed or cut off since it was made: install hrpose-rt again, or "
+                "fetch the file again"
+            )
+        return self.checkpoint
+
     def in_precision(self, precision: str) -> "Model | None":
         """This model with its engine of that precision, if there is one."""
         if self.engine is None or self.spec is None:

@@ -10,6 +10,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import Letterbox, iou, nms
 from hrpose_rt.people.tiling import Region, merge, whole
 from hrpose_rt.runtimes import Runtime
+from hrpose_rt.runtimes.spec import check_answer
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, I64, U8, Detections
 
@@ -57,6 +58,7 @@ class YoloDetector:
             those the cheapest.
         min_score: Boxes below it are left out, in 0..1.
         max_people: Keep at most this many, the best; 0 keeps all.
+        model: What messages call the network.
     """
 
     def __init__(
@@ -65,12 +67,13 @@ class YoloDetector:
         inputs_hw: tuple[tuple[int, int], ...],
         min_score: float,
         max_people: int = 0,
+        model: str = "the detector",
     ) -> None:
         if not 0 <= min_score <= 1:
             raise BadInput(f"the detector's score is between 0 and 1, not {min_score}")
         if max_people < 0:
             raise BadInput(f"there cannot be {max_people} people: give 0 for all of them")
-        self._runtime = runtime
+        self._runtime, self._model = runtime, model
         self._inputs_hw = inputs_hw
         self._min_score = min_score
         self._max_people = max_people or None
@@ -110,6 +113,12 @@ class YoloDetector:
         regions: Sequence[Region],
         frame_hw: tuple[int, int],
     ) -> Detections:
+        if output.ndim != 3 or (output.shape[2] != 6 and output.shape[1] < 5):
+            raise BadInput(
+                f"{self._model} gives {output.shape}, which no detector does: boxes are (1, N, 6) or "
+                "(1, 4 + classes, N)"
+            )
+        check_answer(output, self._model)
         looks = []
         for i, (letterbox, region) in enumerate(zip(letterboxes, regions, strict=True)):
             boxes, scores = read_boxes(output[i : i + 1], self._min_score)

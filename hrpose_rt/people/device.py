@@ -22,7 +22,7 @@ class DeviceYoloDetector(YoloDetector):
     Args:
         runtime: The opened network.
         uploads: Brings frames to its device.
-        inputs_hw, min_score, max_people: As there.
+        inputs_hw, min_score, max_people, model: As there.
     """
 
     def __init__(
@@ -32,8 +32,9 @@ class DeviceYoloDetector(YoloDetector):
         inputs_hw: tuple[tuple[int, int], ...],
         min_score: float,
         max_people: int = 0,
+        model: str = "the detector",
     ) -> None:
-        super().__init__(runtime, inputs_hw, min_score, max_people)
+        super().__init__(runtime, inputs_hw, min_score, max_people, model)
         self._on_device, self._uploads = runtime, uploads
 
     def warm(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:

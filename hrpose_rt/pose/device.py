@@ -16,7 +16,7 @@ from hrpose_rt.pose.heatmaps import FAINTEST, RING, blur_matrix, dark_kernel
 from hrpose_rt.pose.host import check_heatmaps
 from hrpose_rt.runtimes import DeviceRuntime
 from hrpose_rt.runtimes.cuda import errors_said
-from hrpose_rt.runtimes.spec import EngineSpec
+from hrpose_rt.runtimes.spec import EngineSpec, check_answer
 from hrpose_rt.runtimes.uploads import Uploads
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.timing import StageClock
@@ -105,6 +105,7 @@ class DevicePoseEstimator:
                 self._uploads.wait()
             rows = slice(begin, end)
             points, scores[rows] = self._poses(crops, clock)
+            check_answer(scores[rows], self._spec.model)
             keypoints[rows] = heatmap_to_frame(points, centres[rows], sizes[rows], self._spec.heatmap_hw)
         people = zip(np.split(keypoints, ends[:-1]), np.split(scores, ends[:-1]), strict=True)
         return [Poses.estimated(*of_image) for of_image in people]

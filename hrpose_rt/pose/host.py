@@ -11,7 +11,7 @@ from hrpose_rt.pose.batching import CPU_BATCHES, plan_batches
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.heatmaps import DECODERS, merge_flipped
 from hrpose_rt.runtimes import Runtime
-from hrpose_rt.runtimes.spec import EngineSpec
+from hrpose_rt.runtimes.spec import EngineSpec, check_answer
 from hrpose_rt.skeleton import Skeleton, find_skeleton
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Poses
@@ -115,7 +115,9 @@ class HostPoseEstimator:
                         crop_people(image, centres[start:end], sizes[start:end], out, self._udp)
             heatmaps = self._infer(crops, clock)
             with clock.stage("heatmap"):
-                points, scores[rows] = self._decode(heatmaps)
+                with np.errstate(all="ignore"):  # what overflows is refused in the next line
+                    points, scores[rows] = self._decode(heatmaps)
+                check_answer(scores[rows], self._spec.model)
                 keypoints[rows] = heatmap_to_frame(
                     points, centres[rows], sizes[rows], self._spec.heatmap_hw, self._udp
                 )

@@ -1,7 +1,9 @@
 """Code that executes engines, one runtime a file, behind one seam."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from hrpose_rt.errors import last_line
 from hrpose_rt.types import F32, U8
 
 if TYPE_CHECKING:
@@ -50,3 +52,11 @@ class DeviceRuntime(Runtime, Protocol):
         In order with PyTorch's current stream: it begins after what that was given before, and what that
         is given next begins after it.
         """
+
+
+def refused(engine: Path, shape: tuple[int, ...], error: Exception) -> str:
+    """Words for a library that did not compute a batch."""
+    return (
+        f"{engine} could not compute a batch of {' x '.join(map(str, shape))} ({last_line(error)}): "
+        "its .json may tell another input_hw than it has, or memory is short; export it again, or free some"
+    )

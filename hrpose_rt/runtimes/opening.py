@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.machine import usable_cores
@@ -55,7 +54,7 @@ def open_engine(
     if choice.runtime == "torch":
         if model.checkpoint is None:
             raise BadInput(f"{model.name} is an engine, which --runtime torch cannot execute: use openvino")
-        opened, spec = _open_eager(model, model.checkpoint, task, choice, threads, skeleton)
+        opened, spec = _open_eager(model, task, choice, threads, skeleton)
     else:
         opened, spec = _open_engine(model, choice, threads)
     return opened, spec if skeleton == "auto" else replace(spec, skeleton=skeleton)
@@ -100,15 +99,15 @@ def _open_engine(model: Model, choice: Choice, threads: int) -> tuple[Runtime, E
 
 
 def _open_eager(
-    model: Model, checkpoint: Path, task: Task, choice: Choice, threads: int, skeleton: str
+    model: Model, task: Task, choice: Choice, threads: int, skeleton: str
 ) -> tuple[Runtime, EngineSpec]:
     if task == "detection":
         from hrpose_rt.nets.yolo import load_yolo
 
-        module = load_yolo(checkpoint, model.classic_head)
+        module = load_yolo(model.weights(), model.classic_head)
         spec = spec_of_checkpoint(model, task, skeleton)
     else:
-        net, _ = load_hrnet(checkpoint)
+        net, _ = load_hrnet(model.weights())
         from hrpose_rt.nets.inputs import hrnet_on_crops
 
         module = hrnet_on_crops(net)

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from hrpose_rt.errors import BadInput, RuntimeMissing
+from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing, last_line
+from hrpose_rt.runtimes import refused
 from hrpose_rt.types import F32, U8
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -40,13 +41,15 @@ class OnnxRuntime:
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=providers)
         except Exception as error:  # the library raises classes of its own for each way a file can be bad
-            raise BadInput(f"{path} is not a network that ONNX Runtime can read: {error}") from error
+            raise BadInput(
+                f"{path} is not a network that ONNX Runtime can read: {last_line(error)}"
+            ) from error
         if len(providers) > 1 and self._session.get_providers()[0] != CUDA:  # it falls back and goes on
             raise RuntimeMissing(
                 f"ONNX Runtime could not start on {device}: check that nvidia-smi lists the GPU and that "
                 "CUDA and cuDNN are of the versions it was built for, or use --device cpu"
             )
-        self._input = self._session.get_inputs()[0].name
+        self._path, self._input = path, self._session.get_inputs()[0].name
 
     def warm(self, shapes: list[tuple[int, ...]]) -> None:
         """Run each shape once."""
@@ -55,7 +58,10 @@ class OnnxRuntime:
 
     def infer(self, batch: U8) -> F32:
         """See `Runtime.infer`."""
-        output: F32 = self._session.run(None, {self._input: batch})[0]
+        try:
+            output: F32 = self._session.run(None, {self._input: batch})[0]
+        except Exception as error:  # as above
+            raise RunBroken(refused(self._path, batch.shape, error)) from error
         return output
 
     def close(self) -> None:

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from hrpose_rt.errors import BadInput, RuntimeMissing
+from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing, last_line
 from hrpose_rt.machine import cpu_features, cpu_name
+from hrpose_rt.runtimes import refused
 from hrpose_rt.types import F32, U8
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
@@ -65,9 +66,10 @@ class OpenVinoRuntime:
             self._hints["INFERENCE_NUM_THREADS"] = str(threads)
         try:
             self._model = core.read_model(path)
+            self._takes = self._model.input(0).partial_shape
         except RuntimeError as error:
-            raise BadInput(f"{path} is not a network that OpenVINO can read: {error}") from error
-        self._core = core
+            raise BadInput(f"{path} is not a network that OpenVINO can read: {last_line(error)}") from error
+        self._core, self._path = core, path
         self._requests: dict[tuple[int, ...], Any] = {}
 
     def warm(self, shapes: list[tuple[int, ...]]) -> None:
@@ -79,14 +81,21 @@ class OpenVinoRuntime:
 
     def infer(self, batch: U8) -> F32:
         """See `Runtime.infer`."""
-        request = self._requests.get(batch.shape)
-        if request is None:
-            request = self._requests[batch.shape] = self._compile(batch.shape)
-        request.infer({0: batch}, share_inputs=True)
+        try:
+            request = self._requests.get(batch.shape)
+            if request is None:
+                request = self._requests[batch.shape] = self._compile(batch.shape)
+            request.infer({0: batch}, share_inputs=True)
+        except RuntimeError as error:
+            raise RunBroken(refused(self._path, batch.shape, error)) from error
         output: F32 = request.get_output_tensor(0).data
         return output
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
+        import openvino
+
+        if not self._takes.compatible(openvino.PartialShape(shape)):
+            raise RuntimeError(f"it takes {self._takes}")
         self._model.reshape(list(shape))
         return self._core.compile_model(self._model, self._device, self._hints).create_infer_request()
 

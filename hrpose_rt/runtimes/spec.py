@@ -4,14 +4,21 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from hrpose_rt.errors import BadInput
+from msgspec import Meta
+
+from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.skeleton import SKELETON_SUFFIXES
+from hrpose_rt.structures import convert, decode
+from hrpose_rt.types import F32
 
 SPEC_SCHEMA = 2
 READABLE_SCHEMAS = (1, 2)  # 2 only adds fields
+LARGEST = 1e6  # no score and no pixel of an input is as large
 Task = Literal["pose", "detection"]
+Side = Annotated[int, Meta(ge=1, le=8192)]  # pixels
+Hash = Annotated[str, Meta(pattern="^[0-9a-f]{0,64}$")]
 RTX_ARCHS = ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121")  # that TensorRT for RTX builds for
 FORMATS = {"onnx": ".onnx", "openvino": ".xml", "tensorrt": ".engine", "tensorrt-rtx": ".engine"}
 
@@ -63,16 +70,16 @@ class EngineSpec:
 
     model: str
     task: Task
-    inputs_hw: tuple[tuple[int, int], ...]
-    precision: str
-    weights_sha256: str
+    inputs_hw: Annotated[tuple[tuple[Side, Side], ...], Meta(min_length=1)]
+    precision: Annotated[str, Meta(pattern="^(fp32|fp16|bf16|int8)$")]
+    weights_sha256: Hash
     skeleton: str = ""
     heatmap_hw: tuple[int, int] = (0, 0)
-    decode: str = "quarter"
-    format: str = "onnx"
-    max_batch: int = 0
-    sha256: str = ""
-    onnx_sha256: str = ""
+    decode: Annotated[str, Meta(pattern="^(quarter|dark|udp)$")] = "quarter"
+    format: Annotated[str, Meta(pattern="^(onnx|openvino|tensorrt|tensorrt-rtx)$")] = "onnx"
+    max_batch: Annotated[int, Meta(ge=0)] = 0
+    sha256: Hash = ""
+    onnx_sha256: Hash = ""
     build: Build | None = None
     layers: dict[str, int] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
@@ -92,27 +99,42 @@ class EngineSpec:
     def load(cls, path: Path) -> "EngineSpec":
         """Read it; BadInput names the file and what is wrong with it."""
         try:
-            fields: dict[str, Any] = json.loads(path.read_text())
-            schema = fields.pop("schema")
+            fields = decode(path.read_bytes(), dict[str, Any])
+            schema = fields.pop("schema", "none")
             if schema not in READABLE_SCHEMAS:
-                raise ValueError(f"schema {schema}, this version reads up to {SPEC_SCHEMA}")
-            fields["inputs_hw"] = tuple((int(h), int(w)) for h, w in fields["inputs_hw"])
-            fields["heatmap_hw"] = tuple(fields["heatmap_hw"])
-            if build := fields.get("build"):
-                fields["build"] = Build(**build | {"archs": tuple(build["archs"])})
-            spec = cls(**fields)
+                raise ValueError(f"schema: {schema!r}, this version reads up to {SPEC_SCHEMA}")
+            spec = convert(fields, cls)
+            spec._check_pose()
             if spec.skeleton.endswith(SKELETON_SUFFIXES):
                 spec = replace(spec, skeleton=str(path.parent / spec.skeleton))
             return spec
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError) as error:
             raise BadInput(
                 f"{path} does not describe an engine ({error}): export the model again"
             ) from error
+
+    def _check_pose(self) -> None:
+        """Raise ValueError if something is not there without which a pose network cannot be used."""
+        if self.task == "pose" and len(self.inputs_hw) > 1:
+            raise ValueError("inputs_hw: a pose network has one size")
+        if self.task == "pose" and not self.skeleton:
+            raise ValueError("skeleton: a pose network has one")
+        if self.task == "pose" and min(self.heatmap_hw) < 1:
+            raise ValueError(f"heatmap_hw: {list(self.heatmap_hw)} is no size")
 
     def check(self, engine: Path) -> None:
         """Raise BadInput if `engine` is not, byte for byte, the file that this describes."""
         if self.sha256 and engine_sha256(engine) != self.sha256:
             raise BadInput(f"{engine} was changed or cut off since it was made: export {self.model} again")
+
+
+def check_answer(values: F32, model: str) -> None:
+    """Raise RunBroken if something a network gave is no number, or none that scores and pixels can be."""
+    if not (abs(values) < LARGEST).all():  # nor is it where it is no number
+        raise RunBroken(
+            f"{model} gives numbers that are none, or far too large: it is broken, or --precision has too "
+            "small a range for it; try fp32, or export it again"
+        )
 
 
 def spec_path(engine: Path) -> Path:

@@ -118,5 +118,5 @@ def download(url: str, file: Path) -> None:
     except _NO_ANSWER as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise BadInput(f"there is no room for a copy of {safe(url)}: set TMPDIR") from None
-        reason = getattr(error, "reason", None) or type(error).__name__
+        reason = " ".join(str(getattr(error, "reason", None) or type(error).__name__).split())
         raise Unreachable(f"{safe(url)} breaks off ({reason}): try again") from None

@@ -184,6 +184,22 @@ def test_other_settings_cannot_go_on_with_a_run(tmp_path: Path) -> None:
         other.resume()
 
 
+@pytest.mark.parametrize("broken", ["cut", "empty", "text", "a network", "no weights"])
+def test_what_is_no_run_to_go_on_from_is_said(broken: str, tmp_path: Path) -> None:
+    file, folder = write_set(tmp_path / "set", people=8), tmp_path / "run"
+    trainer = trainer_for(settings_for(file), folder)
+    trainer.save()
+    last = folder / "last.pth"
+    whole = last.read_bytes()
+    if broken in ("a network", "no weights"):
+        content = torch.load(last, weights_only=True)
+        torch.save(content["state_dict"] if broken == "a network" else content | {"state_dict": {}}, last)
+    else:
+        last.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "text": b"no checkpoint"}[broken])
+    with pytest.raises(BadInput, match=r"last\.pth is (broken or of no run|of another network) .*another"):
+        trainer.resume()
+
+
 def test_a_batch_is_shared_evenly_or_not_at_all(tmp_path: Path) -> None:
     settings = settings_for(write_set(tmp_path / "set", people=8))
     data = load_data(settings.data, settings.val, 10)

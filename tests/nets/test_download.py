@@ -15,6 +15,15 @@ CONTENT = bytes(range(256)) * 4000
 PREFIX = hashlib.sha256(CONTENT).hexdigest()[:8]
 
 
+STRANGE = {
+    "/text": (200, "Content-Length", "abc"),
+    "/negative": (200, "Content-Length", "-5"),
+    "/no-address": (302, "Location", "http://[::1"),
+    "/itself": (302, "Location", "/itself"),
+    "/a-file": (302, "Location", "file:///etc/passwd"),
+}
+
+
 class Handler(BaseHTTPRequestHandler):
     """Sends CONTENT from where it is asked to; breaks off where the server's `stop_at` says."""
 
@@ -29,6 +38,12 @@ class Handler(BaseHTTPRequestHandler):
             if start >= len(CONTENT):
                 self.send_error(416)
                 return
+        if self.path in STRANGE:
+            status, name, value = STRANGE[self.path]
+            self.send_response(status)
+            self.send_header(name, value)
+            self.end_headers()
+            return
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(CONTENT) - start))
         self.end_headers()
@@ -97,3 +112,11 @@ def test_what_cannot_be_had_is_said_with_url_and_folder(server, tmp_path: Path, 
     wanted = url(server, path) if path else "http://127.0.0.1:9/net.pth"  # nobody listens there
     with pytest.raises(RunBroken, match=rf"could not be fetched .*fetch {wanted} by hand .*{tmp_path}"):
         fetch(wanted, tmp_path / "net.pth", PREFIX)
+
+
+@pytest.mark.parametrize("path", STRANGE)
+def test_a_strange_answer_is_one_sentence(path, server, tmp_path: Path) -> None:
+    with pytest.raises(RunBroken) as error:
+        fetch(url(server, path), tmp_path / "net.pth", PREFIX)
+    assert "by hand" in str(error.value) and "\n" not in str(error.value)
+    assert not (tmp_path / "net.pth").exists()

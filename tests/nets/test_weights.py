@@ -149,3 +149,18 @@ def test_broken_and_missing_files(net, tmp_path) -> None:
 def test_sha256_of_nothing(tmp_path) -> None:
     (tmp_path / "empty").touch()
     assert sha256(tmp_path / "empty").startswith("e3b0c442")
+
+
+@pytest.mark.parametrize("name", [0, None, b"conv1", ("conv1", "weight")])
+def test_names_that_are_no_text_are_refused(name, net, tmp_path) -> None:
+    with pytest.raises(CheckpointMismatch, match="holds no state dict"):
+        load_hrnet(save({**net.state_dict(), name: torch.zeros(1)}, tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor")
+@pytest.mark.parametrize(
+    "tensor", [torch.zeros(1).expand(10**14), torch.zeros(9).to_sparse()], ids=["expanded", "sparse"]
+)
+def test_a_tensor_whose_numbers_are_not_all_there_is_refused(tensor, net, tmp_path) -> None:
+    with pytest.raises(CheckpointMismatch, match=r"does not hold every number of bn1\.bias"):
+        load_hrnet(save({**net.state_dict(), "bn1.bias": tensor}, tmp_path))

@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.export.verify import torch_reference
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.published import ALIASES, PUBLISHED, Published
 from hrpose_rt.nets.weights import sha256
 from hrpose_rt.nets.zoo import EMBEDDED, fetched_folder, find_model, models_folder
+from hrpose_rt.runtimes.opening import open_engine
 from hrpose_rt.skeleton import SKELETONS
 from tests.nets.test_hrnet import TINY
 
@@ -121,3 +123,17 @@ def test_an_ultralytics_detector_that_cannot_be_fetched(monkeypatch, tmp_path) -
     words = r"yolo26s.pt could not be fetched \(no network\): try again, or fetch https://github.com/.*yolo26s.pt"
     with pytest.raises(RunBroken, match=words):
         find_model("yolo26s", "detection")
+
+
+@pytest.mark.parametrize(("name", "task"), EMBEDDED.items())
+def test_a_flipped_bit_in_embedded_weights_is_noticed(name, task, tmp_path, monkeypatch) -> None:
+    shutil.copytree(models_folder(), tmp_path / "models")
+    monkeypatch.setattr("hrpose_rt.nets.zoo.models_folder", lambda: tmp_path / "models")
+    model = find_model(name, task)
+    assert model.weights() == model.checkpoint
+    content = bytearray(model.checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.checkpoint.write_bytes(content)
+    for using in (lambda: open_engine(model, task, "torch"), lambda: torch_reference(model, task)):
+        with pytest.raises(BadInput, match=r"was changed or cut off since it was made: install hrpose-rt"):
+            using()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.people.detection import MOST_CANDIDATES, YoloDetector, read_boxes
 from hrpose_rt.timing import StageClock
 from tests.fakes import FakeRuntime
@@ -119,3 +119,19 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         detect(nms_free(), score=1.5)
     with pytest.raises(BadInput, match="there cannot be -1 people"):
         detect(nms_free(), max_people=-1)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_boxes_that_are_no_numbers_stop_the_run_and_name_the_network(bad) -> None:
+    output = np.zeros((1, 5, 4), np.float32)
+    output[0, 4, 2] = bad
+    detector = YoloDetector(FakeRuntime(lambda _: output), INPUTS, 0.3, model="mine")
+    with pytest.raises(RunBroken, match="mine gives numbers that are none, or far too large"):
+        detector.detect(np.zeros((48, 64, 3), np.uint8), StageClock())
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 9), (5,), (1, 17, 64, 48)])
+def test_what_is_no_detectors_answer_is_said(shape) -> None:
+    detector = YoloDetector(FakeRuntime(lambda _: np.zeros(shape)), INPUTS, 0.3, model="mine")
+    with pytest.raises(BadInput, match=r"mine gives .*, which no detector does"):
+        detector.detect(np.zeros((48, 64, 3), np.uint8), StageClock())

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.pose.host import HostPoseEstimator
 from hrpose_rt.runtimes.spec import EngineSpec
 from hrpose_rt.timing import StageClock
@@ -99,3 +99,11 @@ def test_an_unknown_decoding_is_refused_with_those_there_are() -> None:
 def test_udp_is_for_weights_trained_with_it_alone(trained: str, asked: str) -> None:
     with pytest.raises(BadInput, match=f"is read with {trained}, which --decode {asked} does not fit"):
         HostPoseEstimator(FakeRuntime(brightest_pixel), replace(SPEC, decode=trained), decode=asked)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
+def test_heatmaps_that_are_no_numbers_stop_the_run_and_name_the_network(bad) -> None:
+    image, boxes, _ = crowd(1)
+    estimator = HostPoseEstimator(FakeRuntime(lambda batch: np.full((1, 17, 64, 48), bad)), SPEC)
+    with pytest.raises(RunBroken, match="fake gives numbers that are none, or far too large"):
+        estimator.estimate(image, boxes, StageClock())

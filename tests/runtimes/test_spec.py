@@ -2,10 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from hrpose_rt.errors import BadInput
-from hrpose_rt.runtimes.spec import EngineSpec
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.runtimes.spec import EngineSpec, check_answer
 
 SPEC = EngineSpec("m", "pose", ((256, 192),), "fp32", "abc", "coco17", (64, 48), "dark")
 
@@ -18,9 +19,25 @@ def test_a_spec_comes_back_as_it_was_written(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"schema": 3}, "schema 3, this version reads up to 2"),
-        ({"surplus": 1}, "surplus"),
-        ({"inputs_hw": 5}, "not iterable"),
+        ({"schema": 3}, "schema: 3, this version reads up to 2"),
+        ({"surplus": 1}, "surplus means nothing here"),
+        ({"inputs_hw": 5}, "inputs_hw: expected array, got int"),
+        ({"inputs_hw": []}, "inputs_hw: expected array of length >= 1"),
+        ({"inputs_hw": [[256, 192.5]]}, r"inputs_hw\[0\]\[1\]: expected int, got float"),
+        ({"inputs_hw": [[-1, 64]]}, r"inputs_hw\[0\]\[0\]: expected int >= 1"),
+        ({"inputs_hw": [[64, 10**9]]}, r"inputs_hw\[0\]\[1\]: expected int <= 8192"),
+        ({"inputs_hw": [[64, 64], [32, 32]]}, "inputs_hw: a pose network has one size"),
+        ({"heatmap_hw": [0, 0]}, r"heatmap_hw: \[0, 0\] is no size"),
+        ({"skeleton": ""}, "skeleton: a pose network has one"),
+        ({"skeleton": None}, "skeleton: expected str, got null"),
+        ({"decode": "sharp"}, r"decode: expected str matching regex '\^\(quarter\|dark\|udp\)\$'"),
+        ({"precision": "fp4"}, "precision: expected str matching"),
+        ({"format": 1}, "format: expected str, got int"),
+        ({"max_batch": -1}, "max_batch: expected int >= 0"),
+        ({"sha256": "../x"}, "sha256: expected str matching"),
+        ({"build": {"library": "x"}}, "build: object missing required field version"),
+        ({"layers": []}, "layers: expected object, got array"),
+        ({"parity": "good"}, "parity: expected object, got str"),
     ],
 )
 def test_what_is_wrong_with_a_spec_is_said(change, words, tmp_path) -> None:
@@ -31,7 +48,27 @@ def test_what_is_wrong_with_a_spec_is_said(change, words, tmp_path) -> None:
         EngineSpec.load(path)
 
 
-def test_a_spec_that_is_no_json(tmp_path) -> None:
-    (tmp_path / "m.json").write_text("{")
-    with pytest.raises(BadInput, match="does not describe an engine"):
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{", "it is no JSON"),
+        (b"", "it is no JSON"),
+        (b"null", "expected object, got null"),
+        (b"7", "expected object, got int"),
+        (b"[" * 100_000, "it is nested too deeply"),
+        (b'{"schema": NaN}', "it is no JSON"),
+        (b"\xe9", "can't decode byte 0xe9"),
+        (b"\xef\xbb\xbf{}", "schema: 'none', this version reads up to 2"),
+    ],
+)
+def test_a_spec_that_is_no_object(content, words, tmp_path) -> None:
+    (tmp_path / "m.json").write_bytes(content)
+    with pytest.raises(BadInput, match=rf"m\.json does not describe an engine \(.*{words}"):
         EngineSpec.load(tmp_path / "m.json")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e7])
+def test_an_answer_is_of_numbers_that_can_be(bad) -> None:
+    check_answer(np.array([[0.5, -900]], np.float32), "m")
+    with pytest.raises(RunBroken, match="m gives numbers that are none, or far too large"):
+        check_answer(np.array([[0.5, bad]], np.float32), "m")
