@@ -10,7 +10,6 @@ from typing import Protocol
 import numpy as np
 
 from hrpose_rt.bench.scenes import Truth
-from hrpose_rt.errors import RunBroken
 from hrpose_rt.geometry import iou
 from hrpose_rt.networks import Networks, Settings
 from hrpose_rt.pipeline import PosePipeline, Session
@@ -20,6 +19,8 @@ from hrpose_rt.timing import NoClock
 from hrpose_rt.types import F32, STAGES, Frame, StageTimes
 
 BLOCK = 10  # frames of one cell, until it is the next one's turn
+LEAST_BLOCK = 2  # where the time is short
+WARM_SHARE = 0.3  # of the time, at most, before the first round
 PLAIN_EVERY = 3  # rounds: then the same frames also run without stage clocks
 STABLE = 0.05  # change of the median from block to block at which a cell is warm
 MOST_WARM_BLOCKS = 4
@@ -95,20 +96,29 @@ class _Running:
         self._way, self._feed, self._next = way, feed, START
         self._timed, self._plain = way.timed.begin(feed.info), way.plain.begin(feed.info)
 
-    def warm_up(self) -> None:
+    def warm_up(self, until: float) -> float:
+        """Run blocks until their median is stable, or until then; returns the seconds that one takes."""
         medians: list[float] = []
+        block_s = 0.0
         for _ in range(MOST_WARM_BLOCKS):
-            frames = [self._feed.frame_and_truth(i)[0] for i in range(BLOCK)]
-            medians.append(float(np.median([self._timed_run(f)[0].times.total for f in frames])))
-            if len(medians) > 1 and abs(medians[-1] / medians[-2] - 1) < STABLE:
+            begin, times = time.perf_counter(), []
+            for i in range(BLOCK):
+                times.append(self._timed_run(self._feed.frame_and_truth(i)[0])[0].times.total)
+                late = time.perf_counter() > until
+                if late and len(times) >= LEAST_BLOCK:
+                    break
+            block_s = (time.perf_counter() - begin) / len(times) * BLOCK
+            medians.append(float(np.median(times)))
+            if late or (len(medians) > 1 and abs(medians[-1] / medians[-2] - 1) < STABLE):
                 break
         info = self._feed.info
         self._timed, self._plain = self._way.timed.begin(info), self._way.plain.begin(info)
+        return block_s
 
-    def block(self, number: int) -> None:
-        shown = [self._feed.frame_and_truth(self._next + i) for i in range(BLOCK)]
-        self._next += BLOCK
-        plain = [float("nan")] * BLOCK
+    def block(self, number: int, frames: int) -> None:
+        shown = [self._feed.frame_and_truth(self._next + i) for i in range(frames)]
+        self._next += frames
+        plain = [float("nan")] * frames
         with_plain = number % PLAIN_EVERY == 0
         if with_plain and number % (2 * PLAIN_EVERY):  # by turns before and after
             plain = [self._plain_run(frame) for frame, _ in shown]
@@ -140,40 +150,48 @@ def measure(
     Args:
         ways, feeds: What is measured, and on what.
         rounds: Blocks of each cell.
-        seconds: After which no further round begins.
+        seconds: That it may take. No round begins that would not fit, and on a machine where not even one
+            does, blocks are shorter.
         tell: Called with what is being done.
     """
     begin = time.perf_counter()
     cells = [_Running(way, feed) for feed in feeds for way in ways]
+    round_s = 0.0
     for cell in cells:
         tell(f"warming up, {cell.cell.feed.info.name}")
-        cell.warm_up()
+        round_s += 2 * cell.warm_up(begin + WARM_SHARE * seconds)  # the first also runs without clocks
+    left = begin + seconds - time.perf_counter()
+    frames = BLOCK if round_s <= left else max(LEAST_BLOCK, int(BLOCK * left / round_s))
     for number in range(rounds):
+        round_begin = time.perf_counter()
+        if number and round_begin + round_s > begin + seconds:
+            break
         for cell in cells:
             tell(f"round {number + 1} of {rounds}, {cell.cell.feed.info.name}")
-            cell.block(number)
-        if time.perf_counter() - begin > seconds:
-            break
+            cell.block(number, frames)
+        round_s = time.perf_counter() - round_begin
     return [cell.cell for cell in cells]
 
 
-def check_plain(cells: Sequence[Cell]) -> dict[str, float]:
+def check_plain(cells: Sequence[Cell]) -> tuple[dict[str, float], str]:
     """The sum of the stages of each way over the plain run of the same frames.
 
-    Raises:
-        RunBroken: They are further apart than `MOST_GAP`: the report would not say what a frame costs.
+    Returns:
+        The shares, and why a report of them is refused: they are further apart than `MOST_GAP`, so it
+        would not say what a frame costs. Empty where it is not.
     """
     shares: dict[str, float] = {}
+    refused = ""
     for way in dict.fromkeys(cell.way for cell in cells):
         both = [s for cell in cells if cell.way == way for s in cell.samples if s.plain_ms == s.plain_ms]
         staged = sum(getattr(s.times, name) for s in both for name in STAGES if name != "other")
         shares[way] = round(staged / sum(s.plain_ms for s in both), 4)
         if abs(shares[way] - 1) > MOST_GAP:
-            raise RunBroken(
+            refused = (
                 f"the stages of {way} add up to {shares[way]:.3f} of the same frames run without clocks, "
-                f"more than {MOST_GAP:.0%} off, so there is no report: keep the machine quiet and try again"
+                f"more than {MOST_GAP:.0%} off: keep the machine quiet and try again"
             )
-    return shares
+    return shares, refused
 
 
 def _run(session: Session, frame: Frame) -> tuple[FrameResult, float]:

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict
 
 import numpy as np
+from msgspec import Meta
 
 from hrpose_rt.bench.crowd import Cell, Sample, Way
 from hrpose_rt.bench.stats import Line, fit, interval, percentiles
 from hrpose_rt.errors import BadInput
 from hrpose_rt.machine import nvidia_gpus
 from hrpose_rt.pose.batching import plan_batches
+from hrpose_rt.structures import convert, decode
 from hrpose_rt.timing import CROWD_BINS, crowd_bin
 from hrpose_rt.types import STAGES
 
@@ -28,11 +30,42 @@ MOVED = 0.03  # a smaller change of the median is nothing
 Report = dict[str, Any]
 
 
-def build_report(ways: Sequence[Way], cells: Sequence[Cell], plain: dict[str, float]) -> Report:
-    """Everything that was measured, as plain values."""
+_Total = TypedDict("_Total", {"p50": float, "p50_95%": tuple[float, float]})
+
+
+class _Cell(TypedDict):
+    way: str
+    scene: str
+    total_ms: _Total
+
+
+class _Way(TypedDict):
+    cpu: str
+    threads: int
+
+
+class _Shape(TypedDict):
+    """What `moved` reads of a report."""
+
+    kind: Literal["crowd"]
+    schema: Annotated[int, Meta(ge=1, le=SCHEMA)]
+    ways: Annotated[dict[str, _Way], Meta(min_length=1)]
+    cells: list[_Cell]
+
+
+def build_report(
+    ways: Sequence[Way], cells: Sequence[Cell], plain: dict[str, float], refused: str = ""
+) -> Report:
+    """Everything that was measured, as plain values.
+
+    Args:
+        ways, cells: As `crowd.measure` takes and gives them.
+        plain, refused: From `crowd.check_plain`.
+    """
     return {
         "kind": "crowd",
         "schema": SCHEMA,
+        "refused": refused,
         **provenance(),
         "ways": {way.name: way.networks.facts for way in ways},
         "stages_over_plain": plain,
@@ -199,7 +232,7 @@ def rows(report: Report) -> list[list[str]]:
 
 def words(report: Report) -> list[str]:
     """What the table does not say, a sentence a line."""
-    lines = []
+    lines = [f"Refused: {report['refused']}."] if report.get("refused") else []
     for way, facts in report["ways"].items():
         line = report["fit"][way]
         knees = "".join(f", {knee['ms_a_person']:.2f} from {knee['people']:g} on" for knee in line["knees"])
@@ -247,16 +280,17 @@ def save(report: Report, folder: Path) -> list[Path]:
 
 
 def load(path: Path) -> Report:
-    """Read a report; BadInput if it is none."""
+    """Read a report; BadInput if it is none, or was refused."""
     try:
-        report: Report = json.loads(path.read_text())
-        if report["kind"] != "crowd" or report["schema"] > SCHEMA:
-            raise ValueError(f"kind {report['kind']}, schema {report['schema']}")
-        return report
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        report: Report = decode(path.read_bytes(), dict[str, Any])
+        convert(report, _Shape)
+    except (OSError, ValueError) as error:
         raise BadInput(
             f"{path} is no report of this version ({error}): give a report.json of bench crowd"
         ) from error
+    if report.get("refused"):
+        raise BadInput(f"{path} was refused, {report['refused']}")
+    return report
 
 
 def moved(base: Report, now: Report) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hrpose_rt.errors import BadInput, RuntimeMissing
+from hrpose_rt.errors import BadInput, RuntimeMissing, last_line
 from hrpose_rt.skeleton import MPII16
 from hrpose_rt.types import F32, Bools
 
@@ -117,15 +117,14 @@ def pckh(predictions: F32, truth: MpiiTruth, threshold: float) -> dict[str, floa
 def _load(path: Path) -> dict[str, Any]:
     try:
         from scipy.io import loadmat
-        from scipy.io.matlab import MatReadError
     except ImportError as error:
         raise RuntimeMissing(f"{path.name} needs scipy: pip install 'hrpose-rt[train]'") from error
     try:
         content: dict[str, Any] = loadmat(str(path))
     except FileNotFoundError as error:
         raise BadInput(f"{path} does not exist: check the path") from error
-    except (MatReadError, ValueError, TypeError, IndexError, NotImplementedError, OSError) as error:
-        raise BadInput(f"{path} is no MATLAB file that can be read ({error})") from error
+    except Exception as error:  # the library raises whatever a changed byte leads it to
+        raise BadInput(f"{path} is no MATLAB file that can be read ({last_line(error)})") from error
     return content
 
 

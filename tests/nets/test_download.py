@@ -18,7 +18,6 @@ PREFIX = hashlib.sha256(CONTENT).hexdigest()[:8]
 STRANGE = {
     "/text": (200, "Content-Length", "abc"),
     "/negative": (200, "Content-Length", "-5"),
-    "/no-address": (302, "Location", "http://[::1"),
     "/itself": (302, "Location", "/itself"),
     "/a-file": (302, "Location", "file:///etc/passwd"),
 }
@@ -120,3 +119,12 @@ def test_a_strange_answer_is_one_sentence(path, server, tmp_path: Path) -> None:
         fetch(url(server, path), tmp_path / "net.pth", PREFIX)
     assert "by hand" in str(error.value) and "\n" not in str(error.value)
     assert not (tmp_path / "net.pth").exists()
+
+
+def test_a_redirect_to_no_address_is_one_sentence(monkeypatch, tmp_path: Path) -> None:
+    def redirected(*_: object, **__: object) -> None:
+        raise ValueError("Invalid IPv6 URL")  # as urllib does, which leaves the connection open
+
+    monkeypatch.setattr("urllib.request.urlopen", redirected)
+    with pytest.raises(RunBroken, match=r"could not be fetched \(Invalid IPv6 URL\): try again, or fetch"):
+        fetch("http://127.0.0.1/net.pth", tmp_path / "net.pth", PREFIX)
