@@ -211,9 +211,7 @@ def line_of(report: Report, way: str) -> Line:
 
 def rows(report: Report) -> list[list[str]]:
     """The bins of a report as a table, its head first."""
-    table = [
-        ["way", "people", "there", "found", "recall", "p50 ms", "95%", "p90", "p95", "worst", "frames/s"]
-    ]
+    table = [["way", "people", "there", "found", "recall", "p50 ms", "95%", "p90", "p95", "worst", "fps"]]
     for figures in report["bins"]:
         total = figures["total_ms"]
         low, high = total["p50_95%"]

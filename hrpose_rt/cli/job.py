@@ -16,10 +16,11 @@ from hrpose_rt.cli.outputs import (
     check_writable,
     distinct_stems,
     picture_target,
+    read_image_ids,
     text_target,
 )
 from hrpose_rt.console import say
-from hrpose_rt.errors import RunBroken
+from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.recording import Recorder
 from hrpose_rt.result import FrameResult, latency_field
@@ -40,6 +41,7 @@ class Job:
         texts: Where each of `outputs.TEXTS` goes, if anywhere.
         overwrite: Whether files that exist are replaced.
         audio: Whether saved films keep the sound of theirs.
+        annotations: Whose ids of images COCO's results have, if any.
     """
 
     def __init__(
@@ -49,10 +51,16 @@ class Job:
         texts: dict[str, str | None],
         overwrite: bool,
         audio: bool,
+        annotations: Path | None = None,
     ) -> None:
+        if annotations and not texts["--coco"]:
+            raise BadInput(
+                "--annotations gives the images in --coco their ids: add --coco, or leave it out"
+            )
         self._sources = sources
         self._stems = distinct_stems(sources)
         self._save, self._texts, self._overwrite, self._audio = save, texts, overwrite, audio
+        self._image_ids = read_image_ids(annotations, sources) if annotations else {}
 
     @property
     def at_once(self) -> bool:
@@ -152,7 +160,8 @@ class Job:
             targets.append(picture_target(self._save, source, stem, several, self._audio))
         for option, value in self._texts.items():
             if value:
-                targets.append(text_target(option, value, source.info, header, stem, several))
+                where = (source.info, header, stem, several)
+                targets.append(text_target(option, value, *where, self._image_ids))
         return targets
 
 

@@ -1,22 +1,26 @@
 """Which files a run writes, settled before anything is opened or lost."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
+from hrpose_rt.learn.files import read_json
 from hrpose_rt.streams.images import Images
 from hrpose_rt.streams.lines import STDOUT, CocoSink, CsvSink, JsonlSink, LongCsvSink, MotSink
 from hrpose_rt.streams.sinks import ImageSink, Sink, VideoSink, make_folder
 from hrpose_rt.streams.sources import IMAGE_SUFFIXES, Source, SourceInfo
+from hrpose_rt.structures import convert
 
 if TYPE_CHECKING:
     from hrpose_rt.streams.sound import Sound
 
 VIDEO_SUFFIX = ".mp4"
+LARGEST_SIDE = {VIDEO_SUFFIX: 16_384, ".webp": 16_383}  # of x264, and of the WebP format
 TEXTS: dict[str, tuple[str, Callable[[str, SourceInfo, dict[str, Any]], Sink]]] = {
     "--json": (".jsonl", JsonlSink),
     "--csv": (".csv", CsvSink),
@@ -46,14 +50,27 @@ def picture_target(save: str, source: Source, stem: str, several: bool, audio: b
         path = _file_in(given, stem, VIDEO_SUFFIX, several)
         if path.suffix.lower() != VIDEO_SUFFIX:
             raise BadInput(f"--save {given}: a film is saved as {VIDEO_SUFFIX}, or name a folder")
+        _check_size(source.info, VIDEO_SUFFIX)
         return Target((path,), lambda: VideoSink(path, source.info, _sound(source) if audio else None))
     folder, names = given / stem if several else given, source.names
     if _has_suffix(given) and not given.is_dir():
         if given.suffix.lower() not in IMAGE_SUFFIXES or several or len(names) > 1:
             raise BadInput(f"--save {given}: these images are saved as images, name a folder")
         folder, names = given.parent, dict.fromkeys(names, given.name)
+    for name in names.values():
+        _check_size(source.info, Path(name).suffix.lower())
     files = tuple(folder / name for name in names.values())
     return Target(files, lambda: ImageSink(folder, names))
+
+
+def _check_size(info: SourceInfo, suffix: str) -> None:
+    """Raise BadInput if pictures are larger than their form holds, as far as is known before the run."""
+    largest = LARGEST_SIDE.get(suffix)
+    if largest and max(info.width, info.height) > largest:
+        raise BadInput(
+            f"--save: {info.name} is {info.width}x{info.height}, {suffix} holds {largest} pixels a side: "
+            f"{'cut or shrink it first' if suffix == VIDEO_SUFFIX else 'save it as a .png'}"
+        )
 
 
 def _sound(source: Source) -> "Sound | None":
@@ -68,11 +85,51 @@ def _sound(source: Source) -> "Sound | None":
     return sound
 
 
+class _Image(TypedDict):
+    id: int | str
+    file_name: str
+
+
+class _Annotations(TypedDict):
+    images: list[_Image]
+
+
+def read_image_ids(annotations: Path, sources: Iterable[Source]) -> dict[str, int | str]:
+    """The ids that a COCO annotation file gives to images, by their names without folders.
+
+    Raises:
+        BadInput: It is no such file, or lacks one of the images of `sources`.
+    """
+    try:
+        images = convert(read_json(annotations), _Annotations)["images"]
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"{annotations} gives images no ids ({error}): give COCO annotations") from error
+    ids: dict[str, int | str] = {}
+    for image in images:
+        name = PurePosixPath(image["file_name"].replace("\\", "/")).name
+        if ids.setdefault(name, image["id"]) != image["id"]:
+            raise BadInput(f"{annotations} has two images called {name}: give each a name of its own")
+    for source in sources:
+        names = source.file_names if isinstance(source, Images) else []
+        missing = [name for name in names if name not in ids]
+        if missing:
+            raise BadInput(f"{annotations} has no image {missing[0]}: give those of these images")
+    return ids
+
+
 def text_target(
-    option: str, value: str, info: SourceInfo, header: dict[str, Any], stem: str, several: bool
+    option: str,
+    value: str,
+    info: SourceInfo,
+    header: dict[str, Any],
+    stem: str,
+    several: bool,
+    image_ids: Mapping[str, int | str] | None = None,
 ) -> Target:
     """Where a source's text of one form goes: "-" is standard output (JSON lines), else as with films."""
     suffix, sink = TEXTS[option]
+    if option == "--coco":
+        sink = partial(CocoSink, image_ids=image_ids)
     if option == "--mot" and not info.film:
         raise BadInput(f"--mot holds tracks, and {info.name} is no film: a folder of images is with --fps")
     if value == STDOUT:

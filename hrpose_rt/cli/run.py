@@ -50,6 +50,9 @@ def run(
         str | None,
         typer.Option(help="COCO's results; image_id is a picture's number, or the frame."),
     ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(help="COCO annotations that give --coco the ids of images.")
+    ] = None,
     mot: Annotated[str | None, typer.Option(help="MOT Challenge's tracks.")] = None,
     report: Annotated[Path | None, typer.Option(help="The latency table as JSON.")] = None,
     show: Annotated[
@@ -130,7 +133,7 @@ def run(
         patient = len(names) > 1 and reconnect > 0  # a camera that is off keeps no other one waiting
         sources = [stack.enter_context(open_source(name, clip, reconnect, patient)) for name in names]
         texts = {"--json": json_lines, "--csv": csv, "--csv-long": csv_long, "--coco": coco, "--mot": mot}
-        job = Job(sources, save, texts, overwrite, audio)
+        job = Job(sources, save, texts, overwrite, audio, annotations)
         job.check(report)
         for one in sources:
             if not one.info.width:

@@ -66,6 +66,7 @@ class Images(Reading):
             film=clip.fps is not None,
             live=False,
         )
+        self.file_names = [file.name for _, file in self._files]
         # Where an annotated picture cannot be written under a name like the original's, it is a JPEG.
         self.names = {
             index: file.name if cv2.haveImageWriter(file.name) else f"{file.name}.jpg"

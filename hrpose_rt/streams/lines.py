@@ -5,7 +5,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -160,27 +160,35 @@ class LongCsvSink(TextSink):
 class CocoSink(TextSink):
     """COCO's keypoint results: a whole list after every frame.
 
-    A picture's id is the number it is called by (000000000139.jpg is 139), else the number of its frame.
+    Args:
+        path: The file.
+        info: The source.
+        header: As other sinks take it.
+        image_ids: Of images by their names. Any other's id is the number it is called by
+            (000000000139.jpg is 139), else the number of its frame.
     """
 
     _END = "\n]\n"
 
-    def __init__(self, path: str, info: SourceInfo, header: Header) -> None:
+    def __init__(
+        self, path: str, info: SourceInfo, header: Header, image_ids: Mapping[str, int | str] | None = None
+    ) -> None:
         super().__init__(path)
-        self._people = 0
+        self._people, self._ids = 0, image_ids or {}
         self._put("[" + self._END)
 
     def write(self, result: FrameResult, picture: U8) -> None:
         """See `Sink.write`."""
-        people, stem = result.to_dict()["people"], Path(result.frame.file_name).stem
+        people, name = result.to_dict()["people"], result.frame.file_name
+        number = int(stem) if (stem := Path(name).stem).isdecimal() else result.frame.index
         scores = person_score(result.detections.scores, result.poses.scores).clip(0, 1).tolist()
         lines = []
         for person, score in zip(people, scores, strict=True):
             if person["keypoints"] is not None:
                 x1, y1, x2, y2 = person["box"]
                 entry = {
-                    "image_id": int(stem) if stem.isdecimal() else result.frame.index,
-                    **({"file_name": result.frame.file_name} if result.frame.file_name else {}),
+                    "image_id": self._ids.get(name, number),
+                    **({"file_name": name} if name else {}),
                     "category_id": PERSON,
                     "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
                     "keypoints": [value for point in person["keypoints"] for value in point],

@@ -1,5 +1,6 @@
 """Which files are written."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from hrpose_rt.cli.outputs import (
     check_writable,
     distinct_stems,
     picture_target,
+    read_image_ids,
     text_target,
 )
 from hrpose_rt.errors import BadInput
@@ -138,3 +140,51 @@ def test_where_a_report_cannot_go_is_known_before_the_run(tmp_path) -> None:
 
 def test_sources_of_one_name_get_files_of_their_own() -> None:
     assert distinct_stems([FakeSource(), FakeSource(), FakeSource()]) == ["fake", "fake-2", "fake-3"]
+
+
+@pytest.mark.parametrize(
+    ("hw", "words"),
+    [
+        ((64, 16_386), r"fake is 16386x64, \.mp4 holds 16384 pixels a side: cut or shrink it"),
+        ((20_000, 64), r"fake is 64x20000, \.mp4 holds 16384"),
+    ],
+)
+def test_a_film_too_large_to_save_is_said_before_the_run(hw, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        picture_target("out", FakeSource(hw=hw), "fake", False)
+
+
+def test_an_image_too_large_for_its_form_is_said_before_the_run(tmp_path) -> None:
+    cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((4, 17_000, 3), np.uint8))
+    source = open_source(str(tmp_path / "wide.png"))
+    assert picture_target("out", source, "wide", False).files == (Path("out/wide.png"),)
+    with pytest.raises(BadInput, match=r"is 17000x4, \.webp holds 16383 pixels a side: save it as a \."):
+        picture_target("out.webp", source, "wide", False)
+
+
+def annotations(folder: Path, *images: dict) -> Path:
+    path = folder / "annotations.json"
+    path.write_text(json.dumps({"images": images, "annotations": [], "categories": []}))
+    return path
+
+
+def test_images_have_the_ids_of_their_annotations(images, tmp_path) -> None:
+    file = annotations(tmp_path, {"id": 7, "file_name": "val\\a.jpg"}, {"id": 9, "file_name": "b.png"})
+    source = open_source(str(images))
+    assert read_image_ids(file, [source, FakeSource()]) == {"a.jpg": 7, "b.png": 9}
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{"id": 7, "file_name": "a.jpg"}], r"annotations\.json has no image b\.png: give those of these"),
+        (
+            [{"file_name": "a.jpg"}],
+            r"images no ids \(images\[0\]: object missing required field id\)",
+        ),
+        ([{"id": 1, "file_name": "x/a.jpg"}, {"id": 2, "file_name": "y/a.jpg"}], "two images called a"),
+    ],
+)
+def test_annotations_of_other_images_are_refused(rows, words, images, tmp_path) -> None:
+    with pytest.raises(BadInput, match=words):
+        read_image_ids(annotations(tmp_path, *rows), [open_source(str(images))])

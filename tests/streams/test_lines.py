@@ -85,6 +85,18 @@ def test_mots_tracks_count_from_one_and_have_ids(tmp_path: Path) -> None:
     assert all(int(line.split(",")[1]) >= 1 for line in lines)
 
 
+def test_pictures_have_the_ids_they_are_given(tmp_path: Path) -> None:
+    ids = {"139.jpg": 7}
+    sink = CocoSink(str(tmp_path / "a.json"), replace(info(), film=False), HEADER, ids)
+    (result,) = results(1)
+    for name in ("139.jpg", "0140.jpg", "zebra.jpg"):
+        named = replace(result, frame=replace(result.frame, file_name=name))
+        sink.write(named, result.frame.image)
+    sink.close()
+    people = json.loads((tmp_path / "a.json").read_text())
+    assert [person["image_id"] for person in people[::2]] == [7, 140, 0]
+
+
 def test_people_of_pictures_have_the_name_of_their_file(tmp_path: Path) -> None:
     """COCO's ids are the numbers that its pictures are called by."""
     (result,) = results(1)
