@@ -8,32 +8,75 @@ from pathlib import Path
 
 import pytest
 
+from hrpose_rt.skeleton import COCO17
+
 ROOT = Path(__file__).parents[1]
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> Path:
+    """An environment with the wheel and its base dependencies."""
+    dist, env = tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("base") / "env"
+    _run([*PIP, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(dist), str(ROOT)], dist)
+    (wheel,) = dist.glob("hrpose_rt-*.whl")
+    assert wheel.stat().st_size < 45e6
+    _run([sys.executable, "-m", "venv", str(env)], dist)
+    _run([*PIP, "--python", str(env), "install", "--quiet", str(wheel)], dist)
+    return env
 
 
 @pytest.mark.slow
 def test_the_wheel_runs_a_photo_with_base_dependencies_from_another_folder(
-    tmp_path: Path, photos: Path
+    base: Path, tmp_path: Path, photos: Path
 ) -> None:
-    dist, env, elsewhere = tmp_path / "dist", tmp_path / "env", tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    _run([*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(dist), str(ROOT)], elsewhere)
-    (wheel,) = dist.glob("hrpose_rt-*.whl")
-    assert wheel.stat().st_size < 45e6
-    _run([sys.executable, "-m", "venv", str(env)], elsewhere)
-    _run([*pip, "--python", str(env), "install", "--quiet", str(wheel)], elsewhere)
-    command = str(env / "bin" / "hrpose-rt")
-    _run([command, "run", str(photos / "bus.jpg"), "--save", "out.jpg", "--json", "out.jsonl"], elsewhere)
+    command = str(base / "bin" / "hrpose-rt")
+    _run([command, "run", str(photos / "bus.jpg"), "--save", "out.jpg", "--json", "out.jsonl"], tmp_path)
 
-    header, frame = map(json.loads, (elsewhere / "out.jsonl").read_text().splitlines())
+    header, frame = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
     assert header["models"] == {"pose": "hrnet-w16-lite", "detector": "yolo26n-person"}
     assert len(frame["people"]) >= 3  # four stand before the bus, one of them half out of the picture
-    assert (elsewhere / "out.jpg").stat().st_size > 10_000
-    packages = _run([*pip, "--python", str(env), "list", "--format=freeze"], elsewhere)
+    assert (tmp_path / "out.jpg").stat().st_size > 10_000
+    packages = _run([*PIP, "--python", str(base), "list", "--format=freeze"], tmp_path)
     assert "openvino==" in packages
     assert "torch==" not in packages
     assert "ultralytics==" not in packages
+
+
+BASE_LACKS = {  # command, where {} is a photo: a part of the sentence
+    "run {} --runtime torch": "yolo26n-person needs PyTorch here: pip install 'hrpose-rt[train]'",
+    "run {} --input-hw 128x96": "hrnet-w16-lite needs PyTorch here: pip install 'hrpose-rt[train]'",
+    "run {} --detector yolo26n": "yolo26n needs ultralytics: pip install 'hrpose-rt[train]'",
+    "train --data people.json --output out": "this needs torch: pip install 'hrpose-rt[train]'",
+    "bench compare": "this needs torch: pip install 'hrpose-rt[train]'",
+    "bench crowd --quick": "they come with ultralytics: pip install 'hrpose-rt[export]', or give your own",
+    "bench bounded": "they come with ultralytics: pip install 'hrpose-rt[export]', or give your own",
+    "export hrnet-w16-lite --output out": "exporting needs torch and onnx: pip install 'hrpose-rt[export]'",
+    "eval coco --annotations people.json --images .": "need pycocotools: pip install 'hrpose-rt[train",
+    "eval detector --annotations people.json --images .": "need pycocotools: pip install 'hrpose-rt[train",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", BASE_LACKS)
+def test_what_base_dependencies_lack_is_one_sentence(command, base: Path, photos: Path, tmp_path) -> None:
+    images = [{"id": 1, "file_name": "bus.jpg"}]
+    categories = [{"id": 1, "name": "person", "keypoints": list(COCO17.joints)}]
+    people = {"images": images, "annotations": [], "categories": categories}
+    (tmp_path / "people.json").write_text(json.dumps(people))
+    program = str(base / "bin" / "hrpose-rt")
+    words = [word.format(photos / "bus.jpg") for word in command.split()]
+    done = subprocess.run([program, *words], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    *before, last = done.stderr.strip().splitlines()  # before it is what was being done
+    assert last.startswith("hrpose-rt: ") and BASE_LACKS[command] in last
+    assert len(before) <= 1 and "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_the_doctor_says_all_of_it_where_the_output_is_a_file(base: Path, tmp_path) -> None:
+    found = "".join(_run([str(base / "bin" / "hrpose-rt"), "doctor"], tmp_path).split())
+    assert "pipinstall'hrpose-rt[train]'" in found and "…" not in found
 
 
 def test_continuous_integration_is_a_newcomer_who_keeps_the_settings_of_pip(tmp_path: Path) -> None:

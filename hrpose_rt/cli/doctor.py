@@ -2,6 +2,7 @@
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hrpose_rt.cli import options
@@ -14,8 +15,10 @@ def doctor(debug: options.Debug = False) -> None:
     from hrpose_rt.doctor import examine
 
     findings = examine()
-    table = Table("", "what", "found", "to do", box=None)
+    table = Table("", "what", box=None)
+    for head in ("found", "to do"):
+        table.add_column(head, overflow="fold")  # where nobody can widen the terminal, nothing is cut off
     for finding in findings:
-        table.add_row(MARKS[finding.good], finding.what, finding.found, finding.todo)
+        table.add_row(MARKS[finding.good], finding.what, escape(finding.found), escape(finding.todo))
     Console().print(table)
     raise typer.Exit(int(any(finding.good is False for finding in findings)))

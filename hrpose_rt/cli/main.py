@@ -24,6 +24,9 @@ _SYSTEM_LIBRARIES = {
     "libfreetype.so.6": "libfreetype6",
     "libstdc++.so.6": "libstdc++6",
 }
+# What the base install has not, and the extra `train` brings.
+TRAIN = ("torch", "torchvision", "onnx", "onnxscript", "nncf", "safetensors", "ultralytics", "pycocotools")
+TRAIN += ("matplotlib", "tensorboard")
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 
 
@@ -116,8 +119,13 @@ def main() -> None:
         if "--debug" in sys.argv or error.filename is None:
             raise
         sys.exit(fail(BadInput(f"{error.filename} cannot be used ({error.strerror}): check the path")))
+    except MemoryError:
+        if "--debug" in sys.argv:
+            raise
+        sys.exit(fail(RunBroken("memory ran out: close other programs, or take smaller pictures")))
     except ImportError as error:
-        if "--debug" in sys.argv or not (hint := missing_library(str(error))):
+        hint = missing_library(str(error)) or missing_package(error.name)
+        if "--debug" in sys.argv or not hint:
             raise
         print(f"hrpose-rt: {hint}", file=sys.stderr)
         sys.exit(HrposeError.exit_code)
@@ -127,6 +135,12 @@ def fail(error: HrposeError) -> int:
     """Say on stderr what went wrong; returns the exit status for it."""
     print(f"hrpose-rt: {error}", file=sys.stderr)
     return error.exit_code
+
+
+def missing_package(module: str | None) -> str | None:
+    """What to install where a package is missing that only some commands need; None if it is another."""
+    name = (module or "").partition(".")[0]
+    return f"this needs {name}: pip install 'hrpose-rt[train]'" if name in TRAIN else None
 
 
 def missing_library(message: str) -> str | None:

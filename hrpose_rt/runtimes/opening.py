@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.machine import usable_cores
 from hrpose_rt.nets.published import read_name
 from hrpose_rt.nets.weights import load_hrnet, sha256
@@ -101,6 +102,8 @@ def _open_engine(model: Model, choice: Choice, threads: int) -> tuple[Runtime, E
 def _open_eager(
     model: Model, task: Task, choice: Choice, threads: int, skeleton: str
 ) -> tuple[Runtime, EngineSpec]:
+    if find_spec("torch") is None:
+        raise RuntimeMissing(f"{model.name} needs PyTorch here: pip install 'hrpose-rt[train]'")
     if task == "detection":
         from hrpose_rt.nets.yolo import load_yolo
 

@@ -13,7 +13,12 @@ _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 
 def cpu_has_bf16() -> bool:
     """Whether OpenVINO computes in bf16 natively on this CPU."""
-    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    try:
+        return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    except RuntimeError as error:
+        raise RuntimeMissing(
+            f"OpenVINO does not start ({last_line(error)}): free some memory, or use --runtime onnxruntime"
+        ) from error
 
 
 def bf16_is_fast() -> bool:

@@ -30,6 +30,8 @@ def check_ready(form: str, device: str) -> None:
         form: The format of the engine; "" where no library for the GPU is here.
         device: "cuda" or "cuda:1".
     """
+    if not form and not nvidia_gpus():
+        raise RuntimeMissing("TensorRT runs on NVIDIA GPUs, and there is none here: use --runtime openvino")
     if not form:
         raise RuntimeMissing(
             "no TensorRT for this GPU is here: pip install 'hrpose-rt[tensorrt]', or use --runtime torch"

@@ -221,11 +221,18 @@ def test_a_precision_that_a_gpus_library_has_not_stays_on_the_cpu_unless_the_gpu
 )
 def test_what_tensorrt_lacks_is_said_before_anything_is_built(form, found, words, monkeypatch) -> None:
     monkeypatch.setattr(trt_library, "find_spec", lambda name: name if name in found else None)
+    monkeypatch.setattr(trt_library, "nvidia_gpus", lambda: [ADA])
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.setattr(networks, "tensorrt_form", lambda number: form)
     wanted = choice.Choice("tensorrt", "cuda", "fp16", "")
     with pytest.raises(RuntimeMissing, match=words):
         networks.with_engine(find_model("hrnet-w16-lite", "pose"), "pose", wanted)
+
+
+def test_tensorrt_without_a_gpu_is_said(monkeypatch) -> None:
+    monkeypatch.setattr(trt_library, "nvidia_gpus", list)
+    with pytest.raises(RuntimeMissing, match="TensorRT runs on NVIDIA GPUs, and there is none here: use"):
+        trt_library.check_ready("", "cuda")
 
 
 def test_a_checkpoint_goes_to_the_gpu_where_pytorch_has_one(monkeypatch) -> None:
