@@ -6,6 +6,11 @@ class HrposeError(Exception):
 
     exit_code = 2  # the command line's status: nothing was done
 
+    def __str__(self) -> str:
+        """The message, on one line: names of files may hold what moves a terminal's cursor."""
+        text = super().__str__()
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
 
 class BadInput(HrposeError, ValueError):
     """An argument, a file or an array that cannot be used as it is."""

@@ -127,7 +127,7 @@ def test_pictures_that_are_no_film_know_nobody() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"tracker": "sort"}, "no --tracker sort: choose flow or ocsort or bytetrack"),
+        ({"tracker": "sort"}, "no `tracker` sort: choose flow or ocsort or bytetrack"),
         ({"tiles": "4"}, "--tiles is auto, off, or rows and columns such as 2x3, not 4"),
         ({"budget_ms": -1.0}, "--budget-ms is 0 or more, not -1"),
         ({"memory_s": -1.0}, "--memory is 0 or more, not -1"),

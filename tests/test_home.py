@@ -70,6 +70,6 @@ def test_a_home_that_cannot_be_written_is_said_with_the_way_out(how, tmp_path: P
         export(find_model("hrnet-w16-lite", "pose"), "pose", Order("onnx", "fp32"), lambda step: None)
     with pytest.raises(BadInput, match=words):
         fetch("http://127.0.0.1:9/net.pth", home / "models" / "net.pth", "0", lambda done, total: None)
-    with pytest.raises(BadInput, match=r"cannot be written .*: choose another --output"):
+    with pytest.raises(BadInput, match=r"cannot be written .*: choose another `folder`"):
         order = Order("onnx", "fp32", folder=home / "engines")
         export(find_model("hrnet-w16-lite", "pose"), "pose", order, lambda step: None)

@@ -63,11 +63,11 @@ def test_any_number_of_joints_is_found_and_drawn_once_a_file_names_them(tmp_path
         ("pose_hrnet_w16_128x96.pth", {}, "128x96", "quarter", ""),
         ("w16_128x96_dark.pth", {}, "128x96", "dark", ""),
         ("w16_128x96_udp.pth", {}, "128x96", "udp", ""),
-        ("w16_128x96.pth", {}, "128x96", "quarter", "quarter assumed, --decode can say otherwise"),
+        ("w16_128x96.pth", {}, "128x96", "quarter", "quarter assumed, `decode` can say otherwise"),
         ("w16_128x96.pth", {"decode": "udp"}, "128x96", "udp", ""),
         ("w16_128x96_dark.pth", {"decode": "quarter"}, "128x96", "quarter", ""),
         ("w16_256x192_dark.pth", {"input_hw": (64, 64)}, "64x64", "dark", ""),
-        ("mine.pth", {}, "256x192", "quarter", "256x192 and quarter assumed, --input-hw and --decode can"),
+        ("mine.pth", {}, "256x192", "quarter", "256x192 and quarter assumed, `input_hw` and `decode` can"),
     ],
 )
 def test_size_and_decoding_are_asked_for_named_or_assumed(
@@ -110,7 +110,7 @@ def test_what_is_no_size_is_refused(size, words) -> None:
 
 def test_an_engine_alone_is_for_one_size() -> None:
     engine = str(models_folder() / "hrnet-w16-lite.onnx")
-    with pytest.raises(BadInput, match="is an engine for 256x192 and no other --input-hw: export one for"):
+    with pytest.raises(BadInput, match="is an engine for 256x192 and no other `input_hw`: export one for"):
         open_pose(Settings(pose=engine, input_hw=(128, 96)))
 
 

@@ -49,7 +49,7 @@ class Mosaic:
                     boxes = detector.detect(frame.image, StageClock()).boxes
                     self._boxes.append(np.asarray(boxes * scale, np.float32))
         if not self._tiles:
-            raise BadInput(f"{video} has no frames: give another --source")
+            raise BadInput(f"{video} has no frames: give another `source`")
         name = f"{side}x{side} of {info.stem} in {w}x{h}"
         self.info = SourceInfo(
             name, f"mosaic-{info.stem}", *self._canvas_wh, info.fps, frames, film=True, live=False

@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 import typer
 
+from hrpose_rt import console
 from hrpose_rt.cli.app import App
 from hrpose_rt.errors import BadInput, HrposeError, RunBroken
 
@@ -25,8 +26,13 @@ _SYSTEM_LIBRARIES = {
     "libstdc++.so.6": "libstdc++6",
 }
 # What the base install has not, and the extra `train` brings.
-TRAIN = ("torch", "torchvision", "onnx", "onnxscript", "nncf", "safetensors", "ultralytics", "pycocotools")
-TRAIN += ("matplotlib", "tensorboard")
+TRAIN = (
+    *("torch", "torchvision", "onnx", "onnxscript", "nncf", "safetensors"),
+    *("ultralytics", "pycocotools", "matplotlib", "tensorboard"),
+)
+# Arguments that options are not called like.
+OPTIONS = {"memory_s": "memory", "max_age_s": "max-age", "reconnect_s": "reconnect"}
+OPTIONS |= {"form": "format", "archs": "gpu-arch", "folder": "output"}
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 
 
@@ -104,6 +110,7 @@ def build_app() -> App:
 
 def main() -> None:
     """Run the command line; HrposeErrors become one sentence on stderr and an exit status."""
+    console.wording = name_options
     try:
         build_app()()
     except KeyboardInterrupt:
@@ -133,8 +140,13 @@ def main() -> None:
 
 def fail(error: HrposeError) -> int:
     """Say on stderr what went wrong; returns the exit status for it."""
-    print(f"hrpose-rt: {error}", file=sys.stderr)
+    print(f"hrpose-rt: {name_options(str(error))}", file=sys.stderr)
     return error.exit_code
+
+
+def name_options(message: str) -> str:
+    """A message of the library, whose `max_people` is the command line's --max-people."""
+    return re.sub(r"`(\w+)`", lambda m: f"--{OPTIONS.get(m[1], m[1].replace('_', '-'))}", message)
 
 
 def missing_package(module: str | None) -> str | None:

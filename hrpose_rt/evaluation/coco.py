@@ -136,14 +136,14 @@ def check_joints(annotations: Any, results: list[Result], skeleton: Skeleton) ->
         )
         raise BadInput(
             f"joint {wrong + 1} is {names[wrong]} in the annotations' category, {skeleton.joints[wrong]} "
-            f"in {skeleton.name}: give the right --skeleton, or correct the names"
+            f"in {skeleton.name}: give the right `skeleton`, or correct the names"
         )
     persons = annotations.dataset["annotations"]
     for what, people in (("the annotations", persons), ("the predictions", results)):
         counts = {len(person["keypoints"]) / 3 for person in people if "keypoints" in person}
         if strange := counts - {k}:
             raise BadInput(
-                f"{what} have {min(strange):g} joints, {skeleton.name} has {k}: give the right --skeleton"
+                f"{what} have {min(strange):g} joints, {skeleton.name} has {k}: give the right `skeleton`"
             )
 
 

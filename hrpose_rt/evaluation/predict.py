@@ -42,7 +42,7 @@ class AnnotatedImage:
         """The picture (H, W, 3) BGR as stored: annotations know nothing of EXIF's rotation."""
         image = cv2.imread(str(self.file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if image is None:
-            what = "cannot be read, replace it" if self.file.is_file() else "is missing: check --images"
+            what = "cannot be read, replace it" if self.file.is_file() else "is missing: check `images`"
             raise BadInput(f"{self.file} (image {self.id}) {what}")
         if all(map(is_number, self.size_wh)):
             check_size(self.file, self.size_wh, (image.shape[1], image.shape[0]))

@@ -72,13 +72,13 @@ class Order:
         here = PRECISIONS_OF_FORMAT[self.form]
         if self.precision not in here:
             others = [name for name, has in PRECISIONS_OF_FORMAT.items() if self.precision in has]
-            hint = f", or --format {' or '.join(others)}" if others else ""
+            hint = f", or `form` {' or '.join(others)}" if others else ""
             raise BadInput(
-                f"{self.form} engines are {', '.join(here)}, not {self.precision}: use --precision "
+                f"{self.form} engines are {', '.join(here)}, not {self.precision}: use `precision` "
                 f"{here[0]}{hint}"
             )
         if self.input_hw and (min(self.input_hw) < 32 or any(side % 32 for side in self.input_hw)):
-            raise BadInput("--input-hw is HEIGHTxWIDTH in multiples of 32, such as 256x192")
+            raise BadInput("`input_hw` is HEIGHTxWIDTH in multiples of 32, such as 256x192")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def export(model: Model, task: Task, order: Order, tell: Tell = lambda step: Non
     if missing := [name for name in ("torch", "onnx") if find_spec(name) is None]:
         raise RuntimeMissing(f"exporting needs {' and '.join(missing)}: pip install 'hrpose-rt[export]'")
     folder = order.folder or engines_folder()
-    make_writable(folder, "choose another --output" if order.folder else SET_HOME)
+    make_writable(folder, "choose another `folder`" if order.folder else SET_HOME)
     return _Export(model, task, order, folder, tell).run()
 
 

@@ -76,7 +76,7 @@ def _taken(place: Path) -> list[U8]:
     with open_source(str(place), Clip(stride=max(1, frames // MOST_PICTURES))) as source:
         found = [frame.image for frame in source]
     if not found:
-        raise BadInput(f"{place} has no pictures: give another --calibration")
+        raise BadInput(f"{place} has no pictures: give another `calibration`")
     return found[:MOST_PICTURES]
 
 
@@ -98,7 +98,7 @@ def people(images: list[U8], detector: Detector, input_hw: tuple[int, int]) -> C
     every, tall = np.concatenate(crops), np.concatenate(heights)
     if not len(every):
         raise BadInput(
-            "nobody is in the pictures given: give a film or a folder with people to --calibration"
+            "nobody is in the pictures given: give a film or a folder with people to `calibration`"
         )
     chosen = np.linspace(0, len(every) - 1, min(len(every), MOST_CROPS)).round().astype(np.int64)
     return Crops(every[chosen], np.asarray(tall[chosen], np.float32))

@@ -62,28 +62,26 @@ def check_options(form: str, precision: str, options: TrtOptions, gpus: list[Gpu
     profile_batches(options.max_batch)
     if options.hardware_compat not in HARDWARE_COMPAT:
         raise BadInput(
-            f"there is no --hardware-compat {options.hardware_compat}: choose {', '.join(HARDWARE_COMPAT)}"
+            f"there is no `hardware_compat` {options.hardware_compat}: choose {', '.join(HARDWARE_COMPAT)}"
         )
     if form == "tensorrt":
         if options.archs:
-            raise BadInput(
-                "--gpu-arch is for --format tensorrt-rtx: TensorRT builds for the GPU that is here"
-            )
+            raise BadInput("`archs` is for `form` tensorrt-rtx: TensorRT builds for the GPU that is here")
         if not gpus:
             raise BadInput(
-                "TensorRT builds on the GPU that it will run on, and there is none here: use --format "
+                "TensorRT builds on the GPU that it will run on, and there is none here: use `form` "
                 "tensorrt-rtx, which builds for any, or run this command there"
             )
         return
     if strange := next((arch for arch in options.archs if arch not in RTX_ARCHS), None):
         raise BadInput(f"TensorRT for RTX does not build for {strange}: choose of {', '.join(RTX_ARCHS)}")
     if "sm75" in rtx_archs(options, gpus) and precision in ("bf16", "int8"):
-        other = "" if options.archs else ", or name another GPU with --gpu-arch"
+        other = "" if options.archs else ", or name another GPU with `archs`"
         raise BadInput(
             f"Turing (sm75) has no {precision} in TensorRT for RTX: use fp16 or fp32 there{other}"
         )
     if options.hardware_compat != "none" or options.version_compat:
-        raise BadInput("--hardware-compat and --version-compat are TensorRT's: its RTX form has --gpu-arch")
+        raise BadInput("`hardware_compat` and `version_compat` are TensorRT's: its RTX form has `archs`")
 
 
 def rtx_archs(options: TrtOptions, gpus: list[Gpu]) -> tuple[str, ...]:
@@ -147,7 +145,7 @@ def build_engine(
     if serialised is None and any(NO_FP32_PRODUCTS in error for error in logger.errors):
         raise BadInput(
             f"{onnx.name} multiplies matrices, which TensorRT for RTX cannot do in fp32 on Turing "
-            "(sm75): use --precision fp16 there"
+            "(sm75): use `precision` fp16 there"
         )
     if serialised is None:
         raise RunBroken(
@@ -226,7 +224,7 @@ def _ask_for_compatibility(trt: Any, config: Any, options: TrtOptions) -> None:
     level = getattr(trt.HardwareCompatibilityLevel, wanted, None)
     if level is None:
         raise BadInput(
-            f"TensorRT {trt.__version__} has no --hardware-compat {options.hardware_compat}: install a "
+            f"TensorRT {trt.__version__} has no `hardware_compat` {options.hardware_compat}: install a "
             "newer one, or use none"
         )
     config.hardware_compatibility_level = level

@@ -85,7 +85,7 @@ def compare(
         if len(people.crops) < FEWEST_CROPS:
             raise BadInput(
                 f"{len(people.crops)} people are in the pictures, a comparison needs {FEWEST_CROPS}: give "
-                "longer footage to --calibration"
+                "longer footage to `calibration`"
             )
         maps = [np.concatenate(list(_heatmaps(run, people.crops))) for run in (reference, runtime)]
         cell = spec.input_hw[0] / spec.heatmap_hw[0]
@@ -103,7 +103,7 @@ def verdict(spec: EngineSpec, found: Parity | str, keep: bool) -> dict[str, Any]
     if found.beyond and not keep:
         raise RunBroken(
             f"{spec.model} in {spec.precision} is too far from fp32: {'; '.join(found.beyond)}. It was not "
-            "kept: calibrate with other footage, choose another precision, or add --keep"
+            "kept: calibrate with other footage, choose another precision, or add `keep`"
         )
     kept = {"kept_although": list(found.beyond)} if found.beyond else {}
     return {"status": "verified", **found.figures, **kept}

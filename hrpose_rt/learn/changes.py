@@ -20,7 +20,7 @@ def parse_changes(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not (key.strip() and equals):
-            raise BadInput(f"--set {text} changes nothing: write KEY=VALUE, such as lr_steps=90,110")
+            raise BadInput(f"`set` {text} changes nothing: write KEY=VALUE, such as lr_steps=90,110")
         changes[key.strip()] = value.strip()
     return changes
 

@@ -75,18 +75,18 @@ def load_last(folder: Path, settings: TrainSettings, net: nn.Module, ema: Ema, o
     """Put everything back as it was; BadInput where there is no such run, or it was another one."""
     path = folder / LAST
     if not path.is_file():
-        raise BadInput(f"{folder} has no {LAST} to go on from: leave out --resume")
+        raise BadInput(f"{folder} has no {LAST} to go on from: leave out `resume`")
     try:
         whole = torch.load(path, map_location=next(net.parameters()).device, weights_only=True)
         differing = settings.differences(json.loads(whole["settings"]))
     except (*UNREADABLE, KeyError, TypeError, AttributeError) as error:
         raise BadInput(
-            f"{path} is broken or of no run ({last_line(error)}): give another --output"
+            f"{path} is broken or of no run ({last_line(error)}): give another `folder`"
         ) from error
     if differing:
         raise BadInput(
             f"{folder} was begun with other settings ({', '.join(differing)}): give the same ones, "
-            "or another --output"
+            "or another `folder`"
         )
     try:
         net.load_state_dict(whole["state_dict"])
@@ -96,7 +96,7 @@ def load_last(folder: Path, settings: TrainSettings, net: nn.Module, ema: Ema, o
         return Progress(**whole["progress"])
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(
-            f"{path} is of another network ({last_line(error)}): give another --output"
+            f"{path} is of another network ({last_line(error)}): give another `folder`"
         ) from error
 
 

@@ -96,7 +96,7 @@ class TrainSettings:
             if value not in known:
                 raise BadInput(f"there is no {what} {value!r} to train: choose {', '.join(known)}")
         if self.recipe.batch < 1 or self.recipe.lr <= 0 or self.hold_out < 2:
-            raise BadInput("--batch is at least 1, --lr more than 0, --hold-out at least 2")
+            raise BadInput("`batch` is at least 1, `lr` more than 0, `hold_out` at least 2")
 
     def known_judges(self) -> list[Path]:
         """The annotations that are trained on and select, too."""

@@ -74,9 +74,9 @@ def load_data(
     train = join(p for p, _ in people)
     for who, what in ((train, "to train on"), (judges, "to judge by")):
         if not len(who):
-            raise BadInput(f"the data have nobody {what}: give more with --data, or people with --val")
+            raise BadInput(f"the data have nobody {what}: give more with `data`, or people with `val`")
     if train.skeleton is not judges.skeleton:
-        raise BadInput(f"--val has {judges.skeleton.name} joints, --data {train.skeleton.name}")
+        raise BadInput(f"`val` has {judges.skeleton.name} joints, `data` {train.skeleton.name}")
     shares = tuple((len(p), weight) for p, weight in people)
     return Data(train, judges, shares, jointless=everybody - len(train))
 
@@ -224,7 +224,7 @@ class Trainer:
         if not np.isfinite(everywhere):  # in one process, and so in all of them
             raise RunBroken(
                 f"the loss is {everywhere} at step {self.progress.step}: {self._folder} keeps what was good"
-                f" before, start from it with --init and a lower --lr; the batch was {self._name(batch)}"
+                f" before, start from it with `init` and a lower `lr`; the batch was {self._name(batch)}"
             )
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -58,7 +58,7 @@ def enter_world(device: str) -> Iterator[World]:
     if device not in ("auto", "cpu", "cuda"):
         raise BadInput(f"there is no device {device!r}: choose auto, cpu or cuda")
     if device == "cuda" and not gpu:
-        raise BadInput("PyTorch finds no CUDA GPU here: use --device cpu, or install its driver")
+        raise BadInput("PyTorch finds no CUDA GPU here: use `device` cpu, or install its driver")
     use_gpu = gpu and device != "cpu"
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))

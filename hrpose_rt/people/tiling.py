@@ -70,12 +70,12 @@ class Tiling:
 
 
 def parse_tiles(mode: str) -> tuple[int, int]:
-    """Rows and columns of a `--tiles`; 1, 1 for "off" and "auto"."""
+    """Rows and columns of `tiles`; 1, 1 for "off" and "auto"."""
     if mode in ("off", "auto"):
         return 1, 1
     match = re.fullmatch(r"([1-9])x([1-9])", mode)
     if not match:
-        raise BadInput(f"--tiles is auto, off, or rows and columns such as 2x3, not {mode}")
+        raise BadInput(f"`tiles` is auto, off, or rows and columns such as 2x3, not {mode}")
     return int(match[1]), int(match[2])
 
 

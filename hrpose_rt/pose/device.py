@@ -47,7 +47,7 @@ class DevicePoseEstimator:
     ) -> None:
         self._decode = spec.decode if decode == "auto" else decode
         if self._decode not in DECODERS or spec.decode == "udp":
-            raise BadInput(f"--decode {self._decode} is not there on a GPU: choose {' or '.join(DECODERS)}")
+            raise BadInput(f"`decode` {self._decode} is not there on a GPU: choose {' or '.join(DECODERS)}")
         self._runtime, self._spec, self._uploads = runtime, spec, uploads
         self._skeleton = find_skeleton(spec.skeleton)
         self._flip_order = self._skeleton.flip_order() if flip_test else None

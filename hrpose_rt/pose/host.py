@@ -47,7 +47,7 @@ def check_heatmaps(maps: tuple[int, ...], spec: EngineSpec, skeleton: Skeleton) 
     if maps != wanted:
         raise BadInput(
             f"{spec.model} gives heatmaps {maps}, and {skeleton.name} in its spec asks for "
-            f"{wanted}: give the skeleton it was trained for with --skeleton"
+            f"{wanted}: give the skeleton it was trained for with `skeleton`"
         )
 
 
@@ -69,7 +69,7 @@ class HostPoseEstimator:
         if decode not in DECODERS:
             raise BadInput(f"there is no decoding {decode!r}: choose {', '.join(DECODERS)}")
         if (decode == "udp") != (spec.decode == "udp"):
-            raise BadInput(f"{spec.model} is read with {spec.decode}, which --decode {decode} does not fit")
+            raise BadInput(f"{spec.model} is read with {spec.decode}, which `decode` {decode} does not fit")
         self._runtime = runtime
         self._spec = spec
         self._udp = spec.decode == "udp"

@@ -75,13 +75,13 @@ def choose(
         runtime, device, why = _runtime_for(has_engine, has_checkpoint, precision, device)
     elif device == "auto":
         device = "cuda" if runtime == "tensorrt" else "cpu"
-        why = "--device was left open"
+        why = "`device` was left open"
     choice = Choice(runtime, device, precision, why)
     if (runtime, choice.kind) not in PRECISIONS_OF:
         devices = [d for r, d in PRECISIONS_OF if r == runtime]
         others = [r for r, d in PRECISIONS_OF if d == choice.kind]
         raise BadInput(
-            f"{runtime} does not run on {choice.kind}: use --device {' or '.join(devices)}, or --runtime "
+            f"{runtime} does not run on {choice.kind}: use `device` {' or '.join(devices)}, or `runtime` "
             f"{' or '.join(others)}"
         )
     check_precision(choice, precision)
@@ -96,7 +96,7 @@ def check_precision(choice: Choice, precision: str) -> None:
     others = [f"{r} on {d}" for (r, d), found in PRECISIONS_OF.items() if precision in found]
     raise BadInput(
         f"{choice.runtime} on {choice.kind} computes in {' or '.join(here)}, not in {precision}: use "
-        f"--precision {'fp32' if 'fp32' in here else here[0]}, or {', '.join(others)}"
+        f"`precision` {'fp32' if 'fp32' in here else here[0]}, or {', '.join(others)}"
     )
 
 
@@ -122,7 +122,7 @@ def _runtime_for(
         if device != "auto":
             lacks = f"no library that drives the {name} is here" if beside else _no_gpu(len(gpus))
             raise RuntimeMissing(
-                f"--device {device}: {lacks}; it takes the GPU's driver and pip install "
+                f"`device` {device}: {lacks}; it takes the GPU's driver and pip install "
                 "'hrpose-rt[tensorrt]', or onnxruntime-gpu in place of onnxruntime"
             )
     if find_spec("openvino"):

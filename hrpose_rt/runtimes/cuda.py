@@ -22,7 +22,7 @@ def find_cuda(device: str) -> torch.device:
     if number >= seen:
         raise RuntimeMissing(
             f"PyTorch {torch.__version__} sees {seen or 'no'} CUDA devices, {device} was asked for: check "
-            "that nvidia-smi lists it and that this PyTorch was built for CUDA, or use --device cpu"
+            "that nvidia-smi lists it and that this PyTorch was built for CUDA, or use `device` cpu"
         )
     return torch.device("cuda", number)
 
@@ -36,7 +36,7 @@ def errors_said(device: str | torch.device) -> Iterator[None]:
         said = str(error).partition("\n")[0]
         if isinstance(error, torch.OutOfMemoryError):
             raise RunBroken(
-                f"the memory of {device} is full: give a smaller model or --max-people, or end what else "
+                f"the memory of {device} is full: give a smaller model or `max_people`, or end what else "
                 f"runs there ({said})"
             ) from error
         if not any(word in said for word in _OF_A_GPU):

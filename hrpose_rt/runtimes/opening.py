@@ -54,7 +54,7 @@ def open_engine(
     threads = threads or usable_cores()
     if choice.runtime == "torch":
         if model.checkpoint is None:
-            raise BadInput(f"{model.name} is an engine, which --runtime torch cannot execute: use openvino")
+            raise BadInput(f"{model.name} is an engine, which `runtime` torch cannot execute: use openvino")
         opened, spec = _open_eager(model, task, choice, threads, skeleton)
     else:
         opened, spec = _open_engine(model, choice, threads)
@@ -63,7 +63,7 @@ def open_engine(
 
 def _open_engine(model: Model, choice: Choice, threads: int) -> tuple[Runtime, EngineSpec]:
     if model.engine is None or model.spec is None:
-        raise BadInput(f"{model.name} is a checkpoint, which only --runtime torch executes as it is")
+        raise BadInput(f"{model.name} is a checkpoint, which only `runtime` torch executes as it is")
     precision = model.spec.precision if choice.precision == "auto" else choice.precision
     # OpenVINO rounds an fp32 graph to 16 bits when it is asked to; all else is as the graph says.
     rounds = (
@@ -72,14 +72,14 @@ def _open_engine(model: Model, choice: Choice, threads: int) -> tuple[Runtime, E
     fitting = model if rounds else model.in_precision(precision)
     if fitting is None or fitting.engine is None or fitting.spec is None:
         raise BadInput(
-            f"{model.engine} is {model.spec.precision} and not {precision}: use --precision "
+            f"{model.engine} is {model.spec.precision} and not {precision}: use `precision` "
             f"{model.spec.precision}, or export another"
         )
     engine, spec = fitting.engine, fitting.spec
     spec.check(engine)
     if choice.runtime not in RUNTIMES_OF[spec.format]:
         raise BadInput(
-            f"{engine} is an engine for {spec.format}: use --runtime "
+            f"{engine} is an engine for {spec.format}: use `runtime` "
             f"{' or '.join(RUNTIMES_OF[spec.format])}"
         )
     auto = choice.precision == "auto" and choice.runtime == "openvino" and spec.precision == "fp32"
@@ -132,13 +132,13 @@ def with_size(model: Model, input_hw: tuple[int, int] | None) -> Model:
     h, w = input_hw
     if min(h, w) < 32 or max(h, w) > LARGEST_INPUT or h % 32 or w % 32:
         raise BadInput(
-            f"--input-hw {h}x{w} is no size for a pose network: give HEIGHTxWIDTH in multiples of 32 up to "
+            f"`input_hw` {h}x{w} is no size for a pose network: give HEIGHTxWIDTH in multiples of 32 up to "
             f"{LARGEST_INPUT}, such as 256x192"
         )
     if model.checkpoint is None:
         own_h, own_w = model.spec.input_hw
         raise BadInput(
-            f"{model.name} is an engine for {own_h}x{own_w} and no other --input-hw: export one for {h}x{w}"
+            f"{model.name} is an engine for {own_h}x{own_w} and no other `input_hw`: export one for {h}x{w}"
         )
     spec = replace(model.spec, inputs_hw=((h, w),), heatmap_hw=(h // 4, w // 4))
     return replace(model, engine=None, spec=spec)
@@ -176,11 +176,11 @@ def spec_of_checkpoint(
     if usual is None and skeleton == "auto":
         raise BadInput(
             f"{model.checkpoint} has {joints} joints, and nothing says which: name them in a skeleton file "
-            "and give it with --skeleton"
+            "and give it with `skeleton`"
         )
     (h, w), how = input_hw or named_hw or usual_hw, named_decode if decode == "auto" else decode
-    assumed = {} if input_hw or named_hw else {"--input-hw": f"{h}x{w}"}
-    assumed |= {} if how else {"--decode": "quarter"}
+    assumed = {} if input_hw or named_hw else {"`input_hw`": f"{h}x{w}"}
+    assumed |= {} if how else {"`decode`": "quarter"}
     if assumed:
         tell(
             f"nothing says how {model.checkpoint.name} was trained: {' and '.join(assumed.values())} "

@@ -47,7 +47,7 @@ class OnnxRuntime:
         if len(providers) > 1 and self._session.get_providers()[0] != CUDA:  # it falls back and goes on
             raise RuntimeMissing(
                 f"ONNX Runtime could not start on {device}: check that nvidia-smi lists the GPU and that "
-                "CUDA and cuDNN are of the versions it was built for, or use --device cpu"
+                "CUDA and cuDNN are of the versions it was built for, or use `device` cpu"
             )
         self._path, self._input = path, self._session.get_inputs()[0].name
 
@@ -76,7 +76,7 @@ def _providers(library: Any, device: str) -> list[Any]:
     if CUDA not in library.get_available_providers():
         raise RuntimeMissing(
             f"ONNX Runtime {library.__version__} was built without CUDA: pip install onnxruntime-gpu in "
-            "place of onnxruntime, or use --device cpu"
+            "place of onnxruntime, or use `device` cpu"
         )
     # Without TF32: fp32 means fp32.
     return [(CUDA, {"device_id": number or "0", "use_tf32": "0"}), CPU]

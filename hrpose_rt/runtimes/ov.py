@@ -17,7 +17,7 @@ def cpu_has_bf16() -> bool:
         return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     except RuntimeError as error:
         raise RuntimeMissing(
-            f"OpenVINO does not start ({last_line(error)}): free some memory, or use --runtime onnxruntime"
+            f"OpenVINO does not start ({last_line(error)}): free some memory, or use `runtime` onnxruntime"
         ) from error
 
 
@@ -60,7 +60,7 @@ class OpenVinoRuntime:
         elif precision == "auto":
             precision = "bf16" if bf16_is_fast() else "fp32"
         elif precision == "bf16" and not cpu_has_bf16():
-            raise BadInput("this CPU has no bf16 arithmetic (AVX-512 BF16 or AMX): use --precision fp32")
+            raise BadInput("this CPU has no bf16 arithmetic (AVX-512 BF16 or AMX): use `precision` fp32")
         self.precision = precision
         # Between layers in int8 lie some that are not; they take 16 bits where the device has them.
         rest = _HINTS[precision]
@@ -114,7 +114,7 @@ def _check_device(core: Any, device: str) -> None:
     if not any(name.partition(".")[0] == device for name in seen):
         raise RuntimeMissing(
             f"OpenVINO sees no {device} here, only {', '.join(seen)}: install Intel's driver for it, or "
-            "use --device cpu"
+            "use `device` cpu"
         )
 
 

@@ -132,7 +132,7 @@ def check_answer(values: F32, model: str) -> None:
     """Raise RunBroken if something a network gave is no number, or none that scores and pixels can be."""
     if not (abs(values) < LARGEST).all():  # nor is it where it is no number
         raise RunBroken(
-            f"{model} gives numbers that are none, or far too large: it is broken, or --precision has too "
+            f"{model} gives numbers that are none, or far too large: it is broken, or `precision` has too "
             "small a range for it; try fp32, or export it again"
         )
 

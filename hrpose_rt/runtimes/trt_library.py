@@ -31,10 +31,10 @@ def check_ready(form: str, device: str) -> None:
         device: "cuda" or "cuda:1".
     """
     if not form and not nvidia_gpus():
-        raise RuntimeMissing("TensorRT runs on NVIDIA GPUs, and there is none here: use --runtime openvino")
+        raise RuntimeMissing("TensorRT runs on NVIDIA GPUs, and there is none here: use `runtime` openvino")
     if not form:
         raise RuntimeMissing(
-            "no TensorRT for this GPU is here: pip install 'hrpose-rt[tensorrt]', or use --runtime torch"
+            "no TensorRT for this GPU is here: pip install 'hrpose-rt[tensorrt]', or use `runtime` torch"
         )
     if find_spec("torch") is None:
         raise RuntimeMissing(

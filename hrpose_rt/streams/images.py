@@ -52,7 +52,7 @@ class Images(Reading):
         chosen = islice(enumerate(files), first, end, clip.stride)
         self._files = list(islice(chosen, clip.max_frames))
         if not self._files:
-            raise BadInput(f"{name} has {len(files)} images, none of them from --start on")
+            raise BadInput(f"{name} has {len(files)} images, none of them from `start` on")
         image = next((i for _, f in self._files if (i := _read(f)) is not None), None)
         if image is None:
             why = _why_not(next((f for _, f in self._files if _is_heic(f)), self._files[0][1]))

@@ -76,15 +76,15 @@ class Clip:
         last = math.inf if self.end is None else self.end
         if not 0 <= self.start < last or self.end == math.inf:
             raise BadInput(
-                f"nothing lies between --start {self.start} and --end {self.end}: both are seconds, the "
+                f"nothing lies between `start` {self.start} and `end` {self.end}: both are seconds, the "
                 "end after the start"
             )
         if self.stride < 1:
-            raise BadInput(f"--stride is 1 or more, not {self.stride}")
+            raise BadInput(f"`stride` is 1 or more, not {self.stride}")
         if self.fps is not None and not 0 < self.fps < math.inf:
-            raise BadInput(f"--fps is how many pictures there are a second, more than 0, not {self.fps}")
+            raise BadInput(f"`fps` is how many pictures there are a second, more than 0, not {self.fps}")
         if self.max_frames is not None and self.max_frames < 1:
-            raise BadInput(f"--max-frames is 1 or more, not {self.max_frames}")
+            raise BadInput(f"`max_frames` is 1 or more, not {self.max_frames}")
 
     def count(self, frames: int | None, fps: float) -> int | None:
         """How many of `frames` it takes, as far as can be told beforehand."""
@@ -126,14 +126,14 @@ def expand(names: Iterable[str]) -> list[str]:
     found = []
     for name in names:
         path = Path(name)
-        if set(name) & set("*?[") and "://" not in name and not path.exists():
+        if set(name) & set("*?[") and "://" not in name and not os.path.exists(name):
             matches = sorted(glob.glob(name, recursive=True), key=in_order)
             if not matches:
                 raise BadInput(f"nothing matches {safe(name)}: check the pattern")
             found += matches
-        elif path.suffix.lower() == LIST_SUFFIX and path.is_file():
+        elif path.suffix.lower() == LIST_SUFFIX and os.path.isfile(name):
             found += _listed(path)
-        elif path.is_dir():
+        elif os.path.isdir(name):
             found += _in_folder(path)
         else:
             found.append(name)
@@ -184,18 +184,18 @@ def open_source(
         BadInput: It does not exist or is none of these; the message says which.
     """
     if not 0 <= reconnect_s < math.inf:
-        raise BadInput(f"--reconnect is a number of seconds, or 0 for none, not {reconnect_s}")
+        raise BadInput(f"`reconnect_s` is a number of seconds, or 0 for none, not {reconnect_s}")
     from hrpose_rt.streams.images import Images
 
     source = _open(name, clip, reconnect_s, patient)
     if clip.fps is not None and not isinstance(source, Images):
         source.close()
-        raise BadInput(f"--fps is for folders of images, and {source.info.name} knows its own")
+        raise BadInput(f"`fps` is for folders of images, and {source.info.name} knows its own")
     return source
 
 
 def _open(name: str, clip: Clip, reconnect_s: float, patient: bool) -> "Reading":
-    if name.isdecimal() and not Path(name).exists():
+    if name.isdecimal() and not os.path.exists(name):
         from hrpose_rt.streams.camera import Camera
 
         return Camera(int(name), clip, reconnect_s)
@@ -206,9 +206,12 @@ def _open(name: str, clip: Clip, reconnect_s: float, patient: bool) -> "Reading"
     if name == "-":
         raise BadInput("standard input is not read: save the film as a file and name that")
     path = Path(name)
-    if not path.exists():
-        raise BadInput(f"{safe(name)} does not exist: check the path")
-    status = path.stat()
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # no path has a NUL in it
+        raise BadInput(f"{safe(name)} does not exist: check the path") from error
+    except OSError as error:
+        raise BadInput(f"{safe(name)} cannot be used ({error.strerror}): check the path") from error
     if stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) == VIDEO4LINUX:
         from hrpose_rt.streams.camera import Camera
 

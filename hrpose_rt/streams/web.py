@@ -35,7 +35,7 @@ def parse_address(text: str) -> tuple[str, int]:
     """`[HOST:]PORT` -> host and port; without a host it is this machine alone."""
     host, _, port = text.rpartition(":")
     if not port.isdecimal() or int(port) > 65535:
-        raise BadInput(f"--serve {text} has no port: give PORT or HOST:PORT, such as 8000")
+        raise BadInput(f"`serve` {text} has no port: give PORT or HOST:PORT, such as 8000")
     return host.strip("[]") or LOOPBACK, int(port)
 
 
@@ -147,7 +147,7 @@ class WebView:
     ) -> None:
         if not token and not is_loopback(host):
             raise BadInput(
-                f"--serve {host}:{port} shows the pictures to the whole network: add --token SECRET, "
+                f"{host}:{port} shows the pictures to the whole network: add `token` SECRET, "
                 "or leave the host out"
             )
         import uvicorn
@@ -160,8 +160,7 @@ class WebView:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
         except OSError as error:
             raise BadInput(
-                f"--serve {host}:{port} cannot be used ({os.strerror(error.errno or 0)}): "
-                "choose another port"
+                f"{host}:{port} cannot be used ({os.strerror(error.errno or 0)}): choose another port"
             ) from error
         self._token, self.min_score = token, min_score
         self._panels: dict[str, Panel] = {}

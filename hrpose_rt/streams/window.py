@@ -43,7 +43,7 @@ class WindowSink:
 
     def __init__(self, title: str, snapshots: Path = Path(), min_score: float = 0.0) -> None:
         if why := why_no_screen():
-            raise BadInput(f"--show needs a screen and {why}: use --save out.mp4")
+            raise BadInput(f"a window needs a screen and {why}: use `save` out.mp4")
         self._title, self._snapshots, self._min_score = title, snapshots, min_score
         self._keys = _Keys()
 

@@ -77,3 +77,15 @@ def test_ctrl_c_before_anything_began(monkeypatch) -> None:
 
     monkeypatch.setattr(cli, "build_app", lambda: interrupt)
     assert call(monkeypatch, "run", "a.mp4") == 130
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("`max_people` is 0 or more", "--max-people is 0 or more"),
+        ("use `runtime` torch, or `form` onnx", "use --runtime torch, or --format onnx"),
+        ("`memory_s` is 0 or more: give another `folder`", "--memory is 0 or more: give another --output"),
+    ],
+)
+def test_the_command_line_names_options_where_the_library_names_arguments(message, said) -> None:
+    assert cli.name_options(message) == said

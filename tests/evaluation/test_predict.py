@@ -95,7 +95,7 @@ def test_boxes_are_written_as_corner_and_size(tmp_path: Path) -> None:
 
 
 def test_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"gone.png \(image 7\) is missing: check --images"):
+    with pytest.raises(BadInput, match=r"gone.png \(image 7\) is missing: check `images`"):
         predict.AnnotatedImage(7, tmp_path / "gone.png").read()
     (tmp_path / "torn.png").write_bytes(b"PNG")
     with pytest.raises(BadInput, match=r"torn.png \(image 8\) cannot be read, replace it"):

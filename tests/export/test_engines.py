@@ -157,7 +157,7 @@ def test_a_spec_of_another_version_is_refused_by_the_fields_name(tiny, tmp_path)
     with pytest.raises(BadInput, match="schema 9, this version reads up to 2"):
         find_model(str(made.path), "pose")
     path.write_text(json.dumps(fields | {"precision": "int8"}))
-    with pytest.raises(BadInput, match=r"is int8 and not fp32: use --precision int8, or export another"):
+    with pytest.raises(BadInput, match=r"is int8 and not fp32: use `precision` int8, or export another"):
         open_engine(find_model(str(made.path), "pose"), "pose", precision="fp32")
 
 
@@ -168,7 +168,7 @@ def test_a_format_has_the_precisions_of_the_matrix_and_no_others(form: str) -> N
             Order(form, precision)
         else:
             with pytest.raises(
-                BadInput, match=f"{form} engines are fp32, .*, not {precision}: use --precision"
+                BadInput, match=f"{form} engines are fp32, .*, not {precision}: use `precision`"
             ):
                 Order(form, precision)
 
@@ -176,7 +176,7 @@ def test_a_format_has_the_precisions_of_the_matrix_and_no_others(form: str) -> N
 def test_what_cannot_be_ordered_is_said() -> None:
     with pytest.raises(BadInput, match="no format 'coreml': choose onnx, openvino, tensorrt, tensorrt-rtx"):
         Order("coreml")
-    with pytest.raises(BadInput, match="--input-hw is HEIGHTxWIDTH in multiples of 32"):
+    with pytest.raises(BadInput, match="`input_hw` is HEIGHTxWIDTH in multiples of 32"):
         Order(input_hw=(100, 100))
     with pytest.raises(BadInput, match="--input-hw wide is no size: give HEIGHTxWIDTH, such as 256x192"):
         parse_hw("wide")
@@ -269,7 +269,7 @@ def test_what_nobody_said_of_a_checkpoint_is_told_before_it_is_written_down(tmp_
         return EngineSpec.load(spec).decode
 
     assert exported() == "quarter"
-    assert "nothing says how mine.pth was trained: quarter assumed, --decode can say otherwise" in said[0]
+    assert "nothing says how mine.pth was trained: quarter assumed, `decode` can say otherwise" in said[0]
     assert (
         exported("--decode", "udp") == "udp" and "assumed" not in said[1]
     )  # the same engine, read in another way

@@ -38,7 +38,7 @@ def test_every_network_builds_in_every_precision_for_every_gpu(name: str, tmp_pa
             options = TrtOptions((arch,), max_batch=1)
             order = Order("tensorrt-rtx", precision, trt=options, folder=tmp_path, verify=False)
             if (name, precision, arch) == ("yolo26n", "fp32", "sm75"):  # its attention multiplies matrices
-                with pytest.raises(BadInput, match=r"cannot do in fp32 on Turing \(sm75\): use --prec"):
+                with pytest.raises(BadInput, match=r"cannot do in fp32 on Turing \(sm75\): use `prec"):
                     export(model, task, order)
                 continue
             made = export(model, task, order)

@@ -63,7 +63,7 @@ def test_compatibility_is_asked_for(build) -> None:
     assert library.asked["hardware_compatibility_level"] == "same"
     assert library.asked["version-compatible"]
     assert made.options["hardware_compat"] == "same-cc"
-    with pytest.raises(BadInput, match=r"TensorRT 10\.8\.0 has no --hardware-compat same-cc: install"):
+    with pytest.raises(BadInput, match=r"TensorRT 10\.8\.0 has no `hardware_compat` same-cc: install"):
         build(FakeTrt("10.8.0"), hardware_compat="same-cc")
 
 

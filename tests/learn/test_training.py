@@ -176,7 +176,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch(tmp_path: Pa
 
 def test_other_settings_cannot_go_on_with_a_run(tmp_path: Path) -> None:
     file, folder = write_set(tmp_path / "set", people=8), tmp_path / "run"
-    with pytest.raises(BadInput, match=r"has no last\.pth to go on from: leave out --resume"):
+    with pytest.raises(BadInput, match=r"has no last\.pth to go on from: leave out `resume`"):
         trainer_for(settings_for(file), folder).resume()
     trainer_for(settings_for(file), folder).save()
     other = trainer_for(settings_for(file, seed=3, precision="bf16"), folder)

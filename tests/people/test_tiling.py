@@ -59,7 +59,7 @@ def test_tiles_take_turns_where_not_all_fit() -> None:
 
 def test_tiles_are_read() -> None:
     assert parse_tiles("2x3") == (2, 3)
-    with pytest.raises(BadInput, match="--tiles is auto, off, or rows and columns such as 2x3, not many"):
+    with pytest.raises(BadInput, match="`tiles` is auto, off, or rows and columns such as 2x3, not many"):
         parse_tiles("many")
 
 

@@ -105,5 +105,5 @@ def test_a_frame_travels_once(bus) -> None:
 
 def test_udp_is_the_hosts_alone(pose) -> None:
     runtime, spec = pose
-    with pytest.raises(BadInput, match="--decode udp is not there on a GPU: choose quarter or dark"):
+    with pytest.raises(BadInput, match="`decode` udp is not there on a GPU: choose quarter or dark"):
         DevicePoseEstimator(runtime, replace(spec, decode="udp"), Uploads(CPU))

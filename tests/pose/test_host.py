@@ -97,7 +97,7 @@ def test_an_unknown_decoding_is_refused_with_those_there_are() -> None:
 
 @pytest.mark.parametrize(("trained", "asked"), [("dark", "udp"), ("udp", "dark")])
 def test_udp_is_for_weights_trained_with_it_alone(trained: str, asked: str) -> None:
-    with pytest.raises(BadInput, match=f"is read with {trained}, which --decode {asked} does not fit"):
+    with pytest.raises(BadInput, match=f"is read with {trained}, which `decode` {asked} does not fit"):
         HostPoseEstimator(FakeRuntime(brightest_pixel), replace(SPEC, decode=trained), decode=asked)
 
 

@@ -32,7 +32,7 @@ ENGINE = find_model(str(models_folder() / "hrnet-w16-lite.onnx"), "pose")
         (
             POSE,
             {"runtime": "onnxruntime", "precision": "bf16"},
-            "onnxruntime on cpu computes in fp32 or int8, not in bf16: use --precision fp32, or tensorr",
+            "onnxruntime on cpu computes in fp32 or int8, not in bf16: use `precision` fp32, or tensorr",
         ),
         (POSE, {"device": "tpu"}, "no device 'tpu': choose auto, cuda, cpu, gpu, npu"),
         (POSE, {"device": "npu:1"}, "no device 'npu:1': GPUs of NVIDIA's have numbers, as in cuda:1"),
@@ -65,7 +65,7 @@ def test_auto_takes_openvino_for_an_engine_and_torch_for_a_checkpoint() -> None:
             POSE,
             "auto",
             "cuda:0",
-            r"--device cuda:0: no NVIDIA driver sees a GPU here; it takes the GPU's driver and",
+            r"`device` cuda:0: no NVIDIA driver sees a GPU here; it takes the GPU's driver and",
         ),
         (
             CHECKPOINT,
@@ -190,7 +190,7 @@ def test_of_several_gpus_the_one_that_is_named_is_looked_at(monkeypatch) -> None
     monkeypatch.setattr(choice, "_torch_has_cuda", lambda: True)
     assert choice.choose(True, device="cuda:0").runtime == "torch"
     assert choice.choose(True, device="cuda:1").runtime == "tensorrt"
-    with pytest.raises(RuntimeMissing, match=r"--device cuda:2: the driver sees 2, from cuda:0 on"):
+    with pytest.raises(RuntimeMissing, match=r"`device` cuda:2: the driver sees 2, from cuda:0 on"):
         choice.choose(True, device="cuda:2")
 
 
@@ -263,5 +263,5 @@ def test_openvinos_own_files_are_opened_by_openvino_alone(tmp_path: Path) -> Non
         answers.append(runtime.infer(crops).copy())
         runtime.close()
     np.testing.assert_allclose(*answers, atol=1e-5)
-    with pytest.raises(BadInput, match="is an engine for openvino: use --runtime openvino"):
+    with pytest.raises(BadInput, match="is an engine for openvino: use `runtime` openvino"):
         open_engine(mine, "pose", "onnxruntime")

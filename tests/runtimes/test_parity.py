@@ -93,7 +93,7 @@ def test_the_detectors_find_the_same_boxes(photos) -> None:
 
 def test_bf16_is_refused_where_the_cpu_lacks_it(monkeypatch) -> None:
     monkeypatch.setattr("hrpose_rt.runtimes.ov.cpu_has_bf16", lambda: False)
-    with pytest.raises(ValueError, match=r"no bf16 arithmetic .*: use --precision fp32"):
+    with pytest.raises(ValueError, match=r"no bf16 arithmetic .*: use `precision` fp32"):
         OpenVinoRuntime(POSE.engine, "bf16", 1)
     assert OpenVinoRuntime(POSE.engine, "auto", 1).precision == "fp32"
 
@@ -117,5 +117,5 @@ def test_auto_takes_bf16_where_it_is_fast(
 
 
 def test_an_onnx_without_a_checkpoint_has_no_torch() -> None:
-    with pytest.raises(ValueError, match="which --runtime torch cannot execute"):
+    with pytest.raises(ValueError, match="which `runtime` torch cannot execute"):
         open_engine(replace(POSE, checkpoint=None), "pose", "torch")

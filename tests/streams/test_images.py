@@ -76,7 +76,7 @@ def test_a_part_of_a_folder(folder) -> None:
         assert [frame.index for frame in source] == [1, 3]
     with open_source(str(folder), Clip(end=3, max_frames=2)) as source:
         assert [frame.index for frame in source] == [0, 1]
-    with pytest.raises(BadInput, match="has 4 images, none of them from --start on"):
+    with pytest.raises(BadInput, match="has 4 images, none of them from `start` on"):
         open_source(str(folder), Clip(start=9))
 
 
@@ -197,10 +197,10 @@ def test_a_folder_is_a_film_where_it_has_a_rate(folder) -> None:
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
 def test_a_rate_is_more_than_nothing(fps) -> None:
-    with pytest.raises(BadInput, match="--fps is how many pictures there are a second, more than 0"):
+    with pytest.raises(BadInput, match="`fps` is how many pictures there are a second, more than 0"):
         Clip(fps=fps)
 
 
 def test_a_film_has_its_own_rate(film) -> None:
-    with pytest.raises(BadInput, match=r"--fps is for folders of images, and .*film.mp4 knows its own"):
+    with pytest.raises(BadInput, match=r"`fps` is for folders of images, and .*film.mp4 knows its own"):
         open_source(str(film), Clip(fps=7))

@@ -393,7 +393,7 @@ def test_what_is_no_film_is_said(make, words, tmp_path) -> None:
 
 
 def test_a_start_past_the_end_and_an_address_are_said(film) -> None:
-    with pytest.raises(BadInput, match=r"is 1\.0 s long: --start 3 is past it"):
+    with pytest.raises(BadInput, match=r"is 1\.0 s long: `start` 3 is past it"):
         open_source(str(film), Clip(start=3))
     with pytest.raises(BadInput, match=r"ftp://a/b is no address"):
         open_source("ftp://a/b")
@@ -402,13 +402,13 @@ def test_a_start_past_the_end_and_an_address_are_said(film) -> None:
 @pytest.mark.parametrize(
     ("clip", "words"),
     [
-        ({"start": 2, "end": 1}, "nothing lies between --start 2 and --end 1"),
-        ({"start": 1, "end": 1}, "nothing lies between --start 1 and --end 1"),
+        ({"start": 2, "end": 1}, "nothing lies between `start` 2 and `end` 1"),
+        ({"start": 1, "end": 1}, "nothing lies between `start` 1 and `end` 1"),
         ({"start": -1}, "both are seconds"),
-        ({"start": math.nan}, "nothing lies between --start nan"),
-        ({"end": math.inf}, "nothing lies between --start 0.0 and --end inf"),
-        ({"stride": 0}, "--stride is 1 or more, not 0"),
-        ({"max_frames": 0}, "--max-frames is 1 or more, not 0"),
+        ({"start": math.nan}, "nothing lies between `start` nan"),
+        ({"end": math.inf}, "nothing lies between `start` 0.0 and `end` inf"),
+        ({"stride": 0}, "`stride` is 1 or more, not 0"),
+        ({"max_frames": 0}, "`max_frames` is 1 or more, not 0"),
     ],
 )
 def test_a_clip_that_makes_no_sense_is_refused(clip, words) -> None:

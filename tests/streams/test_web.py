@@ -281,9 +281,9 @@ def test_addresses(text, address) -> None:
 
 def test_what_cannot_be_served_is_said(view) -> None:
     for text in ("all", "host:", "70000"):
-        with pytest.raises(BadInput, match=rf"--serve {text} has no port: give PORT or HOST:PORT"):
+        with pytest.raises(BadInput, match=rf"`serve` {text} has no port: give PORT or HOST:PORT"):
             parse_address(text)
-    with pytest.raises(BadInput, match=r"0\.0\.0\.0:80 shows the pictures to the whole network: add --tok"):
+    with pytest.raises(BadInput, match=r"0\.0\.0\.0:80 shows the pictures to the whole network: add `tok"):
         WebView(host="0.0.0.0", port=80)
     port = int(view.url.rstrip("/").rpartition(":")[2])
     with pytest.raises(BadInput, match=r"cannot be used \(Address already in use\): choose another port"):

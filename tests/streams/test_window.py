@@ -16,7 +16,7 @@ def test_without_a_screen_there_is_a_sentence(monkeypatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(
-        BadInput, match=r"--show needs a screen and there is none here: use --save out\.mp4"
+        BadInput, match=r"a window needs a screen and there is none here: use `save` out\.mp4"
     ):
         WindowSink("title")
 
@@ -25,7 +25,7 @@ def test_without_a_screen_there_is_a_sentence(monkeypatch) -> None:
 def test_a_screen_that_nobody_answers_at_is_none(monkeypatch) -> None:
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setenv("DISPLAY", ":77")
-    words = r"--show needs a screen and no window opens on :77: use --save out\.mp4"
+    words = r"a window needs a screen and no window opens on :77: use `save` out\.mp4"
     with pytest.raises(BadInput, match=words):
         WindowSink("title")
 
