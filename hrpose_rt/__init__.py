@@ -18,23 +18,23 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 if TYPE_CHECKING:
     from hrpose_rt.errors import BadInput, HrposeError, RunBroken, RuntimeMissing
     from hrpose_rt.networks import Settings
-    from hrpose_rt.pipeline import PosePipeline, stream
+    from hrpose_rt.pipeline import PosePipeline, Session, stream
     from hrpose_rt.result import FrameResult
     from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
     from hrpose_rt.streams.sinks import Sink
-    from hrpose_rt.streams.sources import Clip, Source, open_source
+    from hrpose_rt.streams.sources import Clip, Source, SourceInfo, open_source
     from hrpose_rt.types import Detections, Frame, Poses, StageTimes
 
 # Each public name and the module it is fetched from at its first use, so that importing the package
 # costs nothing.
 _HOMES = {
     **dict.fromkeys(("BadInput", "HrposeError", "RunBroken", "RuntimeMissing"), "errors"),
-    **dict.fromkeys(("PosePipeline", "stream"), "pipeline"),
+    **dict.fromkeys(("PosePipeline", "Session", "stream"), "pipeline"),
     "Settings": "networks",
     "FrameResult": "result",
     **dict.fromkeys(("COCO17", "MPII16", "Skeleton"), "skeleton"),
     "Sink": "streams.sinks",
-    **dict.fromkeys(("Clip", "Source", "open_source"), "streams.sources"),
+    **dict.fromkeys(("Clip", "Source", "SourceInfo", "open_source"), "streams.sources"),
     **dict.fromkeys(("Detections", "Frame", "Poses", "StageTimes"), "types"),
 }
 
@@ -51,10 +51,12 @@ __all__ = [
     "Poses",
     "RunBroken",
     "RuntimeMissing",
+    "Session",
     "Settings",
     "Sink",
     "Skeleton",
     "Source",
+    "SourceInfo",
     "StageTimes",
     "__version__",
     "open_source",

@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Callable
 
-wording: Callable[[str], str] = str  # of what is said; the command line names its options
+# What the command line sets, whose process this then is.
+own_process = False
+wording: Callable[[str], str] = str  # of what is said: options for arguments
 
 
 def say(text: str) -> None:

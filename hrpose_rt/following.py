@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from hrpose_rt.people.crowd import Crowd
 from hrpose_rt.people.detection import Detector
 from hrpose_rt.people.memory import Memory
 from hrpose_rt.people.scheduling import Costs, Scheduler
-from hrpose_rt.people.tiling import Tiling, parse_tiles
+from hrpose_rt.people.tiling import Region, Tiling, parse_tiles
 from hrpose_rt.people.tracking import TRACKERS
 from hrpose_rt.pose.batching import CPU_BATCHES
 from hrpose_rt.pose.host import PoseEstimator
@@ -91,7 +91,7 @@ class Following:
         self._tile(frame, detector)
         if self._crowd is None or self._scheduler is None:
             regions = self._tiling.choose(np.zeros((0, 4), np.float32))
-            self._found = detector.detect(frame.image, clock, regions)
+            self._found = _look(detector, frame, clock, regions)
             return np.arange(len(self._found))
         crowd, scheduler = self._crowd, self._scheduler
         with clock.stage("track"):
@@ -101,7 +101,7 @@ class Following:
         if look:
             regions = self._tiling.choose(crowd.boxes, self._most_tiles())
             asked = self._now()
-            found = detector.detect(frame.image, clock, regions)
+            found = _look(detector, frame, clock, regions)
             detect_ms = 1e3 * (self._now() - asked)
             self._tiles, self._added = self._tiles + len(regions), self._added + found.added
             self._tiles_ms += detect_ms * len(regions) / (1 + len(regions))  # of one batch
@@ -158,6 +158,14 @@ class Following:
         return max(0, math.floor(fitting) - 1)
 
 
+def _look(detector: Detector, frame: Frame, clock: StageClock, regions: Sequence[Region]) -> Detections:
+    """What the detector finds; BadInput if one of somebody's own gives something else."""
+    found = detector.detect(frame.image, clock, regions)
+    if not isinstance(found, Detections):
+        raise BadInput(f"the detector gave {type(found).__name__}, Detections are needed")
+    return found
+
+
 def check(settings: Settings) -> None:
     """Raise BadInput if people cannot be followed so."""
     parse_tiles(settings.tiles)
@@ -167,8 +175,7 @@ def check(settings: Settings) -> None:
         raise BadInput(f"`detect_every` is a number of frames, or auto, not {settings.detect_every}")
     for name in ("memory_s", "max_age_s", "budget_ms"):
         if not 0 <= getattr(settings, name) < math.inf:
-            option = name.replace("_s", "").replace("_", "-")
-            raise BadInput(f"--{option} is 0 or more, not {getattr(settings, name)}")
+            raise BadInput(f"`{name}` is 0 or more, not {getattr(settings, name)}")
     if settings.max_pose_age < 1:
         raise BadInput(f"`max_pose_age` is 1 frame or more, not {settings.max_pose_age}")
 

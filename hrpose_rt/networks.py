@@ -1,5 +1,6 @@
 """Settings -> the two networks of a pipeline, opened and ready."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,8 @@ from hrpose_rt.runtimes.choice import PRECISIONS_OF, Choice, choose, gpu_number,
 from hrpose_rt.runtimes.opening import open_engine, spec_of_checkpoint, with_size
 from hrpose_rt.runtimes.spec import EngineSpec, Task
 from hrpose_rt.runtimes.trt_library import check_ready
-from hrpose_rt.skeleton import Skeleton, find_skeleton
+from hrpose_rt.skeleton import Skeleton, find_skeleton, name_of
+from hrpose_rt.structures import check_fields
 
 if TYPE_CHECKING:
     from hrpose_rt.runtimes.uploads import Uploads
@@ -34,7 +36,7 @@ class Settings:
     """How a pipeline works.
 
     Attributes:
-        pose, detector: Embedded names, or paths of checkpoints or engines.
+        pose, detector: Embedded names, or paths of checkpoints or engines; a `Path` will do.
         runtime: "tensorrt", "openvino", "onnxruntime", "torch", or "auto": what suits model and machine.
         precision: "fp32", "bf16", "fp16", "int8", or "auto": the fastest that the device has and that
             costs hardly any accuracy.
@@ -45,7 +47,8 @@ class Settings:
         decode: "quarter", "dark", "udp", or "auto" for the model's own.
         flip_test: Average with mirrored crops: twice the pose network's cost.
         threads: Cores to use; 0 for all that this process may use.
-        skeleton: A built-in name, the path of a skeleton file, or "auto" for the model\'s own.
+        skeleton: A built-in name, the path of a skeleton file, or "auto" for the model\'s own; a `Skeleton`
+            will do.
         tracker: "flow", "ocsort" or "bytetrack".
         memory_s: Seconds for which people out of sight are remembered; 0 forgets them at once.
         max_age_s: Seconds after which somebody is gone whom no detection has found.
@@ -77,6 +80,15 @@ class Settings:
     max_pose_age: int = 10
     smooth: bool = True
     input_hw: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("pose", "detector", "skeleton"):
+            value: Any = getattr(self, name)
+            if isinstance(value, os.PathLike):
+                object.__setattr__(self, name, os.fsdecode(value))
+            elif isinstance(value, Skeleton):
+                object.__setattr__(self, name, name_of(value))
+        check_fields(self)
 
 
 @dataclass(slots=True, eq=False)

@@ -4,9 +4,9 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 from numpy.typing import ArrayLike
 
@@ -16,7 +16,7 @@ from hrpose_rt.following import Following, check, probe
 from hrpose_rt.networks import Networks, Settings, open_networks
 from hrpose_rt.people.scheduling import Costs
 from hrpose_rt.result import FrameResult
-from hrpose_rt.streams.sources import Clip, Source, SourceInfo, open_source
+from hrpose_rt.streams.sources import Clip, Name, Source, SourceInfo, open_source
 from hrpose_rt.streams.together import Together
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import U8, Frame, Poses, check_boxes, check_image
@@ -45,6 +45,8 @@ class PosePipeline:
         networks: Networks | None = None,
         clock: Callable[[], StageClock] = StageClock,
     ) -> None:
+        if not isinstance(settings, Settings):
+            raise BadInput(f"`settings` are a Settings, not {type(settings).__name__}: Settings(pose=...)")
         self._settings, self._clock = settings, clock
         check(settings)
         self._tally: Counter[str] = Counter()
@@ -161,14 +163,20 @@ class PosePipeline:
         with self._networks.in_use() as networks:
             return networks.estimator.estimate(image, rows, StageClock())
 
-    def stream(self, source: Source) -> Iterator[FrameResult]:
+    def stream(self, source: Name | Source) -> Iterator[FrameResult]:
         """The results of a source, frame after frame, with ids of its own.
 
+        Args:
+            source: Opened, and closed by the caller; or what `open_source` takes.
+
         Raises:
+            BadInput: It is no source, or cannot be opened.
             RunBroken: After the last frame, if the source lost some.
         """
-        with self.begin(source.info) as session:
-            for frame in source:
+        with ExitStack() as stack:
+            opened = source if _is_opened(source) else stack.enter_context(_open(source))
+            session = stack.enter_context(self.begin(opened.info))
+            for frame in opened:
                 yield session.process(frame)
 
     def stream_all(
@@ -278,12 +286,12 @@ class Session:
 
 
 def stream(
-    source: str | Source, settings: Settings = Settings(), clip: Clip = Clip()
+    source: Name | Source, settings: Settings = Settings(), clip: Clip = Clip()
 ) -> Iterator[FrameResult]:
     """The results of a video file, image, folder of images or camera, frame after frame.
 
     Args:
-        source: A path, a camera's number as text, or an opened source.
+        source: What `open_source` takes, or an opened source.
         settings: Which networks, and how they are run.
         clip: Which part of the source to take; an opened source has its own.
 
@@ -291,9 +299,18 @@ def stream(
         HrposeError: Before the first frame if source or networks cannot be opened, after the last if
             the source lost frames.
     """
-    opened = open_source(source, clip) if isinstance(source, str) else source
+    opened = source if _is_opened(source) else _open(source, clip)
     with opened, PosePipeline(settings) as pipeline:
         yield from pipeline.stream(opened)
+
+
+def _open(source: Name | Source, clip: Clip = Clip()) -> Source:
+    return open_source(cast(Name, source), clip)
+
+
+def _is_opened(source: object) -> TypeGuard[Source]:
+    """Whether it has what a source is asked for, whoever made it."""
+    return isinstance(getattr(source, "info", None), SourceInfo) and isinstance(source, Iterable)
 
 
 def _info(image: U8, fps: float, film: bool) -> SourceInfo:

@@ -7,7 +7,7 @@ import numpy as np
 
 from hrpose_rt import drawing
 from hrpose_rt.skeleton import Skeleton
-from hrpose_rt.types import F32, I64, U8, Detections, Frame, Origin, Poses, StageTimes
+from hrpose_rt.types import F32, I64, U8, Detections, Frame, Origin, Poses, StageTimes, check_canvas
 
 if TYPE_CHECKING:
     import supervision as sv
@@ -52,8 +52,12 @@ class FrameResult:
             min_score: Keypoints below it are left out, in 0..1.
             overlay: Also write the number of people and the stage times into the corner.
             boxes: Also draw the boxes with ids and scores.
+
+        Raises:
+            BadInput: The canvas is no such picture, or cannot be drawn on.
         """
         picture = self.frame.image.copy() if canvas is None else canvas
+        check_canvas(picture)
         if boxes:
             drawing.draw_boxes(picture, self.detections, self.track_ids)
         drawing.draw_poses(picture, self.detections, self.poses, self.skeleton, min_score)
@@ -96,10 +100,12 @@ class FrameResult:
             class_id=np.zeros(len(self), np.int64),
             tracker_id=self.track_ids,
         )
+        posed = self.poses.age >= 0  # whose joints mean nothing are not visible, so that nothing is drawn
         poses = sv.KeyPoints(
             xy=self.poses.keypoints,
             keypoint_confidence=self.poses.scores,
             class_id=np.zeros(len(self), np.int64),
+            visible=np.repeat(posed[:, None], self.poses.scores.shape[1], axis=1),
         )
         return boxes, poses
 

@@ -140,6 +140,13 @@ MPII16 = Skeleton(
 SKELETONS = {s.name: s for s in (COCO17, MPII16)}
 
 
+def name_of(skeleton: Skeleton) -> str:
+    """A name by which `find_skeleton` knows it from now on; BadInput if another one is called so."""
+    if SKELETONS.setdefault(skeleton.name, skeleton) != skeleton:
+        raise BadInput(f"another skeleton is called {skeleton.name}: give this one a name of its own")
+    return skeleton.name
+
+
 @lru_cache
 def find_skeleton(name: str) -> Skeleton:
     """The built-in skeleton of that name, or the one that a .toml or .json file describes.

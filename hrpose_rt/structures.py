@@ -2,9 +2,13 @@
 
 import dataclasses
 import tomllib
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar, get_type_hints
 
 import msgspec
+import numpy as np
+
+from hrpose_rt.errors import BadInput
 
 T = TypeVar("T")
 
@@ -39,6 +43,28 @@ def convert(value: Any, shape: type[T]) -> T:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
         raise ValueError(_in_words(str(error))) from error
+
+
+def check_fields(settings: Any) -> None:
+    """Raise BadInput unless every field of a dataclass is of its type; NumPy's numbers count as numbers.
+
+    Whole numbers are taken for fields of floating point, and nothing else for what it is not.
+    """
+    shape: type = type(settings)
+    for name, wanted in _types(shape).items():
+        value = getattr(settings, name)
+        plain = value.item() if isinstance(value, np.generic) else value
+        try:
+            found = convert(plain, wanted)
+        except ValueError as error:
+            words = str(error).replace("null", "None").replace("array", "tuple")
+            raise BadInput(f"`{name}` is {value!r}: {words}") from error
+        object.__setattr__(settings, name, found)  # it may be frozen
+
+
+@lru_cache
+def _types(shape: type) -> dict[str, Any]:
+    return get_type_hints(shape, include_extras=True)
 
 
 def _in_words(message: str) -> str:

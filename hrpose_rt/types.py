@@ -75,6 +75,7 @@ class Detections:
     added: int = 0
 
     def __post_init__(self) -> None:
+        _check_arrays(boxes=self.boxes, scores=self.scores, origin=self.origin)
         n = len(self.boxes)
         _check_shape("boxes", self.boxes, (n, 4))
         _check_shape("scores", self.scores, (n,))
@@ -106,6 +107,9 @@ class Poses:
     age: I64
 
     def __post_init__(self) -> None:
+        _check_arrays(keypoints=self.keypoints, scores=self.scores, fresh=self.fresh, age=self.age)
+        if self.scores.ndim != 2:
+            raise BadInput(f"scores has shape {self.scores.shape}, (N, K) was wanted")
         n, k = self.scores.shape
         _check_shape("keypoints", self.keypoints, (n, k, 2))
         _check_shape("fresh", self.fresh, (n,))
@@ -160,6 +164,14 @@ def check_image(image: U8) -> None:
         )
 
 
+def check_canvas(canvas: U8) -> None:
+    """Raise BadInput unless `canvas` is a picture that OpenCV can draw on."""
+    check_image(canvas)
+    if not canvas.flags.writeable or not canvas.flags.c_contiguous:
+        what = "laid out otherwise in memory" if canvas.flags.writeable else "read-only"
+        raise BadInput(f"a canvas is written to, row after row, and this one is {what}: give a copy of it")
+
+
 def check_boxes(boxes: ArrayLike, image: U8) -> F32:
     """Boxes as (N, 4) float32, or BadInput that names the first one that is none."""
     try:
@@ -189,6 +201,12 @@ def check_boxes(boxes: ArrayLike, image: U8) -> F32:
             reason = "has no area"
         raise BadInput(f"box {i}, {array[i].tolist()}, {reason}: give x1, y1, x2, y2 in its pixels")
     return array
+
+
+def _check_arrays(**arrays: object) -> None:
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or not array.ndim:
+            raise BadInput(f"{name} is a NumPy array, not {type(array).__name__}")
 
 
 def _check_shape(name: str, array: NDArray[np.generic], wanted: tuple[int, ...]) -> None:

@@ -3,6 +3,7 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import hrpose_rt
 from hrpose_rt.errors import BadInput
 from hrpose_rt.networks import Networks, Settings
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.skeleton import COCO17
+from hrpose_rt.skeleton import COCO17, Skeleton, find_skeleton
 from hrpose_rt.types import STAGES, Detections, Frame, StageTimes, check_boxes
 from tests.fakes import FakeDetector, FakeEstimator, FakeSource, fake_networks
 
@@ -281,6 +282,71 @@ def test_an_estimator_that_leaves_somebody_out_is_told() -> None:
     with PosePipeline(networks=networks) as pipeline:
         with pytest.raises(BadInput, match="the estimator gave 1 poses for 2 boxes"):
             pipeline.process(IMAGE)
+
+
+def test_a_detector_that_gives_something_else_is_told() -> None:
+    networks = fake_networks([2])
+    for answer, words in (
+        (lambda: [[0, 0, 9, 9]], "the detector gave list, Detections are needed"),
+        (lambda: Detections.found([[0, 0, 9, 9]], [0.9]), "boxes is a NumPy array, not list"),
+    ):
+        networks.detector.detect = lambda *_, answer=answer: answer()
+        with pytest.raises(BadInput, match=words):
+            PosePipeline(networks=networks).process(IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pose": None}, "`pose` is None: expected str, got None"),
+        ({"device": 0}, "`device` is 0: expected str, got int"),
+        ({"flip_test": "no"}, "`flip_test` is 'no': expected bool, got str"),
+        ({"smooth": 1}, "`smooth` is 1: expected bool, got int"),
+        ({"max_people": True}, "`max_people` is True: expected int, got bool"),
+        ({"detect_every": 2.5}, r"`detect_every` is 2\.5: expected int | None, got float"),
+        ({"detect_every": float("nan")}, "`detect_every` is nan"),
+        ({"det_score": "0.3"}, r"`det_score` is '0\.3': expected float, got str"),
+        ({"input_hw": (256, 192, 3)}, "`input_hw` is"),
+    ],
+)
+def test_settings_of_other_types_are_refused(changes, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        Settings(**changes)
+
+
+def test_settings_take_paths_skeletons_and_numpys_numbers() -> None:
+    mine = Skeleton("mine", ("a", "b"), ((0, 1),), ())
+    settings = Settings(
+        pose=Path("net.pth"),
+        skeleton=mine,
+        max_people=np.int64(3),
+        det_score=np.float32(0.5),
+        input_hw=[256, 192],
+        budget_ms=40,
+    )
+    assert settings.pose == "net.pth" and find_skeleton(settings.skeleton) is mine
+    assert (settings.max_people, settings.det_score, settings.input_hw) == (3, 0.5, (256, 192))
+    assert type(settings.max_people) is int and type(settings.budget_ms) is float
+    with pytest.raises(BadInput, match="another skeleton is called mine"):
+        Settings(skeleton=Skeleton("mine", ("a", "c"), (), ()))
+
+
+@pytest.mark.parametrize("settings", ["hrnet-w16-lite", None, {"pose": "hrnet-w16-lite"}])
+def test_a_pipeline_takes_settings_and_nothing_else(settings) -> None:
+    with pytest.raises(BadInput, match="`settings` are a Settings, not"):
+        PosePipeline(settings)
+
+
+def test_what_can_be_streamed(film: Path) -> None:
+    with PosePipeline(networks=fake_networks()) as pipeline:
+        assert [len(list(pipeline.stream(given))) for given in (film, str(film))] == [10, 10]
+        for given in (None, True, 2.5, IMAGE, b"film.mp4"):
+            with pytest.raises(BadInput, match="a source is a path, an address or a camera's number, not"):
+                next(pipeline.stream(given))
+        with pytest.raises(BadInput, match="the source has no name"):
+            next(pipeline.stream(""))
+        with pytest.raises(BadInput, match="there is no camera 77"):
+            next(pipeline.stream(77))
 
 
 def test_a_frame_has_a_time_and_its_numbers_become_plain() -> None:

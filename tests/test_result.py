@@ -4,7 +4,9 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.types import Detections, Frame, Poses, StageTimes
@@ -68,6 +70,40 @@ def test_drawing_leaves_the_frame_alone_and_fills_a_given_canvas() -> None:
     canvas = np.zeros((40, 60, 3), np.uint8)
     assert r.draw(canvas) is canvas
     assert canvas.max() > 0
+
+
+@pytest.mark.parametrize(
+    ("canvas", "words"),
+    [
+        (np.zeros((40, 60, 3), np.float32), r"\(H, W, 3\) uint8 BGR .*, this one is \(40, 60, 3\) float32"),
+        (np.zeros((40, 60), np.uint8), r"this one is \(40, 60\) uint8"),
+        (np.zeros((40, 60, 4), np.uint8), r"this one is \(40, 60, 4\) uint8"),
+        ([[0]], "an image is a NumPy array, this one is list"),
+        (
+            np.zeros((40, 60, 3), np.uint8)[..., ::-1],
+            "is laid out otherwise in memory: give a copy",
+        ),
+        (np.asfortranarray(np.zeros((40, 60, 3), np.uint8)), "this one is laid out otherwise in memory"),
+        (np.broadcast_to(np.uint8(0), (40, 60, 3)), "this one is read-only: give a copy"),
+    ],
+)
+def test_what_cannot_be_drawn_on_is_said(canvas, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        result().draw(canvas)
+
+
+NEVER = np.zeros(2, np.bool_), np.full(2, -1)  # fresh, age
+
+
+def test_nothing_is_drawn_by_supervision_of_somebody_never_posed() -> None:
+    import supervision as sv
+
+    _, keypoints = result(never_posed=1).to_supervision()
+    assert keypoints.visible.tolist() == [[True] * 17, [False] * 17]
+    poses = Poses(np.full((2, 17, 2), 9, np.float32), np.zeros((2, 17), np.float32), *NEVER)
+    _, nobody = replace(result(), poses=poses).to_supervision()
+    picture = np.zeros((40, 60, 3), np.uint8)
+    assert not sv.VertexAnnotator().annotate(picture.copy(), nobody).any()
 
 
 def test_supervision_gets_the_same_people_in_the_same_order() -> None:

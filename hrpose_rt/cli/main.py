@@ -110,7 +110,7 @@ def build_app() -> App:
 
 def main() -> None:
     """Run the command line; HrposeErrors become one sentence on stderr and an exit status."""
-    console.wording = name_options
+    console.own_process, console.wording = True, name_options
     try:
         build_app()()
     except KeyboardInterrupt:

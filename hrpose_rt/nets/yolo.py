@@ -1,7 +1,13 @@
 """Ultralytics detectors as plain modules: pictures in, boxes out."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
@@ -24,7 +30,8 @@ def load_yolo(path: Path, classic: bool, fixed: bool = False) -> PictureInput:
         RuntimeMissing: ultralytics is not installed.
     """
     try:
-        from ultralytics.nn.tasks import DetectionModel, torch_safe_load
+        with as_before():
+            from ultralytics.nn.tasks import DetectionModel, torch_safe_load
     except ImportError as error:
         raise RuntimeMissing(f"{path.name} needs ultralytics: pip install 'hrpose-rt[export]'") from error
     if not path.is_file():
@@ -44,6 +51,27 @@ def load_yolo(path: Path, classic: bool, fixed: bool = False) -> PictureInput:
     head = model.model[-1]
     head.export, head.format, head.dynamic = True, "onnx", not fixed  # anchors follow the input's size
     return PictureInput(_OneOutput(model), "net.model.0.conv")
+
+
+@contextmanager
+def as_before() -> Iterator[None]:
+    """Put back what importing Ultralytics changes for the whole process.
+
+    Threads and log levels in the environment, how NumPy and PyTorch print, and torch.save.
+    """
+    environment, printing = dict(os.environ), np.get_printoptions()
+    torch_printing, save, load = copy(torch._tensor_str.PRINT_OPTS), torch.save, torch.load
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - environment.keys():
+            del os.environ[name]
+        os.environ.update(environment)
+        np.set_printoptions(**printing)
+        torch._tensor_str.PRINT_OPTS = torch_printing
+        torch.save, torch.load = save, load
+        torch.set_num_threads(threads)
 
 
 class _OneOutput(nn.Module):

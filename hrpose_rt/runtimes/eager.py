@@ -22,7 +22,7 @@ class EagerRuntime:
         module: Returns one tensor.
         precision: "fp32", or "bf16" and (on CUDA) "fp16" by autocast, or "auto": bf16 where the CPU has
             it, fp16 on CUDA.
-        threads: Cores to use; PyTorch keeps this number for the whole process.
+        threads: Cores to use; between calls PyTorch has the number that it had before.
         device: "cpu", "cuda" or "cuda:1".
 
     Raises:
@@ -40,7 +40,7 @@ class EagerRuntime:
         elif precision == "auto":
             precision = "bf16" if _cpu_has_bf16() else "fp32"
         self.precision = precision
-        torch.set_num_threads(threads)
+        self._threads = threads
         self._module = module.eval().to(memory_format=torch.channels_last).to(self._device)
 
     def warm(self, shapes: list[tuple[int, ...]]) -> None:
@@ -60,12 +60,26 @@ class EagerRuntime:
         cast: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
         if self.precision in _TYPES:
             cast = torch.autocast(self._device.type, _TYPES[self.precision])
-        with torch.inference_mode(), cast, _without_tf32():
+        with torch.inference_mode(), cast, _without_tf32(), _threads(self._threads):
             output: Tensor = self._module(crops)
         return output
 
     def close(self) -> None:
         """Nothing is held but memory."""
+
+
+@contextlib.contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Inside, PyTorch uses as many; it knows one number for the process, which others may have set."""
+    before = torch.get_num_threads()
+    if before == number:
+        yield
+        return
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextlib.contextmanager

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.streams.addresses import safe
+from hrpose_rt.structures import check_fields
 from hrpose_rt.types import Frame
 
 if TYPE_CHECKING:
     from hrpose_rt.streams.reading import Reading
 
+Name = str | os.PathLike[str] | int  # of a source
 RECONNECT_S = 60.0  # of attempts to reach a live source again that broke off
 LIST_SUFFIX = ".txt"
 # Films in a folder; a film that is named itself may be called anything.
@@ -73,6 +75,7 @@ class Clip:
     fps: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         last = math.inf if self.end is None else self.end
         if not 0 <= self.start < last or self.end == math.inf:
             raise BadInput(
@@ -169,12 +172,12 @@ def _listed(path: Path) -> list[str]:
 
 
 def open_source(
-    name: str, clip: Clip = Clip(), reconnect_s: float = RECONNECT_S, patient: bool = False
+    name: Name, clip: Clip = Clip(), reconnect_s: float = RECONNECT_S, patient: bool = False
 ) -> Source:
     """Open a video file, an image, a folder of images, a stream's address or, by its number, a camera.
 
     Args:
-        name: What the user calls it.
+        name: A path, an address, or a camera's number, also as text.
         clip: Which part of it.
         reconnect_s: Seconds to try for, if it is live and breaks off; 0 ends it at once.
         patient: Whether to try for as long if an address does not answer at first; its width and height
@@ -187,11 +190,24 @@ def open_source(
         raise BadInput(f"`reconnect_s` is a number of seconds, or 0 for none, not {reconnect_s}")
     from hrpose_rt.streams.images import Images
 
-    source = _open(name, clip, reconnect_s, patient)
+    source = _open(_text(name), clip, reconnect_s, patient)
     if clip.fps is not None and not isinstance(source, Images):
         source.close()
         raise BadInput(f"`fps` is for folders of images, and {source.info.name} knows its own")
     return source
+
+
+def _text(name: Name) -> str:
+    """What the command line would be given for it."""
+    if isinstance(name, bool) or not isinstance(name, str | os.PathLike | int):
+        raise BadInput(
+            f"a source is a path, an address or a camera's number, not {type(name).__name__}; arrays are "
+            "pictures for process"
+        )
+    text = str(name) if isinstance(name, int) else os.fsdecode(os.fspath(name))
+    if not text:
+        raise BadInput("the source has no name: give a path, an address or a camera's number")
+    return text
 
 
 def _open(name: str, clip: Clip, reconnect_s: float, patient: bool) -> "Reading":

@@ -109,7 +109,10 @@ def test_a_damaged_image_is_left_out_and_named_at_the_end(folder) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif", ".webp"])
-def test_half_an_image_is_none_and_no_library_says_more(suffix, tmp_path, capfd) -> None:
+def test_half_an_image_is_none_and_the_command_line_says_no_more(
+    suffix, tmp_path, capfd, monkeypatch
+) -> None:
+    monkeypatch.setattr("hrpose_rt.console.own_process", True)
     path = tmp_path / f"half{suffix}"
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (90, 90, 3), np.uint8))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -1,0 +1,20 @@
+"""Whose stderr it is."""
+
+import os
+
+import cv2
+import pytest
+
+from hrpose_rt.streams.quiet import quiet_libraries
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_stderr_is_nowhere_in_our_own_process_alone(own: bool, capfd, monkeypatch) -> None:
+    monkeypatch.setattr("hrpose_rt.console.own_process", own)
+    level = cv2.utils.logging.getLogLevel()
+    with quiet_libraries():
+        assert cv2.utils.logging.getLogLevel() == 0
+        os.write(2, b"meanwhile, ")
+    os.write(2, b"afterwards")
+    assert cv2.utils.logging.getLogLevel() == level
+    assert capfd.readouterr().err == ("" if own else "meanwhile, ") + "afterwards"
