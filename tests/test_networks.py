@@ -98,9 +98,9 @@ def test_an_engine_is_built_for_a_size_and_read_as_asked(tmp_path, monkeypatch) 
 @pytest.mark.parametrize(
     ("size", "words"),
     [
-        ((100, 100), "--input-hw 100x100 is no size for a pose network: give HEIGHTxWIDTH in multiples of"),
-        ((0, 64), "--input-hw 0x64 is no size"),
-        ((4096, 64), "--input-hw 4096x64 is no size"),
+        ((100, 100), "`input_hw` 100x100 is no size for a pose network: give HEIGHTxWIDTH in multiples of"),
+        ((0, 64), "`input_hw` 0x64 is no size"),
+        ((4096, 64), "`input_hw` 4096x64 is no size"),
     ],
 )
 def test_what_is_no_size_is_refused(size, words) -> None:

@@ -75,7 +75,7 @@ def choose(
         runtime, device, why = _runtime_for(has_engine, has_checkpoint, precision, device)
     elif device == "auto":
         device = "cuda" if runtime == "tensorrt" else "cpu"
-        why = "`device` was left open"
+        why = "the device was left open"
     choice = Choice(runtime, device, precision, why)
     if (runtime, choice.kind) not in PRECISIONS_OF:
         devices = [d for r, d in PRECISIONS_OF if r == runtime]

@@ -224,10 +224,10 @@ def _open(name: str, clip: Clip, reconnect_s: float, patient: bool) -> "Reading"
     path = Path(name)
     try:
         status = path.stat()
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # no path has a NUL in it
-        raise BadInput(f"{safe(name)} does not exist: check the path") from error
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # no path has a NUL in it
+        raise BadInput(f"{safe(name)} does not exist: check the path") from None  # which has the password
     except OSError as error:
-        raise BadInput(f"{safe(name)} cannot be used ({error.strerror}): check the path") from error
+        raise BadInput(f"{safe(name)} cannot be used ({error.strerror}): check the path") from None
     if stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) == VIDEO4LINUX:
         from hrpose_rt.streams.camera import Camera
 

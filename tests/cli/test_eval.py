@@ -57,7 +57,7 @@ def test_any_skeleton_is_scored_with_the_sigmas_of_its_file(tmp_path: Path) -> N
     # One pixel off each way: exp(-2 / (2 area (2 sigma)^2)), .996 where sigma is .1, .933 where .025.
     assert "| tail      | 4        | .996" in text and "| left_ear  | 4        | .933" in text
     with pytest.raises(
-        BadInput, match="the annotations have 3 joints, coco17 has 17: give the right --skel"
+        BadInput, match="the annotations have 3 joints, coco17 has 17: give the right `skel"
     ):
         evaluate("coco", *where)
     with pytest.raises(BadInput, match="mpii16 has no sigmas, which similarity needs"):

@@ -32,7 +32,7 @@ def train(*options: object) -> None:
             "is an engine, and training starts from",
         ),
         (["--teacher", "nobody"], "there is no pose model 'nobody'"),
-        (["--resume"], r"has no last\.pth to go on from: leave out --resume"),
+        (["--resume"], r"has no last\.pth to go on from: leave out `resume`"),
     ],
 )
 def test_what_cannot_be_trained_is_said(tmp_path: Path, options, words) -> None:
@@ -49,5 +49,5 @@ def test_cuda_is_refused_where_there_is_none(tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     file = write_set(tmp_path / "set", people=3)
-    with pytest.raises(BadInput, match="PyTorch finds no CUDA GPU here: use --device cpu"):
+    with pytest.raises(BadInput, match="PyTorch finds no CUDA GPU here: use `device` cpu"):
         train("--data", file, "--val", file, "--output", tmp_path / "run", "--device", "cuda")

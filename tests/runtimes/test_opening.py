@@ -27,8 +27,8 @@ ENGINE = find_model(str(models_folder() / "hrnet-w16-lite.onnx"), "pose")
     [
         (POSE, {"runtime": "tpu"}, "no runtime 'tpu': choose auto, tensorrt, openvino, onnxruntime, torch"),
         (POSE, {"precision": "int3"}, "no precision 'int3': choose auto, fp32, bf16, fp16"),
-        (CHECKPOINT, {"runtime": "openvino"}, "a checkpoint, which only --runtime torch executes"),
-        (CHECKPOINT, {"runtime": "onnxruntime"}, "a checkpoint, which only --runtime torch executes"),
+        (CHECKPOINT, {"runtime": "openvino"}, "a checkpoint, which only `runtime` torch executes"),
+        (CHECKPOINT, {"runtime": "onnxruntime"}, "a checkpoint, which only `runtime` torch executes"),
         (
             POSE,
             {"runtime": "onnxruntime", "precision": "bf16"},
@@ -39,9 +39,9 @@ ENGINE = find_model(str(models_folder() / "hrnet-w16-lite.onnx"), "pose")
         (
             POSE,
             {"runtime": "openvino", "device": "cuda"},
-            "openvino does not run on cuda: use --device cpu or gpu or npu, or --runtime tensorrt",
+            "openvino does not run on cuda: use `device` cpu or gpu or npu, or `runtime` tensorrt",
         ),
-        (ENGINE, {"runtime": "torch"}, "an engine, which --runtime torch cannot execute: use openvino"),
+        (ENGINE, {"runtime": "torch"}, "an engine, which `runtime` torch cannot execute: use openvino"),
     ],
 )
 def test_what_does_not_go_together_is_said(model, options, words) -> None:
@@ -118,7 +118,7 @@ def test_onnx_runtime_is_asked_for_true_fp32_on_the_gpu_named_and_may_not_fall_b
         ({"has_engine": True}, ("openvino", "cpu", "the first choice on a CPU")),
         ({"has_engine": False}, ("torch", "cpu", "only PyTorch executes a checkpoint as it is")),
         ({"has_engine": True, "device": "npu"}, ("openvino", "npu", "OpenVINO drives Intel's NPUs")),
-        ({"has_engine": True, "runtime": "torch"}, ("torch", "cpu", "--device was left open")),
+        ({"has_engine": True, "runtime": "torch"}, ("torch", "cpu", "the device was left open")),
         ({"has_engine": True, "runtime": "torch", "device": "cuda:1"}, ("torch", "cuda:1", "as asked for")),
     ],
 )
