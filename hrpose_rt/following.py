@@ -171,13 +171,6 @@ def check(settings: Settings) -> None:
     parse_tiles(settings.tiles)
     if settings.tracker not in TRACKERS:
         raise BadInput(f"there is no `tracker` {settings.tracker}: choose {' or '.join(TRACKERS)}")
-    if settings.detect_every is not None and settings.detect_every < 0:
-        raise BadInput(f"`detect_every` is a number of frames, or auto, not {settings.detect_every}")
-    for name in ("memory_s", "max_age_s", "budget_ms"):
-        if not 0 <= getattr(settings, name) < math.inf:
-            raise BadInput(f"`{name}` is 0 or more, not {getattr(settings, name)}")
-    if settings.max_pose_age < 1:
-        raise BadInput(f"`max_pose_age` is 1 frame or more, not {settings.max_pose_age}")
 
 
 def probe(estimator: PoseEstimator, now: Now = time.perf_counter) -> Costs:

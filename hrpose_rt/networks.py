@@ -22,7 +22,7 @@ from hrpose_rt.runtimes.opening import open_engine, spec_of_checkpoint, with_siz
 from hrpose_rt.runtimes.spec import EngineSpec, Task
 from hrpose_rt.runtimes.trt_library import check_ready
 from hrpose_rt.skeleton import Skeleton, find_skeleton, name_of
-from hrpose_rt.structures import check_fields
+from hrpose_rt.structures import Amount, Count, Number, Score, check_fields
 
 if TYPE_CHECKING:
     from hrpose_rt.runtimes.uploads import Uploads
@@ -64,20 +64,20 @@ class Settings:
     detector: str = DEFAULT_DETECTOR
     runtime: str = "auto"
     precision: str = "auto"
-    det_score: float = 0.3
-    max_people: int = 0
+    det_score: Score = 0.3
+    max_people: Count = 0
     decode: str = "auto"
     flip_test: bool = False
-    threads: int = 0
+    threads: Count = 0
     device: str = "auto"
     skeleton: str = "auto"
     tracker: str = "flow"
-    memory_s: float = 2.0
-    max_age_s: float = 0.5
-    detect_every: int | None = None
+    memory_s: Amount = 2.0
+    max_age_s: Amount = 0.5
+    detect_every: Count | None = None
     tiles: str = "off"
-    budget_ms: float = 0.0
-    max_pose_age: int = 10
+    budget_ms: Amount = 0.0
+    max_pose_age: Number = 10
     smooth: bool = True
     input_hw: tuple[int, int] | None = None
 
@@ -314,7 +314,7 @@ def machine_facts(settings: Settings) -> dict[str, Any]:
 
 def _threads(settings: Settings) -> int:
     cores = usable_cores()
-    if not 0 <= settings.threads <= cores:
+    if settings.threads > cores:
         raise BadInput(
             f"{settings.threads} threads are asked for: this machine has 1 to {cores}, 0 takes all"
         )

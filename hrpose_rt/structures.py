@@ -3,14 +3,22 @@
 import dataclasses
 import tomllib
 from functools import lru_cache
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from hrpose_rt.errors import BadInput
 
 T = TypeVar("T")
+MOST = 10**9  # that a number somebody sets may be
+# What numbers may be set to; types and ranges of a setting are declared where it is.
+Score = Annotated[float, Meta(ge=0, le=1)]
+Amount = Annotated[float, Meta(ge=0, le=MOST)]
+More = Annotated[float, Meta(gt=0, le=MOST)]
+Count = Annotated[int, Meta(ge=0, le=MOST)]
+Number = Annotated[int, Meta(ge=1, le=MOST)]
 
 
 def decode(data: bytes, shape: type[T], toml: bool = False) -> T:
@@ -46,9 +54,10 @@ def convert(value: Any, shape: type[T]) -> T:
 
 
 def check_fields(settings: Any) -> None:
-    """Raise BadInput unless every field of a dataclass is of its type; NumPy's numbers count as numbers.
+    """Raise BadInput unless every field of a dataclass is of its type and in its range.
 
-    Whole numbers are taken for fields of floating point, and nothing else for what it is not.
+    NumPy's numbers count as numbers, and whole ones as those of floating point; nothing else is taken for
+    what it is not.
     """
     shape: type = type(settings)
     for name, wanted in _types(shape).items():

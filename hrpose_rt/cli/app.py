@@ -10,8 +10,7 @@ import typer
 from typer.models import ArgumentInfo, OptionInfo
 
 from hrpose_rt.errors import BadInput
-
-MOST = 1e9  # seconds, frames, steps, people: more of anything is a slip
+from hrpose_rt.structures import MOST
 
 
 class App(typer.Typer):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.streams.addresses import safe
-from hrpose_rt.structures import check_fields
+from hrpose_rt.structures import Amount, More, Number, check_fields
 from hrpose_rt.types import Frame
 
 if TYPE_CHECKING:
@@ -68,26 +68,19 @@ class Clip:
             themselves. Other sources know theirs.
     """
 
-    start: float = 0.0
-    end: float | None = None
-    stride: int = 1
-    max_frames: int | None = None
-    fps: float | None = None
+    start: Amount = 0.0
+    end: More | None = None
+    stride: Number = 1
+    max_frames: Number | None = None
+    fps: More | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
-        last = math.inf if self.end is None else self.end
-        if not 0 <= self.start < last or self.end == math.inf:
+        if self.end is not None and self.end <= self.start:
             raise BadInput(
                 f"nothing lies between `start` {self.start} and `end` {self.end}: both are seconds, the "
                 "end after the start"
             )
-        if self.stride < 1:
-            raise BadInput(f"`stride` is 1 or more, not {self.stride}")
-        if self.fps is not None and not 0 < self.fps < math.inf:
-            raise BadInput(f"`fps` is how many pictures there are a second, more than 0, not {self.fps}")
-        if self.max_frames is not None and self.max_frames < 1:
-            raise BadInput(f"`max_frames` is 1 or more, not {self.max_frames}")
 
     def count(self, frames: int | None, fps: float) -> int | None:
         """How many of `frames` it takes, as far as can be told beforehand."""

@@ -79,7 +79,7 @@ class VideoFile(Reading):
         heard = sound_of(container)
         self.sound_codec = heard.codec_context.name if heard else None
         if self._duration_s and clip.start >= self._duration_s:
-            raise BadInput(f"{path} is {self._duration_s:.1f} s long: `start` {clip.start} is past it")
+            raise BadInput(f"{path} is {self._duration_s:.1f} s long: `start` {clip.start:g} is past it")
         frames = stream.frames or (round(self._duration_s * fps) if self._duration_s else None)
         turned = is_turned(first)
         width, height = stream.width, stream.height

@@ -402,13 +402,16 @@ def test_a_start_past_the_end_and_an_address_are_said(film) -> None:
 @pytest.mark.parametrize(
     ("clip", "words"),
     [
-        ({"start": 2, "end": 1}, "nothing lies between `start` 2 and `end` 1"),
-        ({"start": 1, "end": 1}, "nothing lies between `start` 1 and `end` 1"),
-        ({"start": -1}, "both are seconds"),
-        ({"start": math.nan}, "nothing lies between `start` nan"),
-        ({"end": math.inf}, "nothing lies between `start` 0.0 and `end` inf"),
-        ({"stride": 0}, "`stride` is 1 or more, not 0"),
-        ({"max_frames": 0}, "`max_frames` is 1 or more, not 0"),
+        ({"start": 2, "end": 1}, r"nothing lies between `start` 2\.0 and `end` 1\.0: both are seconds"),
+        ({"start": 1, "end": 1}, r"nothing lies between `start` 1\.0 and `end` 1\.0"),
+        ({"start": -1}, "`start` is -1: expected float >= 0"),
+        ({"start": math.nan}, "`start` is nan: expected float >= 0"),
+        ({"end": math.inf}, "`end` is inf: expected float <= 1000000000"),
+        ({"stride": 0}, "`stride` is 0: expected int >= 1"),
+        ({"stride": 1.5}, r"`stride` is 1\.5: expected int, got float"),
+        ({"max_frames": 0}, "`max_frames` is 0: expected int >= 1"),
+        ({"max_frames": 2.5}, r"`max_frames` is 2\.5: expected int | None, got float"),
+        ({"fps": 0}, "`fps` is 0: expected float > 0"),
     ],
 )
 def test_a_clip_that_makes_no_sense_is_refused(clip, words) -> None:
