@@ -47,7 +47,7 @@ def test_the_page_on_python_runs(tmp_path, monkeypatch, photos, capsys) -> None:
     names = {"image": cv2.imread(str(photos / "bus.jpg"))}
     for code in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.S):
         exec(code, names)
-    assert capsys.readouterr().out == "at most 0 people\n"
+    assert capsys.readouterr().out == "at most 0 people\n0 0\n1 0\n2 0\n"
     assert names["poses"].keypoints.shape[1:] == (17, 2)
     assert names["picture"].shape == names["image"].shape
 

@@ -146,6 +146,7 @@ class _Export:
             skeleton=base.skeleton,
             heatmap_hw=heatmap_hw,
             decode=base.decode,
+            part_ankles=base.part_ankles,
         )
 
     def run(self) -> Exported:
@@ -153,8 +154,9 @@ class _Export:
         path = self._folder / self._name()
         with _locked(path):
             if not order.anew and (spec := self._there(path)):
-                if spec.decode != self._fixed.decode:  # about reading its heatmaps, not about making them
-                    spec = replace(spec, decode=self._fixed.decode)
+                fixed = self._fixed  # of which this is about reading heatmaps, not about making them
+                if (spec.decode, spec.part_ankles) != (fixed.decode, fixed.part_ankles):
+                    spec = replace(spec, decode=fixed.decode, part_ankles=fixed.part_ankles)
                     spec.save(spec_path(path))
                 return Exported(path, self._verified_at_last(path, spec), built=False)
             with tempfile.TemporaryDirectory(prefix=".building-", dir=self._folder) as place:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import crop_frames, crop_maps, heatmap_to_frame
+from hrpose_rt.pose.ankles import APART, HIGH, NEAR, Ankles
 from hrpose_rt.pose.heatmaps import FAINTEST, RING, blur_matrix, dark_kernel
 from hrpose_rt.pose.host import check_heatmaps
 from hrpose_rt.runtimes import DeviceRuntime
@@ -50,6 +51,7 @@ class DevicePoseEstimator:
             raise BadInput(f"`decode` {self._decode} is not there on a GPU: choose {' or '.join(DECODERS)}")
         self._runtime, self._spec, self._uploads = runtime, spec, uploads
         self._skeleton = find_skeleton(spec.skeleton)
+        self._ankles = Ankles.of(self._skeleton) if spec.part_ankles else None
         self._flip_order = self._skeleton.flip_order() if flip_test else None
 
     @property
@@ -124,7 +126,7 @@ class DevicePoseEstimator:
                 heatmaps = (heatmaps + back) * 0.5
             self._uploads.wait()
         with clock.stage("heatmap"):
-            found = decode(heatmaps.float(), self._decode).cpu().numpy()
+            found = decode(heatmaps.float(), self._decode, self._ankles).cpu().numpy()
         return found[..., :2], found[..., 2]
 
     def close(self) -> None:
@@ -165,14 +167,40 @@ def cut(frame: Tensor, maps: F32, input_hw: tuple[int, int]) -> Tensor:
     return pixels[0].permute(1, 2, 0).reshape(-1, h, w, 3).contiguous()
 
 
-def decode(heatmaps: Tensor, how: str) -> Tensor:
+def decode(heatmaps: Tensor, how: str, ankles: Ankles | None = None) -> Tensor:
     """Points in heatmap pixels and scores, (N, K, 3), of heatmaps (N, K, H, W); see `heatmaps.py`."""
     n, k, h, w = heatmaps.shape
     scores, place = heatmaps.reshape(n, k, h * w).max(dim=2)
+    if ankles:
+        place = _parted(heatmaps.reshape(n, k, h * w), place, w, ankles)
+        scores = heatmaps.reshape(n, k, h * w).gather(2, place[..., None])[..., 0]
     x, y = place % w, torch.div(place, w, rounding_mode="floor")
     shift = _quarter(heatmaps, x, y) if how == "quarter" else _dark(heatmaps, x, y)
     points = (torch.stack([x, y], 2) + shift) * (scores > 0)[..., None]
     return torch.cat([points, scores[..., None]], dim=2)
+
+
+def _parted(flat: Tensor, place: Tensor, w: int, of: Ankles) -> Tensor:
+    """`Ankles.part` of maps (N, K, H * W) whose peaks lie at `place` (N, K)."""
+    (a, b), (knee_a, knee_b) = of.ankles, of.knees
+
+    def gap(one: Tensor, other: Tensor) -> Tensor:
+        rows = torch.div(one, w, rounding_mode="floor") - torch.div(other, w, rounding_mode="floor")
+        return torch.hypot((one % w - other % w).float(), rows.float())
+
+    both = flat[:, a] + flat[:, b]
+    top, first = both.max(dim=1)
+    everywhere = torch.arange(flat.shape[2], device=flat.device)
+    far = gap(everywhere[None], first[:, None]) > APART
+    next_top, second = both.where(far, torch.full_like(both, -torch.inf)).max(dim=1)
+    found = (gap(place[:, a], place[:, b]) <= NEAR) & (top > 0) & (next_top >= HIGH * top)
+    straight = gap(first, place[:, knee_a]) + gap(second, place[:, knee_b])
+    crossed = gap(second, place[:, knee_a]) + gap(first, place[:, knee_b])
+    own = straight <= crossed
+    place = place.clone()
+    place[:, a] = torch.where(found, torch.where(own, first, second), place[:, a])
+    place[:, b] = torch.where(found, torch.where(own, second, first), place[:, b])
+    return place
 
 
 def _at(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -5,14 +5,20 @@ Peaks follow the original HRNet code (Sun et al., CVPR 2019); DARK is Zhang et a
 al., "The Devil Is in the Details: Delving into Unbiased Data Processing", CVPR 2020.
 """
 
-from collections.abc import Callable
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
+from hrpose_rt.pose.ankles import Ankles
 from hrpose_rt.types import F32, I64
 
-Decoder = Callable[[F32], tuple[F32, F32]]
+
+class Decoder(Protocol):
+    """Reads heatmaps (N, K, H, W): points (N, K, 2) in their pixels and scores (N, K)."""
+
+    def __call__(self, heatmaps: F32, ankles: Ankles | None = None) -> tuple[F32, F32]: ...
+
 
 UDP_KERNEL = 11  # side of the Gaussian that maps are blurred with
 RING = 2  # how far the derivatives look
@@ -27,27 +33,34 @@ def dark_kernel(heatmap_hw: tuple[int, int]) -> int:
     return 3 if heatmap_hw[0] <= 32 else 11
 
 
-def find_peaks(heatmaps: F32) -> tuple[I64, I64, F32]:
-    """Columns, rows and values (N, K) of the first maximum of each map of (N, K, H, W)."""
+def find_peaks(heatmaps: F32, ankles: Ankles | None = None) -> tuple[I64, I64, F32]:
+    """Columns, rows and values (N, K) of the first maximum of each map of (N, K, H, W).
+
+    Of `ankles` that are on one foot, one is moved to the other.
+    """
     n, k, h, w = heatmaps.shape
     flat = heatmaps.reshape(n, k, h * w)
     place = flat.argmax(axis=2)
     scores = np.take_along_axis(flat, place[..., None], axis=2)[..., 0]
-    return place % w, place // w, scores
+    x, y = place % w, place // w
+    if ankles:
+        ankles.part(heatmaps, x, y, scores)
+    return x, y, scores
 
 
-def decode_quarter(heatmaps: F32) -> tuple[F32, F32]:
+def decode_quarter(heatmaps: F32, ankles: Ankles | None = None) -> tuple[F32, F32]:
     """Peaks moved a quarter pixel towards their higher neighbour, in x and in y.
 
     Args:
         heatmaps: (N, K, H, W).
+        ankles: Those to be told apart, if any.
 
     Returns:
         Points (N, K, 2) in heatmap pixels, (0, 0) where the peak is not above 0, and scores (N, K):
         the raw peaks, unclipped.
     """
     n, k, h, w = heatmaps.shape
-    x, y, scores = find_peaks(heatmaps)
+    x, y, scores = find_peaks(heatmaps, ankles)
     inside = (x > 1) & (x < w - 1) & (y > 1) & (y < h - 1)
     xi, yi = np.where(inside, x, 1), np.where(inside, y, 1)  # anywhere with four neighbours
     person, joint = np.ogrid[:n, :k]
@@ -57,14 +70,14 @@ def decode_quarter(heatmaps: F32) -> tuple[F32, F32]:
     return _points(x, y, shift, scores), scores
 
 
-def decode_dark(heatmaps: F32) -> tuple[F32, F32]:
+def decode_dark(heatmaps: F32, ankles: Ankles | None = None) -> tuple[F32, F32]:
     """Peaks moved to the top of the Gaussian that fits the blurred map around them.
 
     Arguments and results are those of `decode_quarter`.
     """
     h, w = heatmaps.shape[2:]
     kernel = dark_kernel((h, w))
-    x, y, scores = find_peaks(heatmaps)
+    x, y, scores = find_peaks(heatmaps, ankles)
     blurred = _blurred_around(heatmaps, x, y, kernel)  # (N, K, 5, 5), the peak in the middle
     fits = (x > 1) & (x < w - 2) & (y > 1) & (y < h - 2)
     # The reference scales the whole blurred map to the old maximum. Under the logarithm that is a constant,
@@ -89,14 +102,14 @@ def decode_dark(heatmaps: F32) -> tuple[F32, F32]:
     return _points(x, y, -step * usable[..., None], scores), scores
 
 
-def decode_udp(heatmaps: F32) -> tuple[F32, F32]:
+def decode_udp(heatmaps: F32, ankles: Ankles | None = None) -> tuple[F32, F32]:
     """Peaks moved to the top of the blurred map's parabola, as UDP does for its Gaussian maps.
 
     Arguments and results are those of `decode_quarter`; the points are in UDP's unit, the step
     between pixels.
     """
     h, w = heatmaps.shape[2:]
-    x, y, scores = find_peaks(heatmaps)
+    x, y, scores = find_peaks(heatmaps, ankles)
     # UDP scales the blurred map to the old maximum before it clips, so that here the scale matters.
     blurred = _blurred(heatmaps, UDP_KERNEL)
     blurred *= _lost_height(blurred, scores)

@@ -7,6 +7,7 @@ import numpy as np
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import crop_frames, heatmap_to_frame
+from hrpose_rt.pose.ankles import Ankles
 from hrpose_rt.pose.batching import CPU_BATCHES, plan_batches
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.heatmaps import DECODERS, merge_flipped
@@ -75,6 +76,7 @@ class HostPoseEstimator:
         self._udp = spec.decode == "udp"
         self._decode = DECODERS[decode]
         self._skeleton = find_skeleton(spec.skeleton)
+        self._ankles = Ankles.of(self._skeleton) if spec.part_ankles else None
         self._flip_order = self._skeleton.flip_order() if flip_test else None
         # One chunk of crops at a time: what the network reads was just written, and memory is constant.
         self._crops = np.zeros((CPU_BATCHES[0], *spec.input_hw, 3), np.uint8)
@@ -116,7 +118,7 @@ class HostPoseEstimator:
             heatmaps = self._infer(crops, clock)
             with clock.stage("heatmap"):
                 with np.errstate(all="ignore"):  # what overflows is refused in the next line
-                    points, scores[rows] = self._decode(heatmaps)
+                    points, scores[rows] = self._decode(heatmaps, self._ankles)
                 check_answer(scores[rows], self._spec.model)
                 keypoints[rows] = heatmap_to_frame(
                     points, centres[rows], sizes[rows], self._spec.heatmap_hw, self._udp

@@ -59,6 +59,7 @@ class EngineSpec:
             which in JSON starts from the folder of the spec.
         heatmap_hw: Pose: height and width of its heatmaps.
         decode: Pose: how its heatmaps are read by default: "quarter", "dark" or "udp".
+        part_ankles: Pose: whether it tends to find both ankles on one foot, see `pose.ankles`.
         format: One of `FORMATS`.
         max_batch: The largest batch it takes; 0 for any.
         sha256: Of the engine itself; empty in a spec of a checkpoint.
@@ -80,6 +81,7 @@ class EngineSpec:
     max_batch: Annotated[int, Meta(ge=0)] = 0
     sha256: Hash = ""
     onnx_sha256: Hash = ""
+    part_ankles: bool = False
     build: Build | None = None
     layers: dict[str, int] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
