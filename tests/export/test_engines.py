@@ -154,7 +154,7 @@ def test_a_spec_of_another_version_is_refused_by_the_fields_name(tiny, tmp_path)
     path = spec_path(made.path)
     fields = json.loads(path.read_text())
     path.write_text(json.dumps(fields | {"schema": 9}))
-    with pytest.raises(BadInput, match="schema 9, this version reads up to 2"):
+    with pytest.raises(BadInput, match="schema: 9, this version reads up to 2"):
         find_model(str(made.path), "pose")
     path.write_text(json.dumps(fields | {"precision": "int8"}))
     with pytest.raises(BadInput, match=r"is int8 and not fp32: use `precision` int8, or export another"):
