@@ -12,7 +12,7 @@ import hrpose_rt
 from hrpose_rt.errors import BadInput
 from hrpose_rt.networks import Networks, Settings
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.skeleton import COCO17, Skeleton, find_skeleton
+from hrpose_rt.skeleton import COCO17, SKELETONS, Skeleton, find_skeleton
 from hrpose_rt.types import STAGES, Detections, Frame, StageTimes, check_boxes
 from tests.fakes import FakeDetector, FakeEstimator, FakeSource, fake_networks
 
@@ -314,7 +314,8 @@ def test_settings_of_other_types_are_refused(changes, words) -> None:
         Settings(**changes)
 
 
-def test_settings_take_paths_skeletons_and_numpys_numbers() -> None:
+def test_settings_take_paths_skeletons_and_numpys_numbers(monkeypatch) -> None:
+    monkeypatch.setattr("hrpose_rt.skeleton.SKELETONS", dict(SKELETONS))  # where it becomes known
     mine = Skeleton("mine", ("a", "b"), ((0, 1),), ())
     settings = Settings(
         pose=Path("net.pth"),
