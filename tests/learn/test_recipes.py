@@ -90,7 +90,7 @@ def test_a_recipe_can_be_changed() -> None:
         ("lr_steps=90;110", "lr_steps is numbers, such as 90,110, not 90;110"),
         ("flip=50", "flip is 50: give a share of 0 to 1"),
         ("turn_deg=-3", "turn_deg is -3: give a finite number from 0 on"),
-        ("scale", "--set scale changes nothing: write KEY=VALUE"),
+        ("scale", "`set` scale changes nothing: write KEY=VALUE"),
     ],
 )
 def test_a_change_that_makes_no_sense_is_named(text: str, words: str) -> None:
@@ -162,8 +162,8 @@ def settings(**changes) -> TrainSettings:
     [
         ({"model": "hrnet-w7"}, "no model 'hrnet-w7' to train: choose hrnet-w16-lite"),
         ({"precision": "int4"}, "no precision 'int4' to train: choose fp32, bf16"),
-        ({"recipe": replace(MODERN, lr=-1)}, "--lr more than 0"),
-        ({"hold_out": 1}, "--hold-out at least 2"),
+        ({"recipe": replace(MODERN, lr=-1)}, "`lr` more than 0"),
+        ({"hold_out": 1}, "`hold_out` at least 2"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(changes, words) -> None:
