@@ -96,8 +96,8 @@ def test_a_build_that_fails_says_what_the_library_said(build, tmp_path) -> None:
     ("form", "precision", "options", "gpus", "words"),
     [
         ("tensorrt", "fp16", {}, [], "TensorRT builds on the GPU that it will run on, and there is none"),
-        ("tensorrt", "fp16", {"archs": ("sm89",)}, [ADA], "--gpu-arch is for --format tensorrt-rtx"),
-        ("tensorrt", "fp16", {"hardware_compat": "all"}, [ADA], "no --hardware-compat all: choose none,"),
+        ("tensorrt", "fp16", {"archs": ("sm89",)}, [ADA], "`archs` is for `form` tensorrt-rtx"),
+        ("tensorrt", "fp16", {"hardware_compat": "all"}, [ADA], "no `hardware_compat` all: choose none,"),
         ("tensorrt-rtx", "fp16", {"archs": ("sm90",)}, [], "does not build for sm90: choose of sm75, sm80"),
         (
             "tensorrt-rtx",
@@ -106,13 +106,13 @@ def test_a_build_that_fails_says_what_the_library_said(build, tmp_path) -> None:
             [],
             r"Turing \(sm75\) has no int8 in TensorRT for RTX",
         ),
-        ("tensorrt-rtx", "bf16", {}, [TURING], "no bf16 .* there, or name another GPU with --gpu-arch"),
+        ("tensorrt-rtx", "bf16", {}, [TURING], "no bf16 .* there, or name another GPU with `archs`"),
         (
             "tensorrt-rtx",
             "fp16",
             {"version_compat": True},
             [],
-            "are TensorRT's: its RTX form has --gpu-arch",
+            "are TensorRT's: its RTX form has `archs`",
         ),
         ("tensorrt-rtx", "fp16", {"max_batch": 65}, [], "a batch of 65 cannot be built: 1 to 64 can"),
     ],
