@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from hrpose_rt.errors import BadInput
 from hrpose_rt.home import home_folder
 from hrpose_rt.machine import cpu_features, cpu_name, nvidia_gpus, usable_cores, why_no_screen
 from hrpose_rt.nets.published import PUBLISHED
-from hrpose_rt.nets.weights import sha256
 from hrpose_rt.nets.zoo import EMBEDDED, fetched_folder, find_model
 from hrpose_rt.runtimes.choice import PRECISIONS_OF, tensorrt_form
 
@@ -198,10 +198,12 @@ def _models() -> list[Finding]:
     findings = []
     for name, task in EMBEDDED.items():
         model = find_model(name, task)
-        whole = model.checkpoint is not None and model.spec is not None
-        whole = whole and sha256(model.checkpoint) == model.spec.weights_sha256  # type: ignore[arg-type, union-attr]
-        todo = "" if whole else "the file was changed: install the package again"
-        findings.append(Finding(name, whole, f"embedded, {task}", todo))
+        todo = ""
+        try:
+            model.weights()
+        except BadInput:
+            todo = "the file was changed: install the package again"
+        findings.append(Finding(name, not todo, f"embedded, {task}", todo))
     here = [name for name, model in PUBLISHED.items() if (fetched_folder() / model.file_name).is_file()]
     found = ", ".join(here) or "none"
     findings.append(

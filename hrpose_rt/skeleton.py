@@ -173,17 +173,17 @@ def find_skeleton(name: str) -> Skeleton:
         raise BadInput(f"{path} describes no skeleton ({error}): docs/models.md has an example") from error
 
 
-Name = Annotated[str, Meta(min_length=1)]
+_Name = Annotated[str, Meta(min_length=1)]
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
     """What a skeleton file holds; see `find_skeleton`."""
 
-    joints: Annotated[tuple[Name, ...], Meta(min_length=1)]
+    joints: Annotated[tuple[_Name, ...], Meta(min_length=1)]
     name: str = ""
-    edges: tuple[tuple[Name, Name], ...] = ()
-    flip_pairs: tuple[tuple[Name, Name], ...] = ()
+    edges: tuple[tuple[_Name, _Name], ...] = ()
+    flip_pairs: tuple[tuple[_Name, _Name], ...] = ()
     sigmas: tuple[Annotated[float, Meta(gt=0, lt=10)], ...] = ()
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
-from hrpose_rt.learn.files import read_json
 from hrpose_rt.streams.images import Images
 from hrpose_rt.streams.lines import STDOUT, CocoSink, CsvSink, JsonlSink, LongCsvSink, MotSink
 from hrpose_rt.streams.sinks import ImageSink, Sink, VideoSink, make_folder
@@ -100,6 +99,8 @@ def read_image_ids(annotations: Path, sources: Iterable[Source]) -> dict[str, in
     Raises:
         BadInput: It is no such file, or lacks one of the images of `sources`.
     """
+    from hrpose_rt.learn.files import read_json  # which few runs need
+
     try:
         images = convert(read_json(annotations), _Annotations)["images"]
     except (OSError, ValueError, RecursionError) as error:

@@ -79,7 +79,7 @@ def load_last(folder: Path, settings: TrainSettings, net: nn.Module, ema: Ema, o
     try:
         whole = torch.load(path, map_location=next(net.parameters()).device, weights_only=True)
         differing = settings.differences(json.loads(whole["settings"]))
-    except (*UNREADABLE, KeyError, TypeError, AttributeError) as error:
+    except (*UNREADABLE, TypeError, AttributeError) as error:
         raise BadInput(
             f"{path} is broken or of no run ({last_line(error)}): give another `folder`"
         ) from error

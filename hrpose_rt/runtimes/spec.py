@@ -117,11 +117,13 @@ class EngineSpec:
 
     def _check_pose(self) -> None:
         """Raise ValueError if something is not there without which a pose network cannot be used."""
-        if self.task == "pose" and len(self.inputs_hw) > 1:
+        if self.task != "pose":
+            return
+        if len(self.inputs_hw) > 1:
             raise ValueError("inputs_hw: a pose network has one size")
-        if self.task == "pose" and not self.skeleton:
+        if not self.skeleton:
             raise ValueError("skeleton: a pose network has one")
-        if self.task == "pose" and min(self.heatmap_hw) < 1:
+        if min(self.heatmap_hw) < 1:
             raise ValueError(f"heatmap_hw: {list(self.heatmap_hw)} is no size")
 
     def check(self, engine: Path) -> None:
