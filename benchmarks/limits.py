@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import hrpose_rt
-from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
+from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.zoo import DEFAULT_POSE, find_model
 from hrpose_rt.networks import Settings
 from hrpose_rt.people.crowd import Crowd

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
-from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
+from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, Model, find_model
 from hrpose_rt.people.detection import Detector, YoloDetector
 from hrpose_rt.pose.host import HostPoseEstimator, PoseEstimator

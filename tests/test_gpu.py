@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hrpose_rt.export.engines import Order, export
-from hrpose_rt.machine import nvidia_gpus
+from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.networks import Settings, open_pose
 from hrpose_rt.pipeline import PosePipeline

@@ -10,26 +10,18 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "hrpose_rt"
 LAYERS = {
-    **dict.fromkeys(("types", "skeleton", "errors", "structures"), 0),
-    **dict.fromkeys(("geometry", "timing", "drawing", "machine", "home", "console"), 1),
-    **dict.fromkeys(("runtimes", "nets", "result"), 2),
-    **dict.fromkeys(("pose", "people", "streams"), 3),
-    **dict.fromkeys(
+    name: layer
+    for layer, names in enumerate(
         (
-            "networks",
-            "following",
-            "pipeline",
-            "recording",
-            "export",
-            "learn",
-            "evaluation",
-            "doctor",
-            "bench",
-        ),
-        4,
-    ),
-    "bench": 4,
-    **dict.fromkeys(("cli", "__main__"), 5),
+            "types skeleton errors structures",
+            "geometry timing drawing hardware paths console config",
+            "runtimes nets result",
+            "pose people detection tracking streams sources sinks",
+            "networks following session budget pipeline recording export learn evaluation doctor bench training",
+            "cli __main__",
+        )
+    )
+    for name in names.split()
 }
 HEAVY = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "av", "supervision", "trackers"}
 HEAVY |= {"pycocotools", "scipy", "matplotlib"}

@@ -8,7 +8,7 @@ import torch
 from hrpose_rt.errors import BadInput, HrposeError
 from hrpose_rt.export.footage import packaged_photos
 from hrpose_rt.geometry import iou, shared_areas
-from hrpose_rt.machine import cpu_features, cpu_name, usable_cores
+from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.config import W16_LITE
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.zoo import models_folder

@@ -14,7 +14,7 @@ from msgspec import Meta
 from hrpose_rt.bench.crowd import Cell, Sample, Way
 from hrpose_rt.bench.stats import Line, fit, interval, percentiles
 from hrpose_rt.errors import BadInput
-from hrpose_rt.machine import nvidia_gpus
+from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.pose.batching import plan_batches
 from hrpose_rt.structures import convert, decode
 from hrpose_rt.timing import CROWD_BINS, crowd_bin

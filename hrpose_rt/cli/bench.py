@@ -116,7 +116,7 @@ def _fp32_graph(model: Model, task: Task) -> Path:
 def _peak(opened: Runtime, settings: Settings) -> float:
     """The CPU's peak by that runtime in its precision; 0 elsewhere, or where it takes no graph as it is."""
     from hrpose_rt.bench.flops import measure_peak
-    from hrpose_rt.machine import usable_cores
+    from hrpose_rt.hardware import usable_cores
     from hrpose_rt.runtimes.ort import OnnxRuntime
     from hrpose_rt.runtimes.ov import OpenVinoRuntime
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingC
 from hrpose_rt.cli import options
 from hrpose_rt.cli.main import INTERRUPTED
 from hrpose_rt.errors import BadInput
-from hrpose_rt.machine import usable_cores
+from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.streams.sinks import make_folder
 

@@ -16,7 +16,7 @@ from hrpose_rt.evaluation.predict import AnnotatedImage, annotated, pose_results
 from hrpose_rt.export import verify
 from hrpose_rt.export.graph import export_onnx, save_onnx
 from hrpose_rt.export.precision import layers_by_precision
-from hrpose_rt.machine import usable_cores
+from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.inputs import hrnet_on_crops
 from hrpose_rt.nets.weights import load_hrnet, sha256
 from hrpose_rt.nets.yolo import load_yolo

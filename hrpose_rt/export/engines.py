@@ -17,9 +17,9 @@ from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.export import verify
 from hrpose_rt.export.parity import Parity
 from hrpose_rt.export.tensorrt import Tell, TrtOptions, build_engine, check_options
-from hrpose_rt.home import HOME_VARIABLE, SET_HOME, home_folder, make_writable
-from hrpose_rt.machine import nvidia_gpus, usable_cores
+from hrpose_rt.hardware import nvidia_gpus, usable_cores
 from hrpose_rt.nets.zoo import Model, models_folder
+from hrpose_rt.paths import HOME_VARIABLE, SET_HOME, home_folder, make_writable
 from hrpose_rt.runtimes import Runtime
 from hrpose_rt.runtimes.choice import gpu_number
 from hrpose_rt.runtimes.opening import spec_of_checkpoint

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.home import home_folder
-from hrpose_rt.machine import Gpu, nvidia_gpus
+from hrpose_rt.hardware import Gpu, nvidia_gpus
+from hrpose_rt.paths import home_folder
 from hrpose_rt.runtimes.spec import RTX_ARCHS, Build
 from hrpose_rt.runtimes.trt_library import load_tensorrt
 

@@ -9,7 +9,7 @@ import numpy as np
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export import footage
 from hrpose_rt.export.parity import FEWEST_CROPS, SURE, Parity, compare_boxes, compare_poses
-from hrpose_rt.machine import nvidia_gpus, usable_cores
+from hrpose_rt.hardware import nvidia_gpus, usable_cores
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, Model, find_model
 from hrpose_rt.people.detection import YoloDetector
 from hrpose_rt.runtimes import Runtime

@@ -8,7 +8,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.home import SET_HOME, make_writable
+from hrpose_rt.paths import SET_HOME, make_writable
 
 CHUNK = 1 << 18
 TIMEOUT_S = 30

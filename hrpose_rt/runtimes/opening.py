@@ -5,7 +5,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
-from hrpose_rt.machine import usable_cores
+from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.published import read_name
 from hrpose_rt.nets.weights import load_hrnet, sha256
 from hrpose_rt.nets.zoo import Model

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing, last_line
-from hrpose_rt.machine import cpu_features, cpu_name
+from hrpose_rt.hardware import cpu_features, cpu_name
 from hrpose_rt.runtimes import refused
 from hrpose_rt.types import F32, U8
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.home import home_folder
-from hrpose_rt.machine import nvidia_gpus
+from hrpose_rt.hardware import nvidia_gpus
+from hrpose_rt.paths import home_folder
 from hrpose_rt.runtimes.cuda import OwnStream, errors_said
 from hrpose_rt.runtimes.spec import EngineSpec
 from hrpose_rt.runtimes.trt_library import NAMES, load_tensorrt, what_differs

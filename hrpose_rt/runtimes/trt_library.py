@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from hrpose_rt.errors import RuntimeMissing
-from hrpose_rt.machine import Gpu, nvidia_gpus
+from hrpose_rt.hardware import Gpu, nvidia_gpus
 from hrpose_rt.runtimes.spec import Build
 
 MODULES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.machine import why_no_screen
+from hrpose_rt.hardware import why_no_screen
 from hrpose_rt.result import FrameResult
 from hrpose_rt.types import U8
 

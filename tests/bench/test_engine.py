@@ -13,7 +13,7 @@ from hrpose_rt.bench.engine import Contestant, race
 from hrpose_rt.bench.flops import count_flops, measure_peak
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput
-from hrpose_rt.machine import usable_cores
+from hrpose_rt.hardware import usable_cores
 from hrpose_rt.runtimes.ort import OnnxRuntime
 from tests.export.test_precision import graph
 from tests.fakes import FakeRuntime

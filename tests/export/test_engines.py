@@ -19,7 +19,7 @@ from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export import engines, parity
 from hrpose_rt.export.engines import PRECISIONS_OF_FORMAT, Order, export
 from hrpose_rt.export.tensorrt import TrtOptions
-from hrpose_rt.machine import Gpu, cpu_features
+from hrpose_rt.hardware import Gpu, cpu_features
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.zoo import Model, find_model
 from hrpose_rt.networks import Settings, open_pose

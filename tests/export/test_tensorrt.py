@@ -9,7 +9,7 @@ import pytest
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export import tensorrt
 from hrpose_rt.export.tensorrt import TrtOptions, build_engine, check_options, profile_batches, rtx_archs
-from hrpose_rt.machine import Gpu
+from hrpose_rt.hardware import Gpu
 from hrpose_rt.runtimes.spec import RTX_ARCHS
 from tests.fakes_trt import SHAPE, FakeTrt
 

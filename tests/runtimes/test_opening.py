@@ -11,7 +11,7 @@ import torch
 
 from hrpose_rt import networks
 from hrpose_rt.errors import BadInput, RuntimeMissing
-from hrpose_rt.machine import Gpu
+from hrpose_rt.hardware import Gpu
 from hrpose_rt.nets.zoo import find_model, models_folder
 from hrpose_rt.runtimes import choice, trt_library
 from hrpose_rt.runtimes.opening import open_engine

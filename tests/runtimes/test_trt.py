@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
-from hrpose_rt.machine import Gpu
+from hrpose_rt.hardware import Gpu
 from hrpose_rt.runtimes.cuda import find_cuda
 from hrpose_rt.runtimes.spec import Build, EngineSpec
 from hrpose_rt.runtimes.trt import TrtRuntime

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hrpose_rt.machine import container_cores, usable_cores
+from hrpose_rt.hardware import container_cores, usable_cores
 
 
 @pytest.mark.parametrize(

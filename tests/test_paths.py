@@ -10,9 +10,9 @@ import pytest
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.export.engines import Order, export
-from hrpose_rt.home import home_folder, make_writable
 from hrpose_rt.nets.download import fetch
 from hrpose_rt.nets.zoo import find_model
+from hrpose_rt.paths import home_folder, make_writable
 
 
 def test_a_folder_is_made(tmp_path: Path) -> None:
