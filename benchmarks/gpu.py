@@ -25,13 +25,13 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from hrpose_rt.nets.config import CONFIGS
 from hrpose_rt.nets.hrnet import HRNet
-from hrpose_rt.nets.inputs import hrnet_on_crops
+from hrpose_rt.nets.hrnet_config import CONFIGS
+from hrpose_rt.nets.preprocessing import hrnet_on_crops
+from hrpose_rt.nets.spec import EngineSpec
 from hrpose_rt.pose.device import DevicePoseEstimator
-from hrpose_rt.runtimes.eager import EagerRuntime
-from hrpose_rt.runtimes.spec import EngineSpec
-from hrpose_rt.runtimes.uploads import Uploads
+from hrpose_rt.runtimes.gpu_frames import Uploads
+from hrpose_rt.runtimes.torch_eager import EagerRuntime
 from hrpose_rt.timing import StageClock
 
 RESULTS = Path(__file__).parent / "results" / "gpu"

@@ -27,7 +27,7 @@ from hrpose_rt.people.crowd import Crowd
 from hrpose_rt.people.memory import Memory
 from hrpose_rt.people.motion import lattice
 from hrpose_rt.people.tracking import TRACKERS
-from hrpose_rt.runtimes.opening import open_engine
+from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.runtimes.ov import cpu_has_bf16
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.streams.sinks import VideoSink

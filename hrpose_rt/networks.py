@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
+from hrpose_rt.nets.spec import EngineSpec, Task
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, Model, find_model
 from hrpose_rt.people.detection import Detector, YoloDetector
 from hrpose_rt.pose.host import HostPoseEstimator, PoseEstimator
-from hrpose_rt.runtimes import DeviceRuntime, Runtime
-from hrpose_rt.runtimes.choice import PRECISIONS_OF, Choice, choose, gpu_number, tensorrt_form
-from hrpose_rt.runtimes.opening import open_engine, spec_of_checkpoint, with_size
-from hrpose_rt.runtimes.spec import EngineSpec, Task
-from hrpose_rt.runtimes.trt_library import check_ready
+from hrpose_rt.runtimes.base import DeviceRuntime, Runtime
+from hrpose_rt.runtimes.open import open_engine, spec_of_checkpoint, with_size
+from hrpose_rt.runtimes.selection import PRECISIONS_OF, Choice, choose, gpu_number, tensorrt_form
+from hrpose_rt.runtimes.trt_compat import check_ready
 from hrpose_rt.skeleton import Skeleton, find_skeleton, name_of
 from hrpose_rt.structures import Amount, Count, Number, Score, check_fields
 
 if TYPE_CHECKING:
-    from hrpose_rt.runtimes.uploads import Uploads
+    from hrpose_rt.runtimes.gpu_frames import Uploads
 
 MOST_AP_LOSS = 0.01  # that `auto` accepts of int8
 Tell = Callable[[str], None]
@@ -292,7 +292,7 @@ def _uploads(device: str) -> "Uploads":
     """The frames on a device, which detector and pose network share."""
     import torch
 
-    from hrpose_rt.runtimes.uploads import Uploads
+    from hrpose_rt.runtimes.gpu_frames import Uploads
 
     return Uploads(torch.device(device))
 

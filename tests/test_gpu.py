@@ -13,7 +13,7 @@ from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.networks import Settings, open_pose
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.runtimes.choice import _onnxruntime_has_cuda, tensorrt_form
+from hrpose_rt.runtimes.selection import _onnxruntime_has_cuda, tensorrt_form
 from hrpose_rt.runtimes.trt import TrtRuntime
 from hrpose_rt.timing import StageClock
 

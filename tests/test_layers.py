@@ -17,7 +17,8 @@ LAYERS = {
             "geometry timing drawing hardware paths console config",
             "runtimes nets result",
             "pose people detection tracking streams sources sinks",
-            "networks following session budget pipeline recording export learn evaluation doctor bench training",
+            "networks following session budget pipeline recording export learn evaluation doctor bench "
+            "training",
             "cli __main__",
         )
     )
@@ -27,7 +28,9 @@ HEAVY = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "av", "super
 HEAVY |= {"pycocotools", "scipy", "matplotlib"}
 LEARNING = ("batches", "checkpoints", "precision", "training", "validation", "world")
 AT_HOME = {  # modules that are about one heavy library, and are themselves imported late
-    **dict.fromkeys(("nets/hrnet.py", "nets/inputs.py", "nets/yolo.py", "runtimes/eager.py"), "torch"),
+    **dict.fromkeys(
+        ("nets/hrnet.py", "nets/preprocessing.py", "nets/yolo.py", "runtimes/torch_eager.py"), "torch"
+    ),
     "export/graph.py": "torch",
     "bench/plots.py": "matplotlib",
     **dict.fromkeys(
@@ -35,7 +38,7 @@ AT_HOME = {  # modules that are about one heavy library, and are themselves impo
             "pose/device.py",
             "people/device.py",
             "runtimes/trt.py",
-            "runtimes/uploads.py",
+            "runtimes/gpu_frames.py",
             "runtimes/cuda.py",
         ),
         "torch",

@@ -9,13 +9,13 @@ from hrpose_rt.errors import BadInput, HrposeError
 from hrpose_rt.export.footage import packaged_photos
 from hrpose_rt.geometry import iou, shared_areas
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
-from hrpose_rt.nets.config import W16_LITE
 from hrpose_rt.nets.hrnet import HRNet
+from hrpose_rt.nets.hrnet_config import W16_LITE
+from hrpose_rt.nets.spec import EngineSpec
 from hrpose_rt.nets.zoo import models_folder
 from hrpose_rt.networks import Settings, open_networks, open_pose
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.runtimes.opening import open_engine
-from hrpose_rt.runtimes.spec import EngineSpec
+from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.skeleton import find_skeleton
 from tests.fakes import fake_networks
 from tests.test_skeleton import TOML

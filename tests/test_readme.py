@@ -12,7 +12,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from hrpose_rt.cli.main import build_app
-from hrpose_rt.runtimes.choice import PRECISIONS_OF
+from hrpose_rt.runtimes.selection import PRECISIONS_OF
 from hrpose_rt.skeleton import find_skeleton
 from tests.conftest import write_film
 from tests.fakes import fake_networks

@@ -31,10 +31,10 @@ from hrpose_rt.evaluation import coco, mpii
 from hrpose_rt.learn.changes import changed, parse_changes, read_recipe
 from hrpose_rt.learn.people import load_people
 from hrpose_rt.learn.recipes import MODERN, Recipe
+from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.hrnet import HRNet
-from hrpose_rt.nets.weights import load_hrnet
+from hrpose_rt.nets.spec import EngineSpec
 from hrpose_rt.nets.zoo import find_model, models_folder
-from hrpose_rt.runtimes.spec import EngineSpec
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.streams.sources import Clip, expand, open_source
 from hrpose_rt.streams.web import WebView, parse_address

@@ -11,7 +11,7 @@ import torch
 from protocol import serve
 
 from hrpose_rt.geometry import crop_frames, heatmap_to_frame
-from hrpose_rt.nets.weights import load_hrnet
+from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.heatmaps import DECODERS
 

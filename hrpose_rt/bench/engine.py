@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from hrpose_rt.runtimes import Runtime
+from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.types import U8
 
 FEWEST_ROUNDS = 5

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hrpose_rt.runtimes import Runtime
+from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.types import U8
 
 SIDE = 2048  # of the matrices whose product stands for the peak

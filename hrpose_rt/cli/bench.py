@@ -19,10 +19,10 @@ from hrpose_rt.cli.bench_crowd import bench_check, bench_crowd
 from hrpose_rt.cli.models import find, task_of
 from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.errors import BadInput
+from hrpose_rt.nets.spec import Task
 from hrpose_rt.nets.zoo import Model
 from hrpose_rt.networks import Settings, machine_facts, open_model
-from hrpose_rt.runtimes import Runtime
-from hrpose_rt.runtimes.spec import Task
+from hrpose_rt.runtimes.base import Runtime
 
 app = App(no_args_is_help=True, help="Measure what networks cost on this machine.")
 REPORT_SCHEMA = 1
@@ -106,7 +106,7 @@ def _contestant(model: Model, task: Task, settings: Settings, console: Console) 
 
 def _fp32_graph(model: Model, task: Task) -> Path:
     from hrpose_rt.networks import with_engine
-    from hrpose_rt.runtimes.choice import choose
+    from hrpose_rt.runtimes.selection import choose
 
     ready = with_engine(model, task, choose(True, "onnxruntime", "fp32"))
     assert ready.engine is not None

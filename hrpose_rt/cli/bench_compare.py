@@ -106,8 +106,8 @@ def random_w32(folder: Path) -> Path:
     """A checkpoint of HRNet-W32 with random weights."""
     import torch
 
-    from hrpose_rt.nets.config import W32
     from hrpose_rt.nets.hrnet import HRNet
+    from hrpose_rt.nets.hrnet_config import W32
 
     torch.manual_seed(0)
     torch.save(HRNet(W32).state_dict(), folder / "hrnet-w32-random.pth")

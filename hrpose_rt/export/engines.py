@@ -18,13 +18,13 @@ from hrpose_rt.export import verify
 from hrpose_rt.export.parity import Parity
 from hrpose_rt.export.tensorrt import Tell, TrtOptions, build_engine, check_options
 from hrpose_rt.hardware import nvidia_gpus, usable_cores
+from hrpose_rt.nets.spec import FORMATS, Build, EngineSpec, Task, engine_files, engine_sha256, spec_path
 from hrpose_rt.nets.zoo import Model, models_folder
 from hrpose_rt.paths import HOME_VARIABLE, SET_HOME, home_folder, make_writable
-from hrpose_rt.runtimes import Runtime
-from hrpose_rt.runtimes.choice import gpu_number
-from hrpose_rt.runtimes.opening import spec_of_checkpoint
-from hrpose_rt.runtimes.spec import FORMATS, Build, EngineSpec, Task, engine_files, engine_sha256, spec_path
-from hrpose_rt.runtimes.trt_library import load_tensorrt, what_differs
+from hrpose_rt.runtimes.base import Runtime
+from hrpose_rt.runtimes.open import spec_of_checkpoint
+from hrpose_rt.runtimes.selection import gpu_number
+from hrpose_rt.runtimes.trt_compat import load_tensorrt, what_differs
 
 # Which precisions an engine may have, by its format.
 PRECISIONS_OF_FORMAT = {
@@ -308,8 +308,8 @@ class _Export:
             shutil.copyfile(model.engine, made)
             return
         from hrpose_rt.export.graph import export_onnx
-        from hrpose_rt.nets.inputs import hrnet_on_crops
-        from hrpose_rt.nets.weights import load_hrnet
+        from hrpose_rt.nets.checkpoints import load_hrnet
+        from hrpose_rt.nets.preprocessing import hrnet_on_crops
         from hrpose_rt.nets.yolo import load_yolo
 
         if self._task == "pose":

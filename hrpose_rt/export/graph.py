@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hrpose_rt.runtimes.spec import EngineSpec
+from hrpose_rt.nets.spec import EngineSpec
 
 OPSET = 18
 INPUTS = {"pose": "crops", "detection": "image"}

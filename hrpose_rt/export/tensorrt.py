@@ -11,9 +11,9 @@ from typing import Any
 
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.hardware import Gpu, nvidia_gpus
+from hrpose_rt.nets.spec import RTX_ARCHS, Build
 from hrpose_rt.paths import home_folder
-from hrpose_rt.runtimes.spec import RTX_ARCHS, Build
-from hrpose_rt.runtimes.trt_library import load_tensorrt
+from hrpose_rt.runtimes.trt_compat import load_tensorrt
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)  # each with an optimisation profile of its own
 HARDWARE_COMPAT = {

@@ -10,11 +10,11 @@ from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export import footage
 from hrpose_rt.export.parity import FEWEST_CROPS, SURE, Parity, compare_boxes, compare_poses
 from hrpose_rt.hardware import nvidia_gpus, usable_cores
+from hrpose_rt.nets.spec import EngineSpec, Task
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, Model, find_model
 from hrpose_rt.people.detection import YoloDetector
-from hrpose_rt.runtimes import Runtime
-from hrpose_rt.runtimes.opening import open_engine
-from hrpose_rt.runtimes.spec import EngineSpec, Task
+from hrpose_rt.runtimes.base import Runtime
+from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.types import F32, U8
 
 NO_GPU = "unverified: no GPU here"
@@ -131,10 +131,10 @@ def open_alone(engine: Path, spec: EngineSpec, device: str = "cuda") -> Runtime 
 
 def torch_reference(model: Model, task: Task) -> Runtime:
     """The network as PyTorch computes it in fp32."""
-    from hrpose_rt.nets.inputs import hrnet_on_crops
-    from hrpose_rt.nets.weights import load_hrnet
+    from hrpose_rt.nets.checkpoints import load_hrnet
+    from hrpose_rt.nets.preprocessing import hrnet_on_crops
     from hrpose_rt.nets.yolo import load_yolo
-    from hrpose_rt.runtimes.eager import EagerRuntime
+    from hrpose_rt.runtimes.torch_eager import EagerRuntime
 
     if task == "pose":
         return EagerRuntime(hrnet_on_crops(load_hrnet(model.weights())[0]), "fp32", usable_cores())

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hrpose_rt.nets.inputs import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
+from hrpose_rt.nets.preprocessing import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 
 PRECISIONS = ("fp32", "bf16")
 

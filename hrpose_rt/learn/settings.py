@@ -8,7 +8,7 @@ from typing import Any
 from hrpose_rt.errors import BadInput
 from hrpose_rt.learn.people import People, find_data, load_people
 from hrpose_rt.learn.recipes import Recipe
-from hrpose_rt.nets.config import CONFIGS
+from hrpose_rt.nets.hrnet_config import CONFIGS
 
 
 @dataclass(frozen=True, slots=True)

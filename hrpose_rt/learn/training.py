@@ -22,8 +22,8 @@ from hrpose_rt.learn.settings import DataSet, TrainSettings
 from hrpose_rt.learn.teacher import TeacherMaps
 from hrpose_rt.learn.validation import FIGURE_NAMES, Validation, heatmap_loss, validate
 from hrpose_rt.learn.world import World
-from hrpose_rt.nets.config import CONFIGS
 from hrpose_rt.nets.hrnet import HRNet, draw_weights
+from hrpose_rt.nets.hrnet_config import CONFIGS
 
 NOTE_EVERY = 10  # steps
 SAMPLES = 16  # people whose poses are drawn after every epoch

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from hrpose_rt.nets.config import HRNetConfig
+from hrpose_rt.nets.hrnet_config import HRNetConfig
 
 EXPANSION = 4  # a bottleneck's output is this many times its inner width
 

@@ -7,8 +7,8 @@ OpenMMLab's model zoo; AP on COCO val2017 with a detector's boxes and flip test,
 import re
 from dataclasses import dataclass
 
-from hrpose_rt.nets.config import W32, W48, HRNetConfig
-from hrpose_rt.runtimes.spec import EngineSpec
+from hrpose_rt.nets.hrnet_config import W32, W48, HRNetConfig
+from hrpose_rt.nets.spec import EngineSpec
 
 _COCO = "https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/coco/"
 _MPII = "https://download.openmmlab.com/mmpose/top_down/hrnet/"

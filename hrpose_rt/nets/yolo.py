@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
-from hrpose_rt.nets.inputs import PictureInput
+from hrpose_rt.nets.preprocessing import PictureInput
 
 
 def load_yolo(path: Path, classic: bool, fixed: bool = False) -> PictureInput:

@@ -6,11 +6,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing
+from hrpose_rt.nets.checkpoints import sha256
 from hrpose_rt.nets.download import Tell, fetch
 from hrpose_rt.nets.published import ALIASES, PUBLISHED, Published
-from hrpose_rt.nets.weights import sha256
+from hrpose_rt.nets.spec import EngineSpec, Task, spec_path
 from hrpose_rt.paths import home_folder, make_writable
-from hrpose_rt.runtimes.spec import EngineSpec, Task, spec_path
 
 DEFAULT_POSE = "hrnet-w16-lite"
 DEFAULT_DETECTOR = "yolo26n-person"

@@ -9,9 +9,9 @@ from torch import Tensor
 from hrpose_rt.geometry import Letterbox
 from hrpose_rt.people.detection import GREY, YoloDetector
 from hrpose_rt.people.tiling import Region
-from hrpose_rt.runtimes import DeviceRuntime
+from hrpose_rt.runtimes.base import DeviceRuntime
 from hrpose_rt.runtimes.cuda import errors_said
-from hrpose_rt.runtimes.uploads import Uploads
+from hrpose_rt.runtimes.gpu_frames import Uploads
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import U8, Detections
 

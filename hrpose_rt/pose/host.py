@@ -7,12 +7,12 @@ import numpy as np
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import crop_frames, heatmap_to_frame
+from hrpose_rt.nets.spec import EngineSpec, check_answer
 from hrpose_rt.pose.ankles import Ankles
 from hrpose_rt.pose.batching import CPU_BATCHES, plan_batches
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.heatmaps import DECODERS, merge_flipped
-from hrpose_rt.runtimes import Runtime
-from hrpose_rt.runtimes.spec import EngineSpec, check_answer
+from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.skeleton import Skeleton, find_skeleton
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Poses

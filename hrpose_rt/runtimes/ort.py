@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing, last_line
-from hrpose_rt.runtimes import refused
+from hrpose_rt.runtimes.base import refused
 from hrpose_rt.types import F32, U8
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"

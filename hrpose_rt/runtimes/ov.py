@@ -5,7 +5,7 @@ from typing import Any
 
 from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing, last_line
 from hrpose_rt.hardware import cpu_features, cpu_name
-from hrpose_rt.runtimes import refused
+from hrpose_rt.runtimes.base import refused
 from hrpose_rt.types import F32, U8
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}

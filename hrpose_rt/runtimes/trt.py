@@ -14,10 +14,10 @@ from torch import Tensor
 
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.hardware import nvidia_gpus
+from hrpose_rt.nets.spec import EngineSpec
 from hrpose_rt.paths import home_folder
 from hrpose_rt.runtimes.cuda import OwnStream, errors_said
-from hrpose_rt.runtimes.spec import EngineSpec
-from hrpose_rt.runtimes.trt_library import NAMES, load_tensorrt, what_differs
+from hrpose_rt.runtimes.trt_compat import NAMES, load_tensorrt, what_differs
 from hrpose_rt.types import F32, U8
 
 SAME_ANSWER = 1e-2  # of a graph and of the call that it was captured from

@@ -113,8 +113,8 @@ def test_mpii_predictions_are_scored(tmp_path: Path) -> None:
 
 def test_an_mpii_network_is_scored_in_the_files_order(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
-    from hrpose_rt.nets.config import W16_LITE
     from hrpose_rt.nets.hrnet import HRNet
+    from hrpose_rt.nets.hrnet_config import W16_LITE
 
     torch.manual_seed(0)
     torch.save(HRNet(W16_LITE.with_joints(16)).state_dict(), tmp_path / "mpii.pth")

@@ -21,10 +21,10 @@ from hrpose_rt.export.engines import PRECISIONS_OF_FORMAT, Order, export
 from hrpose_rt.export.tensorrt import TrtOptions
 from hrpose_rt.hardware import Gpu, cpu_features
 from hrpose_rt.nets.hrnet import HRNet
+from hrpose_rt.nets.spec import EngineSpec, spec_path
 from hrpose_rt.nets.zoo import Model, find_model
 from hrpose_rt.networks import Settings, open_pose
-from hrpose_rt.runtimes.opening import open_engine
-from hrpose_rt.runtimes.spec import EngineSpec, spec_path
+from hrpose_rt.runtimes.open import open_engine
 from tests.nets.test_hrnet import TINY
 
 

@@ -8,8 +8,8 @@ import torch
 from hrpose_rt.errors import BadInput
 from hrpose_rt.export.engines import Order, export
 from hrpose_rt.export.tensorrt import TrtOptions
-from hrpose_rt.nets.config import W32, W48
 from hrpose_rt.nets.hrnet import HRNet
+from hrpose_rt.nets.hrnet_config import W32, W48
 from hrpose_rt.nets.zoo import Model, find_model
 
 pytestmark = pytest.mark.slow

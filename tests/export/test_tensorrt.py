@@ -10,7 +10,7 @@ from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export import tensorrt
 from hrpose_rt.export.tensorrt import TrtOptions, build_engine, check_options, profile_batches, rtx_archs
 from hrpose_rt.hardware import Gpu
-from hrpose_rt.runtimes.spec import RTX_ARCHS
+from hrpose_rt.nets.spec import RTX_ARCHS
 from tests.fakes_trt import SHAPE, FakeTrt
 
 ADA, TURING = Gpu("RTX 4090", "sm89", "570.1"), Gpu("T4", "sm75", "570.1")

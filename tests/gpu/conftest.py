@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from hrpose_rt.runtimes.eager import EagerRuntime
-from hrpose_rt.runtimes.spec import EngineSpec
+from hrpose_rt.nets.spec import EngineSpec
+from hrpose_rt.runtimes.gpu_frames import Uploads
+from hrpose_rt.runtimes.torch_eager import EagerRuntime
 from hrpose_rt.runtimes.trt import TrtRuntime
-from hrpose_rt.runtimes.uploads import Uploads
 from tests.gpu.library import Library
 from tests.gpu.networks import NETWORKS, SmallDetector, SmallPoseNet, plan
 from tests.gpu.simulated import HAS_CUDA, Machine, machine

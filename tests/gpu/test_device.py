@@ -13,7 +13,7 @@ from hrpose_rt.networks import Networks, Settings
 from hrpose_rt.people.device import DeviceYoloDetector
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.pose.device import DevicePoseEstimator, cut
-from hrpose_rt.runtimes.uploads import Uploads
+from hrpose_rt.runtimes.gpu_frames import Uploads
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.timing import StageClock
 from tests.gpu.conftest import DETECTOR, POSE, Bench, frame, people

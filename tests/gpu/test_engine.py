@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.nets.spec import Build
 from hrpose_rt.paths import home_folder
-from hrpose_rt.runtimes.spec import Build
 from tests.gpu.conftest import POSE, Bench
 from tests.gpu.library import Context
 from tests.gpu.simulated import HAS_CUDA

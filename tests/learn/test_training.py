@@ -25,9 +25,9 @@ from hrpose_rt.learn.settings import DataSet, Stage, TrainSettings
 from hrpose_rt.learn.training import Data, Trainer, load_data, optimizer_for
 from hrpose_rt.learn.validation import validate
 from hrpose_rt.learn.world import World
-from hrpose_rt.nets.config import W16_LITE
+from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.hrnet import HRNet
-from hrpose_rt.nets.weights import load_hrnet
+from hrpose_rt.nets.hrnet_config import W16_LITE
 from hrpose_rt.nets.zoo import find_model, models_folder
 from tests.learn.people_set import write_set
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from hrpose_rt.nets.config import W16, W16_LITE, W32, W48, HRNetConfig
 from hrpose_rt.nets.hrnet import HRNet, draw_weights
+from hrpose_rt.nets.hrnet_config import W16, W16_LITE, W32, W48, HRNetConfig
 
 TINY = HRNetConfig(width=4, modules=(1, 1, 2), blocks=1, stem=8, first_blocks=1, first_planes=4)
 

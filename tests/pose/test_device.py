@@ -16,8 +16,8 @@ from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.device import DevicePoseEstimator, cut, decode
 from hrpose_rt.pose.heatmaps import DECODERS
 from hrpose_rt.pose.host import HostPoseEstimator
-from hrpose_rt.runtimes.opening import open_engine
-from hrpose_rt.runtimes.uploads import Uploads
+from hrpose_rt.runtimes.gpu_frames import Uploads
+from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.timing import StageClock
 
 BOXES = np.array([[50, 400, 245, 905], [222, 405, 345, 860], [668, 390, 810, 880], [0, 550, 75, 875]])

@@ -11,7 +11,7 @@ from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.people.detection import YoloDetector
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.heatmaps import decode_dark
-from hrpose_rt.runtimes.opening import open_engine
+from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.runtimes.ov import OpenVinoRuntime, cpu_has_bf16
 from hrpose_rt.timing import StageClock
 

@@ -8,10 +8,10 @@ import torch
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.hardware import Gpu
+from hrpose_rt.nets.spec import Build, EngineSpec
 from hrpose_rt.runtimes.cuda import find_cuda
-from hrpose_rt.runtimes.spec import Build, EngineSpec
 from hrpose_rt.runtimes.trt import TrtRuntime
-from hrpose_rt.runtimes.trt_library import what_differs
+from hrpose_rt.runtimes.trt_compat import what_differs
 from tests.fakes_trt import SHAPE, FakeTrt
 
 BUILD = Build("tensorrt", "10.9.0", ("sm89",), "RTX 4090", "570.1", {"hardware_compat": "none"})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.runtimes.spec import EngineSpec, check_answer
+from hrpose_rt.nets.spec import EngineSpec, check_answer
 
 SPEC = EngineSpec("m", "pose", ((256, 192),), "fp32", "abc", "coco17", (64, 48), "dark")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hrpose_rt.errors import RuntimeMissing
 from hrpose_rt.hardware import Gpu, nvidia_gpus
-from hrpose_rt.runtimes.spec import Build
+from hrpose_rt.nets.spec import Build
 
 MODULES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
 NAMES = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT for RTX"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hrpose_rt.errors import BadInput, CheckpointMismatch, RuntimeMissing
-from hrpose_rt.nets.config import HRNetConfig
+from hrpose_rt.nets.hrnet_config import HRNetConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

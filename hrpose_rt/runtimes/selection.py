@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.hardware import nvidia_gpus
-from hrpose_rt.runtimes.spec import RTX_ARCHS
+from hrpose_rt.nets.spec import RTX_ARCHS
 
 # What every runtime computes in on each of its devices, its own choice first where the machine has it.
 PRECISIONS_OF = {

@@ -6,13 +6,13 @@ from importlib.util import find_spec
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.hardware import usable_cores
+from hrpose_rt.nets.checkpoints import load_hrnet, sha256
 from hrpose_rt.nets.published import read_name
-from hrpose_rt.nets.weights import load_hrnet, sha256
+from hrpose_rt.nets.spec import EngineSpec, Task
 from hrpose_rt.nets.zoo import Model
-from hrpose_rt.runtimes import Runtime
-from hrpose_rt.runtimes.choice import Choice, check_precision, choose
-from hrpose_rt.runtimes.spec import EngineSpec, Task
-from hrpose_rt.runtimes.trt_library import check_ready
+from hrpose_rt.runtimes.base import Runtime
+from hrpose_rt.runtimes.selection import Choice, check_precision, choose
+from hrpose_rt.runtimes.trt_compat import check_ready
 
 RUNTIMES_OF = {
     "onnx": ("openvino", "onnxruntime"),
@@ -111,11 +111,11 @@ def _open_eager(
         spec = spec_of_checkpoint(model, task, skeleton)
     else:
         net, _ = load_hrnet(model.weights())
-        from hrpose_rt.nets.inputs import hrnet_on_crops
+        from hrpose_rt.nets.preprocessing import hrnet_on_crops
 
         module = hrnet_on_crops(net)
         spec = spec_of_checkpoint(model, task, skeleton)
-    from hrpose_rt.runtimes.eager import EagerRuntime
+    from hrpose_rt.runtimes.torch_eager import EagerRuntime
 
     return EagerRuntime(module, choice.precision, threads, choice.device), spec
 

@@ -13,8 +13,9 @@ from hrpose_rt import networks
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.hardware import Gpu
 from hrpose_rt.nets.zoo import find_model, models_folder
-from hrpose_rt.runtimes import choice, trt_library
-from hrpose_rt.runtimes.opening import open_engine
+from hrpose_rt.runtimes import selection as choice
+from hrpose_rt.runtimes import trt_compat as trt_library
+from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.runtimes.ort import CPU, CUDA
 
 POSE = find_model("hrnet-w16-lite", "pose")

@@ -3,7 +3,7 @@
 import torch
 
 from hrpose_rt.nets.hrnet import HRNet
-from hrpose_rt.nets.inputs import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB, hrnet_on_crops
+from hrpose_rt.nets.preprocessing import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB, hrnet_on_crops
 from tests.nets.test_hrnet import TINY
 
 
