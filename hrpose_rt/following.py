@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from hrpose_rt.detection.tiling import Region, Tiling, parse_tiles
+from hrpose_rt.detection.yolo import Detector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.networks import Settings
 from hrpose_rt.people.crowd import Crowd
-from hrpose_rt.people.detection import Detector
 from hrpose_rt.people.memory import Memory
 from hrpose_rt.people.scheduling import Costs, Scheduler
-from hrpose_rt.people.tiling import Region, Tiling, parse_tiles
 from hrpose_rt.people.tracking import TRACKERS
 from hrpose_rt.pose.batching import CPU_BATCHES
 from hrpose_rt.pose.host import PoseEstimator

@@ -11,11 +11,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from hrpose_rt.console import say
+from hrpose_rt.detection.yolo import Detector, YoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.spec import EngineSpec, Task
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, Model, find_model
-from hrpose_rt.people.detection import Detector, YoloDetector
 from hrpose_rt.pose.host import HostPoseEstimator, PoseEstimator
 from hrpose_rt.runtimes.base import DeviceRuntime, Runtime
 from hrpose_rt.runtimes.open import open_engine, spec_of_checkpoint, with_size
@@ -215,7 +215,7 @@ def _detector(runtime: Runtime, spec: EngineSpec, settings: Settings) -> YoloDet
     how = (spec.inputs_hw, settings.det_score, settings.max_people, spec.model)
     if not _stays_on_device(runtime):
         return YoloDetector(runtime, *how)
-    from hrpose_rt.people.device import DeviceYoloDetector
+    from hrpose_rt.detection.yolo_gpu import DeviceYoloDetector
 
     return DeviceYoloDetector(runtime, _uploads(runtime.device), *how)
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from hrpose_rt.detection.tiling import Region
 from hrpose_rt.networks import Networks
-from hrpose_rt.people.tiling import Region
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.timing import StageClock

@@ -36,7 +36,7 @@ AT_HOME = {  # modules that are about one heavy library, and are themselves impo
     **dict.fromkeys(
         (
             "pose/device.py",
-            "people/device.py",
+            "detection/yolo_gpu.py",
             "runtimes/trt.py",
             "runtimes/gpu_frames.py",
             "runtimes/cuda.py",

@@ -8,13 +8,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from hrpose_rt.detection.yolo import Detector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.coco import Result
 from hrpose_rt.geometry import crop_frames, oks_nms
 from hrpose_rt.learn.annotations import is_number
 from hrpose_rt.learn.files import check_size
 from hrpose_rt.learn.people import clean_boxes
-from hrpose_rt.people.detection import Detector
 from hrpose_rt.pose.host import PoseEstimator
 from hrpose_rt.result import person_score
 from hrpose_rt.skeleton import Skeleton

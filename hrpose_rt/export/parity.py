@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from hrpose_rt.detection.yolo import NMS_IOU, read_boxes
 from hrpose_rt.geometry import iou, nms
-from hrpose_rt.people.detection import NMS_IOU, read_boxes
 from hrpose_rt.pose.heatmaps import DECODERS
 from hrpose_rt.types import F32
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from hrpose_rt.detection.yolo import YoloDetector
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export import footage
 from hrpose_rt.export.parity import FEWEST_CROPS, SURE, Parity, compare_boxes, compare_poses
 from hrpose_rt.hardware import nvidia_gpus, usable_cores
 from hrpose_rt.nets.spec import EngineSpec, Task
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, Model, find_model
-from hrpose_rt.people.detection import YoloDetector
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.types import F32, U8

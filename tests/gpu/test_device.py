@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from hrpose_rt.detection.yolo_gpu import DeviceYoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.networks import Networks, Settings
-from hrpose_rt.people.device import DeviceYoloDetector
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.pose.device import DevicePoseEstimator, cut
 from hrpose_rt.runtimes.gpu_frames import Uploads

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from hrpose_rt.detection.yolo import YoloDetector
+from hrpose_rt.detection.yolo_gpu import DeviceYoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import crop_frames, crop_maps
 from hrpose_rt.nets.zoo import find_model, models_folder
-from hrpose_rt.people.detection import YoloDetector
-from hrpose_rt.people.device import DeviceYoloDetector
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.device import DevicePoseEstimator, cut, decode
 from hrpose_rt.pose.heatmaps import DECODERS

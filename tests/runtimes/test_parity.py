@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
+from hrpose_rt.detection.yolo import YoloDetector
 from hrpose_rt.geometry import crop_frames, iou
 from hrpose_rt.nets.zoo import find_model
-from hrpose_rt.people.detection import YoloDetector
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.heatmaps import decode_dark
 from hrpose_rt.runtimes.open import open_engine

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from hrpose_rt.detection.yolo import MOST_CANDIDATES, YoloDetector, read_boxes
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.people.detection import MOST_CANDIDATES, YoloDetector, read_boxes
 from hrpose_rt.timing import StageClock
 from tests.fakes import FakeRuntime
 

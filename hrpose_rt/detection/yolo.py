@@ -6,10 +6,10 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+from hrpose_rt.detection.tiling import Region, merge, whole
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import Letterbox, iou, nms
 from hrpose_rt.nets.spec import check_answer
-from hrpose_rt.people.tiling import Region, merge, whole
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, I64, U8, Detections

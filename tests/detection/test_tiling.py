@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from hrpose_rt.detection.tiling import Tiling, grid, merge, parse_tiles, whole
+from hrpose_rt.detection.yolo import YoloDetector
 from hrpose_rt.errors import BadInput
-from hrpose_rt.people.detection import YoloDetector
-from hrpose_rt.people.tiling import Tiling, grid, merge, parse_tiles, whole
 from hrpose_rt.timing import StageClock
 from tests.fakes import FakeRuntime
 
