@@ -29,7 +29,7 @@ from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.hrnet_config import CONFIGS
 from hrpose_rt.nets.preprocessing import hrnet_on_crops
 from hrpose_rt.nets.spec import EngineSpec
-from hrpose_rt.pose.device import DevicePoseEstimator
+from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator
 from hrpose_rt.runtimes.gpu_frames import Uploads
 from hrpose_rt.runtimes.torch_eager import EagerRuntime
 from hrpose_rt.timing import StageClock

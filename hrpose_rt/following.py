@@ -15,7 +15,7 @@ from hrpose_rt.people.memory import Memory
 from hrpose_rt.people.scheduling import Costs, Scheduler
 from hrpose_rt.people.tracking import TRACKERS
 from hrpose_rt.pose.batching import CPU_BATCHES
-from hrpose_rt.pose.host import PoseEstimator
+from hrpose_rt.pose.estimator import PoseEstimator
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.timing import StageClock

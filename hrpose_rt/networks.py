@@ -16,7 +16,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.spec import EngineSpec, Task
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, Model, find_model
-from hrpose_rt.pose.host import HostPoseEstimator, PoseEstimator
+from hrpose_rt.pose.estimator import HostPoseEstimator, PoseEstimator
 from hrpose_rt.runtimes.base import DeviceRuntime, Runtime
 from hrpose_rt.runtimes.open import open_engine, spec_of_checkpoint, with_size
 from hrpose_rt.runtimes.selection import PRECISIONS_OF, Choice, choose, gpu_number, tensorrt_form
@@ -223,7 +223,7 @@ def _detector(runtime: Runtime, spec: EngineSpec, settings: Settings) -> YoloDet
 def _estimator(runtime: Runtime, spec: EngineSpec, settings: Settings) -> PoseEstimator:
     if not _stays_on_device(runtime) or spec.decode == "udp":
         return HostPoseEstimator(runtime, spec, settings.decode, settings.flip_test)
-    from hrpose_rt.pose.device import DevicePoseEstimator
+    from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator
 
     uploads = _uploads(runtime.device)
     return DevicePoseEstimator(runtime, spec, uploads, settings.decode, settings.flip_test)

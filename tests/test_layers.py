@@ -35,7 +35,7 @@ AT_HOME = {  # modules that are about one heavy library, and are themselves impo
     "bench/plots.py": "matplotlib",
     **dict.fromkeys(
         (
-            "pose/device.py",
+            "pose/estimator_gpu.py",
             "detection/yolo_gpu.py",
             "runtimes/trt.py",
             "runtimes/gpu_frames.py",

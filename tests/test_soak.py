@@ -22,7 +22,7 @@ import pytest
 from hrpose_rt.errors import BadInput
 from hrpose_rt.networks import Networks, Settings
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.pose.host import HostPoseEstimator
+from hrpose_rt.pose.estimator import HostPoseEstimator
 from hrpose_rt.recording import Recorder
 from hrpose_rt.result import FrameResult
 from hrpose_rt.skeleton import COCO17
@@ -30,7 +30,7 @@ from hrpose_rt.streams.sources import open_source
 from hrpose_rt.timing import LatencyTable
 from hrpose_rt.types import Detections
 from tests.fakes import FakeDetector, FakeRuntime
-from tests.pose.test_host import SPEC, brightest_pixel
+from tests.pose.test_estimator import SPEC, brightest_pixel
 
 SECONDS = float(os.environ.get("HRPOSE_SOAK_S", "12"))
 THREADS = 16

@@ -15,7 +15,7 @@ from hrpose_rt.geometry import crop_frames, oks_nms
 from hrpose_rt.learn.annotations import is_number
 from hrpose_rt.learn.files import check_size
 from hrpose_rt.learn.people import clean_boxes
-from hrpose_rt.pose.host import PoseEstimator
+from hrpose_rt.pose.estimator import PoseEstimator
 from hrpose_rt.result import person_score
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.timing import StageClock

@@ -22,7 +22,7 @@ from hrpose_rt.nets.preprocessing import hrnet_on_crops
 from hrpose_rt.nets.spec import EngineSpec, engine_sha256, spec_path
 from hrpose_rt.nets.yolo import load_yolo
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, models_folder
-from hrpose_rt.pose.host import HostPoseEstimator
+from hrpose_rt.pose.estimator import HostPoseEstimator
 from hrpose_rt.runtimes.ort import OnnxRuntime
 from hrpose_rt.runtimes.ov import OpenVinoRuntime
 from hrpose_rt.skeleton import COCO17

@@ -12,7 +12,7 @@ from hrpose_rt.detection.yolo_gpu import DeviceYoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.networks import Networks, Settings
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.pose.device import DevicePoseEstimator, cut
+from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator, cut
 from hrpose_rt.runtimes.gpu_frames import Uploads
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.timing import StageClock

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hrpose_rt.pose.ankles import APART, Ankles
-from hrpose_rt.pose.device import decode
+from hrpose_rt.pose.estimator_gpu import decode
 from hrpose_rt.pose.heatmaps import DECODERS, find_peaks
 from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
 

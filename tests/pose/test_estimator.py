@@ -7,7 +7,7 @@ import pytest
 
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.nets.spec import EngineSpec
-from hrpose_rt.pose.host import HostPoseEstimator
+from hrpose_rt.pose.estimator import HostPoseEstimator
 from hrpose_rt.timing import StageClock
 from tests.fakes import FakeRuntime
 

@@ -13,9 +13,9 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import crop_frames, crop_maps
 from hrpose_rt.nets.zoo import find_model, models_folder
 from hrpose_rt.pose.crops import crop_people
-from hrpose_rt.pose.device import DevicePoseEstimator, cut, decode
+from hrpose_rt.pose.estimator import HostPoseEstimator
+from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator, cut, decode
 from hrpose_rt.pose.heatmaps import DECODERS
-from hrpose_rt.pose.host import HostPoseEstimator
 from hrpose_rt.runtimes.gpu_frames import Uploads
 from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.timing import StageClock

@@ -14,8 +14,8 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import crop_frames, crop_maps, heatmap_to_frame
 from hrpose_rt.nets.spec import EngineSpec, check_answer
 from hrpose_rt.pose.ankles import APART, HIGH, NEAR, Ankles
+from hrpose_rt.pose.estimator import check_heatmaps
 from hrpose_rt.pose.heatmaps import FAINTEST, RING, blur_matrix, dark_kernel
-from hrpose_rt.pose.host import check_heatmaps
 from hrpose_rt.runtimes.base import DeviceRuntime
 from hrpose_rt.runtimes.cuda import errors_said
 from hrpose_rt.runtimes.gpu_frames import Uploads
