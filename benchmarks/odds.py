@@ -3,7 +3,7 @@
     python benchmarks/odds.py FOLDER [SCENES]
 
 FOLDER holds photos of many different people, SCENES (32 if not given) are composed. Prints the weights of
-`hrpose_rt/people/tracking.py` and `hrpose_rt/people/memory.py`; what chance is enough is for people to
+`hrpose_rt/tracking/association.py` and `hrpose_rt/tracking/reid.py`; what chance is enough is for people to
 choose. Every fourth scene is of other people and held out, to tell what the weights are worth elsewhere.
 They are fitted to what the present ones lead to, so another run moves them, but hardly what comes of them.
 """
@@ -21,10 +21,11 @@ from hrpose_rt.bench.scenes import FPS, PRESENT, Scene, Truth
 from hrpose_rt.cli.bench_crowd import packaged_or
 from hrpose_rt.geometry import iou
 from hrpose_rt.networks import Networks, Settings, open_networks
-from hrpose_rt.people import memory, tracking
-from hrpose_rt.people.crowd import Crowd
-from hrpose_rt.people.rows import People
 from hrpose_rt.timing import StageClock
+from hrpose_rt.tracking import association as tracking
+from hrpose_rt.tracking import reid as memory
+from hrpose_rt.tracking.person_tracker import Crowd
+from hrpose_rt.tracking.tracks import People
 from hrpose_rt.types import F32, F64, I64, NO_ID, Bools, Detections
 
 PEOPLE, FRAMES, LOOK_EVERY = (20, 30, 50), 250, 2

@@ -10,12 +10,12 @@ from typing import Any, TypeGuard, cast
 
 from numpy.typing import ArrayLike
 
+from hrpose_rt.budget import Costs
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.following import Following, check, probe
 from hrpose_rt.networks import Networks, Settings, open_networks
-from hrpose_rt.people.scheduling import Costs
 from hrpose_rt.result import FrameResult
+from hrpose_rt.session import Following, check, probe
 from hrpose_rt.streams.sources import Clip, Name, Source, SourceInfo, open_source
 from hrpose_rt.streams.together import Together
 from hrpose_rt.timing import StageClock

@@ -18,7 +18,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.types import Detections, Frame, StageTimes
-from tests.people.test_crowd import poses_in
+from tests.tracking.test_person_tracker import poses_in
 
 BOXES = np.array([[0, 0, 40, 100], [100, 0, 140, 100]], np.float32)
 IMAGE = np.zeros((120, 200, 3), np.uint8)

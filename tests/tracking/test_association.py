@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.people.looks import LENGTH
-from hrpose_rt.people.rows import People
-from hrpose_rt.people.tracking import (
+from hrpose_rt.tracking.appearance import LENGTH
+from hrpose_rt.tracking.association import (
     ALWAYS,
     SURE,
     TRACKERS,
@@ -14,6 +13,7 @@ from hrpose_rt.people.tracking import (
     FlowTracker,
     Tracker,
 )
+from hrpose_rt.tracking.tracks import People
 from hrpose_rt.types import Detections
 
 FPS = 25.0

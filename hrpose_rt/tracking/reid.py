@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hrpose_rt.geometry import middles
-from hrpose_rt.people.looks import unlike
+from hrpose_rt.tracking.appearance import unlike
 from hrpose_rt.types import F32, F64, I64, Bools
 
 # Log odds that a newcomer is somebody lost, of `evidence` and `postures`: fitted by `benchmarks/odds.py` to

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from hrpose_rt.geometry import middles
-from hrpose_rt.people.looks import LENGTH
+from hrpose_rt.tracking.appearance import LENGTH
 from hrpose_rt.types import F32, F64, I64, NO_ID, Bools
 
 NEVER = -1  # the age of a pose that there is none of

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.people.looks import looks, unlike
-from hrpose_rt.people.memory import (
+from hrpose_rt.tracking.appearance import looks, unlike
+from hrpose_rt.tracking.reid import (
     ALWAYS,
     CERTAIN,
     CLOSE,

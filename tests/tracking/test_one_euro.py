@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.people.smoothing import BETA, MIN_CUTOFF_HZ, SPEED_CUTOFF_HZ, one_euro
+from hrpose_rt.tracking.one_euro import BETA, MIN_CUTOFF_HZ, SPEED_CUTOFF_HZ, one_euro
 
 DT = np.array([0.04], np.float32)
 TALL = np.array([200.0], np.float32)

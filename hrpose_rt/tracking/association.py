@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from hrpose_rt.geometry import iou, pair_off
-from hrpose_rt.people.looks import unlike
-from hrpose_rt.people.rows import People
+from hrpose_rt.tracking.appearance import unlike
+from hrpose_rt.tracking.tracks import People
 from hrpose_rt.types import F32, I64, NO_ID, Detections
 
 # Log odds that a detection shows somebody, of `evidence`: fitted by `benchmarks/odds.py` to 48,000 pairs of

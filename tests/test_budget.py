@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.people.memory import Memory
-from hrpose_rt.people.scheduling import Costs, Scheduler
-from tests.people.test_crowd import IMAGE, crowd, follow, picture, poses_in, walkers
+from hrpose_rt.budget import Costs, Scheduler
+from hrpose_rt.tracking.reid import Memory
+from tests.tracking.test_person_tracker import IMAGE, crowd, follow, picture, poses_in, walkers
 
 
 def costs() -> Costs:

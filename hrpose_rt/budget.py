@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from hrpose_rt.people.crowd import Crowd
+from hrpose_rt.tracking.person_tracker import Crowd
 from hrpose_rt.types import F32, I64, U8
 
 LOOK_WITHIN_S = 0.2  # on `auto`, newcomers are found within so long ...

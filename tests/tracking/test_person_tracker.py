@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from hrpose_rt.people.crowd import Crowd
-from hrpose_rt.people.memory import Memory
-from hrpose_rt.people.tracking import TRACKERS
 from hrpose_rt.skeleton import COCO17
+from hrpose_rt.tracking.association import TRACKERS
+from hrpose_rt.tracking.person_tracker import Crowd
+from hrpose_rt.tracking.reid import Memory
 from hrpose_rt.types import Detections, Origin, Poses
 
 FPS = 25.0

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hrpose_rt.geometry import iou, joint_similarity, middles
-from hrpose_rt.people.looks import looks
-from hrpose_rt.people.memory import FASTEST, MAYBE, Lost, Memory
-from hrpose_rt.people.motion import Motion, lattice, middle_of
-from hrpose_rt.people.rows import People
-from hrpose_rt.people.smoothing import one_euro
-from hrpose_rt.people.tracking import Tracker
 from hrpose_rt.skeleton import Skeleton
+from hrpose_rt.tracking.appearance import looks
+from hrpose_rt.tracking.association import Tracker
+from hrpose_rt.tracking.one_euro import one_euro
+from hrpose_rt.tracking.optical_flow import Motion, lattice, middle_of
+from hrpose_rt.tracking.reid import FASTEST, MAYBE, Lost, Memory
+from hrpose_rt.tracking.tracks import People
 from hrpose_rt.types import F32, I64, NO_ID, U8, Bools, Detections, Origin, Poses
 
 CONFIRMED = 2  # detections

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hrpose_rt.people.motion import Motion, lattice, middle_of
+from hrpose_rt.tracking.optical_flow import Motion, lattice, middle_of
 
 NOISE = np.random.default_rng(0).integers(0, 256, (400, 700, 3), np.uint8)
 TEXTURE = cv2.GaussianBlur(NOISE, (0, 0), 3)
