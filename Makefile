@@ -18,8 +18,8 @@ test: .venv-dev/.ready
 	.venv-dev/bin/mypy
 	.venv-dev/bin/pytest -m "" tests/bench tests/cli tests/evaluation
 	.venv-dev/bin/pytest -m "" tests/export
-	.venv-dev/bin/pytest -m "" tests/learn
-	.venv-dev/bin/pytest -m "" $(foreach part,bench cli evaluation export learn,--ignore tests/$(part))
+	.venv-dev/bin/pytest -m "" tests/training
+	.venv-dev/bin/pytest -m "" $(foreach part,bench cli evaluation export training,--ignore tests/$(part))
 
 # What only an NVIDIA GPU can show: its tests, and its figures in benchmarks/results/gpu. It installs nothing:
 # PyTorch for CUDA, OpenCV and pytest have to be there, in .venv-dev or in $(PYTHON); TensorRT is tested if it is.

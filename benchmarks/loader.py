@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hrpose_rt.evaluation.annotations import load_people
 from hrpose_rt.hardware import cpu_features, cpu_name
-from hrpose_rt.learn.batches import Batch, CropDataset, Pictures, load, plan
-from hrpose_rt.learn.people import load_people
-from hrpose_rt.learn.recipes import MODERN
-from hrpose_rt.learn.settings import DataSet, Stage, TrainSettings
-from hrpose_rt.learn.training import Data, Trainer
-from hrpose_rt.learn.world import World
+from hrpose_rt.training.config import DataSet, Stage, TrainSettings
+from hrpose_rt.training.dataset import Batch, CropDataset, Pictures, load, plan
+from hrpose_rt.training.distributed import World
+from hrpose_rt.training.recipes import MODERN
+from hrpose_rt.training.trainer import Data, Trainer
 
 PROMISE = 0.9
 BATCH, STEPS, ROUNDS = 32, 8, 5

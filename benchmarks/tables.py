@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.bench.report import markdown, rows, words
-from hrpose_rt.cli.bench_bounded import ids_words, jitter_words, returning_words
-from hrpose_rt.cli.bench_bounded import table as bounded_table
+from hrpose_rt.cli.bench_budget import ids_words, jitter_words, returning_words
+from hrpose_rt.cli.bench_budget import table as bounded_table
 from hrpose_rt.cli.bench_compare import rows as ratio_rows
 
 FOLDER = Path(__file__).parent

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hrpose_rt.learn.batches import Pictures
-from hrpose_rt.learn.people import People, load_people
+from hrpose_rt.evaluation.annotations import People, load_people
+from hrpose_rt.training.dataset import Pictures
 
 HOLD_OUT = 10
 

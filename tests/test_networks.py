@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hrpose_rt.errors import BadInput, HrposeError
-from hrpose_rt.export.footage import packaged_photos
+from hrpose_rt.export.examples import packaged_photos
 from hrpose_rt.geometry import iou, shared_areas
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.hrnet import HRNet
@@ -165,7 +165,7 @@ def test_what_was_opened_is_closed_where_the_rest_cannot_be_had(settings, words,
 
 
 def test_networks_are_closed_where_a_command_breaks_off(monkeypatch, tmp_path) -> None:
-    from hrpose_rt.cli import bench_bounded
+    from hrpose_rt.cli import bench_budget as bench_bounded
 
     networks = fake_networks([0])
     monkeypatch.setattr(bench_bounded, "open_networks", lambda settings: networks)

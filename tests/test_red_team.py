@@ -28,9 +28,7 @@ from hrpose_rt.cli.options import parse_every, parse_hw
 from hrpose_rt.cli.outputs import read_image_ids
 from hrpose_rt.errors import HrposeError
 from hrpose_rt.evaluation import coco, mpii
-from hrpose_rt.learn.changes import changed, parse_changes, read_recipe
-from hrpose_rt.learn.people import load_people
-from hrpose_rt.learn.recipes import MODERN, Recipe
+from hrpose_rt.evaluation.annotations import load_people
 from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.spec import EngineSpec
@@ -38,9 +36,11 @@ from hrpose_rt.nets.zoo import find_model, models_folder
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.streams.sources import Clip, expand, open_source
 from hrpose_rt.streams.web import WebView, parse_address
+from hrpose_rt.training.overrides import changed, parse_changes, read_recipe
+from hrpose_rt.training.recipes import MODERN, Recipe
 from tests.conftest import write_film
-from tests.learn.people_set import write_set
 from tests.nets.test_hrnet import TINY
+from tests.training.people_set import write_set
 
 pytestmark = [
     pytest.mark.slow,

@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from hrpose_rt.learn.people import load_people
-from tests.learn.people_set import write_set
+from hrpose_rt.evaluation.annotations import load_people
+from tests.training.people_set import write_set
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from hrpose_rt.bench.engine import Cell, Contestant, race, to_dict
 from hrpose_rt.cli import options
 from hrpose_rt.cli.app import App
-from hrpose_rt.cli.bench_bounded import bench_bounded
+from hrpose_rt.cli.bench_budget import bench_bounded
 from hrpose_rt.cli.bench_compare import bench_compare
 from hrpose_rt.cli.bench_crowd import bench_check, bench_crowd
 from hrpose_rt.cli.models import find, task_of

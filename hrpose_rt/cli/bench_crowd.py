@@ -206,7 +206,7 @@ def _feeds(
 
 def packaged_or(folder: Path | None) -> Iterator[U8]:
     """The photos of a folder, or those that are packaged."""
-    from hrpose_rt.export.footage import packaged_photos
+    from hrpose_rt.export.examples import packaged_photos
     from hrpose_rt.streams.sources import open_source
 
     if folder is None:

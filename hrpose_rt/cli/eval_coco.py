@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from hrpose_rt.cli import options
-from hrpose_rt.cli.reports import (
+from hrpose_rt.cli.eval_output import (
     LOWEST_SCORE,
     RESULTS,
     SCORES,
@@ -27,7 +27,7 @@ from hrpose_rt.skeleton import COCO17, Skeleton, find_skeleton
 
 if TYPE_CHECKING:
     from hrpose_rt.evaluation.coco import CocoScores, Result
-    from hrpose_rt.evaluation.joints import People
+    from hrpose_rt.evaluation.per_joint import People
     from hrpose_rt.evaluation.predict import Boxes
 
 DEFAULTS = Settings()
@@ -62,7 +62,7 @@ def eval_coco(
 ) -> None:
     """COCO keypoints: the ten figures with 95% intervals, and joint by joint."""
     from hrpose_rt.evaluation import coco
-    from hrpose_rt.evaluation.joints import pair
+    from hrpose_rt.evaluation.per_joint import pair
 
     check_output(output, overwrite)
     if visualize and not (output and images):
@@ -181,7 +181,7 @@ def _print_figures(scores: "CocoScores", other: "CocoScores | None", name: str) 
 
 
 def _print_joints(people: "People", skeleton: Skeleton) -> list[dict[str, Any]]:
-    from hrpose_rt.evaluation.joints import joint_figures
+    from hrpose_rt.evaluation.per_joint import joint_figures
 
     rows = list(zip(skeleton.joints, *joint_figures(people), strict=True))
     print(f"\nJoint by joint, of {len(people.image_ids)} people and the pose most like each:\n")
@@ -195,7 +195,7 @@ def _print_joints(people: "People", skeleton: Skeleton) -> list[dict[str, Any]]:
 
 def _draw(truth: Any, folder: Path, people: "People", skeleton: Skeleton, count: int, output: Path) -> None:
     """Sheets of the people whose poses are most and least like the truth."""
-    from hrpose_rt.evaluation.sheets import sheet, tile
+    from hrpose_rt.evaluation.contact_sheet import sheet, tile
 
     order = np.argsort(people.oks(), kind="stable")
     by_id = {image.id: image for image in annotated_images(truth, folder)}

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from hrpose_rt.cli import options
-from hrpose_rt.cli.reports import (
+from hrpose_rt.cli.eval_output import (
     LOWEST_SCORE,
     RESULTS,
     SCORES,

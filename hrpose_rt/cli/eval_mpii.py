@@ -7,7 +7,7 @@ import numpy as np
 import typer
 
 from hrpose_rt.cli import options
-from hrpose_rt.cli.reports import (
+from hrpose_rt.cli.eval_output import (
     PREDICTIONS,
     SCORES,
     SCORES_SCHEMA,
@@ -93,8 +93,8 @@ def _run(
     annotations: Path, images: Path | None, settings: Settings, wanted: int
 ) -> tuple[F32, dict[str, Any]]:
     """Joints (N, 16, 2), pixels from 1, by the network of the settings, and how they were made."""
+    from hrpose_rt.evaluation.annotations import load_people
     from hrpose_rt.evaluation.predict import AnnotatedImage
-    from hrpose_rt.learn.people import load_people
 
     people = load_people(annotations, images)
     if people.skeleton is not MPII16:

@@ -99,7 +99,7 @@ def read_image_ids(annotations: Path, sources: Iterable[Source]) -> dict[str, in
     Raises:
         BadInput: It is no such file, or lacks one of the images of `sources`.
     """
-    from hrpose_rt.learn.files import read_json  # which few runs need
+    from hrpose_rt.evaluation.annotation_files import read_json  # which few runs need
 
     try:
         images = convert(read_json(annotations), _Annotations)["images"]

@@ -18,13 +18,13 @@ from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.streams.sinks import make_folder
 
 if TYPE_CHECKING:
-    from hrpose_rt.learn.batches import Pictures
-    from hrpose_rt.learn.recipes import Recipe
-    from hrpose_rt.learn.settings import TrainSettings
-    from hrpose_rt.learn.teacher import TeacherMaps
-    from hrpose_rt.learn.training import Data, Trainer
-    from hrpose_rt.learn.world import World
     from hrpose_rt.skeleton import Skeleton
+    from hrpose_rt.training.config import TrainSettings
+    from hrpose_rt.training.dataset import Pictures
+    from hrpose_rt.training.distillation import TeacherMaps
+    from hrpose_rt.training.distributed import World
+    from hrpose_rt.training.recipes import Recipe
+    from hrpose_rt.training.trainer import Data, Trainer
 
 MPII_INPUT = "256x256"
 GIGABYTE = 2**30
@@ -73,11 +73,11 @@ def train(
     debug: options.Debug = False,
 ) -> None:
     """Train a pose network. Many processes: torchrun --nproc-per-node 2 -m hrpose_rt train ..."""
-    from hrpose_rt.learn.batches import Pictures
-    from hrpose_rt.learn.checkpoints import LAST
-    from hrpose_rt.learn.settings import DataSet, TrainSettings, parse_stages
-    from hrpose_rt.learn.training import load_data
-    from hrpose_rt.learn.world import enter_world
+    from hrpose_rt.training.checkpoints import LAST
+    from hrpose_rt.training.config import DataSet, TrainSettings, parse_stages
+    from hrpose_rt.training.dataset import Pictures
+    from hrpose_rt.training.distributed import enter_world
+    from hrpose_rt.training.trainer import load_data
 
     if (output / LAST).exists() and not resume:
         raise BadInput(f"{output} holds a run already: go on with --resume, or give another --output")
@@ -114,8 +114,8 @@ def train(
 
 def _recipe(name: str, skeleton: "Skeleton", texts: Sequence[str], **options: Any) -> "Recipe":
     """The recipe of that name or file, changed by `--set`s and then by options of their own."""
-    from hrpose_rt.learn.changes import changed, parse_changes, read_recipe
-    from hrpose_rt.learn.recipes import check_select, recipe_for
+    from hrpose_rt.training.overrides import changed, parse_changes, read_recipe
+    from hrpose_rt.training.recipes import check_select, recipe_for
 
     base, changes = read_recipe(Path(name)) if name.endswith(".toml") else (name, {})
     changes |= parse_changes(texts)
@@ -142,7 +142,7 @@ def _teacher(
     console: Console,
 ) -> "TeacherMaps":
     """The teacher's answers; process 0 asks, the others find them on disk. Runs side by side share them."""
-    from hrpose_rt.learn.teacher import teach
+    from hrpose_rt.training.distillation import teach
 
     def ask() -> "TeacherMaps":
         with _bar(console) as bar:
@@ -169,10 +169,10 @@ def _run(
     resume: bool,
     console: Console,
 ) -> None:
-    from hrpose_rt.learn.checkpoints import BEST
-    from hrpose_rt.learn.journal import Journal
-    from hrpose_rt.learn.training import Trainer
-    from hrpose_rt.learn.validation import FIGURE_NAMES
+    from hrpose_rt.training.checkpoints import BEST
+    from hrpose_rt.training.metrics_log import Journal
+    from hrpose_rt.training.trainer import Trainer
+    from hrpose_rt.training.validation import FIGURE_NAMES
 
     trainer = Trainer(settings, people, world, output, pictures, maps, workers, save_every)
     if resume:

@@ -271,9 +271,9 @@ class _Export:
         """Write the graph in `precision`; returns its layers."""
         import onnx
 
-        from hrpose_rt.export.graph import save_onnx
-        from hrpose_rt.export.precision import layers_by_precision, to_16_bits
+        from hrpose_rt.export.half import layers_by_precision, to_16_bits
         from hrpose_rt.export.quantize import first_and_last, to_int8
+        from hrpose_rt.export.torch_onnx import save_onnx
 
         if precision == "fp32":
             self._tell("tracing the network")
@@ -307,7 +307,7 @@ class _Export:
                 )
             shutil.copyfile(model.engine, made)
             return
-        from hrpose_rt.export.graph import export_onnx
+        from hrpose_rt.export.torch_onnx import export_onnx
         from hrpose_rt.nets.checkpoints import load_hrnet
         from hrpose_rt.nets.preprocessing import hrnet_on_crops
         from hrpose_rt.nets.yolo import load_yolo

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hrpose_rt.export.precision import COMPUTING, inside
+from hrpose_rt.export.half import COMPUTING, inside
 from hrpose_rt.types import U8
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from hrpose_rt.detection.yolo import YoloDetector
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.export import footage
+from hrpose_rt.export import examples as footage
 from hrpose_rt.export.parity import FEWEST_CROPS, SURE, Parity, compare_boxes, compare_poses
 from hrpose_rt.hardware import nvidia_gpus, usable_cores
 from hrpose_rt.nets.spec import EngineSpec, Task

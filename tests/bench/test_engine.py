@@ -15,7 +15,7 @@ from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.runtimes.ort import OnnxRuntime
-from tests.export.test_precision import graph
+from tests.export.test_half import graph
 from tests.fakes import FakeRuntime
 
 

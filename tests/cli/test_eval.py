@@ -11,8 +11,8 @@ from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput
 from hrpose_rt.nets.zoo import models_folder
 from tests.evaluation.test_mpii import truth_of, write_files
-from tests.learn.people_set import annotation, write_json, write_mpii, write_set
 from tests.test_skeleton import TOML
+from tests.training.people_set import annotation, write_json, write_mpii, write_set
 
 
 def evaluate(*options: object) -> str:

@@ -11,7 +11,7 @@ import pytest
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation import coco
 from hrpose_rt.result import person_score
-from tests.learn.people_set import annotation, write_json
+from tests.training.people_set import annotation, write_json
 
 SIDE = 400
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from hrpose_rt.evaluation import coco
 from hrpose_rt.evaluation.detection import find
-from tests.learn.people_set import annotation, write_json
+from tests.training.people_set import annotation, write_json
 
 
 def truth_of(folder: Path):

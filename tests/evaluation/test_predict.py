@@ -7,13 +7,13 @@ import pytest
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation import coco, predict
-from hrpose_rt.evaluation.joints import joint_figures, pair
-from hrpose_rt.evaluation.sheets import TILE_HW, sheet, tile
+from hrpose_rt.evaluation.contact_sheet import TILE_HW, sheet, tile
+from hrpose_rt.evaluation.per_joint import joint_figures, pair
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import Poses
 from tests.fakes import FakeDetector
-from tests.learn.people_set import write_set
+from tests.training.people_set import write_set
 
 
 class Knowing:

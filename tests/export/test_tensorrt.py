@@ -151,7 +151,7 @@ def test_a_file_that_nncf_left_alone_is_refused_by_the_real_parser(tmp_path: Pat
     import numpy as np
     import onnx
 
-    from tests.export.test_precision import quantised
+    from tests.export.test_half import quantised
 
     onnx.save(quantised(np.uint8, 0.1), tmp_path / "trap.onnx")
     with pytest.raises(BadInput, match=r"would be computed otherwise than it says: .*UINT8"):

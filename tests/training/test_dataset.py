@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.learn.augment import Augmentation
-from hrpose_rt.learn.batches import CropDataset, Pictures, epoch_rows, load, plan
-from hrpose_rt.learn.people import load_people
-from hrpose_rt.learn.recipes import MODERN, ORIGINAL
-from hrpose_rt.learn.settings import Stage
-from tests.learn.people_set import write_set
+from hrpose_rt.evaluation.annotations import load_people
+from hrpose_rt.training.augment import Augmentation
+from hrpose_rt.training.config import Stage
+from hrpose_rt.training.dataset import CropDataset, Pictures, epoch_rows, load, plan
+from hrpose_rt.training.recipes import MODERN, ORIGINAL
+from tests.training.people_set import write_set
 
 STAGE = Stage((64, 64), 1)
 PLAIN = replace(ORIGINAL, augmentation=Augmentation(flip=0), targets="dark")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hrpose_rt.geometry import crop_frames, crop_maps
-from hrpose_rt.learn.augment import (
+from hrpose_rt.skeleton import COCO17, MPII16
+from hrpose_rt.training.augment import (
     Augmentation,
     View,
     change_look,
@@ -12,7 +13,6 @@ from hrpose_rt.learn.augment import (
     draw_cut,
     draw_view,
 )
-from hrpose_rt.skeleton import COCO17, MPII16
 
 CENTRE, SIZE = np.array([50, 40], np.float32), np.array([60, 80], np.float32)
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.learn.annotations import check_annotations, is_number
-from hrpose_rt.learn.files import check_size, picture_finder, read_json
-from hrpose_rt.learn.joint_names import plain_name
+from hrpose_rt.evaluation.annotation_files import check_size, picture_finder, read_json
+from hrpose_rt.evaluation.coco_annotations import check_annotations, is_number
+from hrpose_rt.evaluation.joint_names import plain_name
 from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
 from hrpose_rt.types import F32, I64, Bools
 

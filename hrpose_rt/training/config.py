@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.learn.people import People, find_data, load_people
-from hrpose_rt.learn.recipes import Recipe
+from hrpose_rt.evaluation.annotations import People, find_data, load_people
 from hrpose_rt.nets.hrnet_config import CONFIGS
+from hrpose_rt.training.recipes import Recipe
 
 
 @dataclass(frozen=True, slots=True)

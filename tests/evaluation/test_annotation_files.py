@@ -12,8 +12,8 @@ import pytest
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation import coco
-from hrpose_rt.learn.joint_names import joint_order, plain_name
-from hrpose_rt.learn.people import load_people
+from hrpose_rt.evaluation.annotations import load_people
+from hrpose_rt.evaluation.joint_names import joint_order, plain_name
 from hrpose_rt.skeleton import COCO17, MPII16
 
 W, H = 160, 120

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.learn.changes import changed, parse_changes, read_recipe
-from hrpose_rt.learn.recipes import MODERN, ORIGINAL, check_select, learning_rate, recipe_for
-from hrpose_rt.learn.settings import DataSet, Stage, TrainSettings, parse_stages
 from hrpose_rt.skeleton import COCO17, MPII16
+from hrpose_rt.training.config import DataSet, Stage, TrainSettings, parse_stages
+from hrpose_rt.training.overrides import changed, parse_changes, read_recipe
+from hrpose_rt.training.recipes import MODERN, ORIGINAL, check_select, learning_rate, recipe_for
 
 
 def test_the_originals_rate_falls_at_170_and_200_of_210_epochs() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hrpose_rt.bench.crowd import Feed
-from hrpose_rt.bench.identities import Identities
+from hrpose_rt.bench.id_metrics import Identities
 from hrpose_rt.geometry import iou, oks, pair_off
 from hrpose_rt.networks import Networks, Settings
 from hrpose_rt.pipeline import PosePipeline

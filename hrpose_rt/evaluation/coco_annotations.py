@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.learn.joint_names import joint_order
+from hrpose_rt.evaluation.joint_names import joint_order
 
 FARTHEST = 1e9  # pixels from a picture's corner: what is farther is no place, and its square no number
 

@@ -52,7 +52,7 @@ def bench_bounded(
     debug: options.Debug = False,
 ) -> None:
     """Run crowds under a budget and without: latency, likeness of the poses, ids kept and regained."""
-    from hrpose_rt.bench.bounded import WARM, measure_bounded
+    from hrpose_rt.bench.budget import WARM, measure_bounded
     from hrpose_rt.bench.cutouts import cut_out
     from hrpose_rt.bench.jitter import measure_jitter
     from hrpose_rt.bench.mosaic import Mosaic

@@ -15,21 +15,21 @@ import pytest
 import torch
 
 from hrpose_rt.errors import BadInput, CheckpointMismatch, RunBroken
-from hrpose_rt.learn.augment import Augmentation
-from hrpose_rt.learn.batches import Pictures
-from hrpose_rt.learn.checkpoints import start_from
-from hrpose_rt.learn.journal import Journal
-from hrpose_rt.learn.people import join, load_people
-from hrpose_rt.learn.recipes import MODERN, ORIGINAL
-from hrpose_rt.learn.settings import DataSet, Stage, TrainSettings
-from hrpose_rt.learn.training import Data, Trainer, load_data, optimizer_for
-from hrpose_rt.learn.validation import validate
-from hrpose_rt.learn.world import World
+from hrpose_rt.evaluation.annotations import join, load_people
 from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.hrnet_config import W16_LITE
 from hrpose_rt.nets.zoo import find_model, models_folder
-from tests.learn.people_set import write_set
+from hrpose_rt.training.augment import Augmentation
+from hrpose_rt.training.checkpoints import start_from
+from hrpose_rt.training.config import DataSet, Stage, TrainSettings
+from hrpose_rt.training.dataset import Pictures
+from hrpose_rt.training.distributed import World
+from hrpose_rt.training.metrics_log import Journal
+from hrpose_rt.training.recipes import MODERN, ORIGINAL
+from hrpose_rt.training.trainer import Data, Trainer, load_data, optimizer_for
+from hrpose_rt.training.validation import validate
+from tests.training.people_set import write_set
 
 ALONE = World(0, 1, torch.device("cpu"))
 ROOT = Path(__file__).parents[2]
@@ -144,7 +144,7 @@ def test_thirty_steps_killed_and_resumed_give_the_losses_of_thirty_in_one_go(
 
 def test_two_processes_give_the_losses_of_one_with_the_same_batch(tmp_path: Path) -> None:
     file = write_set(tmp_path / "set", people=24)
-    script = str(ROOT / "tests/learn/five_steps.py")
+    script = str(ROOT / "tests/training/five_steps.py")
     (tmp_path / "one").mkdir(), (tmp_path / "two").mkdir()
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     losses = []

@@ -10,16 +10,16 @@ import pytest
 from onnx import TensorProto, helper
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.evaluation.annotations import People, load_people
 from hrpose_rt.geometry import crop_frames, crop_maps
-from hrpose_rt.learn import teacher
-from hrpose_rt.learn.augment import Augmentation, View, crop_of
-from hrpose_rt.learn.batches import CropDataset, Pictures
-from hrpose_rt.learn.people import People, load_people
-from hrpose_rt.learn.recipes import MODERN
-from hrpose_rt.learn.settings import Stage
 from hrpose_rt.nets.zoo import models_folder
 from hrpose_rt.pose.targets import encode
-from tests.learn.people_set import write_set
+from hrpose_rt.training import distillation as teacher
+from hrpose_rt.training.augment import Augmentation, View, crop_of
+from hrpose_rt.training.config import Stage
+from hrpose_rt.training.dataset import CropDataset, Pictures
+from hrpose_rt.training.recipes import MODERN
+from tests.training.people_set import write_set
 
 HW = (256, 192)
 

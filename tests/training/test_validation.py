@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from hrpose_rt.learn.batches import Pictures
-from hrpose_rt.learn.people import load_people
-from hrpose_rt.learn.precision import normalised
-from hrpose_rt.learn.recipes import MODERN
-from hrpose_rt.learn.settings import Stage
-from hrpose_rt.learn.validation import average_precision, head_pck, heatmap_loss, torso_pck, validate
-from tests.learn.people_set import write_mpii, write_set
+from hrpose_rt.evaluation.annotations import load_people
+from hrpose_rt.training.amp import normalised
+from hrpose_rt.training.config import Stage
+from hrpose_rt.training.dataset import Pictures
+from hrpose_rt.training.recipes import MODERN
+from hrpose_rt.training.validation import average_precision, head_pck, heatmap_loss, torso_pck, validate
+from tests.training.people_set import write_mpii, write_set
 
 
 def test_the_loss_is_half_the_mean_square_of_the_joints_that_count() -> None:

@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from hrpose_rt.evaluation.annotations import People
 from hrpose_rt.geometry import crop_frames, heatmap_to_frame, oks, oks_nms
-from hrpose_rt.learn.batches import CropDataset, Pictures, load, plan
-from hrpose_rt.learn.people import People
-from hrpose_rt.learn.precision import autocast, normalised
-from hrpose_rt.learn.recipes import Recipe
-from hrpose_rt.learn.settings import Stage
 from hrpose_rt.pose.heatmaps import DECODERS
 from hrpose_rt.pose.targets import TARGET_DECODERS
 from hrpose_rt.result import person_score
+from hrpose_rt.training.amp import autocast, normalised
+from hrpose_rt.training.config import Stage
+from hrpose_rt.training.dataset import CropDataset, Pictures, load, plan
+from hrpose_rt.training.recipes import Recipe
 from hrpose_rt.types import F32
 
 PCK_SHARE = 0.2  # of the torso, left shoulder to right hip

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.learn.augment import Augmentation
 from hrpose_rt.pose.targets import TARGET_DECODERS, Targets
 from hrpose_rt.skeleton import MPII16, Skeleton
+from hrpose_rt.training.augment import Augmentation
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from hrpose_rt.errors import BadInput, CheckpointMismatch, last_line
-from hrpose_rt.learn.settings import TrainSettings
 from hrpose_rt.nets.checkpoints import UNREADABLE, StateDict, load_state, sha256
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.spec import EngineSpec, spec_path
 from hrpose_rt.pose.targets import TARGET_DECODERS
+from hrpose_rt.training.config import TrainSettings
 
 LAST, BEST = "last.pth", "best.pth"
 HEAD = "final_layer.weight"

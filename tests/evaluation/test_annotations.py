@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.evaluation.annotations import clean_boxes, find_data, join, load_people
 from hrpose_rt.geometry import crop_frames
-from hrpose_rt.learn.people import clean_boxes, find_data, join, load_people
-from hrpose_rt.learn.settings import DataSet
-from hrpose_rt.learn.training import load_data
 from hrpose_rt.skeleton import COCO17
-from tests.learn.people_set import annotation, write_json, write_mpii, write_set
+from hrpose_rt.training.config import DataSet
+from hrpose_rt.training.trainer import load_data
+from tests.training.people_set import annotation, write_json, write_mpii, write_set
 
 
 def edit(path: Path, change) -> Path:

@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.evaluation.annotations import People
 from hrpose_rt.geometry import crop_frames, crop_maps, input_to_heatmap
-from hrpose_rt.learn.augment import View
-from hrpose_rt.learn.people import People
 from hrpose_rt.nets.checkpoints import sha256
 from hrpose_rt.nets.preprocessing import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 from hrpose_rt.nets.spec import spec_path
@@ -18,6 +17,7 @@ from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.heatmaps import merge_flipped
 from hrpose_rt.runtimes.open import open_engine
+from hrpose_rt.training.augment import View
 from hrpose_rt.types import F32, I64, U8
 
 Infer = Callable[[U8], F32]

@@ -11,19 +11,19 @@ import torch
 from torch import nn
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.evaluation.sheets import sheet, tile
-from hrpose_rt.learn.batches import Batch, CropDataset, Keys, Pictures, epoch_rows, load, plan
-from hrpose_rt.learn.checkpoints import Ema, Progress, load_last, save_best, save_last, start_from
-from hrpose_rt.learn.journal import Journal
-from hrpose_rt.learn.people import People, join
-from hrpose_rt.learn.precision import autocast, normalised
-from hrpose_rt.learn.recipes import Recipe, learning_rate
-from hrpose_rt.learn.settings import DataSet, TrainSettings
-from hrpose_rt.learn.teacher import TeacherMaps
-from hrpose_rt.learn.validation import FIGURE_NAMES, Validation, heatmap_loss, validate
-from hrpose_rt.learn.world import World
+from hrpose_rt.evaluation.annotations import People, join
+from hrpose_rt.evaluation.contact_sheet import sheet, tile
 from hrpose_rt.nets.hrnet import HRNet, draw_weights
 from hrpose_rt.nets.hrnet_config import CONFIGS
+from hrpose_rt.training.amp import autocast, normalised
+from hrpose_rt.training.checkpoints import Ema, Progress, load_last, save_best, save_last, start_from
+from hrpose_rt.training.config import DataSet, TrainSettings
+from hrpose_rt.training.dataset import Batch, CropDataset, Keys, Pictures, epoch_rows, load, plan
+from hrpose_rt.training.distillation import TeacherMaps
+from hrpose_rt.training.distributed import World
+from hrpose_rt.training.metrics_log import Journal
+from hrpose_rt.training.recipes import Recipe, learning_rate
+from hrpose_rt.training.validation import FIGURE_NAMES, Validation, heatmap_loss, validate
 
 NOTE_EVERY = 10  # steps
 SAMPLES = 16  # people whose poses are drawn after every epoch

@@ -12,13 +12,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.evaluation.annotations import People
 from hrpose_rt.geometry import input_to_heatmap
-from hrpose_rt.learn.augment import Cut, View, change_look, crop_of, draw_cut, draw_view
-from hrpose_rt.learn.people import People
-from hrpose_rt.learn.recipes import Recipe
-from hrpose_rt.learn.settings import Stage
-from hrpose_rt.learn.teacher import TeacherMaps
 from hrpose_rt.pose.targets import encode
+from hrpose_rt.training.augment import Cut, View, change_look, crop_of, draw_cut, draw_view
+from hrpose_rt.training.config import Stage
+from hrpose_rt.training.distillation import TeacherMaps
+from hrpose_rt.training.recipes import Recipe
 from hrpose_rt.types import F32, U8, Bools
 
 Keys = list[tuple[int, int]]  # (epoch, row): what chance is seeded with, and who

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from hrpose_rt.export.precision import inside, layers_by_precision, to_16_bits
+from hrpose_rt.export.half import inside, layers_by_precision, to_16_bits
 from hrpose_rt.export.quantize import first_and_last, make_signed
 
 

@@ -5,11 +5,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from hrpose_rt.learn.batches import Pictures
-from hrpose_rt.learn.recipes import MODERN
-from hrpose_rt.learn.settings import DataSet, Stage, TrainSettings
-from hrpose_rt.learn.training import Trainer, load_data
-from hrpose_rt.learn.world import enter_world
+from hrpose_rt.training.config import DataSet, Stage, TrainSettings
+from hrpose_rt.training.dataset import Pictures
+from hrpose_rt.training.distributed import enter_world
+from hrpose_rt.training.recipes import MODERN
+from hrpose_rt.training.trainer import Trainer, load_data
 
 
 class Enough(Exception):

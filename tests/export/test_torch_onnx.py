@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
-from hrpose_rt.export.graph import export_onnx
+from hrpose_rt.export.torch_onnx import export_onnx
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.preprocessing import hrnet_on_crops
 from hrpose_rt.nets.spec import EngineSpec

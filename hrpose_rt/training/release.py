@@ -1,6 +1,6 @@
 """Embedded checkpoints -> engines (ONNX in fp32, the pose network's in int8 too, and their specs).
 
-    python -m hrpose_rt.export.embedded FOOTAGE ANNOTATIONS IMAGES
+    python -m hrpose_rt.training.release FOOTAGE ANNOTATIONS IMAGES
 
 FOOTAGE is a film or a folder to calibrate int8 with; ANNOTATIONS and IMAGES, COCO keypoints and their
 pictures, tell what int8 costs in AP, by OpenVINO. Without arguments only the fp32 engines are made.
@@ -14,8 +14,8 @@ from hrpose_rt.errors import RunBroken
 from hrpose_rt.evaluation import coco
 from hrpose_rt.evaluation.predict import AnnotatedImage, annotated, pose_results
 from hrpose_rt.export import verify
-from hrpose_rt.export.graph import export_onnx, save_onnx
-from hrpose_rt.export.precision import layers_by_precision
+from hrpose_rt.export.half import layers_by_precision
+from hrpose_rt.export.torch_onnx import export_onnx, save_onnx
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.checkpoints import load_hrnet, sha256
 from hrpose_rt.nets.preprocessing import hrnet_on_crops

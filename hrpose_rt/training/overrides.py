@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.learn.augment import Augmentation
-from hrpose_rt.learn.recipes import CHOICES, Recipe
+from hrpose_rt.training.augment import Augmentation
+from hrpose_rt.training.recipes import CHOICES, Recipe
 
 _OF_PICTURES = tuple(field.name for field in fields(Augmentation))
 KEYS = (*(f.name for f in fields(Recipe) if f.name not in ("name", "augmentation")), *_OF_PICTURES)
