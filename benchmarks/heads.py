@@ -12,11 +12,12 @@ import time
 
 import numpy as np
 
+from hrpose_rt.config import Settings
 from hrpose_rt.detection.tiling import Tiling
 from hrpose_rt.geometry import pair_off
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
-from hrpose_rt.networks import Settings, open_detector
-from hrpose_rt.streams.sources import open_source
+from hrpose_rt.networks import open_detector
+from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import StageClock
 
 

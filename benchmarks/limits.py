@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 import hrpose_rt
+from hrpose_rt.config import Settings
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.zoo import DEFAULT_POSE, find_model
-from hrpose_rt.networks import Settings
 from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.runtimes.ov import cpu_has_bf16
 from hrpose_rt.skeleton import COCO17

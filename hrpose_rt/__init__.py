@@ -16,26 +16,28 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 if TYPE_CHECKING:
+    from hrpose_rt.config import Clip, Settings
     from hrpose_rt.errors import BadInput, HrposeError, RunBroken, RuntimeMissing
-    from hrpose_rt.networks import Settings
     from hrpose_rt.pipeline import PosePipeline, Session, stream
     from hrpose_rt.result import FrameResult
     from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
+    from hrpose_rt.sources.base import Source
+    from hrpose_rt.sources.open import open_source
     from hrpose_rt.streams.sinks import Sink
-    from hrpose_rt.streams.sources import Clip, Source, SourceInfo, open_source
-    from hrpose_rt.types import Detections, Frame, Poses, StageTimes
+    from hrpose_rt.types import Detections, Frame, Poses, SourceInfo, StageTimes
 
 # Each public name and the module it is fetched from at its first use, so that importing the package
 # costs nothing.
 _HOMES = {
     **dict.fromkeys(("BadInput", "HrposeError", "RunBroken", "RuntimeMissing"), "errors"),
     **dict.fromkeys(("PosePipeline", "Session", "stream"), "pipeline"),
-    "Settings": "networks",
+    **dict.fromkeys(("Clip", "Settings"), "config"),
     "FrameResult": "result",
     **dict.fromkeys(("COCO17", "MPII16", "Skeleton"), "skeleton"),
     "Sink": "streams.sinks",
-    **dict.fromkeys(("Clip", "Source", "SourceInfo", "open_source"), "streams.sources"),
-    **dict.fromkeys(("Detections", "Frame", "Poses", "StageTimes"), "types"),
+    "Source": "sources.base",
+    "open_source": "sources.open",
+    **dict.fromkeys(("Detections", "Frame", "Poses", "SourceInfo", "StageTimes"), "types"),
 }
 
 __all__ = [

@@ -1,6 +1,5 @@
 """Settings -> the two networks of a pipeline, opened and ready."""
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,85 +9,25 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from hrpose_rt.config import Settings
 from hrpose_rt.console import say
 from hrpose_rt.detection.yolo import Detector, YoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.spec import EngineSpec, Task
-from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, Model, find_model
+from hrpose_rt.nets.zoo import Model, find_model
 from hrpose_rt.pose.estimator import HostPoseEstimator, PoseEstimator
 from hrpose_rt.runtimes.base import DeviceRuntime, Runtime
 from hrpose_rt.runtimes.open import open_engine, spec_of_checkpoint, with_size
 from hrpose_rt.runtimes.selection import PRECISIONS_OF, Choice, choose, gpu_number, tensorrt_form
 from hrpose_rt.runtimes.trt_compat import check_ready
-from hrpose_rt.skeleton import Skeleton, find_skeleton, name_of
-from hrpose_rt.structures import Amount, Count, Number, Score, check_fields
+from hrpose_rt.skeleton import Skeleton, find_skeleton
 
 if TYPE_CHECKING:
     from hrpose_rt.runtimes.gpu_frames import Uploads
 
 MOST_AP_LOSS = 0.01  # that `auto` accepts of int8
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a pipeline works.
-
-    Attributes:
-        pose, detector: Embedded names, or paths of checkpoints or engines; a `Path` will do.
-        runtime: "tensorrt", "openvino", "onnxruntime", "torch", or "auto": what suits model and machine.
-        precision: "fp32", "bf16", "fp16", "int8", or "auto": the fastest that the device has and that
-            costs hardly any accuracy.
-        device: "cpu", "gpu" or "npu" (Intel's), "cuda" or "cuda:1" (NVIDIA's), or "auto".
-        det_score: People below this score are left out, in 0..1.
-        max_people: Keep at most this many a frame, best score first; 0 keeps all.
-        input_hw: Height and width of the pose network's crops, multiples of 32; None for the model's own.
-        decode: "quarter", "dark", "udp", or "auto" for the model's own.
-        flip_test: Average with mirrored crops: twice the pose network's cost.
-        threads: Cores to use; 0 for all that this process may use.
-        skeleton: A built-in name, the path of a skeleton file, or "auto" for the model\'s own; a `Skeleton`
-            will do.
-        tracker: "flow", "ocsort" or "bytetrack".
-        memory_s: Seconds for which people out of sight are remembered; 0 forgets them at once.
-        max_age_s: Seconds after which somebody is gone whom no detection has found.
-        detect_every: Look for people on every so-manyth frame, 0 when it pays; None is 1, or 0 where there
-            is a budget.
-        tiles: "off", "auto" or such as "2x3": look closer at parts of the frame.
-        budget_ms: What a frame may take from memory to poses; 0 is no limit.
-        max_pose_age: Frames after which a pose is estimated anew, if the budget can hold it.
-        smooth: Filter the keypoints of films against jitter.
-    """
-
-    pose: str = DEFAULT_POSE
-    detector: str = DEFAULT_DETECTOR
-    runtime: str = "auto"
-    precision: str = "auto"
-    det_score: Score = 0.3
-    max_people: Count = 0
-    decode: str = "auto"
-    flip_test: bool = False
-    threads: Count = 0
-    device: str = "auto"
-    skeleton: str = "auto"
-    tracker: str = "flow"
-    memory_s: Amount = 2.0
-    max_age_s: Amount = 0.5
-    detect_every: Count | None = None
-    tiles: str = "off"
-    budget_ms: Amount = 0.0
-    max_pose_age: Number = 10
-    smooth: bool = True
-    input_hw: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("pose", "detector", "skeleton"):
-            value: Any = getattr(self, name)
-            if isinstance(value, os.PathLike):
-                object.__setattr__(self, name, os.fsdecode(value))
-            elif isinstance(value, Skeleton):
-                object.__setattr__(self, name, name_of(value))
-        check_fields(self)
 
 
 @dataclass(slots=True, eq=False)

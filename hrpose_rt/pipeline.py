@@ -11,15 +11,17 @@ from typing import Any, TypeGuard, cast
 from numpy.typing import ArrayLike
 
 from hrpose_rt.budget import Costs
+from hrpose_rt.config import Clip, Settings
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.networks import Networks, Settings, open_networks
+from hrpose_rt.networks import Networks, open_networks
 from hrpose_rt.result import FrameResult
 from hrpose_rt.session import Following, check, probe
-from hrpose_rt.streams.sources import Clip, Name, Source, SourceInfo, open_source
-from hrpose_rt.streams.together import Together
+from hrpose_rt.sources.base import Source
+from hrpose_rt.sources.multi import Together
+from hrpose_rt.sources.open import Name, open_source
 from hrpose_rt.timing import StageClock
-from hrpose_rt.types import U8, Frame, Poses, check_boxes, check_image
+from hrpose_rt.types import U8, Frame, Poses, SourceInfo, check_boxes, check_image
 
 USUAL_FPS = 30.0  # of pictures that the caller brings without saying
 Ended = Callable[[int, RunBroken | None], None]

@@ -7,19 +7,18 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hrpose_rt.budget import Costs, Scheduler
+from hrpose_rt.config import Settings
 from hrpose_rt.detection.tiling import Region, Tiling, parse_tiles
 from hrpose_rt.detection.yolo import Detector
 from hrpose_rt.errors import BadInput
-from hrpose_rt.networks import Settings
 from hrpose_rt.pose.batching import CPU_BATCHES
 from hrpose_rt.pose.estimator import PoseEstimator
 from hrpose_rt.skeleton import Skeleton
-from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.timing import StageClock
 from hrpose_rt.tracking.association import TRACKERS
 from hrpose_rt.tracking.person_tracker import Crowd
 from hrpose_rt.tracking.reid import Memory
-from hrpose_rt.types import F32, I64, NO_ID, Detections, Frame, Poses
+from hrpose_rt.types import F32, I64, NO_ID, Detections, Frame, Poses, SourceInfo
 
 PROBES = 3
 TILES_SHARE = 0.5  # of the budget, which looking closer may take

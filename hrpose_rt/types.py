@@ -30,6 +30,31 @@ class Origin(IntEnum):
     TRACKED = 1
 
 
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of a source before its first frame.
+
+    Attributes:
+        name: What the user called it.
+        stem: A short name for files made from it.
+        width, height: Of its frames in pixels, upright; of the first of them where they differ. 0 of a live
+            source that has not answered yet.
+        fps: Frames a second; of pictures that are no film, 1.
+        frames: How many there are to come; None if nobody knows.
+        film: Whether one frame follows from the other, so that people can be followed.
+        live: Whether frames come when they come; a live source drops those nobody took.
+    """
+
+    name: str
+    stem: str
+    width: int
+    height: int
+    fps: float
+    frames: int | None
+    film: bool
+    live: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One picture of a source.

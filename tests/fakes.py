@@ -8,9 +8,8 @@ import numpy as np
 from hrpose_rt.detection.tiling import Region
 from hrpose_rt.networks import Networks
 from hrpose_rt.skeleton import COCO17
-from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.timing import StageClock
-from hrpose_rt.types import F32, U8, Detections, Frame, Poses
+from hrpose_rt.types import F32, U8, Detections, Frame, Poses, SourceInfo
 
 
 class FakeRuntime:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from hrpose_rt.config import Settings
 from hrpose_rt.export.engines import Order, export
 from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.nets.zoo import find_model
-from hrpose_rt.networks import Settings, open_pose
+from hrpose_rt.networks import open_pose
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.runtimes.selection import _onnxruntime_has_cuda, tensorrt_form
 from hrpose_rt.runtimes.trt import TrtRuntime

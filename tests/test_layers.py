@@ -45,8 +45,8 @@ AT_HOME = {  # modules that are about one heavy library, and are themselves impo
     ),
     **{f"training/{name}.py": "torch" for name in LEARNING},
     **{
-        f"streams/{name}.py": "av"
-        for name in ("connecting", "decoded", "film_times", "network", "sound", "video")
+        f"sources/{name}.py": "av"
+        for name in ("connection", "network", "audio", "video", "video_stream", "video_timing")
     },
 }
 MODULES = {

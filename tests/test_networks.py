@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, HrposeError
 from hrpose_rt.export.examples import packaged_photos
 from hrpose_rt.geometry import iou, shared_areas
@@ -13,7 +14,7 @@ from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.hrnet_config import W16_LITE
 from hrpose_rt.nets.spec import EngineSpec
 from hrpose_rt.nets.zoo import models_folder
-from hrpose_rt.networks import Settings, open_networks, open_pose
+from hrpose_rt.networks import open_networks, open_pose
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.skeleton import find_skeleton

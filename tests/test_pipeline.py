@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import hrpose_rt
+from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
-from hrpose_rt.networks import Networks, Settings
+from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.skeleton import COCO17, SKELETONS, Skeleton, find_skeleton
 from hrpose_rt.types import STAGES, Detections, Frame, StageTimes, check_boxes

@@ -26,6 +26,7 @@ from hrpose_rt.bench import report as reports
 from hrpose_rt.cli.main import build_app, name_options
 from hrpose_rt.cli.options import parse_every, parse_hw
 from hrpose_rt.cli.outputs import read_image_ids
+from hrpose_rt.config import Clip
 from hrpose_rt.errors import HrposeError
 from hrpose_rt.evaluation import coco, mpii
 from hrpose_rt.evaluation.annotations import load_people
@@ -34,7 +35,7 @@ from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.spec import EngineSpec
 from hrpose_rt.nets.zoo import find_model, models_folder
 from hrpose_rt.skeleton import find_skeleton
-from hrpose_rt.streams.sources import Clip, expand, open_source
+from hrpose_rt.sources.open import expand, open_source
 from hrpose_rt.streams.web import WebView, parse_address
 from hrpose_rt.training.overrides import changed, parse_changes, read_recipe
 from hrpose_rt.training.recipes import MODERN, Recipe

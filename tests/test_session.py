@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 
 from hrpose_rt.budget import Costs
+from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
-from hrpose_rt.networks import Settings
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.session import Following, check, probe
 from hrpose_rt.skeleton import COCO17
-from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.timing import StageClock
-from hrpose_rt.types import Detections, Frame, Poses
+from hrpose_rt.types import Detections, Frame, Poses, SourceInfo
 from tests.fakes import FakeDetector, FakeEstimator, fake_networks
 
 INFO = SourceInfo("fake", "fake", 1280, 720, 25.0, None, film=True, live=False)

@@ -19,14 +19,15 @@ import av
 import numpy as np
 import pytest
 
+from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
-from hrpose_rt.networks import Networks, Settings
+from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.pose.estimator import HostPoseEstimator
 from hrpose_rt.recording import Recorder
 from hrpose_rt.result import FrameResult
 from hrpose_rt.skeleton import COCO17
-from hrpose_rt.streams.sources import open_source
+from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import LatencyTable
 from hrpose_rt.types import Detections
 from tests.fakes import FakeDetector, FakeRuntime

@@ -9,8 +9,9 @@ import numpy as np
 
 from hrpose_rt.bench.crowd import Feed
 from hrpose_rt.bench.id_metrics import Identities
+from hrpose_rt.config import Settings
 from hrpose_rt.geometry import iou, oks, pair_off
-from hrpose_rt.networks import Networks, Settings
+from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult
 

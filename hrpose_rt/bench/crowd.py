@@ -10,13 +10,13 @@ from typing import Protocol
 import numpy as np
 
 from hrpose_rt.bench.scenes import Truth
+from hrpose_rt.config import Settings
 from hrpose_rt.geometry import iou
-from hrpose_rt.networks import Networks, Settings
+from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline, Session
 from hrpose_rt.result import FrameResult
-from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.timing import NoClock
-from hrpose_rt.types import F32, STAGES, Frame, StageTimes
+from hrpose_rt.types import F32, STAGES, Frame, SourceInfo, StageTimes
 
 BLOCK = 10  # frames of one cell, until it is the next one's turn
 LEAST_BLOCK = 2  # where the time is short

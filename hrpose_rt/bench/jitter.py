@@ -9,7 +9,8 @@ import numpy as np
 
 from hrpose_rt.bench.cutouts import Cutout
 from hrpose_rt.bench.scenes import FPS, Scene
-from hrpose_rt.networks import Networks, Settings
+from hrpose_rt.config import Settings
+from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.types import Frame
 

@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 
 from hrpose_rt.bench.scenes import Truth
+from hrpose_rt.config import Clip
 from hrpose_rt.detection.yolo import Detector
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams.sources import Clip, SourceInfo, open_source
+from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import StageClock
-from hrpose_rt.types import F32, U8, Frame
+from hrpose_rt.types import F32, U8, Frame, SourceInfo
 
 MOST_FRAMES = 240  # of the film; they are kept, each as large as its tile
 

@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 
 from hrpose_rt.bench.cutouts import Cutout
-from hrpose_rt.streams.sources import SourceInfo
-from hrpose_rt.types import F32, I64, U8, Bools, Frame
+from hrpose_rt.types import F32, I64, U8, Bools, Frame, SourceInfo
 
 FPS = 25.0
 COVERED = 0.4  # share of the frame that people's boxes would cover side by side

@@ -18,10 +18,11 @@ from hrpose_rt.cli.bench_compare import bench_compare
 from hrpose_rt.cli.bench_crowd import bench_check, bench_crowd
 from hrpose_rt.cli.models import find, task_of
 from hrpose_rt.cli.outputs import check_free
+from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
 from hrpose_rt.nets.spec import Task
 from hrpose_rt.nets.zoo import Model
-from hrpose_rt.networks import Settings, machine_facts, open_model
+from hrpose_rt.networks import machine_facts, open_model
 from hrpose_rt.runtimes.base import Runtime
 
 app = App(no_args_is_help=True, help="Measure what networks cost on this machine.")

@@ -13,8 +13,9 @@ from hrpose_rt.bench.crowd import Feed
 from hrpose_rt.cli import options
 from hrpose_rt.cli.bench_crowd import SIZES_WH, as_table, packaged_or, parse_crowds
 from hrpose_rt.cli.outputs import check_free
+from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
-from hrpose_rt.networks import Networks, Settings, machine_facts, open_networks
+from hrpose_rt.networks import Networks, machine_facts, open_networks
 
 if TYPE_CHECKING:
     from hrpose_rt.bench.scenes import Scene

@@ -17,9 +17,10 @@ from hrpose_rt.bench.scenes import Scene
 from hrpose_rt.cli import options
 from hrpose_rt.cli.bench_crowd import as_table, packaged_or
 from hrpose_rt.cli.outputs import check_free
+from hrpose_rt.config import Settings
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
-from hrpose_rt.networks import Networks, Settings, machine_facts, open_networks
+from hrpose_rt.networks import Networks, machine_facts, open_networks
 from hrpose_rt.timing import StageClock
 
 CROPS_OF = 20  # people whose given boxes are posed

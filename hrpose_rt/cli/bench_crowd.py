@@ -16,10 +16,11 @@ from rich.table import Table
 from hrpose_rt.bench.crowd import BLOCK, Feed, Way, check_plain, measure
 from hrpose_rt.cli import options
 from hrpose_rt.cli.outputs import check_free
+from hrpose_rt.config import Settings
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
-from hrpose_rt.networks import Networks, Settings, open_networks
+from hrpose_rt.networks import Networks, open_networks
 from hrpose_rt.types import U8
 
 CROWDS = {"1-5": (1, 3, 5), "6-10": (6, 8, 10), "15-20": (15, 18, 20), "50+": (50, 75, 100, 200)}
@@ -187,7 +188,7 @@ def _feeds(
 ) -> list[Feed]:
     if source:
         from hrpose_rt.bench.mosaic import Mosaic
-        from hrpose_rt.streams.sources import open_source
+        from hrpose_rt.sources.open import open_source
 
         with open_source(source) as film:
             own_wh = (film.info.width, film.info.height)
@@ -207,7 +208,7 @@ def _feeds(
 def packaged_or(folder: Path | None) -> Iterator[U8]:
     """The photos of a folder, or those that are packaged."""
     from hrpose_rt.export.examples import packaged_photos
-    from hrpose_rt.streams.sources import open_source
+    from hrpose_rt.sources.open import open_source
 
     if folder is None:
         yield from packaged_photos()

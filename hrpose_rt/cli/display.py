@@ -12,9 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hrpose_rt.result import FrameResult
-from hrpose_rt.streams.sources import SourceInfo
 from hrpose_rt.timing import LatencyTable
-from hrpose_rt.types import STAGES
+from hrpose_rt.types import STAGES, SourceInfo
 
 REFRESH_S = 0.25
 RECENT = 30  # frames that the live figures are averaged over

@@ -18,7 +18,8 @@ from hrpose_rt.cli.eval_output import (
     steps,
     write_json,
 )
-from hrpose_rt.networks import Settings, machine_facts, open_detector
+from hrpose_rt.config import Settings
+from hrpose_rt.networks import machine_facts, open_detector
 
 DEFAULTS = Settings()
 FIGURES = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)")

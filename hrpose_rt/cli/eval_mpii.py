@@ -16,8 +16,9 @@ from hrpose_rt.cli.eval_output import (
     steps,
     write_json,
 )
+from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
-from hrpose_rt.networks import Settings, machine_facts, open_pose
+from hrpose_rt.networks import machine_facts, open_pose
 from hrpose_rt.skeleton import MPII16
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32

@@ -24,9 +24,10 @@ from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.recording import Recorder
 from hrpose_rt.result import FrameResult, latency_field
+from hrpose_rt.sources.base import Source
 from hrpose_rt.streams.sinks import Sink, make_folder
-from hrpose_rt.streams.sources import Source, SourceInfo
 from hrpose_rt.timing import LatencyTable
+from hrpose_rt.types import SourceInfo
 
 REPORT_SCHEMA = 1
 Viewer = Callable[[SourceInfo, str], Sink]  # what shows a source, under its name; it outlives it

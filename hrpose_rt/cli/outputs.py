@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams.images import Images
+from hrpose_rt.sources.base import IMAGE_SUFFIXES, Source
+from hrpose_rt.sources.images import Images
 from hrpose_rt.streams.lines import STDOUT, CocoSink, CsvSink, JsonlSink, LongCsvSink, MotSink
 from hrpose_rt.streams.sinks import ImageSink, Sink, VideoSink, make_folder
-from hrpose_rt.streams.sources import IMAGE_SUFFIXES, Source, SourceInfo
 from hrpose_rt.structures import convert
+from hrpose_rt.types import SourceInfo
 
 if TYPE_CHECKING:
-    from hrpose_rt.streams.sound import Sound
+    from hrpose_rt.sources.audio import Sound
 
 VIDEO_SUFFIX = ".mp4"
 LARGEST_SIDE = {VIDEO_SUFFIX: 16_384, ".webp": 16_383}  # of x264, and of the WebP format
@@ -74,7 +75,7 @@ def _check_size(info: SourceInfo, suffix: str) -> None:
 
 def _sound(source: Source) -> "Sound | None":
     """What is heard with a film; says so where it cannot be kept."""
-    from hrpose_rt.streams.video import VideoFile
+    from hrpose_rt.sources.video import VideoFile
 
     if not isinstance(source, VideoFile) or not source.sound_codec:
         return None

@@ -13,12 +13,13 @@ from hrpose_rt.cli.display import LiveView, describe, latency_table
 from hrpose_rt.cli.job import Job, Viewer, write_report
 from hrpose_rt.cli.main import INTERRUPTED, Ended, signals_end_it
 from hrpose_rt.cli.models import fetch_models
+from hrpose_rt.config import Clip, Settings
 from hrpose_rt.console import say
 from hrpose_rt.drawing import MIN_SCORE
-from hrpose_rt.networks import Settings
 from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.sources.base import RECONNECT_S
+from hrpose_rt.sources.open import expand, open_source
 from hrpose_rt.streams.lines import STDOUT
-from hrpose_rt.streams.sources import RECONNECT_S, Clip, expand, open_source
 from hrpose_rt.streams.web import WebView, parse_address
 from hrpose_rt.streams.window import WindowClosed, WindowSink
 from hrpose_rt.timing import LatencyTable

@@ -8,11 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hrpose_rt.config import Clip
 from hrpose_rt.detection.yolo import GREY, Detector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import Letterbox, crop_frames
 from hrpose_rt.pose.crops import crop_people
-from hrpose_rt.streams.sources import Clip, open_source
+from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8
 

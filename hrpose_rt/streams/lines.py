@@ -16,8 +16,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult, person_score
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.streams.sinks import broken, closed
-from hrpose_rt.streams.sources import SourceInfo
-from hrpose_rt.types import U8
+from hrpose_rt.types import U8, SourceInfo
 
 SCHEMA = 1  # of the JSONL file
 PERSON = 1  # COCO's category

@@ -10,10 +10,10 @@ import numpy as np
 
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.result import FrameResult
-from hrpose_rt.streams.sources import SourceInfo
+from hrpose_rt.types import SourceInfo
 
 if TYPE_CHECKING:  # PyAV is not everywhere where results are
-    from hrpose_rt.streams.sound import Sound
+    from hrpose_rt.sources.audio import Sound
 from hrpose_rt.types import U8
 
 

@@ -13,8 +13,8 @@ from hrpose_rt.bench.scenes import Scene
 from hrpose_rt.bench.stats import Line, fit, interval, percentiles, ratio_interval
 from hrpose_rt.cli.bench_crowd import parse_crowds
 from hrpose_rt.cli.main import build_app
+from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.networks import Settings
 from hrpose_rt.types import StageTimes
 from tests.bench.test_scenes import RED
 from tests.fakes import fake_networks

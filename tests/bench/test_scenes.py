@@ -6,7 +6,8 @@ import pytest
 from hrpose_rt.bench.cutouts import Cutout, cut_out
 from hrpose_rt.bench.mosaic import Mosaic
 from hrpose_rt.bench.scenes import FPS, Scene
-from hrpose_rt.networks import Settings, open_networks
+from hrpose_rt.config import Settings
+from hrpose_rt.networks import open_networks
 from tests.conftest import write_film
 from tests.fakes import FakeDetector
 

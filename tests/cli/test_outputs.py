@@ -18,7 +18,7 @@ from hrpose_rt.cli.outputs import (
     text_target,
 )
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams.sources import open_source
+from hrpose_rt.sources.open import open_source
 from tests.fakes import FakeSource
 
 

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from hrpose_rt.cli.export import in_words
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.cli.options import parse_hw
+from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export import engines, parity
 from hrpose_rt.export.engines import PRECISIONS_OF_FORMAT, Order, export
@@ -23,7 +24,7 @@ from hrpose_rt.hardware import Gpu, cpu_features
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.spec import EngineSpec, spec_path
 from hrpose_rt.nets.zoo import Model, find_model
-from hrpose_rt.networks import Settings, open_pose
+from hrpose_rt.networks import open_pose
 from hrpose_rt.runtimes.open import open_engine
 from tests.nets.test_hrnet import TINY
 

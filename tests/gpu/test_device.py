@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from hrpose_rt.config import Settings
 from hrpose_rt.detection.yolo_gpu import DeviceYoloDetector
 from hrpose_rt.errors import BadInput
-from hrpose_rt.networks import Networks, Settings
+from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator, cut
 from hrpose_rt.runtimes.gpu_frames import Uploads

@@ -18,8 +18,7 @@ from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult
 from hrpose_rt.streams.lines import JsonlSink
 from hrpose_rt.streams.sinks import ImageSink, VideoSink
-from hrpose_rt.streams.sources import SourceInfo
-from hrpose_rt.types import Frame
+from hrpose_rt.types import Frame, SourceInfo
 from tests.fakes import fake_networks
 
 HEADER = {

@@ -16,10 +16,13 @@ import av.error
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.streams.connecting import connect
-from hrpose_rt.streams.decoded import film_of, is_turned, upright
-from hrpose_rt.streams.film_times import (
+from hrpose_rt.sources.audio import IN_MP4, Sound, sound_of
+from hrpose_rt.sources.base import Reading
+from hrpose_rt.sources.connection import connect
+from hrpose_rt.sources.video_stream import film_of, is_turned, upright
+from hrpose_rt.sources.video_timing import (
     MEASURED_PACKETS,
     Ends,
     InOrder,
@@ -30,10 +33,7 @@ from hrpose_rt.streams.film_times import (
     picture_end_s,
     rate_of,
 )
-from hrpose_rt.streams.reading import Reading
-from hrpose_rt.streams.sound import IN_MP4, Sound, sound_of
-from hrpose_rt.streams.sources import Clip, SourceInfo
-from hrpose_rt.types import Frame
+from hrpose_rt.types import Frame, SourceInfo
 
 _NO_FILM = {"tty"}  # FFmpeg also plays text files, as a terminal would show them
 _MISSING_END_S = 0.5  # a film may stop this much before the length its header gives

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.streams.sources import expand, open_source
+from hrpose_rt.sources.open import expand, open_source
 from tests.conftest import write_film
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams import camera
-from hrpose_rt.streams.reading import Reading
-from hrpose_rt.streams.sources import Clip, Source, open_source
+from hrpose_rt.sources import camera
+from hrpose_rt.sources.base import Reading, Source
+from hrpose_rt.sources.open import open_source
 from tests.conftest import write_film
-from tests.streams.live import live_server
+from tests.sources.live import live_server
 
 
 class SteadyCapture:

@@ -5,10 +5,11 @@ import threading
 import numpy as np
 import pytest
 
+from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.streams import newest
-from hrpose_rt.streams.camera import Camera
-from hrpose_rt.streams.sources import Clip, open_source
+from hrpose_rt.sources import live as newest
+from hrpose_rt.sources.camera import Camera
+from hrpose_rt.sources.open import open_source
 
 
 class FakeCapture:
@@ -46,7 +47,7 @@ class FakeCapture:
 @pytest.fixture
 def capture(monkeypatch) -> FakeCapture:
     fake = FakeCapture(frames=6)
-    monkeypatch.setattr("hrpose_rt.streams.camera._open", lambda _: fake)
+    monkeypatch.setattr("hrpose_rt.sources.camera._open", lambda _: fake)
     return fake
 
 
@@ -93,7 +94,7 @@ def test_a_camera_that_is_plugged_in_again_goes_on(capture, monkeypatch) -> None
                 raise found
             return found
 
-        monkeypatch.setattr("hrpose_rt.streams.camera._open", reopened)
+        monkeypatch.setattr("hrpose_rt.sources.camera._open", reopened)
         capture.turn.release()
         again.turn.release()
         frame = next(frames)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from hrpose_rt.cli.outputs import picture_target
-from hrpose_rt.streams.sources import Clip, open_source
+from hrpose_rt.config import Clip
+from hrpose_rt.sources.open import open_source
 from hrpose_rt.types import Frame
 from tests.streams.test_sinks import play, results
 

@@ -9,8 +9,9 @@ import av
 import numpy as np
 import pytest
 
+from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.streams.sources import Clip, open_source
+from hrpose_rt.sources.open import open_source
 from tests.conftest import write_film
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.streams.newest import CLOSING_S
-from hrpose_rt.streams.sources import Source
+from hrpose_rt.sources.base import Source
+from hrpose_rt.sources.live import CLOSING_S
 from hrpose_rt.types import Frame
 
 GRACE_S = 0.004  # that a frame waits for those of the other sources

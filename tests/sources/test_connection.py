@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
+from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams.connecting import Unreachable
-from hrpose_rt.streams.sources import Clip, open_source
+from hrpose_rt.sources.connection import Unreachable
+from hrpose_rt.sources.open import open_source
 from tests.conftest import write_film
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams.newest import CLOSING_S, Newest, gone, pauses
-from hrpose_rt.streams.quiet import quiet_libraries
-from hrpose_rt.streams.reading import Reading
-from hrpose_rt.streams.sources import RECONNECT_S, Clip, SourceInfo
-from hrpose_rt.types import U8, Frame
+from hrpose_rt.sources.base import RECONNECT_S, Reading
+from hrpose_rt.sources.live import CLOSING_S, Newest, gone, pauses
+from hrpose_rt.sources.quiet_stderr import quiet_libraries
+from hrpose_rt.types import U8, Frame, SourceInfo
 
 
 class Camera(Reading):

@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
+from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.streams.sources import Clip, open_source
+from hrpose_rt.sources.open import open_source
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import os
 import cv2
 import pytest
 
-from hrpose_rt.streams.quiet import quiet_libraries
+from hrpose_rt.sources.quiet_stderr import quiet_libraries
 
 
 @pytest.mark.parametrize("own", [True, False])

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+from hrpose_rt.config import Clip
 from hrpose_rt.errors import RunBroken
-from hrpose_rt.streams.sources import Clip
 from hrpose_rt.types import U8, Frame
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 8.0  # between attempts to reach a source again, doubling

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.streams.sources import SourceInfo
-from hrpose_rt.streams.together import Together
-from hrpose_rt.types import Frame
+from hrpose_rt.sources.multi import Together
+from hrpose_rt.types import Frame, SourceInfo
 from tests.fakes import FakeSource
 
 
@@ -93,7 +92,7 @@ def test_leaving_waits_until_no_source_is_read() -> None:
 
 
 def test_leaving_does_not_wait_long_for_a_live_source_without_a_frame(monkeypatch) -> None:
-    monkeypatch.setattr("hrpose_rt.streams.together.CLOSING_S", 0.05)
+    monkeypatch.setattr("hrpose_rt.sources.multi.CLOSING_S", 0.05)
     silent = Waiting(frames=1)
     silent.info = replace(silent.info, live=True)
     begin = time.perf_counter()

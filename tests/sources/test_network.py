@@ -7,11 +7,12 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.streams import newest
-from hrpose_rt.streams.network import open_address
-from hrpose_rt.streams.sources import Clip, open_source
-from tests.streams.live import LiveServer, live_server, number_of, picture
+from hrpose_rt.sources import live as newest
+from hrpose_rt.sources.network import open_address
+from hrpose_rt.sources.open import open_source
+from tests.sources.live import LiveServer, live_server, number_of, picture
 
 
 @pytest.fixture

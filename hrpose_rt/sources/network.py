@@ -12,9 +12,11 @@ import av
 import av.error
 from av.container import InputContainer
 
+from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams.addresses import check_address, safe, stem_of
-from hrpose_rt.streams.connecting import (
+from hrpose_rt.sources.addresses import check_address, safe, stem_of
+from hrpose_rt.sources.base import RECONNECT_S, Reading
+from hrpose_rt.sources.connection import (
     PLAYLISTS,
     Unreachable,
     connect,
@@ -23,13 +25,11 @@ from hrpose_rt.streams.connecting import (
     is_picture,
     takes_ranges,
 )
-from hrpose_rt.streams.decoded import film_of, upright
-from hrpose_rt.streams.images import Images
-from hrpose_rt.streams.newest import CLOSING_S, Newest, gone, pauses
-from hrpose_rt.streams.reading import Reading
-from hrpose_rt.streams.sources import RECONNECT_S, Clip, SourceInfo
-from hrpose_rt.streams.video import VideoFile
-from hrpose_rt.types import Frame
+from hrpose_rt.sources.images import Images
+from hrpose_rt.sources.live import CLOSING_S, Newest, gone, pauses
+from hrpose_rt.sources.video import VideoFile
+from hrpose_rt.sources.video_stream import film_of, upright
+from hrpose_rt.types import Frame, SourceInfo
 
 USUAL_FPS = 25.0  # of streams that do not say
 # Sites whose addresses name a page and not a stream.

@@ -12,12 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hrpose_rt.config import Clip
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.streams.quiet import quiet_libraries
-from hrpose_rt.streams.reading import Reading
-from hrpose_rt.streams.sources import IMAGE_SUFFIXES, Clip, SourceInfo, in_order
-from hrpose_rt.types import U8, Frame
+from hrpose_rt.sources.base import IMAGE_SUFFIXES, Reading, in_order
+from hrpose_rt.sources.quiet_stderr import quiet_libraries
+from hrpose_rt.types import U8, Frame, SourceInfo
 
 # ISO/IEC 23008-12: how a file begins that holds HEVC pictures, as telephones take them.
 _HEIC = re.compile(rb"....ftyp(hei[cxms]|hev[cxms]|mif1....(....)*?hei[cx])", re.DOTALL)

@@ -1,14 +1,39 @@
-"""What the sources here have in common: each is read once, and closed from any thread."""
+"""The seam between sources and pipeline, and what the sources here have in common."""
 
+import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
-from typing import Self
+from types import TracebackType
+from typing import Protocol, Self
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams.sources import SourceInfo
-from hrpose_rt.types import Frame
+from hrpose_rt.types import Frame, SourceInfo
+
+RECONNECT_S = 60.0  # of attempts to reach a live source again that broke off
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+
+
+class Source(Protocol):
+    """Something that gives frames, once, from first to last.
+
+    Iterating ends with the source. Where frames were lost on the way it then raises RunBroken, after all
+    those that could be had.
+    """
+
+    info: SourceInfo
+
+    def __iter__(self) -> Iterator[Frame]: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
 
 
 class Reading(ABC):
@@ -81,3 +106,9 @@ class Reading(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def in_order(name: str) -> list[tuple[int, str]]:
+    """A key that sorts names with the numbers in them as numbers: img2 before img10."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), part) if part.isdecimal() else (-1, part) for part in parts]

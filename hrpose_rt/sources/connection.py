@@ -15,7 +15,7 @@ from av.container import InputContainer
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.nets.download import receive
-from hrpose_rt.streams.addresses import hint, safe
+from hrpose_rt.sources.addresses import hint, safe
 
 TIMEOUT_S = 10.0  # without an answer or a packet a connection counts as broken
 PLAYLISTS = frozenset({"hls", "dash"})  # formats whose address is that of a list of pieces

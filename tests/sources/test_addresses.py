@@ -3,8 +3,8 @@
 import pytest
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams.addresses import safe, stem_of
-from hrpose_rt.streams.sources import expand, open_source
+from hrpose_rt.sources.addresses import safe, stem_of
+from hrpose_rt.sources.open import expand, open_source
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,108 @@
+"""How a pipeline works and which part of a source it takes: values, checked when they are made."""
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
+from hrpose_rt.skeleton import Skeleton, name_of
+from hrpose_rt.structures import Amount, Count, More, Number, Score, check_fields
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a pipeline works.
+
+    Attributes:
+        pose, detector: Embedded names, or paths of checkpoints or engines; a `Path` will do.
+        runtime: "tensorrt", "openvino", "onnxruntime", "torch", or "auto": what suits model and machine.
+        precision: "fp32", "bf16", "fp16", "int8", or "auto": the fastest that the device has and that
+            costs hardly any accuracy.
+        device: "cpu", "gpu" or "npu" (Intel's), "cuda" or "cuda:1" (NVIDIA's), or "auto".
+        det_score: People below this score are left out, in 0..1.
+        max_people: Keep at most this many a frame, best score first; 0 keeps all.
+        input_hw: Height and width of the pose network's crops, multiples of 32; None for the model's own.
+        decode: "quarter", "dark", "udp", or "auto" for the model's own.
+        flip_test: Average with mirrored crops: twice the pose network's cost.
+        threads: Cores to use; 0 for all that this process may use.
+        skeleton: A built-in name, the path of a skeleton file, or "auto" for the model\'s own; a `Skeleton`
+            will do.
+        tracker: "flow", "ocsort" or "bytetrack".
+        memory_s: Seconds for which people out of sight are remembered; 0 forgets them at once.
+        max_age_s: Seconds after which somebody is gone whom no detection has found.
+        detect_every: Look for people on every so-manyth frame, 0 when it pays; None is 1, or 0 where there
+            is a budget.
+        tiles: "off", "auto" or such as "2x3": look closer at parts of the frame.
+        budget_ms: What a frame may take from memory to poses; 0 is no limit.
+        max_pose_age: Frames after which a pose is estimated anew, if the budget can hold it.
+        smooth: Filter the keypoints of films against jitter.
+    """
+
+    pose: str = DEFAULT_POSE
+    detector: str = DEFAULT_DETECTOR
+    runtime: str = "auto"
+    precision: str = "auto"
+    det_score: Score = 0.3
+    max_people: Count = 0
+    decode: str = "auto"
+    flip_test: bool = False
+    threads: Count = 0
+    device: str = "auto"
+    skeleton: str = "auto"
+    tracker: str = "flow"
+    memory_s: Amount = 2.0
+    max_age_s: Amount = 0.5
+    detect_every: Count | None = None
+    tiles: str = "off"
+    budget_ms: Amount = 0.0
+    max_pose_age: Number = 10
+    smooth: bool = True
+    input_hw: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("pose", "detector", "skeleton"):
+            value: Any = getattr(self, name)
+            if isinstance(value, os.PathLike):
+                object.__setattr__(self, name, os.fsdecode(value))
+            elif isinstance(value, Skeleton):
+                object.__setattr__(self, name, name_of(value))
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Which part of a source to take.
+
+    Attributes:
+        start: Seconds from its beginning.
+        end: Seconds, exclusive; None for the end of the source.
+        stride: Take every so-manyth frame.
+        max_frames: Stop after so many frames; None for all.
+        fps: Pictures a second of a folder of images, which makes a film of it; None for pictures by
+            themselves. Other sources know theirs.
+    """
+
+    start: Amount = 0.0
+    end: More | None = None
+    stride: Number = 1
+    max_frames: Number | None = None
+    fps: More | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.end is not None and self.end <= self.start:
+            raise BadInput(
+                f"nothing lies between `start` {self.start} and `end` {self.end}: both are seconds, the "
+                "end after the start"
+            )
+
+    def count(self, frames: int | None, fps: float) -> int | None:
+        """How many of `frames` it takes, as far as can be told beforehand."""
+        if frames is not None:
+            first = math.ceil(self.start * fps - 1e-6)
+            last = frames if self.end is None else min(frames, math.ceil(self.end * fps - 1e-6))
+            frames = max(0, math.ceil(last / self.stride) - math.ceil(first / self.stride))
+        counts = [n for n in (frames, self.max_frames) if n is not None]
+        return min(counts) if counts else None
