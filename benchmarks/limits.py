@@ -25,8 +25,8 @@ from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.zoo import DEFAULT_POSE, find_model
 from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.runtimes.ov import cpu_has_bf16
+from hrpose_rt.sinks.video import VideoSink
 from hrpose_rt.skeleton import COCO17
-from hrpose_rt.streams.sinks import VideoSink
 from hrpose_rt.tracking.association import TRACKERS
 from hrpose_rt.tracking.optical_flow import lattice
 from hrpose_rt.tracking.person_tracker import Crowd

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from hrpose_rt.errors import BadInput, HrposeError, RunBroken, RuntimeMissing
     from hrpose_rt.pipeline import PosePipeline, Session, stream
     from hrpose_rt.result import FrameResult
+    from hrpose_rt.sinks.base import Sink
     from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
     from hrpose_rt.sources.base import Source
     from hrpose_rt.sources.open import open_source
-    from hrpose_rt.streams.sinks import Sink
     from hrpose_rt.types import Detections, Frame, Poses, SourceInfo, StageTimes
 
 # Each public name and the module it is fetched from at its first use, so that importing the package
@@ -34,7 +34,7 @@ _HOMES = {
     **dict.fromkeys(("Clip", "Settings"), "config"),
     "FrameResult": "result",
     **dict.fromkeys(("COCO17", "MPII16", "Skeleton"), "skeleton"),
-    "Sink": "streams.sinks",
+    "Sink": "sinks.base",
     "Source": "sources.base",
     "open_source": "sources.open",
     **dict.fromkeys(("Detections", "Frame", "Poses", "SourceInfo", "StageTimes"), "types"),

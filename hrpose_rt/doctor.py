@@ -14,8 +14,8 @@ from pathlib import Path
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import cpu_features, cpu_name, nvidia_gpus, usable_cores, why_no_screen
 from hrpose_rt.nets.published import PUBLISHED
-from hrpose_rt.nets.zoo import EMBEDDED, fetched_folder, find_model
-from hrpose_rt.paths import home_folder
+from hrpose_rt.nets.zoo import EMBEDDED, find_model
+from hrpose_rt.paths import fetched_folder, home_folder
 from hrpose_rt.runtimes.selection import PRECISIONS_OF, tensorrt_form
 
 DECODERS = ("h264", "hevc", "vp9", "av1", "mjpeg")

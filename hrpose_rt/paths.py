@@ -1,12 +1,18 @@
 """Where this program keeps what it fetches and builds."""
 
+import fcntl
+import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 
 from hrpose_rt.errors import BadInput
 
 HOME_VARIABLE = "HRPOSE_HOME"
 SET_HOME = f"set {HOME_VARIABLE} to a folder that can be written"
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 
 def home_folder() -> Path:
@@ -34,3 +40,46 @@ def make_writable(folder: Path, hint: str = SET_HOME) -> None:
         reason = error.strerror
     if reason or not os.access(folder, os.W_OK):
         raise BadInput(f"{folder} cannot be written ({reason or 'it is read-only'}): {hint}")
+
+
+def make_folder(folder: Path) -> None:
+    """Make it, with those above it, unless it is there; BadInput says why it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be made: {error.strerror}") from error
+
+
+def fetched_folder() -> Path:
+    """Where fetched models are kept."""
+    return home_folder() / "models"
+
+
+def models_folder() -> Path:
+    """Where the embedded models lie: inside the installed package, or in the checkout it runs from."""
+    package = Path(str(files("hrpose_rt")))
+    installed = package / "models"
+    return installed if installed.is_dir() else package.parent / "models"
+
+
+def engines_folder() -> Path:
+    """Where engines are kept: in `HRPOSE_HOME`, else `engines/` of a checkout, else the user's cache."""
+    checkout = models_folder().parent
+    in_checkout = (checkout / "pyproject.toml").is_file() and (checkout / "engines").is_dir()
+    if in_checkout and HOME_VARIABLE not in os.environ:
+        return checkout / "engines"
+    return home_folder() / "engines"
+
+
+@contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Wait until no other process builds this engine."""
+    with (path.parent / f".{path.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def sha256(path: Path) -> str:
+    """The file's sha256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

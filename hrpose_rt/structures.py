@@ -1,8 +1,12 @@
 """What comes from outside has a shape: JSON and TOML decoded and checked in one place."""
 
 import dataclasses
+import gzip
+import json
 import tomllib
+import zlib
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
@@ -81,3 +85,17 @@ def _in_words(message: str) -> str:
     what, at, place = message.replace("`", "").partition(" - at ")
     what = what[:1].lower() + what[1:]
     return f"{place.removeprefix('$').removeprefix('.')}: {what}" if at and place != "$" else what
+
+
+def read_json(path: Path) -> Any:
+    """The content of a .json or .json.gz file: UTF-8 whatever the locale is, with a byte order mark or not.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is no JSON.
+    """
+    data = path.read_bytes()
+    try:
+        return json.loads((gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig"))
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"it is cut off or no gzip: {error}") from error

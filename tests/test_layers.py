@@ -13,12 +13,13 @@ LAYERS = {
     name: layer
     for layer, names in enumerate(
         (
-            "types skeleton errors structures",
-            "geometry timing drawing hardware paths console config",
-            "runtimes nets result",
-            "pose people detection tracking streams sources sinks",
-            "networks following session budget pipeline recording export learn evaluation doctor bench "
-            "training",
+            "types skeleton errors paths hardware structures console",
+            "nets config drawing geometry timing",
+            "runtimes result",
+            "detection pose tracking sources sinks",
+            "networks session budget export evaluation",
+            "pipeline",
+            "bench training doctor",
             "cli __main__",
         )
     )

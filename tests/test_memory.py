@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from hrpose_rt.cli.outputs import TEXTS
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.recording import Recorder
-from hrpose_rt.streams.sinks import VideoSink
-from hrpose_rt.streams.web import WebView
+from hrpose_rt.sinks.recorder import Recorder
+from hrpose_rt.sinks.targets import TEXTS
+from hrpose_rt.sinks.video import VideoSink
+from hrpose_rt.sinks.web import WebView
 from hrpose_rt.timing import LatencyTable
 from tests.fakes import FakeSource, fake_networks
-from tests.streams.test_sinks import HEADER
+from tests.sinks.test_video import HEADER
 
 
 @pytest.mark.slow

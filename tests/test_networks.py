@@ -13,8 +13,8 @@ from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.hrnet_config import W16_LITE
 from hrpose_rt.nets.spec import EngineSpec
-from hrpose_rt.nets.zoo import models_folder
 from hrpose_rt.networks import open_networks, open_pose
+from hrpose_rt.paths import models_folder
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.skeleton import find_skeleton

@@ -16,7 +16,7 @@ from hrpose_rt.runtimes.selection import PRECISIONS_OF
 from hrpose_rt.skeleton import find_skeleton
 from tests.conftest import write_film
 from tests.fakes import fake_networks
-from tests.streams.test_sinks import HEADER, info, results
+from tests.sinks.test_video import HEADER, info, results
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -25,7 +25,6 @@ from scipy.io import savemat
 from hrpose_rt.bench import report as reports
 from hrpose_rt.cli.main import build_app, name_options
 from hrpose_rt.cli.options import parse_every, parse_hw
-from hrpose_rt.cli.outputs import read_image_ids
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import HrposeError
 from hrpose_rt.evaluation import coco, mpii
@@ -33,10 +32,12 @@ from hrpose_rt.evaluation.annotations import load_people
 from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.spec import EngineSpec
-from hrpose_rt.nets.zoo import find_model, models_folder
+from hrpose_rt.nets.zoo import find_model
+from hrpose_rt.paths import models_folder
+from hrpose_rt.sinks.coco import read_image_ids
+from hrpose_rt.sinks.web import WebView, parse_address
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.sources.open import expand, open_source
-from hrpose_rt.streams.web import WebView, parse_address
 from hrpose_rt.training.overrides import changed, parse_changes, read_recipe
 from hrpose_rt.training.recipes import MODERN, Recipe
 from tests.conftest import write_film

@@ -24,8 +24,8 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.pose.estimator import HostPoseEstimator
-from hrpose_rt.recording import Recorder
 from hrpose_rt.result import FrameResult
+from hrpose_rt.sinks.recorder import Recorder
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import LatencyTable

@@ -16,7 +16,7 @@ import numpy as np
 
 from hrpose_rt.bench.stats import ratio_interval
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.nets.zoo import models_folder
+from hrpose_rt.paths import models_folder
 from hrpose_rt.types import F32, U8
 
 PAUSE_S = 0.05  # until the threads of the one before no longer wait busily

@@ -13,7 +13,7 @@ from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.annotation_files import picture_finder
 from hrpose_rt.evaluation.predict import AnnotatedImage
-from hrpose_rt.streams.sinks import make_folder
+from hrpose_rt.paths import make_folder
 
 SCORES, RESULTS, PREDICTIONS = "scores.json", "results.json", "pred.mat"
 SCORES_SCHEMA = 1

@@ -10,22 +10,23 @@ from typing import Any
 from hrpose_rt.cli.display import LiveView
 from hrpose_rt.cli.main import fail
 from hrpose_rt.cli.outputs import (
-    Target,
     check_distinct,
     check_free,
     check_writable,
     distinct_stems,
     picture_target,
-    read_image_ids,
-    text_target,
 )
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.paths import make_folder
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.recording import Recorder
 from hrpose_rt.result import FrameResult, latency_field
+from hrpose_rt.sinks.base import Sink
+from hrpose_rt.sinks.coco import read_image_ids
+from hrpose_rt.sinks.recorder import Recorder
+from hrpose_rt.sinks.targets import Target, text_target
 from hrpose_rt.sources.base import Source
-from hrpose_rt.streams.sinks import Sink, make_folder
+from hrpose_rt.sources.images import Images
 from hrpose_rt.timing import LatencyTable
 from hrpose_rt.types import SourceInfo
 
@@ -39,7 +40,7 @@ class Job:
     Args:
         sources: Opened.
         save: Where annotated pictures go, if anywhere.
-        texts: Where each of `outputs.TEXTS` goes, if anywhere.
+        texts: Where each of `targets.TEXTS` goes, if anywhere.
         overwrite: Whether files that exist are replaced.
         audio: Whether saved films keep the sound of theirs.
         annotations: Whose ids of images COCO's results have, if any.
@@ -54,14 +55,15 @@ class Job:
         audio: bool,
         annotations: Path | None = None,
     ) -> None:
-        if annotations and not texts["--coco"]:
+        if annotations and not texts["coco"]:
             raise BadInput(
                 "--annotations gives the images in --coco their ids: add --coco, or leave it out"
             )
         self._sources = sources
         self._stems = distinct_stems(sources)
         self._save, self._texts, self._overwrite, self._audio = save, texts, overwrite, audio
-        self._image_ids = read_image_ids(annotations, sources) if annotations else {}
+        names = [name for source in sources if isinstance(source, Images) for name in source.file_names]
+        self._image_ids = read_image_ids(annotations, names) if annotations else {}
 
     @property
     def at_once(self) -> bool:

@@ -12,7 +12,8 @@ from hrpose_rt.cli.app import App
 from hrpose_rt.errors import BadInput
 from hrpose_rt.nets.published import ALIASES, PUBLISHED
 from hrpose_rt.nets.spec import Task
-from hrpose_rt.nets.zoo import EMBEDDED, ULTRALYTICS, Model, fetched_folder, find_model
+from hrpose_rt.nets.zoo import EMBEDDED, ULTRALYTICS, Model, find_model
+from hrpose_rt.paths import fetched_folder
 
 app = App(no_args_is_help=True, help="List, describe and fetch networks.")
 Name = Annotated[str, typer.Argument(help="A model's name, or a file.")]

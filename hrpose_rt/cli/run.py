@@ -17,11 +17,11 @@ from hrpose_rt.config import Clip, Settings
 from hrpose_rt.console import say
 from hrpose_rt.drawing import MIN_SCORE
 from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.sinks.text import STDOUT
+from hrpose_rt.sinks.web import WebView, parse_address
+from hrpose_rt.sinks.window import WindowClosed, WindowSink
 from hrpose_rt.sources.base import RECONNECT_S
 from hrpose_rt.sources.open import expand, open_source
-from hrpose_rt.streams.lines import STDOUT
-from hrpose_rt.streams.web import WebView, parse_address
-from hrpose_rt.streams.window import WindowClosed, WindowSink
 from hrpose_rt.timing import LatencyTable
 
 DEFAULTS = Settings()
@@ -133,7 +133,7 @@ def run(
         names = expand(source)
         patient = len(names) > 1 and reconnect > 0  # a camera that is off keeps no other one waiting
         sources = [stack.enter_context(open_source(name, clip, reconnect, patient)) for name in names]
-        texts = {"--json": json_lines, "--csv": csv, "--csv-long": csv_long, "--coco": coco, "--mot": mot}
+        texts = {"json": json_lines, "csv": csv, "csv_long": csv_long, "coco": coco, "mot": mot}
         job = Job(sources, save, texts, overwrite, audio, annotations)
         job.check(report)
         for one in sources:

@@ -15,7 +15,7 @@ from hrpose_rt.cli.main import INTERRUPTED
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.zoo import find_model
-from hrpose_rt.streams.sinks import make_folder
+from hrpose_rt.paths import make_folder
 
 if TYPE_CHECKING:
     from hrpose_rt.skeleton import Skeleton

@@ -1,32 +1,14 @@
 """Files as annotation tools leave them: JSON of any of them, and pictures by the names it gives."""
 
-import gzip
-import json
 import unicodedata
-import zlib
 from collections import defaultdict
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from PIL import Image
 
 from hrpose_rt.errors import BadInput
-
-
-def read_json(path: Path) -> Any:
-    """The content of a .json or .json.gz file: UTF-8 whatever the locale is, with a byte order mark or not.
-
-    Raises:
-        OSError: It cannot be read.
-        ValueError: It is no JSON.
-    """
-    data = path.read_bytes()
-    try:
-        return json.loads((gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig"))
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"it is cut off or no gzip: {error}") from error
 
 
 def picture_finder(folder: Path) -> Callable[[str], Path]:

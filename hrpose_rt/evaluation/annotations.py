@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.evaluation.annotation_files import check_size, picture_finder, read_json
+from hrpose_rt.evaluation.annotation_files import check_size, picture_finder
 from hrpose_rt.evaluation.coco_annotations import check_annotations, is_number
 from hrpose_rt.evaluation.joint_names import plain_name
 from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
+from hrpose_rt.structures import read_json
 from hrpose_rt.types import F32, I64, Bools
 
 DATA_VARIABLE = "HRPOSE_DATA"  # the environment variable that names the folder of data sets

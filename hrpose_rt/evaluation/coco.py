@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
-from hrpose_rt.evaluation.annotation_files import read_json
 from hrpose_rt.evaluation.coco_annotations import check_annotations, check_box, check_numbers, is_number
 from hrpose_rt.evaluation.joint_names import plain_name
 from hrpose_rt.skeleton import COCO17, Skeleton
+from hrpose_rt.structures import read_json
 from hrpose_rt.types import Bools
 
 FIGURES = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)", "AR", "AR.5", "AR.75", "AR(M)", "AR(L)")

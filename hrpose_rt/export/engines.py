@@ -1,11 +1,7 @@
 """Models -> engines on disk: built, compared with fp32, written whole, and found again."""
 
-import fcntl
-import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -19,8 +15,13 @@ from hrpose_rt.export.parity import Parity
 from hrpose_rt.export.tensorrt import Tell, TrtOptions, build_engine, check_options
 from hrpose_rt.hardware import nvidia_gpus, usable_cores
 from hrpose_rt.nets.spec import FORMATS, Build, EngineSpec, Task, engine_files, engine_sha256, spec_path
-from hrpose_rt.nets.zoo import Model, models_folder
-from hrpose_rt.paths import HOME_VARIABLE, SET_HOME, home_folder, make_writable
+from hrpose_rt.nets.zoo import Model
+from hrpose_rt.paths import (
+    SET_HOME,
+    engines_folder,
+    file_lock,
+    make_writable,
+)
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.runtimes.open import spec_of_checkpoint
 from hrpose_rt.runtimes.selection import gpu_number
@@ -95,15 +96,6 @@ class Exported:
     built: bool
 
 
-def engines_folder() -> Path:
-    """Where engines are kept: in `HRPOSE_HOME`, else `engines/` of a checkout, else the user's cache."""
-    checkout = models_folder().parent
-    in_checkout = (checkout / "pyproject.toml").is_file() and (checkout / "engines").is_dir()
-    if in_checkout and HOME_VARIABLE not in os.environ:
-        return checkout / "engines"
-    return home_folder() / "engines"
-
-
 def export(model: Model, task: Task, order: Order, tell: Tell = lambda step: None) -> Exported:
     """Build an engine, unless it is there.
 
@@ -152,7 +144,7 @@ class _Export:
     def run(self) -> Exported:
         order = self._order
         path = self._folder / self._name()
-        with _locked(path):
+        with file_lock(path):
             if not order.anew and (spec := self._there(path)):
                 fixed = self._fixed  # of which this is about reading heatmaps, not about making them
                 if (spec.decode, spec.part_ankles) != (fixed.decode, fixed.part_ankles):
@@ -327,11 +319,3 @@ def _build_openvino(graph: Path, made: Path, precision: str) -> Build:
     model = openvino.Core().read_model(graph)
     openvino.save_model(model, made, compress_to_fp16=precision == "fp16")
     return Build("openvino", openvino.__version__)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Wait until no other process builds this engine."""
-    with (path.parent / f".{path.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,6 +1,5 @@
 """Checkpoints -> networks, strictly, and without running what a file may carry."""
 
-import hashlib
 import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +17,6 @@ if TYPE_CHECKING:
 StateDict = dict[str, "Tensor"]
 # What torch.load raises for files that are none of its own, or cut off.
 UNREADABLE = (pickle.UnpicklingError, OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError)
-
-
-def sha256(path: Path) -> str:
-    """The file's sha256 in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_hrnet(path: Path) -> "tuple[HRNet, HRNetConfig]":

@@ -2,15 +2,13 @@
 
 import re
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 
 from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing
-from hrpose_rt.nets.checkpoints import sha256
 from hrpose_rt.nets.download import Tell, fetch
 from hrpose_rt.nets.published import ALIASES, PUBLISHED, Published
 from hrpose_rt.nets.spec import EngineSpec, Task, spec_path
-from hrpose_rt.paths import home_folder, make_writable
+from hrpose_rt.paths import fetched_folder, make_writable, models_folder, sha256
 
 DEFAULT_POSE = "hrnet-w16-lite"
 DEFAULT_DETECTOR = "yolo26n-person"
@@ -90,18 +88,6 @@ def names(task: Task) -> list[str]:
     """The models that have a name; of Ultralytics' detectors only an example."""
     embedded = [name for name, of in EMBEDDED.items() if of == task]
     return [*embedded, *(PUBLISHED if task == "pose" else ("yolo26n",))]
-
-
-def fetched_folder() -> Path:
-    """Where fetched models are kept."""
-    return home_folder() / "models"
-
-
-def models_folder() -> Path:
-    """Where the embedded models lie: inside the installed package, or in the checkout it runs from."""
-    package = Path(str(files("hrpose_rt")))
-    installed = package / "models"
-    return installed if installed.is_dir() else package.parent / "models"
 
 
 def _find(name: str, task: Task, tell: Tell) -> Model:

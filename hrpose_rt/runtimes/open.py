@@ -6,10 +6,11 @@ from importlib.util import find_spec
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.hardware import usable_cores
-from hrpose_rt.nets.checkpoints import load_hrnet, sha256
+from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.published import read_name
 from hrpose_rt.nets.spec import EngineSpec, Task
 from hrpose_rt.nets.zoo import Model
+from hrpose_rt.paths import sha256
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.runtimes.selection import Choice, check_precision, choose
 from hrpose_rt.runtimes.trt_compat import check_ready

@@ -12,7 +12,6 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.types import Frame, SourceInfo
 
 RECONNECT_S = 60.0  # of attempts to reach a live source again that broke off
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 
 class Source(Protocol):

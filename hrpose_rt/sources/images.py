@@ -15,7 +15,8 @@ import numpy as np
 from hrpose_rt.config import Clip
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.sources.base import IMAGE_SUFFIXES, Reading, in_order
+from hrpose_rt.paths import IMAGE_SUFFIXES
+from hrpose_rt.sources.base import Reading, in_order
 from hrpose_rt.sources.quiet_stderr import quiet_libraries
 from hrpose_rt.types import U8, Frame, SourceInfo
 

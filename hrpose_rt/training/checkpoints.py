@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from hrpose_rt.errors import BadInput, CheckpointMismatch, last_line
-from hrpose_rt.nets.checkpoints import UNREADABLE, StateDict, load_state, sha256
+from hrpose_rt.nets.checkpoints import UNREADABLE, StateDict, load_state
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.spec import EngineSpec, spec_path
+from hrpose_rt.paths import sha256
 from hrpose_rt.pose.targets import TARGET_DECODERS
 from hrpose_rt.training.config import TrainSettings
 

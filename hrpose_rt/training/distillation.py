@@ -10,10 +10,10 @@ import numpy as np
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.annotations import People
 from hrpose_rt.geometry import crop_frames, crop_maps, input_to_heatmap
-from hrpose_rt.nets.checkpoints import sha256
 from hrpose_rt.nets.preprocessing import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 from hrpose_rt.nets.spec import spec_path
 from hrpose_rt.nets.zoo import find_model
+from hrpose_rt.paths import sha256
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.heatmaps import merge_flipped
 from hrpose_rt.runtimes.open import open_engine

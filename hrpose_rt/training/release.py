@@ -17,11 +17,12 @@ from hrpose_rt.export import verify
 from hrpose_rt.export.half import layers_by_precision
 from hrpose_rt.export.torch_onnx import export_onnx, save_onnx
 from hrpose_rt.hardware import usable_cores
-from hrpose_rt.nets.checkpoints import load_hrnet, sha256
+from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.preprocessing import hrnet_on_crops
 from hrpose_rt.nets.spec import EngineSpec, engine_sha256, spec_path
 from hrpose_rt.nets.yolo import load_yolo
-from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE, models_folder
+from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
+from hrpose_rt.paths import models_folder, sha256
 from hrpose_rt.pose.estimator import HostPoseEstimator
 from hrpose_rt.runtimes.ort import OnnxRuntime
 from hrpose_rt.runtimes.ov import OpenVinoRuntime

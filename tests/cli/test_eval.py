@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput
-from hrpose_rt.nets.zoo import models_folder
+from hrpose_rt.paths import models_folder
 from tests.evaluation.test_mpii import truth_of, write_files
 from tests.test_skeleton import TOML
 from tests.training.people_set import annotation, write_json, write_mpii, write_set

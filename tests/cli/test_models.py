@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.nets.published import PUBLISHED
-from hrpose_rt.nets.zoo import EMBEDDED, models_folder
+from hrpose_rt.nets.zoo import EMBEDDED
+from hrpose_rt.paths import models_folder
 
 
 @pytest.fixture(autouse=True)

@@ -20,9 +20,9 @@ import torch
 
 from hrpose_rt.cli import main as cli
 from hrpose_rt.errors import RunBroken
+from hrpose_rt.sinks.web import WebView
 from hrpose_rt.sources import live as newest
 from hrpose_rt.sources.open import open_source
-from hrpose_rt.streams.web import WebView
 from tests.conftest import write_film
 from tests.fakes import fake_networks
 from tests.sources.live import HW, live_server

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput
-from hrpose_rt.nets.zoo import models_folder
+from hrpose_rt.paths import models_folder
 from tests.training.people_set import write_set
 
 

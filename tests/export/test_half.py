@@ -142,7 +142,7 @@ def test_the_trap_on_a_whole_network(tmp_path: Path) -> None:
     import nncf
 
     from hrpose_rt.export.quantize import to_int8
-    from hrpose_rt.nets.zoo import models_folder
+    from hrpose_rt.paths import models_folder
 
     source = onnx.load(models_folder() / "hrnet-w16-lite.onnx")
     rng = np.random.default_rng(0)

@@ -14,7 +14,8 @@ from hrpose_rt.export.torch_onnx import export_onnx
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.preprocessing import hrnet_on_crops
 from hrpose_rt.nets.spec import EngineSpec
-from hrpose_rt.nets.zoo import EMBEDDED, models_folder
+from hrpose_rt.nets.zoo import EMBEDDED
+from hrpose_rt.paths import models_folder
 from tests.nets.test_hrnet import TINY
 
 SPEC = EngineSpec("tiny", "pose", ((64, 64),), "fp32", "abc", "coco17", (16, 16), "dark")

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from hrpose_rt.errors import BadInput, CheckpointMismatch
-from hrpose_rt.nets.checkpoints import load_hrnet, sha256
+from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.hrnet_config import W16_LITE
-from hrpose_rt.nets.zoo import models_folder
+from hrpose_rt.paths import models_folder, sha256
 from tests.nets.test_hrnet import TINY
 
 

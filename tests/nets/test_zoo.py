@@ -11,10 +11,10 @@ import torch
 
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export.verify import torch_reference
-from hrpose_rt.nets.checkpoints import sha256
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.published import ALIASES, PUBLISHED, Published
-from hrpose_rt.nets.zoo import EMBEDDED, fetched_folder, find_model, models_folder
+from hrpose_rt.nets.zoo import EMBEDDED, find_model
+from hrpose_rt.paths import fetched_folder, models_folder, sha256
 from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.skeleton import SKELETONS
 from tests.nets.test_hrnet import TINY

@@ -11,7 +11,8 @@ from hrpose_rt.detection.yolo import YoloDetector
 from hrpose_rt.detection.yolo_gpu import DeviceYoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import crop_frames, crop_maps
-from hrpose_rt.nets.zoo import find_model, models_folder
+from hrpose_rt.nets.zoo import find_model
+from hrpose_rt.paths import models_folder
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.estimator import HostPoseEstimator
 from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator, cut, decode

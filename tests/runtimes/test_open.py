@@ -12,7 +12,8 @@ import torch
 from hrpose_rt import networks
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.hardware import Gpu
-from hrpose_rt.nets.zoo import find_model, models_folder
+from hrpose_rt.nets.zoo import find_model
+from hrpose_rt.paths import models_folder
 from hrpose_rt.runtimes import selection as choice
 from hrpose_rt.runtimes import trt_compat as trt_library
 from hrpose_rt.runtimes.open import open_engine

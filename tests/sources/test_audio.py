@@ -11,7 +11,7 @@ from hrpose_rt.cli.outputs import picture_target
 from hrpose_rt.config import Clip
 from hrpose_rt.sources.open import open_source
 from hrpose_rt.types import Frame
-from tests.streams.test_sinks import play, results
+from tests.sinks.test_video import play, results
 
 
 def write_talkie(path: Path, codec: str = "aac", seconds: float = 2.0, heard_s: float = 2.0) -> Path:

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.annotations import People, load_people
 from hrpose_rt.geometry import crop_frames, crop_maps
-from hrpose_rt.nets.zoo import models_folder
+from hrpose_rt.paths import models_folder
 from hrpose_rt.pose.targets import encode
 from hrpose_rt.training import distillation as teacher
 from hrpose_rt.training.augment import Augmentation, View, crop_of

@@ -19,7 +19,8 @@ from hrpose_rt.evaluation.annotations import join, load_people
 from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.hrnet_config import W16_LITE
-from hrpose_rt.nets.zoo import find_model, models_folder
+from hrpose_rt.nets.zoo import find_model
+from hrpose_rt.paths import models_folder
 from hrpose_rt.training.augment import Augmentation
 from hrpose_rt.training.checkpoints import start_from
 from hrpose_rt.training.config import DataSet, Stage, TrainSettings

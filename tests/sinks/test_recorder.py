@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.recording import Recorder
+from hrpose_rt.sinks.recorder import Recorder
 from hrpose_rt.timing import LatencyTable
 from tests.fakes import FakeSource, fake_networks
 

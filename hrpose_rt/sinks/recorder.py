@@ -7,7 +7,7 @@ from types import TracebackType
 
 from hrpose_rt.drawing import MIN_SCORE, Trails
 from hrpose_rt.result import FrameResult
-from hrpose_rt.streams.sinks import Sink
+from hrpose_rt.sinks.base import Sink
 from hrpose_rt.timing import LatencyTable
 
 

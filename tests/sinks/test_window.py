@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams.window import WindowClosed, WindowSink
-from tests.streams.test_sinks import results
+from hrpose_rt.sinks.window import WindowClosed, WindowSink
+from tests.sinks.test_video import results
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
@@ -36,7 +36,7 @@ class Screen:
     def __init__(self, monkeypatch, keys: str) -> None:
         self._keys = iter(keys)
         self.shown: list[np.ndarray] = []
-        monkeypatch.setattr("hrpose_rt.streams.window.why_no_screen", lambda: "")
+        monkeypatch.setattr("hrpose_rt.sinks.window.why_no_screen", lambda: "")
         monkeypatch.setattr(cv2, "imshow", lambda _, picture: self.shown.append(picture.copy()))
         monkeypatch.setattr(cv2, "waitKey", self._key)
 

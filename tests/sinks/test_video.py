@@ -16,8 +16,9 @@ import pytest
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult
-from hrpose_rt.streams.lines import JsonlSink
-from hrpose_rt.streams.sinks import ImageSink, VideoSink
+from hrpose_rt.sinks.images import ImageSink
+from hrpose_rt.sinks.jsonl import JsonlSink
+from hrpose_rt.sinks.video import VideoSink
 from hrpose_rt.types import Frame, SourceInfo
 from tests.fakes import fake_networks
 
@@ -123,8 +124,8 @@ def test_a_film_of_nothing_is_closed_without_complaint(tmp_path) -> None:
 KILLED = """
     import sys, time, numpy as np
     from pathlib import Path
-    from tests.streams.test_sinks import info, results
-    from hrpose_rt.streams.sinks import VideoSink
+    from tests.sinks.test_video import info, results
+    from hrpose_rt.sinks.video import VideoSink
     from dataclasses import replace
     (result,) = results(1, (320, 240))
     fps = float(sys.argv[2])
@@ -189,9 +190,10 @@ FULL = """
     import numpy as np
     from dataclasses import replace
     from hrpose_rt.errors import RunBroken
-    from hrpose_rt.streams.lines import CocoSink, JsonlSink
-    from hrpose_rt.streams.sinks import VideoSink
-    from tests.streams.test_sinks import HEADER, info, results
+    from hrpose_rt.sinks.coco import CocoSink
+    from hrpose_rt.sinks.jsonl import JsonlSink
+    from hrpose_rt.sinks.video import VideoSink
+    from tests.sinks.test_video import HEADER, info, results
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limit = int(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

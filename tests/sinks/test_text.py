@@ -10,10 +10,14 @@ import pytest
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
+from hrpose_rt.sinks.coco import CocoSink
+from hrpose_rt.sinks.csv import CsvSink, LongCsvSink
+from hrpose_rt.sinks.jsonl import JsonlSink
+from hrpose_rt.sinks.mot import MotSink
+from hrpose_rt.sinks.text import TextSink
 from hrpose_rt.skeleton import COCO17
-from hrpose_rt.streams.lines import CocoSink, CsvSink, JsonlSink, LongCsvSink, MotSink, TextSink
 from hrpose_rt.types import Poses
-from tests.streams.test_sinks import HEADER, info, results
+from tests.sinks.test_video import HEADER, info, results
 
 
 def three_frames() -> list[FrameResult]:

@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.streams import web, web_guard
-from hrpose_rt.streams.web import WebView, parse_address
-from tests.streams.test_sinks import results
+from hrpose_rt.sinks import web
+from hrpose_rt.sinks import web_security as web_guard
+from hrpose_rt.sinks.web import WebView, parse_address
+from tests.sinks.test_video import results
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def test_malformed_requests_say_nothing_in_the_terminal(view, data, capfd) -> No
 def test_a_plain_process_prints_nothing_about_what_strangers_send() -> None:
     program = (
         "import socket\n"
-        "from hrpose_rt.streams.web import WebView\n"
+        "from hrpose_rt.sinks.web import WebView\n"
         "with WebView() as view:\n"
         "    port = int(view.url.rstrip('/').rpartition(':')[2])\n"
         "    long = b'GET /live/' + b'9' * 5000 + b' HTTP/1.1\\r\\nHost: localhost:1\\r\\n\\r\\n'\n"

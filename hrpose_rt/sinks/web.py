@@ -19,7 +19,7 @@ import numpy as np
 from hrpose_rt.drawing import MIN_SCORE
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
-from hrpose_rt.streams.web_guard import answer_headers, is_loopback, limited_protocol, refusal
+from hrpose_rt.sinks.web_security import answer_headers, is_loopback, limited_protocol, refusal
 from hrpose_rt.timing import Histogram
 from hrpose_rt.types import STAGES, U8
 
@@ -152,7 +152,7 @@ class WebView:
             )
         import uvicorn
 
-        from hrpose_rt.streams.metrics import Metrics
+        from hrpose_rt.sinks.prometheus import Metrics
 
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -172,7 +172,7 @@ class WebView:
         self.url = f"http://{shown}:{self._socket.getsockname()[1]}{query}"
         for logger in ("uvicorn", "asyncio"):  # what strangers send is no matter for the run's terminal
             logging.getLogger(logger).addHandler(logging.NullHandler())
-        page = (files("hrpose_rt.streams") / "web.html").read_text()
+        page = (files("hrpose_rt.sinks") / "web.html").read_text()
         config = uvicorn.Config(
             self._app(page),
             http=limited_protocol(),

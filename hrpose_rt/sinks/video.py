@@ -3,34 +3,28 @@
 import io
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
-from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
-from hrpose_rt.types import SourceInfo
-
-if TYPE_CHECKING:  # PyAV is not everywhere where results are
-    from hrpose_rt.sources.audio import Sound
-from hrpose_rt.types import U8
+from hrpose_rt.sinks.base import broken, closed
+from hrpose_rt.types import U8, SourceInfo
 
 
-class Sink(Protocol):
-    """Takes the results of one source, frame after frame.
+class Audio(Protocol):
+    """What is heard with a video, written into its file beside the pictures."""
 
-    Attributes:
-        wants_picture: Whether `write` needs the people drawn.
-    """
+    def begin(self, into: Any, time_s: float) -> None:
+        """Add the stream to a container whose first picture was taken at `time_s`."""
 
-    wants_picture: bool
-
-    def write(self, result: FrameResult, picture: U8) -> None:
-        """Take a frame: `picture` (H, W, 3) has the people drawn in if any sink wants that."""
+    def up_to(self, into: Any, time_s: Fraction) -> None:
+        """Mux what is heard before `time_s`, counted from the first picture."""
 
     def close(self) -> None:
-        """Finish what was written."""
+        """Release it."""
 
 
 class _WholeWrites(io.FileIO):
@@ -62,7 +56,7 @@ class VideoSink:
     FRAGMENT_US = 500_000
     LOOKAHEAD, LOOKAHEAD_S = 10, 0.3  # frames (x264's own for "veryfast"), or less where those last longer
 
-    def __init__(self, path: Path, info: SourceInfo, sound: "Sound | None" = None) -> None:
+    def __init__(self, path: Path, info: SourceInfo, sound: Audio | None = None) -> None:
         import av
 
         self._path, self._sound = path, sound
@@ -156,57 +150,3 @@ def _fitted(picture: U8, into_hw: tuple[int, int]) -> U8:
     fitted = np.zeros((*into_hw, 3), np.uint8)
     fitted[top : top + h, left : left + w] = cv2.resize(picture, (w, h), interpolation=cv2.INTER_AREA)
     return fitted
-
-
-class ImageSink:
-    """Annotated images under the names of the originals, in a folder of their own.
-
-    Args:
-        folder: Made if it is not there.
-        names: File names by frame index.
-    """
-
-    wants_picture = True
-
-    def __init__(self, folder: Path, names: dict[int, str]) -> None:
-        make_folder(folder)
-        self._folder, self._names = folder, names
-
-    def write(self, result: FrameResult, picture: U8) -> None:
-        """See `Sink.write`."""
-        path = self._folder / self._names[result.frame.index]
-        try:
-            ok, data = cv2.imencode(path.suffix, picture)
-        except cv2.error:
-            ok = False
-        if not ok:
-            height, width = picture.shape[:2]
-            raise RunBroken(
-                f"{path}: {path.suffix} holds no picture of {width}x{height}, save it as a .png"
-            )
-        try:
-            path.write_bytes(data.tobytes())
-        except OSError as error:
-            raise broken(str(path), error) from error
-
-    def close(self) -> None:
-        """Every image is closed already."""
-
-
-def make_folder(folder: Path) -> None:
-    """Make it, with those above it, unless it is there; BadInput says why it cannot be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"{folder} cannot be made: {error.strerror}") from error
-
-
-def closed(path: Path | str) -> BadInput:
-    return BadInput(f"{path} is closed: nothing more can be written to it")
-
-
-def broken(path: Path | str, error: OSError) -> RunBroken:
-    return RunBroken(
-        f"writing {path} failed ({error.strerror}): make room or choose another place; what was written "
-        "before stays readable"
-    )

@@ -1,0 +1,35 @@
+"""The seam between results and what takes them."""
+
+from pathlib import Path
+from typing import Protocol
+
+from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.result import FrameResult
+from hrpose_rt.types import U8
+
+
+class Sink(Protocol):
+    """Takes the results of one source, frame after frame.
+
+    Attributes:
+        wants_picture: Whether `write` needs the people drawn.
+    """
+
+    wants_picture: bool
+
+    def write(self, result: FrameResult, picture: U8) -> None:
+        """Take a frame: `picture` (H, W, 3) has the people drawn in if any sink wants that."""
+
+    def close(self) -> None:
+        """Finish what was written."""
+
+
+def closed(path: Path | str) -> BadInput:
+    return BadInput(f"{path} is closed: nothing more can be written to it")
+
+
+def broken(path: Path | str, error: OSError) -> RunBroken:
+    return RunBroken(
+        f"writing {path} failed ({error.strerror}): make room or choose another place; what was written "
+        "before stays readable"
+    )

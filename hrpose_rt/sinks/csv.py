@@ -1,0 +1,70 @@
+"""Results as tables: a row a person, or a row a joint."""
+
+import csv
+import io
+from collections.abc import Iterable
+
+from hrpose_rt.result import FrameResult
+from hrpose_rt.sinks.text import Header, TextSink
+from hrpose_rt.skeleton import find_skeleton
+from hrpose_rt.types import U8, SourceInfo
+
+
+class CsvSink(TextSink):
+    """A row a person: box and all joints side by side. Who has no pose yet has empty cells.
+
+    People of pictures have the name of their file beside the frame.
+    """
+
+    _PERSON = ("id", "x1", "y1", "x2", "y2", "score", "from", "fresh", "age")
+
+    def __init__(self, path: str, info: SourceInfo, header: Header) -> None:
+        super().__init__(path)
+        self._joints = find_skeleton(header["skeleton"]).joints
+        self._named = not info.film
+        self._put(
+            _row(
+                [
+                    *("frame", "time_s", *(["file_name"] if self._named else []), *self._PERSON),
+                    *(f"{j}_{part}" for j in self._joints for part in ("x", "y", "score")),
+                ]
+            )
+        )
+
+    def write(self, result: FrameResult, picture: U8) -> None:
+        """See `Sink.write`."""
+        frame = result.to_dict()
+        rows = []
+        for person in frame["people"]:
+            about = [frame["frame"], frame["time_s"]]
+            about += [frame.get("file_name", "")] if self._named else []
+            about += [person["id"], *person["box"], person["score"]]
+            about += [person["from"], int(person["fresh"]), person["age"]]
+            points = person["keypoints"] or [("", "", "")] * len(self._joints)
+            rows.append(_row([*about, *(cell for point in points for cell in point)]))
+        self._put("".join(rows))
+
+
+class LongCsvSink(TextSink):
+    """A row a joint of every person who has a pose."""
+
+    def __init__(self, path: str, info: SourceInfo, header: Header) -> None:
+        super().__init__(path)
+        self._joints = find_skeleton(header["skeleton"]).joints
+        self._put(_row(["frame", "time_s", "person", "id", "joint", "x", "y", "score"]))
+
+    def write(self, result: FrameResult, picture: U8) -> None:
+        """See `Sink.write`."""
+        frame = result.to_dict()
+        rows = [
+            _row([frame["frame"], frame["time_s"], i, person["id"], joint, *point])
+            for i, person in enumerate(frame["people"])
+            for joint, point in zip(self._joints, person["keypoints"] or (), strict=False)
+        ]
+        self._put("".join(rows))
+
+
+def _row(cells: Iterable[object]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()

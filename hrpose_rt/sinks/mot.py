@@ -1,0 +1,31 @@
+"""Results as MOT Challenge's tracks."""
+
+import numpy as np
+
+from hrpose_rt.result import FrameResult
+from hrpose_rt.sinks.text import Header, TextSink
+from hrpose_rt.types import U8, SourceInfo
+
+
+class MotSink(TextSink):
+    """MOT Challenge's tracks: frame, id, left, top, width, height, score, -1, -1, -1.
+
+    Frames, ids and pixels count from 1, as in the development kit; elsewhere here they count from 0.
+    People who have no id yet are left out: the format knows tracks alone.
+    """
+
+    def __init__(self, path: str, info: SourceInfo, header: Header) -> None:
+        super().__init__(path)
+
+    def write(self, result: FrameResult, picture: U8) -> None:
+        """See `Sink.write`."""
+        tracked = result.track_ids >= 0
+        boxes, scores = result.detections.boxes[tracked], result.detections.scores[tracked]
+        sizes = boxes[:, 2:] - boxes[:, :2]
+        rows = np.column_stack([boxes[:, :2] + 1, sizes, scores]).tolist()
+        ids = (result.track_ids[tracked] + 1).tolist()
+        lines = [
+            f"{result.frame.index + 1},{i},{x:.2f},{y:.2f},{w:.2f},{h:.2f},{score:.4f},-1,-1,-1\n"
+            for i, (x, y, w, h, score) in zip(ids, rows, strict=True)
+        ]
+        self._put("".join(lines))

@@ -1,0 +1,128 @@
+"""Which file and which sink an output becomes: a new one is a row here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.paths import IMAGE_SUFFIXES
+from hrpose_rt.sinks.base import Sink
+from hrpose_rt.sinks.coco import CocoSink
+from hrpose_rt.sinks.csv import CsvSink, LongCsvSink
+from hrpose_rt.sinks.images import ImageSink
+from hrpose_rt.sinks.jsonl import JsonlSink
+from hrpose_rt.sinks.mot import MotSink
+from hrpose_rt.sinks.text import STDOUT
+from hrpose_rt.sinks.video import Audio, VideoSink
+from hrpose_rt.types import SourceInfo
+
+VIDEO_SUFFIX = ".mp4"
+LARGEST_SIDE = {VIDEO_SUFFIX: 16_384, ".webp": 16_383}  # of x264, and of the WebP format
+TEXTS: dict[str, tuple[str, Callable[[str, SourceInfo, dict[str, Any]], Sink]]] = {
+    "json": (".jsonl", JsonlSink),
+    "csv": (".csv", CsvSink),
+    "csv_long": (".long.csv", LongCsvSink),
+    "coco": (".coco.json", CocoSink),
+    "mot": (".mot.txt", MotSink),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Files that will be written, and what opens them."""
+
+    files: tuple[Path, ...]
+    open: Callable[[], Sink]
+
+
+def video_target(
+    save: str,
+    info: SourceInfo,
+    stem: str,
+    several: bool,
+    open_audio: Callable[[], Audio | None] = lambda: None,
+) -> Target:
+    """Where the annotated video of a source goes: `save` itself, or a file in the folder `save`.
+
+    Args:
+        save: The video, or a folder.
+        info: Of the source.
+        stem: What its file in a folder is called.
+        several: Whether there are more sources, so that `save` has to be a folder.
+        open_audio: Opens what is heard with it, when the video is opened.
+    """
+    path = _file_in(Path(save), stem, VIDEO_SUFFIX, several)
+    if path.suffix.lower() != VIDEO_SUFFIX:
+        raise BadInput(f"`save` {save}: a film is saved as {VIDEO_SUFFIX}, or name a folder")
+    _check_size(info, VIDEO_SUFFIX)
+    return Target((path,), lambda: VideoSink(path, info, open_audio()))
+
+
+def image_target(save: str, info: SourceInfo, stem: str, several: bool, names: Mapping[int, str]) -> Target:
+    """Where annotated images go: into the folder `save` under their own names; one image may be a file.
+
+    Args:
+        save: The folder, or the image.
+        info: Of the source.
+        stem: The folder's name inside `save`, where there are several sources.
+        several: Whether there are more sources.
+        names: File names by frame index.
+    """
+    given = Path(save)
+    folder = given / stem if several else given
+    if _has_suffix(given) and not given.is_dir():
+        if given.suffix.lower() not in IMAGE_SUFFIXES or several or len(names) > 1:
+            raise BadInput(f"`save` {given}: these images are saved as images, name a folder")
+        folder, names = given.parent, dict.fromkeys(names, given.name)
+    for name in names.values():
+        _check_size(info, Path(name).suffix.lower())
+    files = tuple(folder / name for name in names.values())
+    return Target(files, lambda: ImageSink(folder, names))
+
+
+def text_target(
+    option: str,
+    value: str,
+    info: SourceInfo,
+    header: dict[str, Any],
+    stem: str,
+    several: bool,
+    image_ids: Mapping[str, int | str] | None = None,
+) -> Target:
+    """Where a source's text of one form goes: "-" is standard output (JSON lines), else as with films."""
+    suffix, sink = TEXTS[option]
+    if option == "coco":
+        sink = partial(CocoSink, image_ids=image_ids)
+    if option == "mot" and not info.film:
+        raise BadInput(f"`mot` holds tracks, and {info.name} is no film: a folder of images is with `fps`")
+    if value == STDOUT:
+        if option != "json":
+            raise BadInput(f"`{option}` {value}: only `json` writes to standard output, name a file")
+        return Target((), lambda: sink(STDOUT, info, header))
+    path = _file_in(Path(value), stem, suffix, several)
+    return Target((path,), lambda: sink(str(path), info, header))
+
+
+def _check_size(info: SourceInfo, suffix: str) -> None:
+    """Raise BadInput if pictures are larger than their form holds, as far as is known before the run."""
+    largest = LARGEST_SIDE.get(suffix)
+    if largest and max(info.width, info.height) > largest:
+        raise BadInput(
+            f"`save`: {info.name} is {info.width}x{info.height}, {suffix} holds {largest} pixels a side: "
+            f"{'cut or shrink it first' if suffix == VIDEO_SUFFIX else 'save it as a .png'}"
+        )
+
+
+def _has_suffix(path: Path) -> bool:
+    """Whether its last part ends as files do; "v1.0" and "out.2026-11-25" are folders."""
+    return path.suffix[1:2].isalpha()
+
+
+def _file_in(given: Path, stem: str, suffix: str, several: bool) -> Path:
+    """`given` if it is a file's name and there is one source, else a file in that folder."""
+    is_folder = given.is_dir() or not (_has_suffix(given) or given.exists())
+    if several and not is_folder:
+        raise BadInput(f"{given} is one file for several sources: name a folder")
+    return given / f"{stem}{suffix}" if is_folder else given

@@ -1,0 +1,110 @@
+"""Which file and which sink an output becomes."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from hrpose_rt.config import Clip
+from hrpose_rt.errors import BadInput
+from hrpose_rt.sinks.targets import TEXTS, image_target, text_target, video_target
+from hrpose_rt.sources.images import Images
+from tests.fakes import FakeSource
+
+
+@pytest.fixture
+def images(tmp_path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.jpg", "b.png"):
+        cv2.imwrite(str(folder / name), np.zeros((8, 8, 3), np.uint8))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("save", "several", "file"),
+    [("out.mp4", False, "out.mp4"), ("out", False, "out/fake.mp4"), ("out", True, "out/fake.mp4")],
+)
+def test_a_film_is_a_file_or_lies_in_a_folder(save, several, file) -> None:
+    assert video_target(save, FakeSource().info, "fake", several).files == (Path(file),)
+
+
+@pytest.mark.parametrize("name", ["v1.0", "out.2026-11-25"])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_folder_may_have_a_dot(name: str, several: bool) -> None:
+    assert video_target(name, FakeSource().info, "fake", several).files == (Path(name) / "fake.mp4",)
+    lines = text_target("json", name, FakeSource().info, {}, "fake", several)
+    assert lines.files == (Path(name) / "fake.jsonl",)
+
+
+def test_images_go_into_a_folder_under_their_names(images) -> None:
+    source = Images(images, Clip())
+    assert image_target("out", source.info, "photos", False, source.names).files == (
+        Path("out/a.jpg"),
+        Path("out/b.png"),
+    )
+    several = image_target("out", source.info, "photos", True, source.names).files
+    assert several == (Path("out/photos/a.jpg"), Path("out/photos/b.png"))
+
+
+def test_one_image_may_be_named(images) -> None:
+    source = Images(images / "a.jpg", Clip())
+    assert image_target("out/mine.png", source.info, "a", False, source.names).files == (
+        Path("out/mine.png"),
+    )
+
+
+def test_lines_are_a_file_lie_in_a_folder_or_go_to_standard_output() -> None:
+    info = FakeSource().info
+    assert text_target("json", "out.jsonl", info, {}, "fake", False).files == (Path("out.jsonl"),)
+    assert text_target("json", "out", info, {}, "fake", True).files == (Path("out/fake.jsonl"),)
+    assert text_target("json", "-", info, {}, "fake", True).files == ()
+
+
+def test_every_form_of_text_has_a_name_of_its_own_in_a_folder() -> None:
+    info = FakeSource().info
+    files = [text_target(option, "out", info, {}, "fake", False).files[0] for option in TEXTS]
+    names = ["fake.jsonl", "fake.csv", "fake.long.csv", "fake.coco.json", "fake.mot.txt"]
+    assert [file.name for file in files] == names
+    with pytest.raises(BadInput, match="`csv` -: only `json` writes to standard output, name a file"):
+        text_target("csv", "-", info, {}, "fake", False)
+
+
+@pytest.mark.parametrize(
+    ("save", "several", "words"),
+    [
+        ("out.mp4", True, r"out\.mp4 is one file for several sources: name a folder"),
+        ("out.avi", False, r"`save` out\.avi: a film is saved as \.mp4, or name a folder"),
+    ],
+)
+def test_a_film_that_has_no_place_is_said(save, several, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        video_target(save, FakeSource().info, "fake", several)
+
+
+@pytest.mark.parametrize("save", ["out.mp4", "out.jpg"])
+def test_images_do_not_become_one_file(save, images) -> None:
+    source = Images(images, Clip())
+    with pytest.raises(BadInput, match="these images are saved as images, name a folder"):
+        image_target(save, source.info, "photos", False, source.names)
+
+
+@pytest.mark.parametrize(
+    ("hw", "words"),
+    [
+        ((64, 16_386), r"fake is 16386x64, \.mp4 holds 16384 pixels a side: cut or shrink it"),
+        ((20_000, 64), r"fake is 64x20000, \.mp4 holds 16384"),
+    ],
+)
+def test_a_film_too_large_to_save_is_said_before_the_run(hw, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        video_target("out", FakeSource(hw=hw).info, "fake", False)
+
+
+def test_an_image_too_large_for_its_form_is_said_before_the_run(tmp_path) -> None:
+    cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((4, 17_000, 3), np.uint8))
+    source = Images(tmp_path / "wide.png", Clip())
+    assert image_target("out", source.info, "wide", False, source.names).files == (Path("out/wide.png"),)
+    with pytest.raises(BadInput, match=r"is 17000x4, \.webp holds 16383 pixels a side: save it as a \."):
+        image_target("out.webp", source.info, "wide", False, source.names)
