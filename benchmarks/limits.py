@@ -27,7 +27,7 @@ from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.runtimes.ov import cpu_has_bf16
 from hrpose_rt.sinks.video import VideoSink
 from hrpose_rt.skeleton import COCO17
-from hrpose_rt.tracking.association import TRACKERS
+from hrpose_rt.tracking.library_trackers import TRACKERS
 from hrpose_rt.tracking.optical_flow import lattice
 from hrpose_rt.tracking.person_tracker import Crowd
 from hrpose_rt.tracking.reid import Memory

@@ -1,11 +1,16 @@
 """When to look for people, and whose pose to estimate anew, so that a frame costs no more than it may."""
 
 import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
+from hrpose_rt.pose.base import PoseEstimator
+from hrpose_rt.pose.batching import CPU_BATCHES
+from hrpose_rt.timing import StageClock
 from hrpose_rt.tracking.person_tracker import Crowd
 from hrpose_rt.types import F32, I64, U8
 
@@ -140,3 +145,24 @@ class Scheduler:
         left_out[rows] = False
         self.too_old += bool((age[left_out] > self._max_pose_age).any())
         return rows
+
+
+PROBES = 3
+
+
+Now = Callable[[], float]
+
+
+def probe(estimator: PoseEstimator, now: Now = time.perf_counter) -> Costs:
+    """What poses cost here, by the number of people at a time."""
+    h, w = estimator.input_hw
+    image, box = np.zeros((2 * h, 2 * w, 3), np.uint8), np.array([[0, 0, w, h]], np.float32)
+    costs = Costs()
+    for size in CPU_BATCHES:
+        spent = []
+        for _ in range(PROBES):
+            begin = now()
+            estimator.estimate(image, box.repeat(size, axis=0), StageClock())
+            spent.append(1e3 * (now() - begin))
+        costs.batches[size] = float(np.median(spent))
+    return costs

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from hrpose_rt.config import Settings
 from hrpose_rt.console import say
-from hrpose_rt.detection.yolo import Detector, YoloDetector
+from hrpose_rt.detection.base import Detector
+from hrpose_rt.detection.yolo import YoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.spec import EngineSpec, Task
-from hrpose_rt.nets.zoo import Model, find_model
-from hrpose_rt.pose.estimator import HostPoseEstimator, PoseEstimator
+from hrpose_rt.nets.zoo import Model, find_model, spec_of_checkpoint
+from hrpose_rt.pose.base import PoseEstimator
+from hrpose_rt.pose.estimator import HostPoseEstimator
 from hrpose_rt.runtimes.base import DeviceRuntime, Runtime
-from hrpose_rt.runtimes.open import open_engine, spec_of_checkpoint, with_size
+from hrpose_rt.runtimes.open import open_engine, with_size
 from hrpose_rt.runtimes.selection import PRECISIONS_OF, Choice, choose, gpu_number, tensorrt_form
 from hrpose_rt.runtimes.trt_compat import check_ready
 from hrpose_rt.skeleton import Skeleton, find_skeleton
@@ -209,7 +211,8 @@ def with_engine(
         precision = choice.precision
     if form == "onnx" and model.in_precision(precision):
         return model
-    from hrpose_rt.export.engines import Order, export
+    from hrpose_rt.export.engines import export
+    from hrpose_rt.export.request import Order
 
     begin = time.perf_counter()
     if model.spec is None:

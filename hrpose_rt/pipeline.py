@@ -10,13 +10,13 @@ from typing import Any, TypeGuard, cast
 
 from numpy.typing import ArrayLike
 
-from hrpose_rt.budget import Costs
+from hrpose_rt.budget import Costs, probe
 from hrpose_rt.config import Clip, Settings
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.networks import Networks, open_networks
 from hrpose_rt.result import FrameResult
-from hrpose_rt.session import Following, check, probe
+from hrpose_rt.session import Following, check
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.multi import Together
 from hrpose_rt.sources.open import Name, open_source

@@ -2,28 +2,23 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from hrpose_rt.budget import Costs, Scheduler
+from hrpose_rt.budget import Costs, Now, Scheduler
 from hrpose_rt.config import Settings
+from hrpose_rt.detection.base import Detector
 from hrpose_rt.detection.tiling import Region, Tiling, parse_tiles
-from hrpose_rt.detection.yolo import Detector
 from hrpose_rt.errors import BadInput
-from hrpose_rt.pose.batching import CPU_BATCHES
-from hrpose_rt.pose.estimator import PoseEstimator
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.timing import StageClock
-from hrpose_rt.tracking.association import TRACKERS
+from hrpose_rt.tracking.library_trackers import TRACKERS
 from hrpose_rt.tracking.person_tracker import Crowd
 from hrpose_rt.tracking.reid import Memory
 from hrpose_rt.types import F32, I64, NO_ID, Detections, Frame, Poses, SourceInfo
 
-PROBES = 3
 TILES_SHARE = 0.5  # of the budget, which looking closer may take
-
-Now = Callable[[], float]
 
 
 class Following:
@@ -170,18 +165,3 @@ def check(settings: Settings) -> None:
     parse_tiles(settings.tiles)
     if settings.tracker not in TRACKERS:
         raise BadInput(f"there is no `tracker` {settings.tracker}: choose {' or '.join(TRACKERS)}")
-
-
-def probe(estimator: PoseEstimator, now: Now = time.perf_counter) -> Costs:
-    """What poses cost here, by the number of people at a time."""
-    h, w = estimator.input_hw
-    image, box = np.zeros((2 * h, 2 * w, 3), np.uint8), np.array([[0, 0, w, h]], np.float32)
-    costs = Costs()
-    for size in CPU_BATCHES:
-        spent = []
-        for _ in range(PROBES):
-            begin = now()
-            estimator.estimate(image, box.repeat(size, axis=0), StageClock())
-            spent.append(1e3 * (now() - begin))
-        costs.batches[size] = float(np.median(spent))
-    return costs

@@ -15,7 +15,8 @@ import numpy as np
 from sample_video import make_sample_video
 
 import hrpose_rt
-from hrpose_rt.cli.main import build_app, fail
+from hrpose_rt.cli.exit import fail
+from hrpose_rt.cli.main import build_app
 
 DEMO = Path(__file__).parents[1] / "demo"
 BACKGROUND = (32, 28, 24)  # BGR

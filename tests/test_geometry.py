@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from hrpose_rt.detection.letterbox import Letterbox
 from hrpose_rt.geometry import (
-    Letterbox,
     crop_frames,
     crop_maps,
     heatmap_to_frame,

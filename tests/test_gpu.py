@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from hrpose_rt.config import Settings
-from hrpose_rt.export.engines import Order, export
+from hrpose_rt.export.engines import export
+from hrpose_rt.export.request import Order
 from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.networks import open_pose

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.export.engines import Order, export
+from hrpose_rt.export.engines import export
+from hrpose_rt.export.request import Order
 from hrpose_rt.nets.download import fetch
 from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.paths import home_folder, make_writable

@@ -23,7 +23,8 @@ import torch
 from scipy.io import savemat
 
 from hrpose_rt.bench import report as reports
-from hrpose_rt.cli.main import build_app, name_options
+from hrpose_rt.cli.exit import name_options
+from hrpose_rt.cli.main import build_app
 from hrpose_rt.cli.options import parse_every, parse_hw
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import HrposeError

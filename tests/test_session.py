@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hrpose_rt.budget import Costs
+from hrpose_rt.budget import Costs, probe
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.session import Following, check, probe
+from hrpose_rt.session import Following, check
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import Detections, Frame, Poses, SourceInfo

@@ -8,7 +8,7 @@ import numpy as np
 
 from hrpose_rt.bench.scenes import Truth
 from hrpose_rt.config import Clip
-from hrpose_rt.detection.yolo import Detector
+from hrpose_rt.detection.base import Detector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import StageClock

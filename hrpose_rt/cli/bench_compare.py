@@ -117,7 +117,8 @@ def random_w32(folder: Path) -> Path:
 
 def _ways(checkpoint: Path) -> dict[str, Settings]:
     """HRNet-W32 in its precisions and sizes; engines that are not there are built."""
-    from hrpose_rt.export.engines import Order, export
+    from hrpose_rt.export.engines import export
+    from hrpose_rt.export.request import Order
     from hrpose_rt.nets.zoo import find_model
 
     model = find_model(str(checkpoint), "pose")

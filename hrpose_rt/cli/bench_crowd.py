@@ -129,7 +129,8 @@ def in_size(pose: str, input_hw: str | None, precision: str) -> str:
     if input_hw is None:
         return pose
     from hrpose_rt.cli.options import parse_hw
-    from hrpose_rt.export.engines import Order, export
+    from hrpose_rt.export.engines import export
+    from hrpose_rt.export.request import Order
     from hrpose_rt.nets.zoo import find_model
 
     stored = "int8" if precision == "int8" else "fp32"  # OpenVINO rounds an fp32 graph to 16 bits itself

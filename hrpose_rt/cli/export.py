@@ -11,11 +11,12 @@ from rich.table import Column, Table
 from hrpose_rt.cli import options
 from hrpose_rt.cli.models import find, task_of
 from hrpose_rt.errors import BadInput
-from hrpose_rt.export.engines import PRECISIONS_OF_FORMAT, Exported, Order, export
+from hrpose_rt.export.engines import export
+from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, Exported, Order
 from hrpose_rt.export.tensorrt import TrtOptions
 from hrpose_rt.nets.spec import engine_files
+from hrpose_rt.nets.zoo import spec_of_checkpoint
 from hrpose_rt.pose.heatmaps import DECODERS
-from hrpose_rt.runtimes.open import spec_of_checkpoint
 
 MIB = 2**20
 DEFAULTS = TrtOptions()

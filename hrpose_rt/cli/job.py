@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.cli.display import LiveView
-from hrpose_rt.cli.main import fail
+from hrpose_rt.cli.exit import fail
 from hrpose_rt.cli.outputs import (
     check_distinct,
     check_free,

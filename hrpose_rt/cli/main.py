@@ -2,17 +2,14 @@
 
 import os
 import re
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 
 import typer
 
 from hrpose_rt import console
 from hrpose_rt.cli.app import App
+from hrpose_rt.cli.exit import INTERRUPTED, fail, name_options
 from hrpose_rt.errors import BadInput, HrposeError, RunBroken
 
 # Debian's names for the shared libraries that OpenCV's and OpenVINO's wheels expect of the system.
@@ -30,40 +27,6 @@ TRAIN = (
     *("torch", "torchvision", "onnx", "onnxscript", "nncf", "safetensors"),
     *("ultralytics", "pycocotools", "matplotlib", "tensorboard"),
 )
-# Arguments that options are not called like.
-OPTIONS = {"memory_s": "memory", "max_age_s": "max-age", "reconnect_s": "reconnect"}
-OPTIONS |= {"form": "format", "archs": "gpu-arch", "folder": "output"}
-INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
-
-
-class Ended(KeyboardInterrupt):
-    """SIGTERM or SIGHUP came; `status` is the exit status that shells expect of it."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.status = 128 + number
-
-
-@contextmanager
-def signals_end_it() -> Iterator[None]:
-    """What is inside ends by SIGTERM and SIGHUP as it does by Ctrl-C: with `Ended`, a KeyboardInterrupt.
-
-    A signal that is ignored already, as under nohup, stays ignored.
-    """
-
-    def end(number: int, frame: object) -> None:
-        raise Ended(number)
-
-    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {n: handler for n in numbers if (handler := signal.getsignal(n)) is not signal.SIG_IGN}
-    try:
-        for number in before:
-            signal.signal(number, end)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _print_version(wanted: bool) -> None:
@@ -136,17 +99,6 @@ def main() -> None:
             raise
         print(f"hrpose-rt: {hint}", file=sys.stderr)
         sys.exit(HrposeError.exit_code)
-
-
-def fail(error: HrposeError) -> int:
-    """Say on stderr what went wrong; returns the exit status for it."""
-    print(f"hrpose-rt: {name_options(str(error))}", file=sys.stderr)
-    return error.exit_code
-
-
-def name_options(message: str) -> str:
-    """A message of the library, whose `max_people` is the command line's --max-people."""
-    return re.sub(r"`(\w+)`", lambda m: f"--{OPTIONS.get(m[1], m[1].replace('_', '-'))}", message)
 
 
 def missing_package(module: str | None) -> str | None:

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from hrpose_rt.cli import options
 from hrpose_rt.cli.display import LiveView, describe, latency_table
+from hrpose_rt.cli.exit import INTERRUPTED, Ended, signals_end_it
 from hrpose_rt.cli.job import Job, Viewer, write_report
-from hrpose_rt.cli.main import INTERRUPTED, Ended, signals_end_it
 from hrpose_rt.cli.models import fetch_models
 from hrpose_rt.config import Clip, Settings
 from hrpose_rt.console import say

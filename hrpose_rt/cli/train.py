@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from hrpose_rt.cli import options
-from hrpose_rt.cli.main import INTERRUPTED
+from hrpose_rt.cli.exit import INTERRUPTED
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.zoo import find_model

@@ -5,8 +5,9 @@ import re
 
 import numpy as np
 
+from hrpose_rt.detection.letterbox import Letterbox
 from hrpose_rt.errors import BadInput
-from hrpose_rt.geometry import Letterbox, iou, middles, shared_areas, survivors
+from hrpose_rt.geometry import iou, middles, shared_areas, survivors
 from hrpose_rt.types import F32, I64, Bools
 
 OVERLAP = 0.2  # of a tile, shared with its neighbour

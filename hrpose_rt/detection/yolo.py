@@ -1,14 +1,14 @@
 """Find the people in a frame."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import cv2
 import numpy as np
 
+from hrpose_rt.detection.letterbox import Letterbox
 from hrpose_rt.detection.tiling import Region, merge, whole
 from hrpose_rt.errors import BadInput
-from hrpose_rt.geometry import Letterbox, iou, nms
+from hrpose_rt.geometry import iou, nms
 from hrpose_rt.nets.spec import check_answer
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.timing import StageClock
@@ -20,33 +20,6 @@ SAME_IOU = 0.5  # of a box in a tile and one in the whole frame, to be the same 
 MIN_SIDE = 4.0  # pixels of the frame; a smaller box holds nobody whose pose could be told
 MOST_CANDIDATES = 1000  # boxes that enter the NMS, best first
 GREY = 114  # what the detectors were trained to see around a letterboxed picture
-
-
-class Detector(Protocol):
-    """Finds people."""
-
-    def warm(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
-        """Get ready for frames of this height and width, so that the first is no slower.
-
-        Args:
-            frame_hw: Height and width.
-            most_tiles: That a frame may be looked at in, besides as a whole.
-        """
-
-    def input_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:
-        """Height and width of the input that frames of this size are letterboxed into."""
-
-    def detect(self, image: U8, clock: StageClock, tiles: Sequence[Region] = ()) -> Detections:
-        """The people in `image` (H, W, 3), their boxes inside it, best score first.
-
-        Args:
-            image: The frame.
-            clock: Times the stages.
-            tiles: Parts of it that are looked at closer, in the same batch.
-        """
-
-    def close(self) -> None:
-        """Release what it holds."""
 
 
 class YoloDetector:

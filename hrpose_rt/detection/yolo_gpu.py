@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hrpose_rt.detection.letterbox import Letterbox
 from hrpose_rt.detection.tiling import Region
 from hrpose_rt.detection.yolo import GREY, YoloDetector
-from hrpose_rt.geometry import Letterbox
 from hrpose_rt.runtimes.base import DeviceRuntime
 from hrpose_rt.runtimes.cuda import errors_said
 from hrpose_rt.runtimes.gpu_frames import Uploads

@@ -8,14 +8,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from hrpose_rt.detection.yolo import Detector
+from hrpose_rt.detection.base import Detector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.annotation_files import check_size
 from hrpose_rt.evaluation.annotations import clean_boxes
 from hrpose_rt.evaluation.coco import Result
 from hrpose_rt.evaluation.coco_annotations import is_number
 from hrpose_rt.geometry import crop_frames, oks_nms
-from hrpose_rt.pose.estimator import PoseEstimator
+from hrpose_rt.pose.base import PoseEstimator
 from hrpose_rt.result import person_score
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.timing import StageClock

@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,10 +12,11 @@ from typing import Any
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.export import verify
 from hrpose_rt.export.parity import Parity
+from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, Exported, Order
 from hrpose_rt.export.tensorrt import Tell, TrtOptions, build_engine, check_options
 from hrpose_rt.hardware import nvidia_gpus, usable_cores
 from hrpose_rt.nets.spec import FORMATS, Build, EngineSpec, Task, engine_files, engine_sha256, spec_path
-from hrpose_rt.nets.zoo import Model
+from hrpose_rt.nets.zoo import Model, spec_of_checkpoint
 from hrpose_rt.paths import (
     SET_HOME,
     engines_folder,
@@ -23,77 +24,8 @@ from hrpose_rt.paths import (
     make_writable,
 )
 from hrpose_rt.runtimes.base import Runtime
-from hrpose_rt.runtimes.open import spec_of_checkpoint
 from hrpose_rt.runtimes.selection import gpu_number
 from hrpose_rt.runtimes.trt_compat import load_tensorrt, what_differs
-
-# Which precisions an engine may have, by its format.
-PRECISIONS_OF_FORMAT = {
-    "onnx": ("fp32", "fp16", "int8"),
-    "openvino": ("fp32", "bf16", "fp16", "int8"),
-    "tensorrt": ("fp32", "fp16", "bf16", "int8"),
-    "tensorrt-rtx": ("fp32", "fp16", "bf16", "int8"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What engine is wanted.
-
-    Attributes:
-        form: One of `FORMATS`.
-        precision: One of those that the format has.
-        input_hw: Height and width, the model's own if None; multiples of 32.
-        trt: For TensorRT and its RTX form.
-        folder: Where it is kept; `engines_folder()` if None.
-        calibration: A film or a folder to calibrate int8 with and to compare on; the packaged photos if
-            None.
-        verify: Whether it is compared with fp32.
-        keep: Whether it stays when the comparison goes beyond the limits.
-        anew: Whether it is built although it is there.
-        free_hw: Detectors in ONNX: leave height and width open, for pictures of any shape.
-        device: The GPU that TensorRT builds on and compares on.
-    """
-
-    form: str = "onnx"
-    precision: str = "fp32"
-    input_hw: tuple[int, int] | None = None
-    trt: TrtOptions = field(default_factory=TrtOptions)
-    folder: Path | None = None
-    calibration: Path | None = None
-    verify: bool = True
-    keep: bool = False
-    anew: bool = False
-    free_hw: bool = False
-    device: str = "cuda"
-
-    def __post_init__(self) -> None:
-        if self.form not in FORMATS:
-            raise BadInput(f"there is no format {self.form!r}: choose {', '.join(FORMATS)}")
-        here = PRECISIONS_OF_FORMAT[self.form]
-        if self.precision not in here:
-            others = [name for name, has in PRECISIONS_OF_FORMAT.items() if self.precision in has]
-            hint = f", or `form` {' or '.join(others)}" if others else ""
-            raise BadInput(
-                f"{self.form} engines are {', '.join(here)}, not {self.precision}: use `precision` "
-                f"{here[0]}{hint}"
-            )
-        if self.input_hw and (min(self.input_hw) < 32 or any(side % 32 for side in self.input_hw)):
-            raise BadInput("`input_hw` is HEIGHTxWIDTH in multiples of 32, such as 256x192")
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """An engine on disk.
-
-    Attributes:
-        path, spec: The file and what it is.
-        built: Whether it was built now, or was there.
-    """
-
-    path: Path
-    spec: EngineSpec
-    built: bool
 
 
 def export(model: Model, task: Task, order: Order, tell: Tell = lambda step: None) -> Exported:

@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 
 from hrpose_rt.config import Clip
-from hrpose_rt.detection.yolo import GREY, Detector
+from hrpose_rt.detection.base import Detector
+from hrpose_rt.detection.letterbox import Letterbox
+from hrpose_rt.detection.yolo import GREY
 from hrpose_rt.errors import BadInput
-from hrpose_rt.geometry import Letterbox, crop_frames
+from hrpose_rt.geometry import crop_frames
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import StageClock

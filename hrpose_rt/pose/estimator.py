@@ -1,7 +1,6 @@
 """Poses on the host: crops by OpenCV, heatmaps read by NumPy, the network on any runtime."""
 
 from collections.abc import Sequence
-from typing import Protocol, Self
 
 import numpy as np
 
@@ -16,30 +15,6 @@ from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.skeleton import Skeleton, find_skeleton
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Poses
-
-
-class PoseEstimator(Protocol):
-    """Finds the joints of people. A context manager."""
-
-    @property
-    def input_hw(self) -> tuple[int, int]:
-        """Height and width of its crops."""
-
-    def warm(self) -> None:
-        """Get ready, so that no frame is slower than the others."""
-
-    def estimate(self, image: U8, boxes: F32, clock: StageClock) -> Poses:
-        """Poses of the people in `boxes` (N, 4) of `image` (H, W, 3); row i is box i."""
-
-    def estimate_all(self, images: Sequence[U8], boxes: Sequence[F32], clock: StageClock) -> list[Poses]:
-        """The same for several pictures, whose people share batches."""
-
-    def close(self) -> None:
-        """Release what it holds."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 def check_heatmaps(maps: tuple[int, ...], spec: EngineSpec, skeleton: Skeleton) -> None:

@@ -1,16 +1,13 @@
 """Model -> runtime: the one place where a name becomes something that computes."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.checkpoints import load_hrnet
-from hrpose_rt.nets.published import read_name
 from hrpose_rt.nets.spec import EngineSpec, Task
-from hrpose_rt.nets.zoo import Model
-from hrpose_rt.paths import sha256
+from hrpose_rt.nets.zoo import Model, spec_of_checkpoint
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.runtimes.selection import Choice, check_precision, choose
 from hrpose_rt.runtimes.trt_compat import check_ready
@@ -22,11 +19,7 @@ RUNTIMES_OF = {
     "tensorrt-rtx": ("tensorrt",),
 }
 
-# Input sizes that weights are usually trained with, where neither their files nor their names say.
-_POSE_INPUTS = {17: ((256, 192), "coco17"), 16: ((256, 256), "mpii16")}
-_OTHER_INPUT = ((256, 192), None)
 LARGEST_INPUT = 2048  # pixels of a side of a crop
-_DETECTOR_INPUTS = ((640, 640), (384, 640), (640, 384), (480, 640), (640, 480))
 
 
 def open_engine(
@@ -143,57 +136,3 @@ def with_size(model: Model, input_hw: tuple[int, int] | None) -> Model:
         )
     spec = replace(model.spec, inputs_hw=((h, w),), heatmap_hw=(h // 4, w // 4))
     return replace(model, engine=None, spec=spec)
-
-
-def spec_of_checkpoint(
-    model: Model,
-    task: Task,
-    skeleton: str = "auto",
-    input_hw: tuple[int, int] | None = None,
-    decode: str = "auto",
-    tell: Callable[[str], None] = lambda text: None,
-) -> EngineSpec:
-    """What is known of a checkpoint, or else what is asked for, what its name says, or what is usual.
-
-    Args:
-        model, task: What it is.
-        skeleton: Its joints, "auto" for those that their number tells.
-        input_hw: Height and width of its crops, as asked for.
-        decode: How its heatmaps are read, as asked for; "auto" for nothing.
-        tell: Called with words for what nobody said.
-
-    Raises:
-        BadInput: Nothing says which joints it finds.
-    """
-    if model.spec:
-        return model.spec
-    assert model.checkpoint is not None
-    digest = sha256(model.checkpoint)
-    if task == "detection":
-        return EngineSpec(model.name, task, _DETECTOR_INPUTS, "fp32", digest)
-    joints = load_hrnet(model.checkpoint)[1].joints
-    named_hw, named_decode = read_name(model.checkpoint.stem)
-    usual_hw, usual = _POSE_INPUTS.get(joints, _OTHER_INPUT)
-    if usual is None and skeleton == "auto":
-        raise BadInput(
-            f"{model.checkpoint} has {joints} joints, and nothing says which: name them in a skeleton file "
-            "and give it with `skeleton`"
-        )
-    (h, w), how = input_hw or named_hw or usual_hw, named_decode if decode == "auto" else decode
-    assumed = {} if input_hw or named_hw else {"`input_hw`": f"{h}x{w}"}
-    assumed |= {} if how else {"`decode`": "quarter"}
-    if assumed:
-        tell(
-            f"nothing says how {model.checkpoint.name} was trained: {' and '.join(assumed.values())} "
-            f"assumed, {' and '.join(assumed)} can say otherwise"
-        )
-    return EngineSpec(
-        model=model.name,
-        task="pose",
-        inputs_hw=((h, w),),
-        precision="fp32",
-        weights_sha256=digest,
-        skeleton=usual or skeleton,
-        heatmap_hw=(h // 4, w // 4),
-        decode=how or "quarter",
-    )

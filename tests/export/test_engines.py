@@ -18,7 +18,8 @@ from hrpose_rt.cli.options import parse_hw
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export import engines, parity
-from hrpose_rt.export.engines import PRECISIONS_OF_FORMAT, Order, export
+from hrpose_rt.export.engines import export
+from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, Order
 from hrpose_rt.export.tensorrt import TrtOptions
 from hrpose_rt.hardware import Gpu, cpu_features
 from hrpose_rt.nets.hrnet import HRNet

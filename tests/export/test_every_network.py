@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.export.engines import Order, export
+from hrpose_rt.export.engines import export
+from hrpose_rt.export.request import Order
 from hrpose_rt.export.tensorrt import TrtOptions
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.hrnet_config import W32, W48

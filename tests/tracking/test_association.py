@@ -4,15 +4,8 @@ import numpy as np
 import pytest
 
 from hrpose_rt.tracking.appearance import LENGTH
-from hrpose_rt.tracking.association import (
-    ALWAYS,
-    SURE,
-    TRACKERS,
-    W_OVERLAP,
-    W_UNLIKE,
-    FlowTracker,
-    Tracker,
-)
+from hrpose_rt.tracking.association import ALWAYS, SURE, W_OVERLAP, W_UNLIKE, FlowTracker, Tracker
+from hrpose_rt.tracking.library_trackers import TRACKERS
 from hrpose_rt.tracking.tracks import People
 from hrpose_rt.types import Detections
 

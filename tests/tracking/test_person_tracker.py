@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hrpose_rt.skeleton import COCO17
-from hrpose_rt.tracking.association import TRACKERS
+from hrpose_rt.tracking.library_trackers import TRACKERS
 from hrpose_rt.tracking.person_tracker import Crowd
 from hrpose_rt.tracking.reid import Memory
 from hrpose_rt.types import Detections, Origin, Poses

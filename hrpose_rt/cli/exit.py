@@ -1,0 +1,60 @@
+"""Exit statuses, what ends a command, and one sentence for whatever goes wrong."""
+
+import re
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hrpose_rt.errors import HrposeError
+
+# Arguments that options are not called like.
+OPTIONS = {"memory_s": "memory", "max_age_s": "max-age", "reconnect_s": "reconnect"}
+
+
+OPTIONS |= {"form": "format", "archs": "gpu-arch", "folder": "output"}
+
+
+INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
+
+
+class Ended(KeyboardInterrupt):
+    """SIGTERM or SIGHUP came; `status` is the exit status that shells expect of it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.status = 128 + number
+
+
+@contextmanager
+def signals_end_it() -> Iterator[None]:
+    """What is inside ends by SIGTERM and SIGHUP as it does by Ctrl-C: with `Ended`, a KeyboardInterrupt.
+
+    A signal that is ignored already, as under nohup, stays ignored.
+    """
+
+    def end(number: int, frame: object) -> None:
+        raise Ended(number)
+
+    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {n: handler for n in numbers if (handler := signal.getsignal(n)) is not signal.SIG_IGN}
+    try:
+        for number in before:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def fail(error: HrposeError) -> int:
+    """Say on stderr what went wrong; returns the exit status for it."""
+    print(f"hrpose-rt: {name_options(str(error))}", file=sys.stderr)
+    return error.exit_code
+
+
+def name_options(message: str) -> str:
+    """A message of the library, whose `max_people` is the command line's --max-people."""
+    return re.sub(r"`(\w+)`", lambda m: f"--{OPTIONS.get(m[1], m[1].replace('_', '-'))}", message)

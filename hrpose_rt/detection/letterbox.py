@@ -1,0 +1,35 @@
+"""Frames scaled into the input of a detector, and its boxes scaled back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hrpose_rt.types import F32
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """A frame shrunk or grown to fit a network's input, centred, its shape kept.
+
+    Attributes:
+        size_wh: Width and height of the resized frame within the input.
+        offset_xy: Its upper left corner there.
+        scale_xy: Input pixels a frame pixel; the two differ by rounding alone.
+    """
+
+    size_wh: tuple[int, int]
+    offset_xy: tuple[int, int]
+    scale_xy: tuple[float, float]
+
+    @classmethod
+    def fit(cls, frame_hw: tuple[int, int], input_hw: tuple[int, int]) -> "Letterbox":
+        """Fit a frame of `frame_hw` pixels into `input_hw`."""
+        (fh, fw), (ih, iw) = frame_hw, input_hw
+        scale = min(ih / fh, iw / fw)
+        w, h = max(1, round(fw * scale)), max(1, round(fh * scale))
+        return cls((w, h), ((iw - w) // 2, (ih - h) // 2), (w / fw, h / fh))
+
+    def to_frame(self, boxes: F32) -> F32:
+        """Boxes (N, 4) in input pixels as boxes in frame pixels."""
+        offset = np.array(self.offset_xy * 2, np.float32)
+        return np.asarray((boxes - offset) / np.array(self.scale_xy * 2), np.float32)

@@ -1,0 +1,76 @@
+"""What engine is wanted, and what was made."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.export.tensorrt import TrtOptions
+from hrpose_rt.nets.spec import FORMATS, EngineSpec
+
+# Which precisions an engine may have, by its format.
+PRECISIONS_OF_FORMAT = {
+    "onnx": ("fp32", "fp16", "int8"),
+    "openvino": ("fp32", "bf16", "fp16", "int8"),
+    "tensorrt": ("fp32", "fp16", "bf16", "int8"),
+    "tensorrt-rtx": ("fp32", "fp16", "bf16", "int8"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What engine is wanted.
+
+    Attributes:
+        form: One of `FORMATS`.
+        precision: One of those that the format has.
+        input_hw: Height and width, the model's own if None; multiples of 32.
+        trt: For TensorRT and its RTX form.
+        folder: Where it is kept; `engines_folder()` if None.
+        calibration: A film or a folder to calibrate int8 with and to compare on; the packaged photos if
+            None.
+        verify: Whether it is compared with fp32.
+        keep: Whether it stays when the comparison goes beyond the limits.
+        anew: Whether it is built although it is there.
+        free_hw: Detectors in ONNX: leave height and width open, for pictures of any shape.
+        device: The GPU that TensorRT builds on and compares on.
+    """
+
+    form: str = "onnx"
+    precision: str = "fp32"
+    input_hw: tuple[int, int] | None = None
+    trt: TrtOptions = field(default_factory=TrtOptions)
+    folder: Path | None = None
+    calibration: Path | None = None
+    verify: bool = True
+    keep: bool = False
+    anew: bool = False
+    free_hw: bool = False
+    device: str = "cuda"
+
+    def __post_init__(self) -> None:
+        if self.form not in FORMATS:
+            raise BadInput(f"there is no format {self.form!r}: choose {', '.join(FORMATS)}")
+        here = PRECISIONS_OF_FORMAT[self.form]
+        if self.precision not in here:
+            others = [name for name, has in PRECISIONS_OF_FORMAT.items() if self.precision in has]
+            hint = f", or `form` {' or '.join(others)}" if others else ""
+            raise BadInput(
+                f"{self.form} engines are {', '.join(here)}, not {self.precision}: use `precision` "
+                f"{here[0]}{hint}"
+            )
+        if self.input_hw and (min(self.input_hw) < 32 or any(side % 32 for side in self.input_hw)):
+            raise BadInput("`input_hw` is HEIGHTxWIDTH in multiples of 32, such as 256x192")
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An engine on disk.
+
+    Attributes:
+        path, spec: The file and what it is.
+        built: Whether it was built now, or was there.
+    """
+
+    path: Path
+    spec: EngineSpec
+    built: bool

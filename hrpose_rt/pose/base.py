@@ -1,0 +1,31 @@
+"""The seam between boxes and the keypoints in them."""
+
+from collections.abc import Sequence
+from typing import Protocol, Self
+
+from hrpose_rt.timing import StageClock
+from hrpose_rt.types import F32, U8, Poses
+
+
+class PoseEstimator(Protocol):
+    """Finds the joints of people. A context manager."""
+
+    @property
+    def input_hw(self) -> tuple[int, int]:
+        """Height and width of its crops."""
+
+    def warm(self) -> None:
+        """Get ready, so that no frame is slower than the others."""
+
+    def estimate(self, image: U8, boxes: F32, clock: StageClock) -> Poses:
+        """Poses of the people in `boxes` (N, 4) of `image` (H, W, 3); row i is box i."""
+
+    def estimate_all(self, images: Sequence[U8], boxes: Sequence[F32], clock: StageClock) -> list[Poses]:
+        """The same for several pictures, whose people share batches."""
+
+    def close(self) -> None:
+        """Release what it holds."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
