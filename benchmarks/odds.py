@@ -18,8 +18,8 @@ from scipy.optimize import minimize
 
 from hrpose_rt.bench.cutouts import cut_out
 from hrpose_rt.bench.scenes import FPS, PRESENT, Scene, Truth
-from hrpose_rt.cli.bench_crowd import packaged_or
 from hrpose_rt.config import Settings
+from hrpose_rt.export.examples import packaged_or
 from hrpose_rt.geometry import iou
 from hrpose_rt.networks import Networks, open_networks
 from hrpose_rt.timing import StageClock

@@ -11,9 +11,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hrpose_rt.bench.report import markdown, rows, words
-from hrpose_rt.cli.bench_budget import ids_words, jitter_words, returning_words
-from hrpose_rt.cli.bench_budget import table as bounded_table
+from hrpose_rt.bench.report_text import ids_words, jitter_words, markdown, returning_words, rows, words
+from hrpose_rt.bench.report_text import table as bounded_table
 from hrpose_rt.cli.bench_compare import rows as ratio_rows
 
 FOLDER = Path(__file__).parent

@@ -1,6 +1,5 @@
 """Samples -> what a report says, as JSON, Markdown and plots."""
 
-import json
 import subprocess
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -207,74 +206,6 @@ def line_of(report: Report, way: str) -> Line:
     fitted = report["fit"][way]
     knees = tuple((knee["people"], knee["ms_a_person"]) for knee in fitted["knees"])
     return Line(fitted["ms_of_an_empty_frame"], fitted["ms_a_person"], knees)
-
-
-def rows(report: Report) -> list[list[str]]:
-    """The bins of a report as a table, its head first."""
-    table = [["way", "people", "there", "found", "recall", "p50 ms", "95%", "p90", "p95", "worst", "fps"]]
-    for figures in report["bins"]:
-        total = figures["total_ms"]
-        low, high = total["p50_95%"]
-        recall = figures["recall"]
-        table.append(
-            [
-                *(figures["way"], figures["bin"]),
-                *("" if recall is None else f"{figures['present']:g}", f"{figures['found']:g}"),
-                *("" if recall is None else f"{recall:.2f}", f"{total['p50']:.1f}"),
-                *(f"{low:.1f}-{high:.1f}", f"{total['p90']:.1f}", f"{total['p95']:.1f}"),
-                *(f"{figures['worst_ms']:.1f}", f"{figures['frames_a_second']:.1f}"),
-            ]
-        )
-    return table if len(report["ways"]) > 1 else [line[1:] for line in table]
-
-
-def words(report: Report) -> list[str]:
-    """What the table does not say, a sentence a line."""
-    lines = [f"Refused: {report['refused']}."] if report.get("refused") else []
-    for way, facts in report["ways"].items():
-        line = report["fit"][way]
-        knees = "".join(f", {knee['ms_a_person']:.2f} from {knee['people']:g} on" for knee in line["knees"])
-        lines.append(
-            f"{way}: {line['ms_of_an_empty_frame']:.1f} ms a frame and {line['ms_a_person']:.2f} ms a "
-            f"person found{knees}."
-        )
-        back = report["reappearance"][way]
-        if back["frames"]:
-            lines.append(
-                f"{way}: the {back['frames']} frames in which hidden people came back took "
-                f"{back['ratio_p50']:.2f} of those after them (p50; p95 {back['ratio_p95']:.2f})."
-            )
-        lines.append(f"{way}: stages add up to {report['stages_over_plain'][way]:.3f} of the plain run.")
-        lines.append(
-            f"{way}: {facts['models']['pose']} {facts['input']} {facts['precision']} by {facts['runtime']} "
-            f"on {facts['threads']} cores of {facts['cpu']} ({', '.join(facts['cpu_features'])})."
-        )
-    busy = [f"{cell['way']}, {cell['scene']}" for cell in report["cells"] if cell["busy"]]
-    if busy:
-        lines.append(f"The machine was busy with something else during: {'; '.join(busy)}.")
-    return lines
-
-
-def markdown(table: Sequence[Sequence[str]]) -> str:
-    """A table, its head first, in Markdown."""
-    head, *body = table
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def save(report: Report, folder: Path) -> list[Path]:
-    """Write report.json, report.md and, where matplotlib is installed, the plots; returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / "report.json", folder / "report.md"]
-    files[0].write_text(json.dumps(report, indent=1) + "\n")
-    stages = [["way", "people", *STAGES]] + [
-        [bin["way"], bin["bin"], *(f"{bin['stages_ms'][name]['p50']:.2f}" for name in STAGES)]
-        for bin in report["bins"]
-    ]
-    text = [f"# Latency by people, {report['created'][:10]}", markdown(rows(report))]
-    text += ["\n\n".join(words(report)), "Stages, p50 in ms:", markdown(stages)]
-    files[1].write_text("\n\n".join(text) + "\n")
-    return files
 
 
 def load(path: Path) -> Report:

@@ -3,18 +3,20 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 from rich.console import Console
 
 from hrpose_rt.bench.crowd import Feed
+from hrpose_rt.bench.report_text import ids_words, jitter_words, returning_words, table
 from hrpose_rt.cli import options
-from hrpose_rt.cli.bench_crowd import SIZES_WH, as_table, packaged_or, parse_crowds
+from hrpose_rt.cli.bench_crowd import SIZES_WH, as_table, parse_crowds
 from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
+from hrpose_rt.export.examples import packaged_or
 from hrpose_rt.networks import Networks, machine_facts, open_networks
 
 if TYPE_CHECKING:
@@ -100,71 +102,6 @@ def bench_bounded(
         report = {"kind": "bounded", "schema": 1, **provenance(), "ways": networks.facts, "rows": rows}
         report["jitter"] = jitter
         output.write_text(json.dumps(report, indent=1) + "\n")
-
-
-def table(rows: list[dict[str, Any]]) -> list[list[str]]:
-    """What was measured as a table, its head first."""
-    times = ["free p50", "bounded p50", "p95", "of budget"]
-    lines = [["crowd", "found", *times, "OKS", "no pose", "pose age p95", "own id", "wrong id"]]
-    for row in rows:
-        ids = row.get("ids", {}).get("bounded", {})
-        lines.append(
-            [
-                row["scene"] + (f", scene {row['seed']}" if row.get("seed") else ""),
-                *(f"{row['found']:g}", f"{row['free_ms']['p50']:.1f}"),
-                *(f"{row['bounded_ms']['p50']:.1f}", f"{row['bounded_ms']['p95']:.1f}"),
-                *(f"{row['p95_over_budget']:.2f}", "" if row["oks"] is None else f"{row['oks']:.3f}"),
-                f"{row['without_counterpart']:.2f}",
-                f"{row['pose_age']['p95']:g}" if row["pose_age"] else "",
-                *(f"{ids[key]:.2f}" if ids else "" for key in ("own_id", "wrong_id")),
-            ]
-        )
-    return lines
-
-
-def ids_words(rows: list[dict[str, Any]]) -> list[str]:
-    """All who came back, in all scenes together, with a budget and without."""
-    known, lines = [row["ids"] for row in rows if "ids" in row], []
-    for way, words in (("bounded", "under the budget"), ("free", "without one")):
-        back = sum(ids[way]["came_back"] for ids in known)
-        if back:
-            own, wrong = (
-                sum(ids[way][key] * ids[way]["came_back"] for ids in known) / back
-                for key in ("own_id", "wrong_id")
-            )
-            lines.append(
-                f"Of {back} people who came back from behind a curtain {words}, {own:.3f} had their own id "
-                f"again and {wrong:.3f} somebody else's."
-            )
-    return lines
-
-
-def returning_words(rows: list[dict[str, Any]]) -> list[str]:
-    """What frames take in which many come back, against those right after them."""
-    back = [again for row in rows if (again := row.get("reappearance", {})).get("frames")]
-    if not back:
-        return []
-    ratios, count = [again["ratio"] for again in back], sum(again["frames"] for again in back)
-    span = f"{min(ratios):.2f} to {max(ratios):.2f} times" if len(back) > 1 else f"{ratios[0]:.2f} times"
-    middle = f", in the middle {np.median(ratios):.2f}" if len(back) > 1 else ""
-    return [
-        f"Frames in which five or more come back ({count}, scenes: {len(back)}) have {span} the p95 of "
-        f"those right after them{middle}."
-    ]
-
-
-def jitter_words(jitter: dict[str, Any]) -> str:
-    """What was measured of people who stand still, in a sentence."""
-    steps = [
-        f"{figures['mean']:.4f} {name} (p95 {figures['p95']:.4f})"
-        for name in ("estimated", "filtered")
-        if (figures := jitter[name])["mean"] is not None
-    ]
-    what = " and ".join(steps) or "no joint was sure enough to tell"
-    return (
-        f"Joints of {jitter['people']} people who stand still, under noise of {jitter['noise']:g} grey "
-        f"levels, step from frame to frame, in body heights: {what}."
-    )
 
 
 def _usual_ms(settings: Settings, networks: Networks, scene: "Scene") -> float:

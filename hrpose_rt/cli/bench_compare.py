@@ -15,11 +15,12 @@ from hrpose_rt.bench.compare import Baseline, Contestant, Shot, compare, ratios
 from hrpose_rt.bench.cutouts import Cutout, cut_out
 from hrpose_rt.bench.scenes import Scene
 from hrpose_rt.cli import options
-from hrpose_rt.cli.bench_crowd import as_table, packaged_or
+from hrpose_rt.cli.bench_crowd import as_table
 from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.config import Settings
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
+from hrpose_rt.export.examples import packaged_or
 from hrpose_rt.networks import Networks, machine_facts, open_networks
 from hrpose_rt.timing import StageClock
 

@@ -19,9 +19,9 @@ from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.config import Settings
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.export.examples import packaged_or
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 from hrpose_rt.networks import Networks, open_networks
-from hrpose_rt.types import U8
 
 CROWDS = {"1-5": (1, 3, 5), "6-10": (6, 8, 10), "15-20": (15, 18, 20), "50+": (50, 75, 100, 200)}
 ORIGINALS = {"5-10": "6-10"}  # how the original called it
@@ -56,7 +56,8 @@ def bench_crowd(
     debug: options.Debug = False,
 ) -> None:
     """Measure what a frame costs with 1-5, 6-10, 15-20 and 50+ people in it, and what it misses."""
-    from hrpose_rt.bench import report as reports
+    from hrpose_rt.bench import report_text
+    from hrpose_rt.bench.report import build_report
 
     counts = parse_crowds(crowd)
     if size not in SIZES_WH:
@@ -77,12 +78,12 @@ def bench_crowd(
             feeds = _feeds(counts, source, people, SIZES_WH[size], seed, ways[0].networks)
             rounds = max(2, (QUICK_FRAMES if quick else frames) // (BLOCK * 3))
             cells = measure(ways, feeds, rounds, until - time.perf_counter(), tell)
-        report = reports.build_report(ways, cells, *check_plain(cells))
-    Console().print(as_table(reports.rows(report)))
-    for line in reports.words(report):
+        report = build_report(ways, cells, *check_plain(cells))
+    Console().print(as_table(report_text.rows(report)))
+    for line in report_text.words(report):
         print(line)
     if output:
-        files = reports.save(report, output)
+        files = report_text.save(report, output)
         if find_spec("matplotlib"):
             from hrpose_rt.bench.plots import save_plots
 
@@ -204,16 +205,3 @@ def _feeds(
     if not cutouts:
         raise BadInput("nobody in the photos can be cut out: give others to --people")
     return [Scene(cutouts, count, size_wh, seed=seed) for count in counts]
-
-
-def packaged_or(folder: Path | None) -> Iterator[U8]:
-    """The photos of a folder, or those that are packaged."""
-    from hrpose_rt.export.examples import packaged_photos
-    from hrpose_rt.sources.open import open_source
-
-    if folder is None:
-        yield from packaged_photos()
-        return
-    with open_source(str(folder)) as photos:
-        for photo in photos:
-            yield photo.image

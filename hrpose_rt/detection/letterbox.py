@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
-from hrpose_rt.types import F32
+from hrpose_rt.types import F32, U8
+
+LETTERBOX_FILL = 114  # grey level around a letterboxed frame, as detectors are trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +36,10 @@ class Letterbox:
         """Boxes (N, 4) in input pixels as boxes in frame pixels."""
         offset = np.array(self.offset_xy * 2, np.float32)
         return np.asarray((boxes - offset) / np.array(self.scale_xy * 2), np.float32)
+
+    def fill(self, canvas: U8, image: U8) -> None:
+        """Write a frame, and grey around it, into an input (H, W, 3)."""
+        (w, h), (x, y) = self.size_wh, self.offset_xy
+        canvas[:y], canvas[y + h :] = LETTERBOX_FILL, LETTERBOX_FILL
+        canvas[y : y + h, :x], canvas[y : y + h, x + w :] = LETTERBOX_FILL, LETTERBOX_FILL
+        cv2.resize(image, (w, h), dst=canvas[y : y + h, x : x + w])

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from hrpose_rt.detection.letterbox import Letterbox
@@ -19,7 +18,6 @@ NMS_IOU = 0.6
 SAME_IOU = 0.5  # of a box in a tile and one in the whole frame, to be the same person's
 MIN_SIDE = 4.0  # pixels of the frame; a smaller box holds nobody whose pose could be told
 MOST_CANDIDATES = 1000  # boxes that enter the NMS, best first
-GREY = 114  # what the detectors were trained to see around a letterboxed picture
 
 
 class YoloDetector:
@@ -75,7 +73,7 @@ class YoloDetector:
             boxes = [Letterbox.fit((y2 - y1, x2 - x1), input_hw) for x1, y1, x2, y2 in regions]
             pictures = self._pictures((len(regions), *input_hw))
             for picture, (x1, y1, x2, y2), letterbox in zip(pictures, regions, boxes, strict=True):
-                self._fill(picture, image[y1:y2, x1:x2], letterbox)
+                letterbox.fill(picture, image[y1:y2, x1:x2])
         with clock.stage("detect"):
             return self._found(self._runtime.infer(pictures), boxes, regions, frame_hw)
 
@@ -105,13 +103,6 @@ class YoloDetector:
         if shape not in self._canvases:
             self._canvases[shape] = np.empty((*shape, 3), np.uint8)
         return self._canvases[shape]
-
-    @staticmethod
-    def _fill(canvas: U8, image: U8, letterbox: Letterbox) -> None:
-        (w, h), (x, y) = letterbox.size_wh, letterbox.offset_xy
-        canvas[:y], canvas[y + h :] = GREY, GREY
-        canvas[y : y + h, :x], canvas[y : y + h, x + w :] = GREY, GREY
-        cv2.resize(image, (w, h), dst=canvas[y : y + h, x : x + w])
 
     def _keep(self, boxes: F32, scores: F32, source: I64, frame_hw: tuple[int, int]) -> Detections:
         h, w = frame_hw

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hrpose_rt.detection.letterbox import Letterbox
+from hrpose_rt.detection.letterbox import LETTERBOX_FILL, Letterbox
 from hrpose_rt.detection.tiling import Region
-from hrpose_rt.detection.yolo import GREY, YoloDetector
+from hrpose_rt.detection.yolo import YoloDetector
 from hrpose_rt.runtimes.base import DeviceRuntime
 from hrpose_rt.runtimes.cuda import errors_said
 from hrpose_rt.runtimes.gpu_frames import Uploads
@@ -66,6 +66,6 @@ def letterbox(frame: Tensor, input_hw: tuple[int, int]) -> Tensor:
     box = Letterbox.fit((frame.shape[2], frame.shape[3]), input_hw)
     (w, h), (x, y) = box.size_wh, box.offset_xy
     small = torch.nn.functional.interpolate(frame, (h, w), mode="bilinear", align_corners=False)
-    canvas = torch.full((1, *input_hw, 3), GREY, dtype=torch.uint8, device=frame.device)
+    canvas = torch.full((1, *input_hw, 3), LETTERBOX_FILL, dtype=torch.uint8, device=frame.device)
     canvas[0, y : y + h, x : x + w] = small[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8)
     return canvas

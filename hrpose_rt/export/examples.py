@@ -11,7 +11,6 @@ import numpy as np
 from hrpose_rt.config import Clip
 from hrpose_rt.detection.base import Detector
 from hrpose_rt.detection.letterbox import Letterbox
-from hrpose_rt.detection.yolo import GREY
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import crop_frames
 from hrpose_rt.pose.crops import crop_people
@@ -110,8 +109,16 @@ def people(images: list[U8], detector: Detector, input_hw: tuple[int, int]) -> C
 def letterboxed(images: list[U8], input_hw: tuple[int, int]) -> Iterator[U8]:
     """Each picture as a detector sees it, (1, H, W, 3)."""
     for image in images:
-        letterbox = Letterbox.fit(image.shape[:2], input_hw)
-        (w, h), (x, y) = letterbox.size_wh, letterbox.offset_xy
-        canvas = np.full((1, *input_hw, 3), GREY, np.uint8)
-        canvas[0, y : y + h, x : x + w] = cv2.resize(image, (w, h))
+        canvas = np.empty((1, *input_hw, 3), np.uint8)
+        Letterbox.fit(image.shape[:2], input_hw).fill(canvas[0], image)
         yield canvas
+
+
+def packaged_or(folder: Path | None) -> Iterator[U8]:
+    """The photos of a folder, or those that are packaged."""
+    if folder is None:
+        yield from packaged_photos()
+        return
+    with open_source(str(folder)) as photos:
+        for photo in photos:
+            yield photo.image

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from hrpose_rt.bench.budget import likeness
 from hrpose_rt.bench.id_metrics import Identities
+from hrpose_rt.bench.report_text import ids_words, returning_words
 from hrpose_rt.bench.scenes import Truth
-from hrpose_rt.cli.bench_budget import ids_words, returning_words
 from hrpose_rt.cli.bench_crowd import as_table
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput

@@ -1,0 +1,144 @@
+"""Reports as tables and sentences."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hrpose_rt.bench.report import Report
+from hrpose_rt.types import STAGES
+
+
+def rows(report: Report) -> list[list[str]]:
+    """The bins of a report as a table, its head first."""
+    table = [["way", "people", "there", "found", "recall", "p50 ms", "95%", "p90", "p95", "worst", "fps"]]
+    for figures in report["bins"]:
+        total = figures["total_ms"]
+        low, high = total["p50_95%"]
+        recall = figures["recall"]
+        table.append(
+            [
+                *(figures["way"], figures["bin"]),
+                *("" if recall is None else f"{figures['present']:g}", f"{figures['found']:g}"),
+                *("" if recall is None else f"{recall:.2f}", f"{total['p50']:.1f}"),
+                *(f"{low:.1f}-{high:.1f}", f"{total['p90']:.1f}", f"{total['p95']:.1f}"),
+                *(f"{figures['worst_ms']:.1f}", f"{figures['frames_a_second']:.1f}"),
+            ]
+        )
+    return table if len(report["ways"]) > 1 else [line[1:] for line in table]
+
+
+def words(report: Report) -> list[str]:
+    """What the table does not say, a sentence a line."""
+    lines = [f"Refused: {report['refused']}."] if report.get("refused") else []
+    for way, facts in report["ways"].items():
+        line = report["fit"][way]
+        knees = "".join(f", {knee['ms_a_person']:.2f} from {knee['people']:g} on" for knee in line["knees"])
+        lines.append(
+            f"{way}: {line['ms_of_an_empty_frame']:.1f} ms a frame and {line['ms_a_person']:.2f} ms a "
+            f"person found{knees}."
+        )
+        back = report["reappearance"][way]
+        if back["frames"]:
+            lines.append(
+                f"{way}: the {back['frames']} frames in which hidden people came back took "
+                f"{back['ratio_p50']:.2f} of those after them (p50; p95 {back['ratio_p95']:.2f})."
+            )
+        lines.append(f"{way}: stages add up to {report['stages_over_plain'][way]:.3f} of the plain run.")
+        lines.append(
+            f"{way}: {facts['models']['pose']} {facts['input']} {facts['precision']} by {facts['runtime']} "
+            f"on {facts['threads']} cores of {facts['cpu']} ({', '.join(facts['cpu_features'])})."
+        )
+    busy = [f"{cell['way']}, {cell['scene']}" for cell in report["cells"] if cell["busy"]]
+    if busy:
+        lines.append(f"The machine was busy with something else during: {'; '.join(busy)}.")
+    return lines
+
+
+def markdown(table: Sequence[Sequence[str]]) -> str:
+    """A table, its head first, in Markdown."""
+    head, *body = table
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def save(report: Report, folder: Path) -> list[Path]:
+    """Write report.json, report.md and, where matplotlib is installed, the plots; returns their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / "report.json", folder / "report.md"]
+    files[0].write_text(json.dumps(report, indent=1) + "\n")
+    stages = [["way", "people", *STAGES]] + [
+        [bin["way"], bin["bin"], *(f"{bin['stages_ms'][name]['p50']:.2f}" for name in STAGES)]
+        for bin in report["bins"]
+    ]
+    text = [f"# Latency by people, {report['created'][:10]}", markdown(rows(report))]
+    text += ["\n\n".join(words(report)), "Stages, p50 in ms:", markdown(stages)]
+    files[1].write_text("\n\n".join(text) + "\n")
+    return files
+
+
+def table(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """What was measured as a table, its head first."""
+    times = ["free p50", "bounded p50", "p95", "of budget"]
+    lines = [["crowd", "found", *times, "OKS", "no pose", "pose age p95", "own id", "wrong id"]]
+    for row in rows:
+        ids = row.get("ids", {}).get("bounded", {})
+        lines.append(
+            [
+                row["scene"] + (f", scene {row['seed']}" if row.get("seed") else ""),
+                *(f"{row['found']:g}", f"{row['free_ms']['p50']:.1f}"),
+                *(f"{row['bounded_ms']['p50']:.1f}", f"{row['bounded_ms']['p95']:.1f}"),
+                *(f"{row['p95_over_budget']:.2f}", "" if row["oks"] is None else f"{row['oks']:.3f}"),
+                f"{row['without_counterpart']:.2f}",
+                f"{row['pose_age']['p95']:g}" if row["pose_age"] else "",
+                *(f"{ids[key]:.2f}" if ids else "" for key in ("own_id", "wrong_id")),
+            ]
+        )
+    return lines
+
+
+def ids_words(rows: list[dict[str, Any]]) -> list[str]:
+    """All who came back, in all scenes together, with a budget and without."""
+    known, lines = [row["ids"] for row in rows if "ids" in row], []
+    for way, words in (("bounded", "under the budget"), ("free", "without one")):
+        back = sum(ids[way]["came_back"] for ids in known)
+        if back:
+            own, wrong = (
+                sum(ids[way][key] * ids[way]["came_back"] for ids in known) / back
+                for key in ("own_id", "wrong_id")
+            )
+            lines.append(
+                f"Of {back} people who came back from behind a curtain {words}, {own:.3f} had their own id "
+                f"again and {wrong:.3f} somebody else's."
+            )
+    return lines
+
+
+def returning_words(rows: list[dict[str, Any]]) -> list[str]:
+    """What frames take in which many come back, against those right after them."""
+    back = [again for row in rows if (again := row.get("reappearance", {})).get("frames")]
+    if not back:
+        return []
+    ratios, count = [again["ratio"] for again in back], sum(again["frames"] for again in back)
+    span = f"{min(ratios):.2f} to {max(ratios):.2f} times" if len(back) > 1 else f"{ratios[0]:.2f} times"
+    middle = f", in the middle {np.median(ratios):.2f}" if len(back) > 1 else ""
+    return [
+        f"Frames in which five or more come back ({count}, scenes: {len(back)}) have {span} the p95 of "
+        f"those right after them{middle}."
+    ]
+
+
+def jitter_words(jitter: dict[str, Any]) -> str:
+    """What was measured of people who stand still, in a sentence."""
+    steps = [
+        f"{figures['mean']:.4f} {name} (p95 {figures['p95']:.4f})"
+        for name in ("estimated", "filtered")
+        if (figures := jitter[name])["mean"] is not None
+    ]
+    what = " and ".join(steps) or "no joint was sure enough to tell"
+    return (
+        f"Joints of {jitter['people']} people who stand still, under noise of {jitter['noise']:g} grey "
+        f"levels, step from frame to frame, in body heights: {what}."
+    )
