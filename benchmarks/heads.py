@@ -14,7 +14,7 @@ import numpy as np
 
 from hrpose_rt.config import Settings
 from hrpose_rt.detection.tiling import Tiling
-from hrpose_rt.geometry import pair_off
+from hrpose_rt.geometry import assign
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.networks import open_detector
 from hrpose_rt.sources.open import open_source
@@ -26,7 +26,7 @@ def matched(heads: np.ndarray, boxes: np.ndarray) -> int:
     x, y = heads[:, 0:1], heads[:, 1:2]
     third = boxes[:, 1] + (boxes[:, 3] - boxes[:, 1]) / 3
     inside = (x >= boxes[:, 0]) & (x <= boxes[:, 2]) & (y >= boxes[:, 1]) & (y <= third)
-    rows, columns = pair_off(-inside.astype(np.float32))
+    rows, columns = assign(-inside.astype(np.float32))
     return int(inside[rows, columns].sum())
 
 

@@ -27,10 +27,10 @@ from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.runtimes.ov import cpu_has_bf16
 from hrpose_rt.sinks.video import VideoSink
 from hrpose_rt.skeleton import COCO17
-from hrpose_rt.tracking.library_trackers import TRACKERS
-from hrpose_rt.tracking.optical_flow import lattice
-from hrpose_rt.tracking.person_tracker import Crowd
-from hrpose_rt.tracking.reid import Memory
+from hrpose_rt.tracking.library_trackers import ASSOCIATORS
+from hrpose_rt.tracking.optical_flow import torso_grid
+from hrpose_rt.tracking.person_tracker import PersonTracker
+from hrpose_rt.tracking.reid import LostTracks
 from hrpose_rt.types import Detections, Poses
 
 ROOT = Path(__file__).parents[1]
@@ -78,28 +78,29 @@ def frame_costs(video: Path) -> Iterator[Limit]:
         yield Limit("drawing twenty people (p50)", 4, median(draw20), "ms")
 
 
-def following() -> Iterator[Limit]:
-    """Processor time of following five hundred people, from their boxes and joints to their ids."""
+def tracking() -> Iterator[Limit]:
+    """Processor time of tracking 500 people, from boxes and keypoints to ids."""
     rng = np.random.default_rng(0)
     noise = cv2.GaussianBlur(rng.integers(0, 256, (720, 1280, 3), np.uint8), (0, 0), 3)
-    crowd = Crowd(TRACKERS[DEFAULTS.tracker](25.0, DEFAULTS.det_score), COCO17, Memory(DEFAULTS.memory_s))
+    tracker = PersonTracker(
+        ASSOCIATORS[DEFAULTS.tracker](25.0, DEFAULTS.det_score), COCO17, LostTracks(DEFAULTS.memory_s)
+    )
     row, column = np.divmod(np.arange(500), 25)
     stand = np.stack([50.0 * column, 35.0 * row, 50.0 * column + 30, 35.0 * row + 60], axis=1)
-    sure = np.full((500, 17), 0.8, np.float32)
+    scores = np.full((500, 17), 0.8, np.float32)
     spent = []
     for i in range(25):
         image = np.roll(noise, 2 * i, axis=1)
         walked = np.array([2.0 * i, 0, 2.0 * i, 0])
         boxes = (stand + walked + rng.normal(0, 1, (500, 4))).astype(np.float32)
         begin = time.process_time()
-        crowd.advance(image, i / 25)
-        crowd.detected(Detections.found(boxes, sure[:, 0]), image)
-        people = len(crowd)
-        crowd.posed(np.arange(people), Poses.estimated(lattice(crowd.boxes, 17), sure[:people]))
-        crowd.identify()
-        crowd.part_doubles()
+        tracker.predict(image, i / 25)
+        tracker.update(Detections.found(boxes, scores[:, 0]))
+        people = len(tracker)
+        poses = Poses.estimated(torso_grid(tracker.boxes, 17), scores[:people])
+        tracker.finish(np.arange(people), poses)
         spent.append(1e3 * (time.process_time() - begin) / 500)
-    yield Limit("following one of 500 people, processor time (p50)", 0.1, median(spent), "ms")
+    yield Limit("tracking one of 500 people, processor time (p50)", 0.1, median(spent), "ms")
 
 
 def batch_of_eight() -> Iterator[Limit]:
@@ -173,7 +174,7 @@ def main() -> int:
         limits = [
             *first_frame(video),
             *frame_costs(video),
-            *following(),
+            *tracking(),
             *batch_of_eight(),
             *mp4_sink(video, folder),
         ]

@@ -18,7 +18,8 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 if TYPE_CHECKING:
     from hrpose_rt.config import Clip, Settings
     from hrpose_rt.errors import BadInput, HrposeError, RunBroken, RuntimeMissing
-    from hrpose_rt.pipeline import PosePipeline, Session, stream
+    from hrpose_rt.frame_session import Session
+    from hrpose_rt.pipeline import PosePipeline, stream
     from hrpose_rt.result import FrameResult
     from hrpose_rt.sinks.base import Sink
     from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 # costs nothing.
 _HOMES = {
     **dict.fromkeys(("BadInput", "HrposeError", "RunBroken", "RuntimeMissing"), "errors"),
-    **dict.fromkeys(("PosePipeline", "Session", "stream"), "pipeline"),
+    **dict.fromkeys(("PosePipeline", "stream"), "pipeline"),
+    "Session": "frame_session",
     **dict.fromkeys(("Clip", "Settings"), "config"),
     "FrameResult": "result",
     **dict.fromkeys(("COCO17", "MPII16", "Skeleton"), "skeleton"),

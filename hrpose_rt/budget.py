@@ -1,4 +1,4 @@
-"""When to look for people, and whose pose to estimate anew, so that a frame costs no more than it may."""
+"""A budget per frame: what steps cost, when to run the detector, and which poses to estimate."""
 
 import math
 import time
@@ -11,158 +11,167 @@ import numpy as np
 from hrpose_rt.pose.base import PoseEstimator
 from hrpose_rt.pose.batching import CPU_BATCHES
 from hrpose_rt.timing import StageClock
-from hrpose_rt.tracking.person_tracker import Crowd
+from hrpose_rt.tracking.person_tracker import PersonTracker
 from hrpose_rt.types import F32, I64, U8
 
-LOOK_WITHIN_S = 0.2  # on `auto`, newcomers are found within so long ...
-LOOK_SHARE = 0.3  # ... and of a budget, looking may take so much: people who cross keep their ids
-FAST = 1.5  # body heights a second, of a quarter of the people, at which boxes want to be found anew
-DOUBTFUL = 0.4  # share by which scores have fallen, of a quarter of the people
-CUT = 40.0  # mean difference of grey levels between two frames: another scene
+MAX_DETECTION_GAP_S = 0.2  # on `auto`; people who appear are detected within it
+DETECTOR_BUDGET_SHARE = 0.3  # of a budget, for the detector; fewer detections lose ids at crossings
+FAST_HEIGHTS_S = 1.5  # a quarter of the people faster than this, in body heights per second: detect
+MAX_SCORE_DROP = 0.4  # a quarter of the people with a larger drop of keypoint scores: detect
+SCENE_CUT_LEVELS = 40.0  # mean difference of grey levels between two frames of different scenes
 THUMBNAIL_WH = (32, 18)
-NEWEST = 0.15  # share of the newest measurement in what something costs
-URGENT, FIRST = 1e3, 1e6
+EMA_ALPHA = 0.15  # weight of the newest measurement
+MAX_SLOWDOWN = 4.0  # of one measurement against the model; the rest is taken for noise
+PRIORITY_STALE, PRIORITY_NEW = 1e3, 1e6
+MAX_PRIORITY_SPEED = 3.0  # body heights per second above which a pose gets no more urgent
+POSE_MEASUREMENTS = 3  # per batch size
+
+Clock = Callable[[], float]  # seconds
 
 
 @dataclass(slots=True)
-class Costs:
-    """What steps cost on this machine, in milliseconds, learnt as they are done.
+class LatencyModel:
+    """What each step costs on this machine, in milliseconds; updated as steps are done.
 
     Attributes:
-        detect: The detector and the tracker.
-        batches: Crops to keypoints, by the number of crops that go together.
-        rest: Everything after the poses, and its part of each person.
+        detect_ms: Detector and association.
+        batch_ms: Crops to keypoints, by batch size.
+        other_ms: Everything after the poses.
     """
 
-    detect: float = 0.0
-    batches: dict[int, float] = field(default_factory=dict)
-    rest: float = 0.0
+    detect_ms: float = 0.0
+    batch_ms: dict[int, float] = field(default_factory=dict)
+    other_ms: float = 0.0
     _scale: float = 1.0
 
-    def crops(self, count: int) -> float:
-        """Of the poses of `count` people."""
+    def pose_ms(self, count: int) -> float:
+        """Milliseconds to pose `count` people."""
         total = 0.0
-        for size in sorted(self.batches, reverse=True):
-            many, count = divmod(count, size)
-            total += many * self.batches[size]
+        for size in sorted(self.batch_ms, reverse=True):
+            batches, count = divmod(count, size)
+            total += batches * self.batch_ms[size]
         return total * self._scale
 
-    def learn_crops(self, count: int, ms: float) -> None:
-        """`count` people took so long."""
-        if count and self.batches:
-            ratio = ms / self.crops(count) * self._scale
-            self._scale += NEWEST * (min(max(ratio, 0.25), 4.0) - self._scale)
+    def update_pose(self, count: int, ms: float) -> None:
+        """Take the time that the poses of `count` people took."""
+        if count and self.batch_ms:
+            ratio = ms / self.pose_ms(count) * self._scale
+            self._scale += EMA_ALPHA * (min(max(ratio, 1 / MAX_SLOWDOWN), MAX_SLOWDOWN) - self._scale)
 
-    def learn(self, name: str, ms: float) -> None:
-        """`detect` or `rest` took so long."""
-        known = getattr(self, name)
-        setattr(self, name, ms if known == 0 else known + NEWEST * (ms - known))
+    def update_detect(self, ms: float) -> None:
+        """Take the time of one detection."""
+        self.detect_ms = _averaged(self.detect_ms, ms)
 
-    def fitting(self, ms: float, most: int) -> int:
-        """How many people's poses fit into `ms`, at most `most`."""
-        count, left = 0, ms / self._scale
-        for size in sorted(self.batches, reverse=True):
-            many = min(int(left / max(self.batches[size], 1e-6)), (most - count) // size)
-            if many > 0:
-                count += many * size
-                left -= many * self.batches[size]
+    def update_other(self, ms: float) -> None:
+        """Take the time of what came after the poses."""
+        self.other_ms = _averaged(self.other_ms, ms)
+
+    def max_crops(self, ms: float, limit: int) -> int:
+        """How many people can be posed in `ms`, at most `limit`."""
+        count, left_ms = 0, ms / self._scale
+        for size in sorted(self.batch_ms, reverse=True):
+            batches = min(int(left_ms / max(self.batch_ms[size], 1e-6)), (limit - count) // size)
+            if batches > 0:
+                count += batches * size
+                left_ms -= batches * self.batch_ms[size]
         return count
 
 
-class Scheduler:
-    """Decides for one stream, frame by frame.
+def measure_pose_latency(estimator: PoseEstimator, now: Clock = time.perf_counter) -> LatencyModel:
+    """A model with the measured cost of each batch size."""
+    h, w = estimator.input_hw
+    image, box = np.zeros((2 * h, 2 * w, 3), np.uint8), np.array([[0, 0, w, h]], np.float32)
+    latency = LatencyModel()
+    for size in CPU_BATCHES:
+        measured_ms = []
+        for _ in range(POSE_MEASUREMENTS):
+            begin = now()
+            estimator.estimate(image, box.repeat(size, axis=0), StageClock())
+            measured_ms.append(1e3 * (now() - begin))
+        latency.batch_ms[size] = float(np.median(measured_ms))
+    return latency
+
+
+class FrameBudget:
+    """Decides for one video, frame by frame, when to detect and which people to pose.
 
     Args:
-        fps: Of the stream.
-        every: Look for people on every so-manyth frame; 0 when it pays.
-        budget_ms: What a frame may take; 0 is no limit.
-        max_pose_age: Frames after which a pose is done anew if the budget can hold it.
-        costs: Of this machine; shared by all streams.
+        fps: Frames per second of the video.
+        detect_every: Run the detector on every Nth frame; 0 when it pays.
+        budget_ms: Milliseconds per frame; 0 is no limit.
+        max_pose_age: Frames after which a pose is estimated again, if the budget allows it.
+        latency: Of this machine; all videos share it.
     """
 
-    def __init__(self, fps: float, every: int, budget_ms: float, max_pose_age: int, costs: Costs) -> None:
-        self._every = every or max(1, math.floor(LOOK_WITHIN_S * fps))
-        self._auto = every == 0
-        self.budget_ms, self._max_pose_age, self.costs = budget_ms, max_pose_age, costs
-        self._since = 0  # frames since the last look
+    def __init__(
+        self, fps: float, detect_every: int, budget_ms: float, max_pose_age: int, latency: LatencyModel
+    ) -> None:
+        self._detect_every = detect_every or max(1, math.floor(MAX_DETECTION_GAP_S * fps))
+        self._auto = detect_every == 0
+        self.budget_ms, self._max_pose_age, self.latency = budget_ms, max_pose_age, latency
+        self._since_detection = 0
         self._thumbnail: F32 | None = None
-        self.frames, self.looks, self.too_old = 0, 0, 0
+        self.frames, self.detections, self.stale_pose_frames = 0, 0, 0
 
     @property
     def max_gap(self) -> int:
-        """Frames within which newcomers are looked for."""
+        """Frames from one detection to the next, at most."""
         if not self._auto or not self.budget_ms:
-            return self._every
-        return min(self._every, max(1, math.ceil(self.costs.detect / (LOOK_SHARE * self.budget_ms))))
+            return self._detect_every
+        affordable = math.ceil(self.latency.detect_ms / (DETECTOR_BUDGET_SHARE * self.budget_ms))
+        return min(self._detect_every, max(1, affordable))
 
-    def look(self, image: U8, crowd: Crowd) -> bool:
-        """Whether to run the detector on this frame (H, W, 3)."""
+    def should_detect(self, image: U8, tracker: PersonTracker) -> bool:
+        """Whether to run the detector on this frame (H, W, 3). A scene cut ends all tracks."""
         self.frames += 1
-        self._since += 1
-        cut = self._cut(image)
+        self._since_detection += 1
+        cut = self._is_scene_cut(image)
         if cut:
-            crowd.scene_changed()
-        due = cut or self.looks == 0 or self._since >= self.max_gap or self._changed(crowd)
+            tracker.scene_changed()
+        due = cut or self.detections == 0 or self._since_detection >= self.max_gap or self._pays(tracker)
         if due:
-            self._since = 0
-            self.looks += 1
+            self._since_detection = 0
+            self.detections += 1
         return due
 
-    def _cut(self, image: U8) -> bool:
-        """Whether another scene begins with this frame (H, W, 3)."""
+    def _is_scene_cut(self, image: U8) -> bool:
         small = cv2.resize(image, THUMBNAIL_WH, interpolation=cv2.INTER_NEAREST)
         thumbnail = small.astype(np.float32).mean(axis=2)
-        before, self._thumbnail = self._thumbnail, thumbnail
-        return before is not None and float(np.abs(thumbnail - before).mean()) > CUT
+        previous, self._thumbnail = self._thumbnail, thumbnail
+        return previous is not None and float(np.abs(thumbnail - previous).mean()) > SCENE_CUT_LEVELS
 
-    def _changed(self, crowd: Crowd) -> bool:
+    def _pays(self, tracker: PersonTracker) -> bool:
+        """Whether propagated boxes are likely to be wrong by now, on `auto`."""
         if not self._auto:
             return False
-        if not len(crowd):
-            return True  # nothing else to do
-        if self.budget_ms and self._since < 2:
+        if not len(tracker):
+            return True
+        if self.budget_ms and self._since_detection < 2:
             return False
-        fast, doubtful = np.percentile(crowd.speeds, 75), np.percentile(crowd.doubt, 75)
-        return bool(fast > FAST or doubtful > DOUBTFUL)
+        speed, score_drop = np.percentile(tracker.speeds, 75), np.percentile(tracker.score_drop, 75)
+        return bool(speed > FAST_HEIGHTS_S or score_drop > MAX_SCORE_DROP)
 
-    def whom(self, crowd: Crowd, spent_ms: float) -> I64:
-        """Rows of those whose pose is estimated on this frame, when it has taken `spent_ms` so far."""
-        n = len(crowd)
+    def rows_to_pose(self, tracker: PersonTracker, spent_ms: float) -> I64:
+        """Rows of the people to pose on this frame, after `spent_ms` of it; the most urgent that fit."""
+        n = len(tracker)
         if not self.budget_ms:
             return np.arange(n)
-        left = self.budget_ms - spent_ms - self.costs.rest
-        count = self.costs.fitting(left, n)
-        if not count and self._since:  # a frame without a look always brings somebody on
+        count = self.latency.max_crops(self.budget_ms - spent_ms - self.latency.other_ms, n)
+        if not count and self._since_detection:  # without a detection there is time for one person
             count = min(1, n)
         if count >= n:
             return np.arange(n)
-        age = crowd.age.astype(np.float32)
-        urgency = age * (1 + np.minimum(crowd.speeds, 3) + crowd.doubt)
-        urgency = np.where(age >= self._max_pose_age, URGENT + age, urgency)
-        urgency = np.where(age < 0, np.where(crowd.confirmed, FIRST, URGENT), urgency)
-        rows = np.sort(np.argsort(-urgency, kind="stable")[:count])
+        age = tracker.pose_age.astype(np.float32)
+        priority = age * (1 + np.minimum(tracker.speeds, MAX_PRIORITY_SPEED) + tracker.score_drop)
+        priority = np.where(age >= self._max_pose_age, PRIORITY_STALE + age, priority)
+        priority = np.where(age < 0, np.where(tracker.confirmed, PRIORITY_NEW, PRIORITY_STALE), priority)
+        rows = np.sort(np.argsort(-priority, kind="stable")[:count])
         left_out = np.ones(n, np.bool_)
         left_out[rows] = False
-        self.too_old += bool((age[left_out] > self._max_pose_age).any())
+        self.stale_pose_frames += bool((age[left_out] > self._max_pose_age).any())
         return rows
 
 
-PROBES = 3
-
-
-Now = Callable[[], float]
-
-
-def probe(estimator: PoseEstimator, now: Now = time.perf_counter) -> Costs:
-    """What poses cost here, by the number of people at a time."""
-    h, w = estimator.input_hw
-    image, box = np.zeros((2 * h, 2 * w, 3), np.uint8), np.array([[0, 0, w, h]], np.float32)
-    costs = Costs()
-    for size in CPU_BATCHES:
-        spent = []
-        for _ in range(PROBES):
-            begin = now()
-            estimator.estimate(image, box.repeat(size, axis=0), StageClock())
-            spent.append(1e3 * (now() - begin))
-        costs.batches[size] = float(np.median(spent))
-    return costs
+def _averaged(average_ms: float, ms: float) -> float:
+    """The moving average after a new measurement; the first one is taken as it is."""
+    return ms if average_ms == 0 else average_ms + EMA_ALPHA * (ms - average_ms)

@@ -13,7 +13,7 @@ from hrpose_rt.types import F32, I64, Bools
 CROP_MARGIN = 1.25  # the crop is this much larger than the box, as all HRNet weights were trained
 
 
-def shared_areas(a: F32, b: F32) -> F32:
+def intersection(a: F32, b: F32) -> F32:
     """Areas (N, M) that boxes of `a` (N, 4) and of `b` (M, 4) have in common."""
     wide, tall = (
         np.minimum(a[:, None, side + 2], b[None, :, side + 2])
@@ -29,7 +29,7 @@ def iou(a: F32, b: F32) -> F32:
 
     Boxes without area overlap nothing.
     """
-    shared = shared_areas(a, b)
+    shared = intersection(a, b)
     area_a = np.clip(a[:, 2:] - a[:, :2], 0, None).prod(axis=1)
     area_b = np.clip(b[:, 2:] - b[:, :2], 0, None).prod(axis=1)
     union = area_a[:, None] + area_b[None, :] - shared
@@ -42,15 +42,15 @@ def nms(boxes: F32, scores: F32, threshold: float) -> I64:
 
     A box goes when its IoU with a better, kept one is above `threshold`.
     """
-    return survivors(iou(boxes, boxes) > threshold, scores)
+    return greedy_nms(iou(boxes, boxes) > threshold, scores)
 
 
-def middles(boxes: F32) -> F32:
+def centres(boxes: F32) -> F32:
     """Centres (N, 2) of boxes (N, 4)."""
     return np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float32)
 
 
-def pair_off(cost: F32) -> tuple[I64, I64]:
+def assign(cost: F32) -> tuple[I64, I64]:
     """Rows and columns of a matrix (N, M) that, paired off one to one, cost least."""
     from scipy.optimize import linear_sum_assignment
 
@@ -58,7 +58,7 @@ def pair_off(cost: F32) -> tuple[I64, I64]:
     return np.asarray(rows, np.int64), np.asarray(columns, np.int64)
 
 
-def survivors(overlapping: Bools, scores: F32) -> I64:
+def greedy_nms(overlapping: Bools, scores: F32) -> I64:
     """Indices, best score (N,) first, of those that overlap (N, N) no better one that stays."""
     order = np.argsort(-scores, kind="stable")
     overlapping = overlapping[np.ix_(order, order)]
@@ -113,7 +113,7 @@ def oks(keypoints: F32, others: F32, counted: Bools, areas: F32, sigmas: F32) ->
         areas: (N,) areas of the people, square pixels.
         sigmas: (K,) annotation spreads of the joints.
     """
-    similar = joint_similarity(keypoints, others, areas, sigmas) * counted
+    similar = oks_terms(keypoints, others, areas, sigmas) * counted
     return np.asarray(similar.sum(axis=1) / np.maximum(counted.sum(axis=1), 1), np.float32)
 
 
@@ -123,11 +123,11 @@ def oks_nms(keypoints: F32, scores: F32, areas: F32, sigmas: F32, threshold: flo
     Between two poses the area is the mean of theirs (N,), and all joints count. Source: the original's.
     """
     pairs = np.asarray((areas[:, None] + areas[None]) / 2, np.float32)
-    overlaps = joint_similarity(keypoints[:, None], keypoints[None], pairs, sigmas).mean(axis=2)
-    return survivors(overlaps > threshold, scores)
+    overlaps = oks_terms(keypoints[:, None], keypoints[None], pairs, sigmas).mean(axis=2)
+    return greedy_nms(overlaps > threshold, scores)
 
 
-def joint_similarity(keypoints: F32, others: F32, areas: F32, sigmas: F32) -> F32:
+def oks_terms(keypoints: F32, others: F32, areas: F32, sigmas: F32) -> F32:
     """The terms (..., K) that OKS is the mean of, for points (..., K, 2) and areas (...).
 
     Source: COCO's keypoint evaluation, exp(-d^2 / (2 area (2 sigma)^2)).

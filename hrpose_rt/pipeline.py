@@ -1,22 +1,23 @@
 """The loop: a frame's people, their ids, their poses, and what each step cost."""
 
 import math
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, TypeGuard, cast
 
 from numpy.typing import ArrayLike
 
-from hrpose_rt.budget import Costs, probe
+from hrpose_rt.budget import LatencyModel, measure_pose_latency
 from hrpose_rt.config import Clip, Settings
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.frame_session import Session, info_of
 from hrpose_rt.networks import Networks, open_networks
 from hrpose_rt.result import FrameResult
-from hrpose_rt.session import Following, check
+from hrpose_rt.session import StreamSession, check, open_session
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.multi import Together
 from hrpose_rt.sources.open import Name, open_source
@@ -51,11 +52,13 @@ class PosePipeline:
             raise BadInput(f"`settings` are a Settings, not {type(settings).__name__}: Settings(pose=...)")
         self._settings, self._clock = settings, clock
         check(settings)
-        self._tally: Counter[str] = Counter()
+        self._stats: Counter[str] = Counter()
         self._warned = False
         with ExitStack() as stack:
             self._networks = networks or stack.enter_context(open_networks(settings))
-            self._costs = probe(self._networks.estimator) if settings.budget_ms else Costs()
+            self._latency = (
+                measure_pose_latency(self._networks.estimator) if settings.budget_ms else LatencyModel()
+            )
             stack.pop_all()
 
     @property
@@ -73,9 +76,9 @@ class PosePipeline:
             BadInput: It is no such picture, or the pipeline is closed.
         """
         frame = image if isinstance(image, Frame) else Frame(0, image, 0.0, time.perf_counter())
-        return self._process([frame], [self._follow(_info(frame.image, 1.0, film=False))])[0]
+        return self._process([frame], [self._open_session(info_of(frame.image, 1.0, film=False))])[0]
 
-    def session(self, fps: float = USUAL_FPS) -> "Session":
+    def session(self, fps: float = USUAL_FPS) -> Session:
         """A film that is fed picture by picture, with ids of its own.
 
         Args:
@@ -83,66 +86,85 @@ class PosePipeline:
         """
         if not 0 < fps < math.inf:
             raise BadInput(f"fps is how many pictures there are a second, more than 0, not {fps}")
-        return Session(self, fps)
+        return self._session(fps)
 
-    def begin(self, info: SourceInfo) -> "Session":
+    def begin(self, info: SourceInfo) -> Session:
         """A session for the frames of a source, ready before the first comes."""
-        return Session(self, info.fps, self._follow(info, warm=True))
+        return self._session(info.fps, self._open_session(info, warm=True))
 
-    def _follow(self, info: SourceInfo, warm: bool = False) -> Following:
+    def _session(self, fps: float, state: StreamSession | None = None) -> Session:
+        return Session(
+            fps,
+            open_state=partial(self._open_session, warm=True),
+            process=lambda frame, of: self._process([frame], [of])[0],
+            ended=self._add_stats,
+            state=state,
+        )
+
+    def _open_session(self, info: SourceInfo, warm: bool = False) -> StreamSession:
         with self._networks.in_use() as networks:
-            following = Following(self._settings, info, networks.detector, networks.skeleton, self._costs)
+            session = open_session(
+                self._settings, info, networks.detector, networks.skeleton, self._latency
+            )
             if warm:
-                networks.detector.warm((info.height, info.width), following.most_tiles)
-            return following
+                networks.detector.warm((info.height, info.width), session.max_tiles)
+            return session
 
-    def _ended(self, following: Following) -> None:
+    def _add_stats(self, session: StreamSession) -> None:
         with self._networks.lock:
-            self._tally.update(following.counts())
+            self._stats.update(session.stats())
 
-    def following_facts(self) -> dict[str, Any]:
-        """How people were followed, all sources together: looks, tiles, and poses that got too old."""
-        return {"tracker": self._settings.tracker, "budget_ms": self._settings.budget_ms, **self._tally}
+    def tracking_stats(self) -> dict[str, Any]:
+        """Tracker, budget and the counts of all videos that ended: detections, tiles, stale poses."""
+        return {"tracker": self._settings.tracker, "budget_ms": self._settings.budget_ms, **self._stats}
 
     def _process(
-        self, frames: Sequence[Frame], all_followed: Sequence[Following], shared: bool = False
+        self, frames: Sequence[Frame], sessions: Sequence[StreamSession], shared: bool = False
     ) -> list[FrameResult]:
-        """Frames of different sources, each with its own people, who share the pose batches."""
+        """Frames of different sources, which share the pose batches."""
         with self._networks.in_use() as networks:
-            return self._process_with(networks, frames, all_followed, shared)
+            return self._process_with(networks, frames, sessions, shared)
 
     def _process_with(
         self,
         networks: Networks,
         frames: Sequence[Frame],
-        all_followed: Sequence[Following],
+        sessions: Sequence[StreamSession],
         shared: bool,
     ) -> list[FrameResult]:
-        wanted, spent = [], []
-        for frame, followed in zip(frames, all_followed, strict=True):
+        rows, detect_times = [], []
+        for frame, session in zip(frames, sessions, strict=True):
             clock = self._clock()
-            wanted.append(followed.before(frame, networks.detector, clock))
-            spent.append(clock.times(frame.read_ms))
+            rows.append(session.detect(frame, networks.detector, clock))
+            detect_times.append(clock.times(frame.read_ms))
         clock, begin = self._clock(), time.perf_counter()
-        boxes = [f.boxes[rows] for f, rows in zip(all_followed, wanted, strict=True)]
+        boxes = [session.boxes[r] for session, r in zip(sessions, rows, strict=True)]
         poses = networks.estimator.estimate_all([frame.image for frame in frames], boxes, clock)
-        for of, rows in zip(poses, boxes, strict=True):
-            if len(of) != len(rows):
-                raise BadInput(f"the estimator gave {len(of)} poses for {len(rows)} boxes")
-        together, people = clock.times(), sum(map(len, boxes))
-        self._costs.learn_crops(people, 1e3 * (time.perf_counter() - begin))
+        for estimated, asked in zip(poses, boxes, strict=True):
+            if len(estimated) != len(asked):
+                raise BadInput(f"the estimator gave {len(estimated)} poses for {len(asked)} boxes")
+        pose_times, posed = clock.times(), sum(map(len, boxes))
+        self._latency.update_pose(posed, 1e3 * (time.perf_counter() - begin))
         results = []
-        for i, (frame, followed) in enumerate(zip(frames, all_followed, strict=True)):
+        for i, (frame, session) in enumerate(zip(frames, sessions, strict=True)):
             clock = self._clock()
-            found = followed.after(frame, wanted[i], poses[i], clock)
-            share = len(boxes[i]) / people if people else 1 / len(frames)
-            times = spent[i].plus(together, share).plus(clock.times(), 1)
-            results.append(FrameResult(frame, *found, times, networks.skeleton, shared))
-            self._warn(followed)
+            people = session.finish(rows[i], poses[i], clock)
+            share = len(boxes[i]) / posed if posed else 1 / len(frames)
+            times = detect_times[i].plus(pose_times, share).plus(clock.times(), 1)
+            results.append(
+                FrameResult(
+                    frame,
+                    *(people.detections, people.track_ids, people.poses),
+                    times=times,
+                    skeleton=networks.skeleton,
+                    shared=shared,
+                )
+            )
+            self._warn(session)
         return results
 
-    def _warn(self, followed: Following) -> None:
-        if followed.cannot_hold and not self._warned:
+    def _warn(self, session: StreamSession) -> None:
+        if session.over_budget and not self._warned:
             self._warned = True
             settings = self._settings
             say(
@@ -195,92 +217,31 @@ class PosePipeline:
             ended: Called with the number of a source that ended, and with what was lost on the way.
         """
         with ExitStack() as stack:
-            following: dict[int, Following] = {}
+            sessions: dict[int, StreamSession] = {}
 
-            def followed(i: int) -> Following:
-                if i not in following:
-                    following[i] = self._follow(sources[i].info, warm=True)
-                    stack.callback(self._ended, following[i])
-                return following[i]
+            def session_of(i: int) -> StreamSession:
+                if i not in sessions:
+                    sessions[i] = self._open_session(sources[i].info, warm=True)
+                    stack.callback(self._add_stats, sessions[i])
+                return sessions[i]
 
             for i, source in enumerate(sources):
                 if source.info.width:  # else it has not answered yet
-                    followed(i)
-            together = stack.enter_context(Together(sources))
-            for frames, over in together:
+                    session_of(i)
+            for frames, over in stack.enter_context(Together(sources)):
                 if frames:
                     results = self._process(
-                        list(frames.values()), list(map(followed, frames)), shared=len(sources) > 1
+                        list(frames.values()), list(map(session_of, frames)), shared=len(sources) > 1
                     )
                     yield from zip(frames, results, strict=True)
-                for i, broken in over.items():
-                    ended(i, broken)
+                for i, error in over.items():
+                    ended(i, error)
 
     def close(self) -> None:
         """Release the networks, once the frame at work is done; closing twice is closing once."""
         self._networks.close()
 
     def __enter__(self) -> "PosePipeline":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class Session:
-    """A film that is fed picture by picture. A context manager.
-
-    >>> with pipeline.session(fps=25) as session:  # doctest: +SKIP
-    ...     result = session.process(image)
-
-    Threads may share it; its frames are then one after the other in the order in which they came.
-
-    Args:
-        pipeline: Whose networks it uses.
-        fps: Pictures a second.
-        following: What is remembered from frame to frame; begun with the first of them if None.
-    """
-
-    def __init__(self, pipeline: PosePipeline, fps: float, following: Following | None = None) -> None:
-        self._pipeline, self._fps, self._following = pipeline, fps, following
-        self._lock = threading.Lock()
-        self._count = 0
-        self._closed = False
-
-    def process(self, image: U8 | Frame) -> FrameResult:
-        """The people of the film's next frame.
-
-        Args:
-            image: (H, W, 3) uint8 BGR, taken 1 / fps after the one before; or a `Frame`, which says when.
-
-        Raises:
-            BadInput: It is no such picture, or the session or its pipeline is closed.
-        """
-        with self._lock:
-            if self._closed:
-                raise BadInput("the session is closed: begin another")
-            frame = image if isinstance(image, Frame) else self._numbered(image)
-            if self._following is None:
-                info = _info(frame.image, self._fps, film=True)
-                self._following = self._pipeline._follow(info, warm=True)
-            self._count += 1
-            return self._pipeline._process([frame], [self._following])[0]
-
-    def _numbered(self, image: U8) -> Frame:
-        return Frame(self._count, image, self._count / self._fps, time.perf_counter())
-
-    def counts(self) -> dict[str, float]:
-        """How it went so far; see `Following.counts`."""
-        return self._following.counts() if self._following else {}
-
-    def close(self) -> None:
-        """The film ends; closing twice is closing once."""
-        with self._lock:
-            if self._following and not self._closed:
-                self._pipeline._ended(self._following)
-            self._closed = True
-
-    def __enter__(self) -> "Session":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -313,9 +274,3 @@ def _open(source: Name | Source, clip: Clip = Clip()) -> Source:
 def _is_opened(source: object) -> TypeGuard[Source]:
     """Whether it has what a source is asked for, whoever made it."""
     return isinstance(getattr(source, "info", None), SourceInfo) and isinstance(source, Iterable)
-
-
-def _info(image: U8, fps: float, film: bool) -> SourceInfo:
-    """Of pictures without a source, the first of which this is."""
-    h, w = image.shape[:2]
-    return SourceInfo("", "", w, h, fps, None, film=film, live=False)

@@ -1,35 +1,97 @@
-"""What is remembered of a stream from frame to frame, and what is done on the next one."""
+"""What one stream carries from frame to frame: tracks and a budget for a video, nothing for images."""
 
 import math
 import time
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
-from hrpose_rt.budget import Costs, Now, Scheduler
+from hrpose_rt.budget import Clock, FrameBudget, LatencyModel
 from hrpose_rt.config import Settings
 from hrpose_rt.detection.base import Detector
 from hrpose_rt.detection.tiling import Region, Tiling, parse_tiles
 from hrpose_rt.errors import BadInput
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.timing import StageClock
-from hrpose_rt.tracking.library_trackers import TRACKERS
-from hrpose_rt.tracking.person_tracker import Crowd
-from hrpose_rt.tracking.reid import Memory
-from hrpose_rt.types import F32, I64, NO_ID, Detections, Frame, Poses, SourceInfo
+from hrpose_rt.tracking.library_trackers import ASSOCIATORS
+from hrpose_rt.tracking.person_tracker import PersonTracker
+from hrpose_rt.tracking.reid import LostTracks
+from hrpose_rt.types import F32, I64, NO_ID, Detections, Frame, Poses, SourceInfo, TrackedPeople
 
-TILES_SHARE = 0.5  # of the budget, which looking closer may take
+TILES_BUDGET_SHARE = 0.5  # of a budget that tiles may take
 
 
-class Following:
-    """One stream's people: looked for or carried on, posed or not, always with ids.
+class StreamSession(Protocol):
+    """One stream, frame by frame: `detect`, then `finish` with the poses of the rows it asked for."""
+
+    @property
+    def max_tiles(self) -> int:
+        """Tiles that a frame may be searched in."""
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether a pose got older than `max_pose_age` because the budget is too small."""
+
+    @property
+    def boxes(self) -> F32:
+        """(N, 4) of the people of the frame, xyxy pixels."""
+
+    def detect(self, frame: Frame, detector: Detector, clock: StageClock) -> I64:
+        """Find the people of the next frame; returns the rows of those to pose."""
+
+    def finish(self, rows: I64, poses: Poses, clock: StageClock) -> TrackedPeople:
+        """Take the poses of these rows; returns all people of the frame."""
+
+    def stats(self) -> dict[str, float]:
+        """Counts since the beginning, by name."""
+
+
+class ImageSession:
+    """Images that have nothing to do with each other: each is searched, and all people are posed.
 
     Args:
-        settings: How.
-        info: Of the stream; pictures that are no film have nothing to do with each other.
-        detector: Tells the size of its input.
+        settings: See `Settings`.
+        info: Of the source.
+        detector: Its input size decides the tiles.
+    """
+
+    max_tiles, over_budget = 0, False
+
+    def __init__(self, settings: Settings, info: SourceInfo, detector: Detector) -> None:
+        self._tiles = _Tiles(settings, info, detector)
+        self.max_tiles = self._tiles.tiling.max_tiles
+        self._detections = Detections.found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+
+    @property
+    def boxes(self) -> F32:
+        """See `StreamSession.boxes`."""
+        return self._detections.boxes
+
+    def detect(self, frame: Frame, detector: Detector, clock: StageClock) -> I64:
+        """See `StreamSession.detect`."""
+        tiles = self._tiles.tiling_of(frame, detector).choose(np.zeros((0, 4), np.float32))
+        self._detections = _detect(detector, frame, clock, tiles)
+        return np.arange(len(self._detections))
+
+    def finish(self, rows: I64, poses: Poses, clock: StageClock) -> TrackedPeople:
+        """See `StreamSession.finish`."""
+        return TrackedPeople(self._detections, np.full(len(self._detections), NO_ID, np.int64), poses)
+
+    def stats(self) -> dict[str, float]:
+        """Nothing is counted."""
+        return {}
+
+
+class VideoSession:
+    """A video: tracks from frame to frame, and a budget that decides what is done on each.
+
+    Args:
+        settings: See `Settings`.
+        info: Of the source.
+        detector: Its input size decides the tiles.
         skeleton: Of the poses.
-        costs: Of this machine.
+        latency: Of this machine.
         now: A clock, in seconds.
     """
 
@@ -39,129 +101,136 @@ class Following:
         info: SourceInfo,
         detector: Detector,
         skeleton: Skeleton,
-        costs: Costs,
-        now: Now = time.perf_counter,
+        latency: LatencyModel,
+        now: Clock = time.perf_counter,
     ) -> None:
-        check(settings)
-        self._now, self._costs, self._budget_ms = now, costs, settings.budget_ms
-        self._tiles_mode, self._frame_hw = settings.tiles, (info.height, info.width)
-        self._tiling = Tiling(settings.tiles, self._frame_hw, detector.input_for(self._frame_hw))
-        self._crowd = self._scheduler = None
-        if info.film:
-            every = settings.detect_every
-            if every is None:
-                every = 0 if settings.budget_ms else 1
-            self._scheduler = Scheduler(
-                *(info.fps, every, settings.budget_ms, settings.max_pose_age, costs)
-            )
-            tracker = TRACKERS[settings.tracker](info.fps, settings.det_score)
-            memory = Memory(settings.memory_s)
-            self._crowd = Crowd(tracker, skeleton, memory, settings.max_age_s, settings.smooth)
-        self._found: Detections | None = None
-        self._tiles = self._added = 0
+        self._now, self._latency, self._budget_ms = now, latency, settings.budget_ms
+        self._tiles = _Tiles(settings, info, detector)
+        every = settings.detect_every
+        if every is None:
+            every = 0 if settings.budget_ms else 1
+        self._budget = FrameBudget(info.fps, every, settings.budget_ms, settings.max_pose_age, latency)
+        associator = ASSOCIATORS[settings.tracker](info.fps, settings.det_score)
+        lost = LostTracks(settings.memory_s)
+        self._tracker = PersonTracker(associator, skeleton, lost, settings.max_age_s, settings.smooth)
+        self._tiles_searched = self._only_in_tile = 0
         self._tiles_ms = 0.0
 
     @property
-    def most_tiles(self) -> int:
-        """That a frame may be looked at in."""
-        return self._tiling.most
+    def max_tiles(self) -> int:
+        """See `StreamSession.max_tiles`."""
+        return self._tiles.tiling.max_tiles
 
     @property
-    def cannot_hold(self) -> bool:
-        """Whether somebody's pose got older than was asked for, because the budget did not allow more."""
-        return self._scheduler is not None and self._scheduler.too_old > 0
+    def over_budget(self) -> bool:
+        """See `StreamSession.over_budget`."""
+        return self._budget.stale_pose_frames > 0
 
     @property
     def boxes(self) -> F32:
-        """(N, 4) of the people of the frame."""
-        if self._crowd is not None:
-            return self._crowd.boxes
-        assert self._found is not None
-        return self._found.boxes
+        """See `StreamSession.boxes`."""
+        return self._tracker.boxes
 
-    def before(self, frame: Frame, detector: Detector, clock: StageClock) -> I64:
-        """Look for people or carry them on; gives the rows of those whose pose is wanted."""
+    def detect(self, frame: Frame, detector: Detector, clock: StageClock) -> I64:
+        """See `StreamSession.detect`. Where the detector does not run, tracks are propagated."""
         begin = self._now()
-        self._tile(frame, detector)
-        if self._crowd is None or self._scheduler is None:
-            regions = self._tiling.choose(np.zeros((0, 4), np.float32))
-            self._found = _look(detector, frame, clock, regions)
-            return np.arange(len(self._found))
-        crowd, scheduler = self._crowd, self._scheduler
+        tiling = self._tiles.tiling_of(frame, detector)
         with clock.stage("track"):
-            crowd.advance(frame.image, frame.time_s)
-            advanced = self._now()
-            look = scheduler.look(frame.image, crowd)
-        if look:
-            regions = self._tiling.choose(crowd.boxes, self._most_tiles())
-            asked = self._now()
-            found = _look(detector, frame, clock, regions)
-            detect_ms = 1e3 * (self._now() - asked)
-            self._tiles, self._added = self._tiles + len(regions), self._added + found.added
-            self._tiles_ms += detect_ms * len(regions) / (1 + len(regions))  # of one batch
-            with clock.stage("track"):
-                looked = ~self._tiling.unseen(crowd.boxes, regions)
-                crowd.detected(found, frame.image, looked)
-            self._costs.learn("detect", 1e3 * (self._now() - advanced) / (1 + len(regions)))
+            self._tracker.predict(frame.image, frame.time_s)
+            predicted = self._now()
+            detect = self._budget.should_detect(frame.image, self._tracker)
+        if detect:
+            self._search(frame, detector, clock, tiling, predicted)
         else:
             with clock.stage("track"):
-                crowd.undetected()
-        return scheduler.whom(crowd, 1e3 * (self._now() - begin))
+                self._tracker.update(None)
+        return self._budget.rows_to_pose(self._tracker, 1e3 * (self._now() - begin))
 
-    def after(
-        self, frame: Frame, rows: I64, poses: Poses, clock: StageClock
-    ) -> tuple[Detections, I64, Poses]:
-        """Take the poses of the rows that were wanted; gives everybody's boxes, ids and poses."""
-        if self._crowd is None:
-            assert self._found is not None
-            return self._found, np.full(len(self._found), NO_ID, np.int64), poses
+    def _search(
+        self, frame: Frame, detector: Detector, clock: StageClock, tiling: Tiling, predicted_s: float
+    ) -> None:
+        """Run the detector and update the tracks; `predicted_s` is when they were propagated."""
+        tiles = tiling.choose(self._tracker.boxes, self._affordable_tiles())
+        begin = self._now()
+        detections = _detect(detector, frame, clock, tiles)
+        detect_ms = 1e3 * (self._now() - begin)
+        self._tiles_searched += len(tiles)
+        self._only_in_tile += detections.added
+        self._tiles_ms += detect_ms * len(tiles) / (1 + len(tiles))  # frame and tiles are one batch
+        with clock.stage("track"):
+            self._tracker.update(detections, ~tiling.not_searched(self._tracker.boxes, tiles))
+        self._latency.update_detect(1e3 * (self._now() - predicted_s) / (1 + len(tiles)))
+
+    def finish(self, rows: I64, poses: Poses, clock: StageClock) -> TrackedPeople:
+        """See `StreamSession.finish`."""
         begin = self._now()
         with clock.stage("track"):
-            crowd = self._crowd
-            crowd.posed(rows, poses)
-            crowd.identify()
-            crowd.part_doubles()
-            found = crowd.detections(), crowd.ids.copy(), crowd.poses()
-        self._costs.learn("rest", 1e3 * (self._now() - begin))
-        return found
+            people = self._tracker.finish(rows, poses)
+        self._latency.update_other(1e3 * (self._now() - begin))
+        return people
 
-    def counts(self) -> dict[str, float]:
-        """How it went: frames, looks, tiles, their cost and whom they added, frames with poses too old."""
-        if self._scheduler is None:
-            return {}
+    def stats(self) -> dict[str, float]:
+        """Frames, detections, frames with stale poses, and tiles with their cost and what they added."""
         return {
-            "frames": self._scheduler.frames,
-            "frames_with_detection": self._scheduler.looks,
-            "frames_with_poses_too_old": self._scheduler.too_old,
-            "tiles": self._tiles,
+            "frames": self._budget.frames,
+            "frames_with_detection": self._budget.detections,
+            "frames_with_poses_too_old": self._budget.stale_pose_frames,
+            "tiles": self._tiles_searched,
             "tiles_ms": round(self._tiles_ms, 1),
-            "people_added_by_tiles": self._added,
+            "people_added_by_tiles": self._only_in_tile,
         }
 
-    def _tile(self, frame: Frame, detector: Detector) -> None:
-        """Other tiles for a frame of another size."""
-        h, w = frame.image.shape[:2]
-        if (h, w) != self._frame_hw:
-            self._frame_hw = h, w
-            self._tiling = Tiling(self._tiles_mode, self._frame_hw, detector.input_for(self._frame_hw))
-
-    def _most_tiles(self) -> int | None:
+    def _affordable_tiles(self) -> int | None:
+        """How many tiles the budget pays for; None without a budget."""
         if not self._budget_ms:
             return None
-        fitting = TILES_SHARE * self._budget_ms / max(self._costs.detect, 1e-3)
-        return max(0, math.floor(fitting) - 1)
+        searches = TILES_BUDGET_SHARE * self._budget_ms / max(self._latency.detect_ms, 1e-3)
+        return max(0, math.floor(searches) - 1)
 
 
-def _look(detector: Detector, frame: Frame, clock: StageClock, regions: Sequence[Region]) -> Detections:
-    """What the detector finds; BadInput if one of somebody's own gives something else."""
-    found = detector.detect(frame.image, clock, regions)
-    if not isinstance(found, Detections):
-        raise BadInput(f"the detector gave {type(found).__name__}, Detections are needed")
-    return found
+class _Tiles:
+    """The tiling for the size of the frames, another one where that changes."""
+
+    def __init__(self, settings: Settings, info: SourceInfo, detector: Detector) -> None:
+        self._mode = settings.tiles
+        self._set_size((info.height, info.width), detector)
+
+    def tiling_of(self, frame: Frame, detector: Detector) -> Tiling:
+        h, w = frame.image.shape[:2]
+        if (h, w) != self._frame_hw:
+            self._set_size((h, w), detector)
+        return self.tiling
+
+    def _set_size(self, frame_hw: tuple[int, int], detector: Detector) -> None:
+        self._frame_hw = frame_hw
+        self.tiling = Tiling(self._mode, frame_hw, detector.input_for(frame_hw))
+
+
+def open_session(
+    settings: Settings,
+    info: SourceInfo,
+    detector: Detector,
+    skeleton: Skeleton,
+    latency: LatencyModel,
+    now: Clock = time.perf_counter,
+) -> StreamSession:
+    """A session for a source: of a video, or of images."""
+    check(settings)
+    if info.film:
+        return VideoSession(settings, info, detector, skeleton, latency, now)
+    return ImageSession(settings, info, detector)
+
+
+def _detect(detector: Detector, frame: Frame, clock: StageClock, tiles: Sequence[Region]) -> Detections:
+    """The detector's answer; BadInput if a detector from outside gives something else than Detections."""
+    detections = detector.detect(frame.image, clock, tiles)
+    if not isinstance(detections, Detections):
+        raise BadInput(f"the detector gave {type(detections).__name__}, Detections are needed")
+    return detections
 
 
 def check(settings: Settings) -> None:
-    """Raise BadInput if people cannot be followed so."""
+    """Raise BadInput if tiles or tracker are not valid."""
     parse_tiles(settings.tiles)
-    if settings.tracker not in TRACKERS:
-        raise BadInput(f"there is no `tracker` {settings.tracker}: choose {' or '.join(TRACKERS)}")
+    if settings.tracker not in ASSOCIATORS:
+        raise BadInput(f"there is no `tracker` {settings.tracker}: choose {' or '.join(ASSOCIATORS)}")

@@ -150,6 +150,24 @@ class Poses:
         return cls(keypoints, scores, np.ones(n, np.bool_), np.zeros(n, np.int64))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackedPeople:
+    """The people of a frame; row i of each part is one person.
+
+    Attributes:
+        detections: Boxes, detected on this frame or propagated.
+        track_ids: (N,) int64, `NO_ID` while unconfirmed and in images.
+        poses: Estimated on this frame or propagated.
+    """
+
+    detections: Detections
+    track_ids: I64
+    poses: Poses
+
+    def __len__(self) -> int:
+        return len(self.track_ids)
+
+
 @dataclass(frozen=True, slots=True)
 class StageTimes:
     """What one frame cost, in milliseconds.

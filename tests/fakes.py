@@ -80,8 +80,8 @@ class FakeEstimator:
     def estimate(self, image: U8, boxes: F32, clock: StageClock) -> Poses:
         k = len(COCO17.joints)
         with clock.stage("pose"):
-            middles = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
-            return Poses.estimated(middles.repeat(k, axis=1), np.full((len(boxes), k), 0.8, np.float32))
+            centres = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
+            return Poses.estimated(centres.repeat(k, axis=1), np.full((len(boxes), k), 0.8, np.float32))
 
     def estimate_all(self, images: Sequence[U8], boxes: Sequence[F32], clock: StageClock) -> list[Poses]:
         return [self.estimate(image, of, clock) for image, of in zip(images, boxes, strict=True)]

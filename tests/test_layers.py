@@ -17,7 +17,7 @@ LAYERS = {
             "nets config drawing geometry timing",
             "runtimes result",
             "detection pose tracking sources sinks",
-            "networks session budget export evaluation",
+            "networks session frame_session budget export evaluation",
             "pipeline",
             "bench training doctor",
             "cli __main__",

@@ -8,7 +8,7 @@ import torch
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, HrposeError
 from hrpose_rt.export.examples import packaged_photos
-from hrpose_rt.geometry import iou, shared_areas
+from hrpose_rt.geometry import intersection, iou
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.hrnet_config import W16_LITE
@@ -139,7 +139,7 @@ def test_people_in_front_have_a_box_and_a_torso_in_it_and_things_have_none() -> 
             assert y1 < y < y1 + 0.6 * (y2 - y1)  # a close-up ends at the waist
         # What is found beyond them lies on them: no box on a bollard.
         sizes = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-        assert (shared_areas(boxes, people).max(axis=1) / sizes > 0.6).all()
+        assert (intersection(boxes, people).max(axis=1) / sizes > 0.6).all()
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ def test_row_i_is_the_same_person_throughout() -> None:
     with PosePipeline(networks=fake_networks([5])) as pipeline, pipeline.session() as session:
         for _ in range(3):
             result = session.process(IMAGE)
-    middles = (result.detections.boxes[:, :2] + result.detections.boxes[:, 2:]) / 2
-    np.testing.assert_allclose(result.poses.keypoints[:, 0], middles)
+    centres = (result.detections.boxes[:, :2] + result.detections.boxes[:, 2:]) / 2
+    np.testing.assert_allclose(result.poses.keypoints[:, 0], centres)
     assert sorted(result.track_ids.tolist()) == [0, 1, 2, 3, 4]
 
 
@@ -133,7 +133,7 @@ def test_what_is_closed_says_so_and_closes_once() -> None:
     session, film = pipeline.session(), pipeline.stream(FakeSource())
     session.process(IMAGE), next(film)
     session.close(), session.close()
-    assert pipeline.following_facts()["frames"] == 1
+    assert pipeline.tracking_stats()["frames"] == 1
     with pytest.raises(BadInput, match="the session is closed: begin another"):
         session.process(IMAGE)
     pipeline.close(), pipeline.close()

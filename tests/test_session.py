@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hrpose_rt.budget import Costs, probe
+from hrpose_rt.budget import LatencyModel, measure_pose_latency
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.session import Following, check
+from hrpose_rt.session import StreamSession, check, open_session
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import Detections, Frame, Poses, SourceInfo
@@ -52,23 +52,25 @@ class SlowEstimator(FakeEstimator):
         return super().estimate(image, boxes, clock)
 
 
-def run(people: int, budget_ms: float, frames: int = 60) -> tuple[list[float], list[np.ndarray], Following]:
+def run(
+    people: int, budget_ms: float, frames: int = 60
+) -> tuple[list[float], list[np.ndarray], StreamSession]:
     """What each frame took, and how old each pose was."""
     clock = Time()
     detector, estimator = SlowDetector(clock, people), SlowEstimator(clock)
-    costs = probe(estimator, clock)
-    following = Following(Settings(budget_ms=budget_ms), INFO, detector, COCO17, costs, clock)
+    latency = measure_pose_latency(estimator, clock)
+    session = open_session(Settings(budget_ms=budget_ms), INFO, detector, COCO17, latency, clock)
     spent, ages = [], []
     for i in range(frames):
         begin = clock.ms
         frame = Frame(i, IMAGE, i / 25, 0.0)
-        rows = following.before(frame, detector, StageClock())
-        poses = estimator.estimate(IMAGE, following.boxes[rows], StageClock())
-        detections, ids, all_poses = following.after(frame, rows, poses, StageClock())
-        assert len(detections) == len(ids) == len(all_poses) == people  # nobody is dropped
+        rows = session.detect(frame, detector, StageClock())
+        poses = estimator.estimate(IMAGE, session.boxes[rows], StageClock())
+        tracked = session.finish(rows, poses, StageClock())
+        assert len(tracked.detections) == len(tracked) == len(tracked.poses) == people  # nobody is dropped
         spent.append(clock.ms - begin)
-        ages.append(all_poses.age)
-    return spent, ages, following
+        ages.append(tracked.poses.age)
+    return spent, ages, session
 
 
 @pytest.mark.parametrize("people", [3, 20, 60, 200])
@@ -78,28 +80,28 @@ def test_a_frame_never_takes_more_than_it_may(people: int) -> None:
 
 
 def test_nobody_is_left_alone_and_nobody_gets_too_old_where_the_budget_holds_it() -> None:
-    _, ages, following = run(20, 33.0)
+    _, ages, session = run(20, 33.0)
     assert all(age.max() <= 10 for age in ages[12:])
-    assert not following.cannot_hold
-    counts = following.counts()
+    assert not session.over_budget
+    counts = session.stats()
     assert counts["frames"] == counts["frames_with_detection"] == 60  # 9 ms are less than .3 of 33
 
 
 def test_a_budget_that_is_too_small_is_told() -> None:
-    _, ages, following = run(200, 12.0)
-    assert following.cannot_hold
+    _, ages, session = run(200, 12.0)
+    assert session.over_budget
     assert (ages[0] == -1).sum() > 100  # never posed: a box and no keypoints
 
 
 def test_what_tiles_cost_is_their_share_of_the_batch() -> None:
     clock = Time()
     detector = SlowDetector(clock, 3)
-    following = Following(Settings(tiles="1x2"), INFO, detector, COCO17, Costs(), clock)
+    session = open_session(Settings(tiles="1x2"), INFO, detector, COCO17, LatencyModel(), clock)
     for i in range(4):  # 9 ms for three pictures, two of which are tiles
-        rows = following.before(Frame(i, IMAGE, i / 25, 0.0), detector, StageClock())
-        poses = FakeEstimator().estimate(IMAGE, following.boxes[rows], StageClock())
-        following.after(Frame(i, IMAGE, i / 25, 0.0), rows, poses, StageClock())
-    assert (following.counts()["tiles"], following.counts()["tiles_ms"]) == (8, 24.0)
+        rows = session.detect(Frame(i, IMAGE, i / 25, 0.0), detector, StageClock())
+        poses = FakeEstimator().estimate(IMAGE, session.boxes[rows], StageClock())
+        session.finish(rows, poses, StageClock())
+    assert (session.stats()["tiles"], session.stats()["tiles_ms"]) == (8, 24.0)
 
 
 def test_it_is_said_once(capsys) -> None:
@@ -114,13 +116,13 @@ def test_it_is_said_once(capsys) -> None:
 
 def test_pictures_that_are_no_film_know_nobody() -> None:
     pictures = replace(INFO, film=False)
-    following = Following(Settings(), pictures, FakeDetector([2]), COCO17, Costs())
+    session = open_session(Settings(), pictures, FakeDetector([2]), COCO17, LatencyModel())
     frame = Frame(0, IMAGE, 0.0, 0.0)
-    rows = following.before(frame, FakeDetector([2]), StageClock())
-    poses = FakeEstimator().estimate(IMAGE, following.boxes, StageClock())
-    _, ids, same = following.after(frame, rows, poses, StageClock())
-    assert ids.tolist() == [-1, -1] and same is poses
-    assert following.counts() == {}
+    rows = session.detect(frame, FakeDetector([2]), StageClock())
+    poses = FakeEstimator().estimate(IMAGE, session.boxes, StageClock())
+    tracked = session.finish(rows, poses, StageClock())
+    assert tracked.track_ids.tolist() == [-1, -1] and tracked.poses is poses
+    assert session.stats() == {}
 
 
 @pytest.mark.parametrize(

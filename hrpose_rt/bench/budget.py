@@ -10,7 +10,7 @@ import numpy as np
 from hrpose_rt.bench.crowd import Feed
 from hrpose_rt.bench.id_metrics import Identities
 from hrpose_rt.config import Settings
-from hrpose_rt.geometry import iou, oks, pair_off
+from hrpose_rt.geometry import assign, iou, oks
 from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult
@@ -89,7 +89,7 @@ def likeness(result: FrameResult, reference: FrameResult) -> tuple[list[float], 
     Joints count that the reference is sure of; the area is the box's, as in the original's OKS-NMS.
     """
     overlap = iou(reference.detections.boxes, result.detections.boxes)
-    a, b = pair_off(-overlap)
+    a, b = assign(-overlap)
     both = (overlap[a, b] >= SAME_IOU) & (result.poses.age[b] >= 0)
     a, b = a[both], b[both]
     sure = reference.poses.scores[a] >= SURE

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hrpose_rt.bench.scenes import Truth
-from hrpose_rt.geometry import iou, pair_off
+from hrpose_rt.geometry import assign, iou
 from hrpose_rt.result import FrameResult
 from hrpose_rt.types import F32, I64
 
@@ -39,7 +39,7 @@ class Identities:
         ids = result.track_ids[known]
         last = np.array([self._last.get(person, -1) for person in present.tolist()], np.int64)
         kept = (last[:, None] == ids) & (overlap >= SAME_IOU)
-        a, b = pair_off(-overlap - len(overlap) * kept)  # what was kept counts for more than all the rest
+        a, b = assign(-overlap - len(overlap) * kept)  # what was kept counts for more than all the rest
         fits = overlap[a, b] >= SAME_IOU
         carried = np.full(len(truth.boxes), -1, np.int64)
         carried[present[a[fits]]] = ids[b[fits]]

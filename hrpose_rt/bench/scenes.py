@@ -139,8 +139,8 @@ class Scene:
         before = self._curtain(index - 1) if index else None
         returned = np.zeros(self.people, np.bool_)
         if before is not None and curtain is None:
-            middles = boxes[:, [0, 2]].mean(axis=1)
-            returned = (middles >= before.start) & (middles < before.stop) & (visible >= PRESENT)
+            centres = boxes[:, [0, 2]].mean(axis=1)
+            returned = (centres >= before.start) & (centres < before.stop) & (visible >= PRESENT)
         return image, Truth(boxes, visible, returned)
 
     def _put(

@@ -167,7 +167,7 @@ def run(
             elapsed_s = time.perf_counter() - begin
             try:  # before the table, which fails where nobody reads along; each comes without the other
                 if report:
-                    facts = pipeline.facts | {"following": pipeline.following_facts()}
+                    facts = pipeline.facts | {"following": pipeline.tracking_stats()}
                     write_report(report, facts, [s.info.name for s in sources], table, job.at_once)
             finally:
                 if table.frames:

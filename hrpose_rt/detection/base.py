@@ -16,7 +16,7 @@ class Detector(Protocol):
 
         Args:
             frame_hw: Height and width.
-            most_tiles: That a frame may be looked at in, besides as a whole.
+            max_tiles: That a frame may be looked at in, besides as a whole.
         """
 
     def input_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:

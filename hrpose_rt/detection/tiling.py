@@ -1,4 +1,4 @@
-"""Where to look closer: parts of a frame, each enlarged into an input of the detector."""
+"""Tiles: parts of a frame, each enlarged to the detector's input, so that small people are found."""
 
 import math
 import re
@@ -7,25 +7,25 @@ import numpy as np
 
 from hrpose_rt.detection.letterbox import Letterbox
 from hrpose_rt.errors import BadInput
-from hrpose_rt.geometry import iou, middles, shared_areas, survivors
+from hrpose_rt.geometry import centres, greedy_nms, intersection, iou
 from hrpose_rt.types import F32, I64, Bools
 
-OVERLAP = 0.2  # of a tile, shared with its neighbour
-SMALL = 72.0  # input pixels of height below which people are small to the detector
-MOST = 3  # tiles in a row or a column, on `auto`
-EDGE = 2.0  # pixels from a tile's inner edge, at which a box was cut off
-WITHIN, LIKE = 0.8, 0.35  # share of a box that lies in another, and of its area, which make them one
+TILE_OVERLAP = 0.2  # of a tile with its neighbour
+SMALL_PERSON_PX = 72.0  # height in the detector's input below which a person is hard to detect
+MAX_TILES_PER_SIDE = 3  # on `auto`
+CUT_MARGIN_PX = 2.0  # a box closer than this to a tile's inner edge was cut by it
+MIN_CONTAINMENT, MIN_AREA_RATIO = 0.8, 0.35  # of a box in another one, above which both are one person
 
 Region = tuple[int, int, int, int]  # x1, y1, x2, y2 in pixels of the frame
 
 
 class Tiling:
-    """Chooses the tiles of a frame.
+    """Chooses the tiles of each frame.
 
     Args:
         mode: "off", "auto", or rows and columns such as "2x3".
-        frame_hw: Of the frames.
-        input_hw: Of the detector.
+        frame_hw: Height and width of the frames.
+        input_hw: Height and width of the detector's input.
     """
 
     def __init__(self, mode: str, frame_hw: tuple[int, int], input_hw: tuple[int, int]) -> None:
@@ -33,41 +33,43 @@ class Tiling:
         self._scale = min(Letterbox.fit(frame_hw, input_hw).scale_xy)
         rows, columns = parse_tiles(mode)
         if self._auto:
-            sides = (side / size for side, size in zip(frame_hw, input_hw, strict=True))
-            rows, columns = (min(MOST, max(2, math.ceil(side))) for side in sides)
+            ratios = (side / size for side, size in zip(frame_hw, input_hw, strict=True))
+            rows, columns = (min(MAX_TILES_PER_SIDE, max(2, math.ceil(ratio))) for ratio in ratios)
         self._regions = grid(frame_hw, rows, columns) if rows * columns > 1 else []
-        self._turn = 0
+        self._next = 0
 
     @property
-    def most(self) -> int:
-        """Tiles that a frame may have."""
+    def max_tiles(self) -> int:
+        """Tiles that a frame may get."""
         return len(self._regions)
 
-    def choose(self, boxes: F32, most: int | None = None) -> list[Region]:
-        """The tiles of the next frame; on `auto` those in which people were small of late.
+    def choose(self, boxes: F32, limit: int | None = None) -> list[Region]:
+        """The tiles of the next frame; on `auto` only those with small people in them.
 
         Args:
-            boxes: (N, 4) of the people of late.
-            most: At most so many, in rotation; None for all.
+            boxes: (N, 4) of the people in the frames before.
+            limit: Number of tiles, at most; the tiles then take turns.
         """
-        wanted = self._regions
+        regions = self._regions
         if self._auto:
-            small = boxes[(boxes[:, 3] - boxes[:, 1]) * self._scale < SMALL]
-            centres = middles(small)
-            wanted = [r for r in wanted if _inside(centres, r).any()]
-        if most is None or len(wanted) <= most:
-            return wanted
-        start, self._turn = self._turn % len(wanted), self._turn + most
-        return [wanted[(start + i) % len(wanted)] for i in range(most)]
+            small = centres(boxes[self._is_small(boxes)])
+            regions = [region for region in regions if _inside(small, region).any()]
+        if limit is None or len(regions) <= limit:
+            return regions
+        start, self._next = self._next % len(regions), self._next + limit
+        return [regions[(start + i) % len(regions)] for i in range(limit)]
 
-    def unseen(self, boxes: F32, regions: list[Region]) -> Bools:
-        """Whom (N, 4) a look with these tiles may miss: small people in tiles left out."""
-        small = (boxes[:, 3] - boxes[:, 1]) * self._scale < SMALL
-        centres = middles(boxes)
-        seen = np.zeros(len(boxes), np.bool_)
-        for region in regions:
-            seen |= _inside(centres, region)
-        return np.asarray(small & ~seen, np.bool_) if self._regions else np.zeros(len(boxes), np.bool_)
+    def not_searched(self, boxes: F32, tiles: list[Region]) -> Bools:
+        """Boxes (N, 4) that a detection with these tiles may miss: small people outside them."""
+        if not self._regions:
+            return np.zeros(len(boxes), np.bool_)
+        covered = np.zeros(len(boxes), np.bool_)
+        for tile in tiles:
+            covered |= _inside(centres(boxes), tile)
+        return np.asarray(self._is_small(boxes) & ~covered, np.bool_)
+
+    def _is_small(self, boxes: F32) -> Bools:
+        return np.asarray((boxes[:, 3] - boxes[:, 1]) * self._scale < SMALL_PERSON_PX, np.bool_)
 
 
 def parse_tiles(mode: str) -> tuple[int, int]:
@@ -81,39 +83,47 @@ def parse_tiles(mode: str) -> tuple[int, int]:
 
 
 def grid(frame_hw: tuple[int, int], rows: int, columns: int) -> list[Region]:
-    """Tiles that overlap by `OVERLAP` and cover a frame."""
+    """Tiles that overlap by `TILE_OVERLAP` and cover a frame."""
     (h, w), regions = frame_hw, []
-    tall, wide = (math.ceil(side / (n - (n - 1) * OVERLAP)) for side, n in ((h, rows), (w, columns)))
+    tile_h, tile_w = (
+        math.ceil(side / (n - (n - 1) * TILE_OVERLAP)) for side, n in ((h, rows), (w, columns))
+    )
     for row in range(rows):
         for column in range(columns):
-            y = round(row * (h - tall) / max(rows - 1, 1))
-            x = round(column * (w - wide) / max(columns - 1, 1))
-            regions.append((x, y, x + wide, y + tall))
+            y = round(row * (h - tile_h) / max(rows - 1, 1))
+            x = round(column * (w - tile_w) / max(columns - 1, 1))
+            regions.append((x, y, x + tile_w, y + tile_h))
     return regions
 
 
-def whole(boxes: F32, region: Region, frame_hw: tuple[int, int]) -> Bools:
-    """Which boxes (N, 4), in frame pixels, the region's inner edges do not cut."""
+def not_cut(boxes: F32, region: Region, frame_hw: tuple[int, int]) -> Bools:
+    """Boxes (N, 4), in frame pixels, that the region's inner edges do not cut."""
     (x1, y1, x2, y2), (h, w) = region, frame_hw
-    cut = (boxes[:, 0] <= x1 + EDGE) & (x1 > 0)
-    cut |= (boxes[:, 1] <= y1 + EDGE) & (y1 > 0)
-    cut |= (boxes[:, 2] >= x2 - EDGE) & (x2 < w)
-    cut |= (boxes[:, 3] >= y2 - EDGE) & (y2 < h)
+    cut = (boxes[:, 0] <= x1 + CUT_MARGIN_PX) & (x1 > 0)
+    cut |= (boxes[:, 1] <= y1 + CUT_MARGIN_PX) & (y1 > 0)
+    cut |= (boxes[:, 2] >= x2 - CUT_MARGIN_PX) & (x2 < w)
+    cut |= (boxes[:, 3] >= y2 - CUT_MARGIN_PX) & (y2 < h)
     return np.asarray(~cut, np.bool_)
 
 
-def merge(boxes: F32, scores: F32, source: I64, threshold: float) -> I64:
-    """Rows, best score first, of boxes (N, 4) from several looks (N,) of which none shows a person twice.
+def merge_tiles(boxes: F32, scores: F32, source: I64, max_iou: float) -> I64:
+    """Rows of the boxes (N, 4) to keep, best score first, so that each person has one.
 
-    Two of one look are one person as in any NMS; of different looks also where one lies in the other and
-    is not much smaller: a part of a person that a tile showed.
+    Two boxes of one source are one person above `max_iou`, as in NMS. Two boxes of different sources also
+    where one lies in the other and is not much smaller: a tile showed a part of the person.
+
+    Args:
+        boxes: Of the frame and of its tiles, in frame pixels.
+        scores: (N,).
+        source: (N,) 0 for the frame, i for tile i.
+        max_iou: In 0..1.
     """
     area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-6)
-    shared = shared_areas(boxes, boxes)
     smaller = np.minimum(area[:, None], area[None])
     ratio = smaller / np.maximum(area[:, None], area[None])
-    part = (shared / smaller > WITHIN) & (ratio > LIKE) & (source[:, None] != source[None])
-    return survivors((iou(boxes, boxes) > threshold) | part, scores)
+    contained = intersection(boxes, boxes) / smaller > MIN_CONTAINMENT
+    part = contained & (ratio > MIN_AREA_RATIO) & (source[:, None] != source[None])
+    return greedy_nms((iou(boxes, boxes) > max_iou) | part, scores)
 
 
 def _inside(points: F32, region: Region) -> Bools:

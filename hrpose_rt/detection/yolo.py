@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hrpose_rt.detection.letterbox import Letterbox
-from hrpose_rt.detection.tiling import Region, merge, whole
+from hrpose_rt.detection.tiling import Region, merge_tiles, not_cut
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import iou, nms
 from hrpose_rt.nets.spec import check_answer
@@ -94,7 +94,7 @@ class YoloDetector:
         for i, (letterbox, region) in enumerate(zip(letterboxes, regions, strict=True)):
             boxes, scores = read_boxes(output[i : i + 1], self._min_score)
             boxes = letterbox.to_frame(boxes) + np.array(region[:2] * 2, np.float32)
-            uncut = whole(boxes, region, frame_hw) if i else np.ones(len(boxes), np.bool_)
+            uncut = not_cut(boxes, region, frame_hw) if i else np.ones(len(boxes), np.bool_)
             looks.append((boxes[uncut], scores[uncut], np.full(int(uncut.sum()), i)))
         boxes, scores, source = (np.concatenate(parts) for parts in zip(*looks, strict=True))
         return self._keep(boxes, scores, source, frame_hw)
@@ -114,7 +114,7 @@ class YoloDetector:
         if not source.any():  # nothing was found in tiles: there are no seams
             best, added = nms(boxes, scores, NMS_IOU)[: self._max_people], 0
         else:
-            best = merge(boxes, scores, source, NMS_IOU)[: self._max_people]
+            best = merge_tiles(boxes, scores, source, NMS_IOU)[: self._max_people]
             again = iou(boxes[best], boxes[source == 0]) > SAME_IOU
             added = int(((source[best] > 0) & ~again.any(axis=1)).sum())
         return Detections.found(boxes[best], scores[best], added)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hrpose_rt.evaluation.coco import Result
-from hrpose_rt.geometry import iou, shared_areas
+from hrpose_rt.geometry import intersection, iou
 from hrpose_rt.timing import CROWD_BINS, crowd_bin
 from hrpose_rt.types import F32, Bools
 
@@ -85,6 +85,6 @@ def _xyxy(boxes: list[list[float]]) -> F32:
 
 def _share_inside(boxes: F32, regions: F32) -> Bools:
     """Whether half or more of each box (N, 4) lies in one of the regions (M, 4): (N,)."""
-    shared = shared_areas(boxes, regions)
+    shared = intersection(boxes, regions)
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     return np.asarray((shared >= area[:, None] / 2).any(axis=1))

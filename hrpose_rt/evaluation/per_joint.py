@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hrpose_rt.evaluation.coco import Result
-from hrpose_rt.geometry import joint_similarity
+from hrpose_rt.geometry import oks_terms
 from hrpose_rt.types import F32, Bools
 
 RIGHT = 0.5  # a joint that is this similar counts as right
@@ -58,7 +58,7 @@ def pair(annotations: Any, results: list[Result], sigmas: tuple[float, ...]) -> 
             continue
         points = np.array([r["keypoints"] for r in found], np.float32).reshape(-1, k, 3)
         area = np.full(len(found), person["area"], np.float32)
-        alike = joint_similarity(points[..., :2], truth[i, :, :2], area, spread)
+        alike = oks_terms(points[..., :2], truth[i, :, :2], area, spread)
         best = (alike * labelled[i]).sum(axis=1).argmax()
         keypoints[i], similar[i] = points[best], alike[best]
     xywh = np.array([p["bbox"] for p in persons], np.float32).reshape(-1, 4)

@@ -1,24 +1,25 @@
-"""What somebody looks like, in a few numbers: enough to tell people apart, not to know them elsewhere."""
+"""Appearance of a person as colour histograms: enough to tell people of one scene apart."""
 
 import cv2
 import numpy as np
 
 from hrpose_rt.types import F32, U8
 
-BANDS = 6  # from head to feet
-LEVELS = 16  # of lightness and of the two colours of CIE Lab
-COLOURS = (64, 192)  # of 0..255, between which clothes lie
-ROWS, COLUMNS = 24, 10  # pixels looked at
-LENGTH = BANDS * 3 * LEVELS  # numbers
-INSIDE = 0.6  # of the box's width; the rest is background
-ALIKE, UNALIKE = 0.98, 1.03  # the same person hardly ever looks more alike; 1 and a margin
+BANDS = 6  # horizontal bands from head to feet, a histogram each
+BINS = 16  # per channel: lightness and the two colours of CIE Lab
+COLOUR_RANGE = (64, 192)  # of 0..255; the colours of clothes lie inside it
+GRID_ROWS, GRID_COLUMNS = 24, 10  # pixels sampled in a box
+WIDTH_SHARE = 0.6  # of the box's width that is sampled; the rest is background
+DESCRIPTOR_SIZE = BANDS * 3 * BINS
+MAX_SIMILARITY = 0.98  # two detections of one person are hardly ever more similar
+DISTANCE_OFFSET = 1.03  # keeps the logarithm finite: a similarity of 1, and a margin
 
 
-def looks(image: U8, boxes: F32) -> F32:
-    """Colour histograms (N, D) of the people in boxes (N, 4), band by band, each of length 1.
+def colour_histograms(image: U8, boxes: F32) -> F32:
+    """Colour histograms (N, D) of the people in boxes (N, 4), each of length 1.
 
-    Square roots are taken, so that the inner product of two is their Bhattacharyya coefficient; a pixel
-    counts for the two levels it lies between, so that a little more light changes little.
+    They hold square roots, so the inner product of two is their Bhattacharyya coefficient. A pixel counts
+    for the two bins it lies between, so a small change of light changes little.
 
     Args:
         image: (H, W, 3) uint8 BGR.
@@ -26,27 +27,27 @@ def looks(image: U8, boxes: F32) -> F32:
     """
     n, (h, w) = len(boxes), image.shape[:2]
     if not n:
-        return np.zeros((0, LENGTH), np.float32)
-    down, across = ((np.arange(count) + 0.5) / count for count in (ROWS, COLUMNS))
-    across = 0.5 + INSIDE * (across - 0.5)
-    y = boxes[:, 1:2] + (boxes[:, 3:4] - boxes[:, 1:2]) * down  # (N, ROWS)
-    x = boxes[:, 0:1] + (boxes[:, 2:3] - boxes[:, 0:1]) * across  # (N, COLUMNS)
+        return np.zeros((0, DESCRIPTOR_SIZE), np.float32)
+    down, across = ((np.arange(count) + 0.5) / count for count in (GRID_ROWS, GRID_COLUMNS))
+    across = 0.5 + WIDTH_SHARE * (across - 0.5)
+    y = boxes[:, 1:2] + (boxes[:, 3:4] - boxes[:, 1:2]) * down  # (N, GRID_ROWS)
+    x = boxes[:, 0:1] + (boxes[:, 2:3] - boxes[:, 0:1]) * across  # (N, GRID_COLUMNS)
     rows, columns = y.clip(0, h - 1).astype(np.int64), x.clip(0, w - 1).astype(np.int64)
-    pixels = image[rows[:, :, None], columns[:, None, :]]  # (N, ROWS, COLUMNS, 3)
+    pixels = image[rows[:, :, None], columns[:, None, :]]  # (N, GRID_ROWS, GRID_COLUMNS, 3)
     lab = cv2.cvtColor(pixels.reshape(1, -1, 3), cv2.COLOR_BGR2LAB).reshape(pixels.shape)
     level = lab.astype(np.float32) / 255
-    low, high = (side / 255 for side in COLOURS)
+    low, high = (side / 255 for side in COLOUR_RANGE)
     level[..., 1:] = ((level[..., 1:] - low) / (high - low)).clip(0, 1)
-    level *= LEVELS - 1
-    below = level.astype(np.int64).clip(0, LEVELS - 2)
-    above = level - below  # how far a pixel is on its way to the next level
-    band = (np.arange(ROWS) * BANDS // ROWS)[None, :, None, None]
-    place = ((np.arange(n)[:, None, None, None] * BANDS + band) * 3 + np.arange(3)) * LEVELS + below
-    counts = np.bincount(place.ravel(), (1 - above).ravel(), minlength=n * LENGTH)
-    counts += np.bincount(place.ravel() + 1, above.ravel(), minlength=n * LENGTH)
-    return np.asarray(np.sqrt(counts.reshape(n, -1) / (ROWS * COLUMNS * 3)), np.float32)
+    level *= BINS - 1
+    lower_bin = level.astype(np.int64).clip(0, BINS - 2)
+    upper_share = level - lower_bin
+    band = (np.arange(GRID_ROWS) * BANDS // GRID_ROWS)[None, :, None, None]
+    index = ((np.arange(n)[:, None, None, None] * BANDS + band) * 3 + np.arange(3)) * BINS + lower_bin
+    counts = np.bincount(index.ravel(), (1 - upper_share).ravel(), minlength=n * DESCRIPTOR_SIZE)
+    counts += np.bincount(index.ravel() + 1, upper_share.ravel(), minlength=n * DESCRIPTOR_SIZE)
+    return np.asarray(np.sqrt(counts.reshape(n, -1) / (GRID_ROWS * GRID_COLUMNS * 3)), np.float32)
 
 
-def unlike(alike: F32) -> F32:
-    """How little people look like each other, whose `looks` have inner products `alike`: a logarithm."""
-    return np.asarray(np.log(UNALIKE - alike.clip(0, ALIKE)), np.float32)
+def appearance_distance(similarity: F32) -> F32:
+    """How different two people look: the logarithm of 1 minus the inner product of their histograms."""
+    return np.asarray(np.log(DISTANCE_OFFSET - similarity.clip(0, MAX_SIMILARITY)), np.float32)

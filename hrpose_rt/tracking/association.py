@@ -1,78 +1,83 @@
-"""Who is who from one look to the next."""
+"""Association: which detection continues which track."""
 
 import itertools
 from typing import Protocol
 
 import numpy as np
 
-from hrpose_rt.geometry import iou, pair_off
-from hrpose_rt.tracking.appearance import unlike
-from hrpose_rt.tracking.tracks import People
+from hrpose_rt.geometry import assign, iou
+from hrpose_rt.tracking.appearance import appearance_distance
+from hrpose_rt.tracking.tracks import Tracks
 from hrpose_rt.types import F32, I64, NO_ID, Detections
 
-# Log odds that a detection shows somebody, of `evidence`: fitted by `benchmarks/odds.py` to 48,000 pairs of
-# composed scenes, of whom four in five were the same; no real film was among them.
-W_OVERLAP, W_UNLIKE, ALWAYS = 12.28, -1.16, -8.11
-SURE = 1.0  # log odds; who is less surely the same may be known again by `memory`
-LEAST_IOU = 0.1  # of a detection and somebody's box, carried on from the last look, to be compared at all
+# Logistic regression on `match_features`: the log-odds that a detection continues a track. Fitted by
+# `benchmarks/fit_association.py` to 48,000 pairs of composed scenes, four in five the same person. No real
+# video was among them.
+MATCH_W_IOU, MATCH_W_APPEARANCE, MATCH_INTERCEPT = 12.28, -1.16, -8.11
+MATCH_MIN_LOG_ODDS = 1.0  # below it a track is lost, and may be re-identified
+MATCH_MIN_IOU = 0.1  # of a detection and a propagated box; other pairs are not compared
 
 
-class Tracker(Protocol):
-    """Tells whom detections show."""
+class Associator(Protocol):
+    """Matches detections to tracks."""
 
-    def update(self, detections: Detections, looks: F32, time_s: float, people: People) -> I64:
-        """Track numbers (N,) of the detections at `time_s`: those of the people they show, else new ones.
+    def match(self, detections: Detections, appearance: F32, time_s: float, tracks: Tracks) -> I64:
+        """Track numbers (N,) in the order of the detections: of the track each continues, or new ones.
 
         Args:
-            detections: In any order.
-            looks: (N, D) of them.
-            time_s: Of the frame.
-            people: Those known so far, where they are now, as far as the pictures show.
+            detections: N people of this frame.
+            appearance: (N, D) see `appearance.colour_histograms`.
+            time_s: Time of the frame.
+            tracks: The tracks so far, propagated to this frame.
         """
 
 
-class FlowTracker:
-    """Pairs detections off with the boxes that optical flow has carried on, by their overlap and looks.
+class FlowAssociator:
+    """Matches by IoU with the boxes that optical flow has propagated, and by appearance.
 
-    Because boxes are carried from picture to picture, the next detection falls where its person is, and
-    no filter has to guess: that costs a few microseconds a person. Who walks in front of somebody takes
-    the other's box along, but does not look like them.
+    A propagated box lies where the next detection will be, so no motion model is needed. Appearance decides
+    where one person passes in front of another and takes the flow of their box along.
 
     Args:
-        fps, min_score: Of no account here.
+        fps, min_score: Not used; library trackers need them.
     """
 
     def __init__(self, fps: float, min_score: float) -> None:
         self._next = itertools.count()
 
-    def update(self, detections: Detections, looks: F32, time_s: float, people: People) -> I64:
-        """See `Tracker.update`."""
+    def match(self, detections: Detections, appearance: F32, time_s: float, tracks: Tracks) -> I64:
+        """See `Associator.match`."""
         numbers = np.full(len(detections), NO_ID, np.int64)
-        _continue(numbers, detections.boxes, looks, people)
-        return _number_rest(numbers, self._next)
+        match_unmatched(numbers, detections.boxes, appearance, tracks)
+        return number_unmatched(numbers, self._next)
 
 
-def evidence(boxes: F32, looks: F32, people: People) -> tuple[I64, I64, F32]:
-    """Detections and people who overlap, two numbers each (P,), and (2, P) of each pair: IoU, `unlike`."""
-    overlap = iou(boxes, people.box)
-    here, there = np.nonzero(overlap >= LEAST_IOU)
-    alike = np.einsum("pd,pd->p", looks[here], people.looks[there])
-    return here, there, np.stack([overlap[here, there], unlike(alike)])
+def match_features(boxes: F32, appearance: F32, tracks: Tracks) -> tuple[I64, I64, F32]:
+    """Pairs (P,), (P,) of detections and tracks that overlap, and features (2, P) of each pair.
+
+    The features are the IoU and the `appearance_distance`.
+    """
+    overlap = iou(boxes, tracks.box)
+    detection, track = np.nonzero(overlap >= MATCH_MIN_IOU)
+    similarity = np.einsum("pd,pd->p", appearance[detection], tracks.appearance[track])
+    return detection, track, np.stack([overlap[detection, track], appearance_distance(similarity)])
 
 
-def _continue(numbers: I64, boxes: F32, looks: F32, people: People) -> None:
-    """Detections (N, 4) without a number that show one of the people get their track's."""
+def match_unmatched(numbers: I64, boxes: F32, appearance: F32, tracks: Tracks) -> None:
+    """Where `numbers` (N,) is `NO_ID`, write the number of the track that the detection continues."""
     rest = np.flatnonzero(numbers == NO_ID)
-    here, there, (overlap, apart) = evidence(boxes[rest], looks[rest], people)
-    surely = np.zeros((len(rest), len(people.track)), np.float32)
-    surely[here, there] = np.maximum(W_OVERLAP * overlap + W_UNLIKE * apart + ALWAYS - SURE, 0)
-    here, there = pair_off(-surely)  # those who do not count are 0, or they would part those who do
-    same = surely[here, there] > 0
-    numbers[rest[here[same]]] = people.track[there[same]]
+    detection, track, (overlap, looks_apart) = match_features(boxes[rest], appearance[rest], tracks)
+    margin = np.zeros((len(rest), len(tracks.track_number)), np.float32)
+    log_odds = MATCH_W_IOU * overlap + MATCH_W_APPEARANCE * looks_apart + MATCH_INTERCEPT
+    # Pairs below the minimum are 0: below 0 they would cost pairs above it their match.
+    margin[detection, track] = np.maximum(log_odds - MATCH_MIN_LOG_ODDS, 0)
+    detection, track = assign(-margin)
+    matched = margin[detection, track] > 0
+    numbers[rest[detection[matched]]] = tracks.track_number[track[matched]]
 
 
-def _number_rest(numbers: I64, unused: "itertools.count[int]") -> I64:
-    """Those without a number get one of their own."""
+def number_unmatched(numbers: I64, unused: "itertools.count[int]") -> I64:
+    """`numbers` with an unused one wherever it was `NO_ID`."""
     for i in np.flatnonzero(numbers == NO_ID):
         numbers[i] = next(unused)
     return numbers

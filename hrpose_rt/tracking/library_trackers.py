@@ -1,4 +1,4 @@
-"""ByteTrack and OC-SORT of the trackers library, behind the same seam as ours."""
+"""ByteTrack and OC-SORT of the `trackers` library as associators, and the table of all associators."""
 
 import itertools
 import math
@@ -7,39 +7,37 @@ from typing import Any
 
 import numpy as np
 
-from hrpose_rt.tracking.association import FlowTracker, Tracker, _continue, _number_rest
-from hrpose_rt.tracking.tracks import People
+from hrpose_rt.tracking.association import Associator, FlowAssociator, match_unmatched, number_unmatched
+from hrpose_rt.tracking.tracks import Tracks
 from hrpose_rt.types import F32, I64, NO_ID, Detections
 
-_TICK_S = 1e-3
+LOST_S = 0.3  # seconds the library keeps a lost track; `reid` takes over after that
+MIN_STEP_S = 1e-3  # between two frames: the library refuses equal timestamps
 
 
-LOST_S = 0.3  # seconds that the library goes on looking for somebody; for longer, see `memory`
+class LibraryAssociator:
+    """A tracker of the `trackers` library behind `Associator`.
 
-
-class _LibraryTracker:
-    """A tracker of the `trackers` library at our seam.
-
-    It sees nothing but detections, and gives somebody an id with the second one; until then, people are
-    told by overlap and looks.
+    The library sees only detections and gives an id with the second one. Until then, tracks are matched by
+    IoU and appearance.
     """
 
     def __init__(self, tracker: Any) -> None:
         self._tracker = tracker
         self._last_s = -math.inf
         self._next = itertools.count()
-        self._numbers: dict[int, int] = {}  # ours, by the library's ids
+        self._numbers: dict[int, int] = {}  # track numbers by the library's ids
 
-    def update(self, detections: Detections, looks: F32, time_s: float, people: People) -> I64:
-        """See `Tracker.update`."""
+    def match(self, detections: Detections, appearance: F32, time_s: float, tracks: Tracks) -> I64:
+        """See `Associator.match`."""
         ids = self._library_ids(detections, time_s).tolist()
         numbers = np.array([self._numbers.get(i, NO_ID) for i in ids], np.int64)
-        free = ~np.isin(people.track, list(self._numbers.values()))
-        _continue(numbers, detections.boxes, looks, people.take(free))
-        _number_rest(numbers, self._next)
-        here = {*people.track.tolist(), *numbers.tolist()}
+        free = ~np.isin(tracks.track_number, list(self._numbers.values()))
+        match_unmatched(numbers, detections.boxes, appearance, tracks.select(free))
+        number_unmatched(numbers, self._next)
+        alive = {*tracks.track_number.tolist(), *numbers.tolist()}
         self._numbers |= {i: n for i, n in zip(ids, numbers.tolist(), strict=True) if i != NO_ID}
-        self._numbers = {i: n for i, n in self._numbers.items() if n in here}
+        self._numbers = {i: n for i, n in self._numbers.items() if n in alive}
         return numbers
 
     def _library_ids(self, detections: Detections, time_s: float) -> I64:
@@ -51,20 +49,20 @@ class _LibraryTracker:
             confidence=detections.scores,
             data={"row": np.arange(n)},
         )
-        self._last_s = max(time_s, self._last_s + _TICK_S)  # it refuses to stand still
+        self._last_s = max(time_s, self._last_s + MIN_STEP_S)
         tracked = self._tracker.update(rows, timestamp=self._last_s)
         ids = np.full(n, NO_ID, np.int64)
-        if len(tracked):  # its rows come back in an order of its own
+        if len(tracked):  # the library returns its rows in another order
             ids[tracked.data["row"]] = tracked.tracker_id
         return ids
 
 
-class ByteTracker(_LibraryTracker):
+class ByteTrackAssociator(LibraryAssociator):
     """ByteTrack (Zhang et al., ECCV 2022) as the `trackers` library implements it.
 
     Args:
-        fps: Frames a second that are usual; the motion between two frames is scaled by their times.
-        min_score: The detector's threshold, in 0..1: what is above it may begin a track.
+        fps: Nominal frames per second; the library scales motion by the real times.
+        min_score: Detector threshold, 0..1; a detection above it may start a track.
     """
 
     def __init__(self, fps: float, min_score: float) -> None:
@@ -72,7 +70,7 @@ class ByteTracker(_LibraryTracker):
 
         super().__init__(
             ByteTrackTracker(
-                # The library counts this in frames at 30 a second and scales it by the rate.
+                # In frames at 30 fps; the library scales it by the rate.
                 lost_track_buffer=round(30 * LOST_S),
                 frame_rate=fps,
                 track_activation_threshold=min_score,
@@ -81,11 +79,11 @@ class ByteTracker(_LibraryTracker):
         )
 
 
-class OcSortTracker(_LibraryTracker):
+class OcSortAssociator(LibraryAssociator):
     """OC-SORT (Cao et al., CVPR 2023) as the `trackers` library implements it.
 
     Args:
-        fps, min_score: See `ByteTracker`.
+        fps, min_score: See `ByteTrackAssociator`.
     """
 
     def __init__(self, fps: float, min_score: float) -> None:
@@ -101,8 +99,8 @@ class OcSortTracker(_LibraryTracker):
         )
 
 
-TRACKERS: dict[str, Callable[[float, float], Tracker]] = {
-    "flow": FlowTracker,
-    "ocsort": OcSortTracker,
-    "bytetrack": ByteTracker,
+ASSOCIATORS: dict[str, Callable[[float, float], Associator]] = {
+    "flow": FlowAssociator,
+    "ocsort": OcSortAssociator,
+    "bytetrack": ByteTrackAssociator,
 }

@@ -1,35 +1,39 @@
-"""Keypoints without jitter: the One-Euro filter (Casiez et al., CHI 2012), for everybody at once.
+"""The One-Euro filter against keypoint jitter (Casiez et al., CHI 2012), for all people at once.
 
-Its cutoffs are in hertz and its speeds in body heights a second, so the same numbers fit any frame rate and
-anybody near or far. Points that were carried on meanwhile are filtered in what is left: the speed is then
-that of the joint against where it was carried to.
+Cutoffs are in hertz and velocities in body heights per second, so one setting fits any frame rate and any
+distance. Where optical flow has propagated a keypoint, the filter sees only the rest: its velocity is the
+keypoint's against the propagated one.
 """
 
 import numpy as np
 
 from hrpose_rt.types import F32
 
-MIN_CUTOFF_HZ = 1.5  # of a joint that stands still: lower is calmer
-BETA = 8.0  # hertz more for each body height a second: higher follows faster
-SPEED_CUTOFF_HZ = 2.0
+MIN_CUTOFF_HZ = 1.5  # for a keypoint that stands still; lower is calmer
+BETA = 8.0  # hertz added per body height per second; higher follows faster
+VELOCITY_CUTOFF_HZ = 2.0
 
 
-def one_euro(points: F32, drift: F32, measured: F32, dt: F32, heights: F32) -> tuple[F32, F32]:
-    """The next filtered points (N, K, 2) and their drift (N, K, 2) in pixels a second.
+def one_euro(
+    keypoints: F32, filter_velocity: F32, measured: F32, dt_s: F32, heights: F32
+) -> tuple[F32, F32]:
+    """Filtered keypoints (N, K, 2) in pixels and their velocity (N, K, 2) in pixels per second.
 
     Args:
-        points, drift: What this gave the last time.
-        measured: (N, K, 2) pixels, new.
-        dt: (N,) seconds since the last time, above 0.
-        heights: (N,) of the people, pixels.
+        keypoints, filter_velocity: What this returned last time, the keypoints propagated since.
+        measured: (N, K, 2) new keypoints, pixels.
+        dt_s: (N,) seconds since last time, above 0.
+        heights: (N,) heights of the people, pixels.
     """
-    step = dt[:, None, None]
-    speed = drift + _share(SPEED_CUTOFF_HZ, step) * ((measured - points) / step - drift)
-    in_heights = np.linalg.norm(speed, axis=2, keepdims=True) / np.maximum(heights, 1)[:, None, None]
-    share = _share(MIN_CUTOFF_HZ + BETA * in_heights, step)
-    return np.asarray(points + share * (measured - points), np.float32), np.asarray(speed, np.float32)
+    step = dt_s[:, None, None]
+    change = (measured - keypoints) / step - filter_velocity
+    velocity = filter_velocity + _low_pass_share(VELOCITY_CUTOFF_HZ, step) * change
+    speed_heights = np.linalg.norm(velocity, axis=2, keepdims=True) / np.maximum(heights, 1)[:, None, None]
+    share = _low_pass_share(MIN_CUTOFF_HZ + BETA * speed_heights, step)
+    filtered = keypoints + share * (measured - keypoints)
+    return np.asarray(filtered, np.float32), np.asarray(velocity, np.float32)
 
 
-def _share(cutoff_hz: F32 | float, dt: F32) -> F32:
-    """How much of a new value a first-order low pass takes."""
-    return np.asarray(1 / (1 + 1 / (2 * np.pi * cutoff_hz * dt)), np.float32)
+def _low_pass_share(cutoff_hz: F32 | float, dt_s: F32) -> F32:
+    """How much of a new value a first-order low-pass filter takes, in 0..1."""
+    return np.asarray(1 / (1 + 1 / (2 * np.pi * cutoff_hz * dt_s)), np.float32)

@@ -1,280 +1,295 @@
-"""Everybody who is followed in one stream: where they are now, whether they were looked at or not.
+"""The people of one stream from frame to frame: their boxes, poses and ids.
 
-Only detections keep somebody in it: no box that was carried on ever confirms itself. Between detections,
-boxes and joints go where the pictures show them going.
+Only detections keep a track alive. A box that optical flow has propagated never confirms itself.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from hrpose_rt.geometry import iou, joint_similarity, middles
+from hrpose_rt.geometry import centres, iou
 from hrpose_rt.skeleton import Skeleton
-from hrpose_rt.tracking.appearance import looks
-from hrpose_rt.tracking.association import Tracker
+from hrpose_rt.tracking.appearance import colour_histograms
+from hrpose_rt.tracking.association import Associator
+from hrpose_rt.tracking.duplicates import duplicates
 from hrpose_rt.tracking.one_euro import one_euro
-from hrpose_rt.tracking.optical_flow import Motion, lattice, middle_of
-from hrpose_rt.tracking.reid import FASTEST, MAYBE, Lost, Memory
-from hrpose_rt.tracking.tracks import People
-from hrpose_rt.types import F32, I64, NO_ID, U8, Bools, Detections, Origin, Poses
+from hrpose_rt.tracking.optical_flow import OpticalFlow, masked_median, torso_grid
+from hrpose_rt.tracking.reid import MAX_SPEED_HEIGHTS_S, UNDECIDED, LostTrack, LostTracks
+from hrpose_rt.tracking.tracks import Tracks
+from hrpose_rt.types import F32, I64, NO_ID, U8, Bools, Detections, Origin, Poses, TrackedPeople
 
-CONFIRMED = 2  # detections
-LEAST = 2.0  # pixels of somebody's box that lie in the frame
-DOUBLE_IOU, DOUBLE_OKS = 0.5, 0.85  # above both, two rows are one person
-FEWEST_JOINTS = 4  # that tell how a body moves
-LIMBS = 0.5  # of what a joint is seen to do besides going along with the body
-SURE = 0.3  # of a keypoint that tells where somebody is
-ALONE_IOU = 0.15  # with nobody else's box
-LOOKS_SHARE = 0.2  # of the newest sight in what somebody looks like
+MIN_HITS = 2  # detections that confirm a track
+MIN_VISIBLE_PX = 2.0  # side of a box inside the frame, below which the person has left it
+MIN_KEYPOINT_SCORE = 0.3  # of a keypoint that says where a person is
+MIN_FLOW_KEYPOINTS = 4  # keypoints with valid flow that say how a body moves
+LIMB_FLOW_GAIN = 0.5  # share of a keypoint's own flow, beside its body's, that is followed
+ISOLATED_IOU = 0.15  # with every other box, below which a box shows one person only
+APPEARANCE_EMA = 0.2  # weight of the newest appearance
+SCORE_EMA = 0.1  # weight of the newest mean keypoint score
+VELOCITY_EMA, VELOCITY_EMA_PER_S = 0.5, 5.0  # weight of the newest velocity: at most, and per second
 
 
 @dataclass(slots=True)
-class Crowd:
-    """The people of a stream from frame to frame.
+class PersonTracker:
+    """The tracks of one stream. Per frame: `predict`, `update`, then `finish`.
 
     Attributes:
-        tracker: Tells whom the detections show.
+        associator: Matches detections to tracks.
         skeleton: Of the poses.
-        memory: Who went out of sight.
-        max_age_s: Without a detection for so long, somebody is gone.
-        smooth: Whether keypoints are filtered.
+        lost: Tracks that may be re-identified.
+        max_age_s: Seconds without a detection after which a track is lost.
+        smooth: Filter the keypoints.
     """
 
-    tracker: Tracker
+    associator: Associator
     skeleton: Skeleton
-    memory: Memory
+    lost: LostTracks
     max_age_s: float = 0.5
     smooth: bool = True
-    _people: People = field(init=False)
-    _motion: Motion = field(default_factory=Motion)
+    _tracks: Tracks = field(init=False)
+    _flow: OpticalFlow = field(default_factory=OpticalFlow)
     _next_id: int = 0
     _time_s: float = 0.0
-    _frame_hw: tuple[int, int] = (0, 0)
+    _image: U8 = field(init=False)
     _sigmas: F32 = field(init=False)
 
     def __post_init__(self) -> None:
-        self._people = People.nobody(0, len(self.skeleton.joints))
+        self._tracks = self._no_tracks()
+        self._image = np.zeros((0, 0, 3), np.uint8)
         self._sigmas = np.array(self.skeleton.sigmas, np.float32)
 
     def __len__(self) -> int:
-        return len(self._people.ids)
+        return len(self._tracks.track_ids)
 
     @property
     def boxes(self) -> F32:
-        """(N, 4) where people are now, in the frame."""
-        h, w = self._frame_hw
-        return np.asarray(self._people.box.clip(0, (w, h, w, h)), np.float32)
+        """(N, 4) current boxes, clipped to the frame."""
+        h, w = self._image.shape[:2]
+        return np.asarray(self._tracks.box.clip(0, (w, h, w, h)), np.float32)
 
     @property
-    def ids(self) -> I64:
-        """(N,) theirs; -1 until known."""
-        return self._people.ids
+    def track_ids(self) -> I64:
+        """(N,) ids, -1 until confirmed."""
+        return self._tracks.track_ids
 
     @property
     def confirmed(self) -> Bools:
-        """(N,) who was detected more than once."""
-        return np.asarray(self._people.sights >= CONFIRMED, np.bool_)
+        """(N,) tracks with at least `MIN_HITS` detections."""
+        return np.asarray(self._tracks.hits >= MIN_HITS, np.bool_)
 
     @property
-    def age(self) -> I64:
-        """(N,) frames since their pose was estimated; -1 never."""
-        return self._people.age
-
-    @property
-    def heights(self) -> F32:
-        """(N,) of their boxes in pixels, at least 1."""
-        return self._people.heights
+    def pose_age(self) -> I64:
+        """(N,) frames since the last estimated pose; -1 if there is none."""
+        return self._tracks.pose_age
 
     @property
     def speeds(self) -> F32:
-        """(N,) body heights a second."""
-        return np.asarray(np.linalg.norm(self._people.speed, axis=1) / self.heights, np.float32)
+        """(N,) body heights per second."""
+        speed = np.linalg.norm(self._tracks.velocity, axis=1)
+        return np.asarray(speed / self._tracks.heights, np.float32)
 
     @property
-    def doubt(self) -> F32:
-        """(N,) how far the joints' scores fell below what is usual for the person, in 0..1."""
-        people = self._people
-        now = people.sure.mean(axis=1) if len(self) else people.usual
-        return np.asarray(np.clip(1 - now / np.maximum(people.usual, 1e-3), 0, 1), np.float32)
+    def score_drop(self) -> F32:
+        """(N,) how far keypoint scores fell below the track's mean, as a share of it, in 0..1."""
+        tracks = self._tracks
+        score = tracks.keypoint_scores.mean(axis=1) if len(self) else tracks.mean_score
+        return np.asarray(np.clip(1 - score / np.maximum(tracks.mean_score, 1e-3), 0, 1), np.float32)
 
-    def detections(self) -> Detections:
-        """The people as detections, found or carried on."""
-        return Detections(self.boxes, self._people.score.copy(), self._people.origin.copy())
+    def predict(self, image: U8, time_s: float) -> None:
+        """Propagate all tracks to the next frame by optical flow; tracks that leave the frame are lost.
 
-    def advance(self, image: U8, time_s: float) -> None:
-        """Move everybody on to the next frame, (H, W, 3) at `time_s`; who leaves it is gone.
-
-        A frame from before the last one begins another film.
-        """
-        if time_s < self._time_s:
-            self._people = People.nobody(0, len(self.skeleton.joints))
-            self.memory.forget()
-        since, self._time_s = time_s - self._time_s, time_s
-        self._frame_hw = (image.shape[0], image.shape[1])
-        self._motion.see(image)
-        people = self._people
-        people.age[people.age >= 0] += 1
-        sure = people.sure >= SURE
-        posed = (people.age >= 0) & (sure.sum(axis=1) >= FEWEST_JOINTS)
-        points = np.where(posed[:, None, None], people.points, lattice(people.box, sure.shape[1]))
-        moved, told = self._motion.follow(points)
-        counted = told & (sure | ~posed[:, None])
-        seen = counted.sum(axis=1) >= FEWEST_JOINTS
-        as_before = people.speed * min(since, self.max_age_s)
-        body = np.where(seen[:, None], middle_of(moved, counted), as_before).astype(np.float32)
-        limbs = np.where((told & posed[:, None])[..., None], moved - body[:, None], 0)
-        people.points += body[:, None] + LIMBS * limbs
-        people.box = people.box + np.tile(body, 2)
-        people.told &= seen
-        boxes = self.boxes
-        there = np.logical_and.reduce((boxes[:, 2:] - boxes[:, :2]) >= LEAST, axis=1)
-        self._leave(people.take(~there))
-        self._people = people.take(there)
-
-    def scene_changed(self) -> None:
-        """The film was cut: nobody is carried on, the memory alone may know somebody again."""
-        self._leave(self._people)
-        self._people = People.nobody(0, len(self.skeleton.joints))
-
-    def undetected(self) -> None:
-        """Go on without a look: who was not detected for too long is gone."""
-        people, recent = self._people, self._recent
-        people.origin = np.full(len(self), Origin.TRACKED, np.int64)
-        self._leave(people.take(~recent))
-        self._people = people.take(recent)
-
-    def detected(self, found: Detections, image: U8, looked: Bools | None = None) -> None:
-        """Take what a detector found in the frame that `advance` was told of.
+        Where the flow is not valid, a box goes on at its velocity. A time before the last one starts a new
+        video, without tracks.
 
         Args:
-            found: The detections.
-            image: The frame, (H, W, 3).
-            looked: (N,) whom of those known it would have found; all if None. The others stay.
+            image: (H, W, 3) uint8 BGR; in use until the next call.
+            time_s: Seconds from the start of the stream.
         """
-        found, time_s = _finite(found), self._time_s
-        old = self._people
-        seen = looks(image, found.boxes)
-        track = self.tracker.update(found, seen, time_s, old)
-        row_of = {number: row for row, number in enumerate(old.track.tolist())}
-        source = np.array([row_of.get(number, -1) for number in track.tolist()], np.int64)
-        left = np.ones(len(old.ids), np.bool_)
-        left[source[source >= 0]] = False
-        stay = np.zeros_like(left) if looked is None else left & ~looked
-        stay &= self._recent
-        self._leave(old.take(left & ~stay))
-        kept = old.take(stay)
-        kept.origin[:] = Origin.TRACKED
-        people = People.nobody(len(found), len(self.skeleton.joints))
-        people.met_s[:] = time_s
-        known = source >= 0
-        people.carry(np.flatnonzero(known), old, source[known])
-        people.track, people.box, people.found = track, found.boxes.copy(), found.boxes.copy()
-        people.score, people.origin = found.scores, found.origin
-        people.seen_s[:] = time_s
-        people.sights += 1
-        self._learn_speed(people, old, source, time_s)
-        crowded = (iou(found.boxes, found.boxes) > ALONE_IOU).sum(axis=1) > 1
-        share = np.where(crowded, 0, LOOKS_SHARE)[known, None]  # somebody else is in the box, too
-        seen[known] = share * seen[known] + (1 - share) * people.looks[known]
-        people.looks = seen / np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-6)
-        self._people = people.join(kept)
+        if time_s < self._time_s:
+            self._tracks = self._no_tracks()
+            self.lost.clear()
+        dt_s, self._time_s = time_s - self._time_s, time_s
+        self._image = image
+        self._flow.add_frame(image)
+        tracks = self._tracks
+        tracks.pose_age[tracks.pose_age >= 0] += 1
+        confident = tracks.keypoint_scores >= MIN_KEYPOINT_SCORE
+        posed = (tracks.pose_age >= 0) & (confident.sum(axis=1) >= MIN_FLOW_KEYPOINTS)
+        grid = torso_grid(tracks.box, confident.shape[1])
+        motion, valid = self._flow.displacements(np.where(posed[:, None, None], tracks.keypoints, grid))
+        counted = valid & (confident | ~posed[:, None])
+        flow_valid = counted.sum(axis=1) >= MIN_FLOW_KEYPOINTS
+        at_velocity = tracks.velocity * min(dt_s, self.max_age_s)
+        body = np.where(flow_valid[:, None], masked_median(motion, counted), at_velocity).astype(np.float32)
+        limbs = np.where((valid & posed[:, None])[..., None], motion - body[:, None], 0)
+        tracks.keypoints += body[:, None] + LIMB_FLOW_GAIN * limbs
+        tracks.box = tracks.box + np.tile(body, 2)
+        tracks.flow_valid &= flow_valid
+        boxes = self.boxes
+        self._keep(np.logical_and.reduce((boxes[:, 2:] - boxes[:, :2]) >= MIN_VISIBLE_PX, axis=1))
 
-    def posed(self, rows: I64, poses: Poses) -> None:
-        """Take the poses of some of the people, row i of `poses` being that of `rows[i]`."""
-        people, time_s = self._people, self._time_s
-        before = np.isfinite(people.posed_s[rows])
-        dt = np.where(before, time_s - people.posed_s[rows], 1).astype(np.float32).clip(1e-3)
-        measured = poses.keypoints
+    def scene_changed(self) -> None:
+        """A cut in the video: all tracks are lost, and may be re-identified."""
+        self._keep(np.zeros(len(self), np.bool_))
+
+    def update(self, detections: Detections | None, searched: Bools | None = None) -> None:
+        """Match detections to tracks. A track without one is lost, at once or after a while.
+
+        Args:
+            detections: Of the frame; None if the detector did not run on it.
+            searched: (N,) tracks that the detector could have found, None for all. The others stay until
+                `max_age_s`.
+        """
+        if detections is None:
+            self._tracks.origin = np.full(len(self), Origin.TRACKED, np.int64)
+            self._keep(self._detected_recently)
+            return
+        detections, old = _valid(detections), self._tracks
+        appearance = colour_histograms(self._image, detections.boxes)
+        number = self.associator.match(detections, appearance, self._time_s, old)
+        row_of = {number: row for row, number in enumerate(old.track_number.tolist())}
+        old_rows = np.array([row_of.get(n, -1) for n in number.tolist()], np.int64)
+        unmatched = np.ones(len(old.track_ids), np.bool_)
+        unmatched[old_rows[old_rows >= 0]] = False
+        kept = np.zeros_like(unmatched) if searched is None else unmatched & ~searched
+        kept &= self._detected_recently
+        self._lose(old.select(unmatched & ~kept))
+        undetected = old.select(kept)
+        undetected.origin[:] = Origin.TRACKED
+        self._tracks = self._continued(detections, appearance, number, old, old_rows).concat(undetected)
+
+    def finish(self, rows: I64, poses: Poses) -> TrackedPeople:
+        """Take new poses, give ids to confirmed tracks and remove duplicates.
+
+        Args:
+            rows: (n,) tracks that were posed on this frame.
+            poses: Their poses, in the same order.
+
+        Returns:
+            All people of the frame, with fresh or propagated poses; their arrays are copies.
+        """
+        self._take_poses(rows, poses)
+        self._assign_ids()
+        self._tracks = self._tracks.select(~duplicates(self._tracks, self._sigmas))
+        tracks = self._tracks
+        return TrackedPeople(
+            Detections(self.boxes, tracks.score.copy(), tracks.origin.copy()),
+            tracks.track_ids.copy(),
+            Poses(
+                *(tracks.keypoints.copy(), tracks.keypoint_scores.copy()),
+                *(tracks.pose_age == 0, tracks.pose_age.copy()),
+            ),
+        )
+
+    def _continued(
+        self, detections: Detections, appearance: F32, number: I64, old: Tracks, old_rows: I64
+    ) -> Tracks:
+        """The detections as tracks; where `old_rows` (N,) is not -1, with what the old track keeps."""
+        tracks = Tracks.empty(len(detections), len(self.skeleton.joints))
+        matched = np.flatnonzero(old_rows >= 0)
+        tracks.first_seen_s[:] = self._time_s
+        tracks.copy_from(matched, old, old_rows[matched])
+        tracks.track_number = number
+        tracks.box, tracks.detected_box = detections.boxes.copy(), detections.boxes.copy()
+        tracks.score, tracks.origin = detections.scores, detections.origin
+        tracks.last_seen_s[:] = self._time_s
+        tracks.hits += 1
+        self._update_velocity(tracks, old, old_rows)
+        # In a box that another one overlaps, the histogram would be of both people.
+        overlapped = (iou(detections.boxes, detections.boxes) > ISOLATED_IOU).sum(axis=1) > 1
+        share = np.where(overlapped, 0, APPEARANCE_EMA)[matched, None]
+        appearance[matched] = share * appearance[matched] + (1 - share) * tracks.appearance[matched]
+        length = np.linalg.norm(appearance, axis=1, keepdims=True)
+        tracks.appearance = appearance / np.maximum(length, 1e-6)
+        return tracks
+
+    def _update_velocity(self, tracks: Tracks, old: Tracks, old_rows: I64) -> None:
+        matched = np.flatnonzero(old_rows >= 0)
+        before = old_rows[matched]
+        gap_s = (self._time_s - old.last_seen_s[before]).clip(1e-3)[:, None]
+        # Detected boxes jitter. A box propagated since the last detection shows better where it went.
+        now = np.where(old.flow_valid[before, None], old.box[before], tracks.box[matched])
+        measured = (centres(now) - centres(old.detected_box[before])) / gap_s
+        limit = MAX_SPEED_HEIGHTS_S * tracks.heights[matched, None]
+        first = (old.velocity[before] == 0).all(axis=1)
+        share = np.where(first, 1.0, np.minimum(VELOCITY_EMA, VELOCITY_EMA_PER_S * gap_s[:, 0]))[:, None]
+        velocity = old.velocity[before] + share * (measured - old.velocity[before])
+        tracks.velocity[matched] = velocity.clip(-limit, limit)
+
+    def _take_poses(self, rows: I64, poses: Poses) -> None:
+        tracks = self._tracks
+        posed_before = np.isfinite(tracks.last_posed_s[rows])
+        elapsed_s = np.where(posed_before, self._time_s - tracks.last_posed_s[rows], 1)
+        dt_s = elapsed_s.astype(np.float32).clip(1e-3)
+        keypoints = poses.keypoints
         if self.smooth and len(rows):
-            filtered, drift = one_euro(
-                people.points[rows], people.drift[rows], measured, dt, self.heights[rows]
+            filtered, velocity = one_euro(
+                *(tracks.keypoints[rows], tracks.filter_velocity[rows], keypoints),
+                *(dt_s, tracks.heights[rows]),
             )
-            measured = np.where(before[:, None, None], filtered, measured).astype(np.float32)
-            people.drift[rows] = np.where(before[:, None, None], drift, 0)
-        people.points[rows], people.sure[rows] = measured, poses.scores
-        people.posed_s[rows], people.age[rows] = time_s, 0
-        mean = poses.scores.mean(axis=1) if len(rows) else people.usual[rows]
-        people.usual[rows] = np.where(before, 0.9 * people.usual[rows] + 0.1 * mean, mean)
+            keypoints = np.where(posed_before[:, None, None], filtered, keypoints).astype(np.float32)
+            tracks.filter_velocity[rows] = np.where(posed_before[:, None, None], velocity, 0)
+        tracks.keypoints[rows], tracks.keypoint_scores[rows] = keypoints, poses.scores
+        tracks.last_posed_s[rows], tracks.pose_age[rows] = self._time_s, 0
+        score = poses.scores.mean(axis=1) if len(rows) else tracks.mean_score[rows]
+        averaged = (1 - SCORE_EMA) * tracks.mean_score[rows] + SCORE_EMA * score
+        tracks.mean_score[rows] = np.where(posed_before, averaged, score)
 
-    def identify(self) -> None:
-        """Give ids to those who are confirmed and have none: their own again, if they were known."""
-        people, time_s = self._people, self._time_s
-        new = np.flatnonzero((people.ids == NO_ID) & self.confirmed)
-        if not len(new):
+    def _assign_ids(self) -> None:
+        """Confirmed tracks without an id get one: the old one of a person who returned, or a new one."""
+        tracks = self._tracks
+        rows = np.flatnonzero((tracks.track_ids == NO_ID) & self.confirmed)
+        if not len(rows):
             return
-        watched_s = time_s - people.met_s[new]
-        ids = self.memory.back(people.box[new], people.shapes(new), people.looks[new], watched_s, time_s)
-        decided = ids != MAYBE
-        ids, new = ids[decided], new[decided]
-        unknown = ids < 0
-        ids[unknown] = np.arange(self._next_id, self._next_id + int(unknown.sum()))
-        self._next_id += int(unknown.sum())
-        people.ids[new] = ids
-
-    def part_doubles(self) -> None:
-        """Where two rows are one person, the one that was detected, or known for longer, stays."""
-        people = self._people
-        if len(people.ids) < 2:
-            return
-        a, b = np.nonzero(np.triu(iou(people.box, people.box) > DOUBLE_IOU, 1))
-        both = (people.age[a] >= 0) & (people.age[b] >= 0)
-        a, b = a[both], b[both]
-        if not len(a):
-            return
-        areas = (self.heights[a] * (people.box[a, 2] - people.box[a, 0])).astype(np.float32)
-        alike = joint_similarity(people.points[a], people.points[b], areas, self._sigmas).mean(axis=1)
-        a, b = a[alike > DOUBLE_OKS], b[alike > DOUBLE_OKS]
-
-        def rank(i: int) -> tuple[bool, bool, int]:  # smaller stays
-            known = int(people.ids[i])
-            return people.origin[i] != Origin.DETECTED, known < 0, known
-
-        drop = np.zeros(len(people.ids), np.bool_)
-        for i, j in zip(a.tolist(), b.tolist(), strict=True):
-            if not drop[i] and not drop[j]:
-                drop[max(i, j, key=rank)] = True
-        self._people = people.take(~drop)
-
-    def poses(self) -> Poses:
-        """Everybody's pose now: fresh, or carried on from the last one."""
-        people = self._people
-        return Poses(people.points.copy(), people.sure.copy(), people.age == 0, people.age.copy())
+        ids = self.lost.reidentify(
+            *(tracks.box[rows], tracks.normalized_poses(rows), tracks.appearance[rows]),
+            visible_s=self._time_s - tracks.first_seen_s[rows],
+            time_s=self._time_s,
+        )
+        decided = ids != UNDECIDED
+        ids, rows = ids[decided], rows[decided]
+        new = ids == NO_ID
+        ids[new] = np.arange(self._next_id, self._next_id + int(new.sum()))
+        self._next_id += int(new.sum())
+        tracks.track_ids[rows] = ids
 
     @property
-    def _recent(self) -> Bools:
-        """(N,) who was detected not too long ago."""
-        most = np.where(self.confirmed, self.max_age_s, self.max_age_s / 2)
-        return np.asarray(self._time_s - self._people.seen_s <= most, np.bool_)
+    def _detected_recently(self) -> Bools:
+        """(N,) tracks detected less than `max_age_s` ago, or half of it while unconfirmed."""
+        limit_s = np.where(self.confirmed, self.max_age_s, self.max_age_s / 2)
+        return np.asarray(self._time_s - self._tracks.last_seen_s <= limit_s, np.bool_)
 
-    def _learn_speed(self, people: People, old: People, source: I64, time_s: float) -> None:
-        known = np.flatnonzero(source >= 0)
-        before = source[known]
-        gap = (time_s - old.seen_s[before]).clip(1e-3)[:, None]
-        # Boxes that are found jitter; those carried on from the last find tell better where somebody went.
-        now = np.where(old.told[before, None], old.box[before], people.box[known])
-        measured = (middles(now) - middles(old.found[before])) / gap
-        most = FASTEST * people.heights[known, None]
-        share = np.where((old.speed[before] == 0).all(axis=1), 1.0, np.minimum(0.5, 5 * gap[:, 0]))[:, None]
-        speed = old.speed[before] + share * (measured - old.speed[before])
-        people.speed[known] = speed.clip(-most, most)
+    def _keep(self, rows: Bools) -> None:
+        """Lose all other tracks."""
+        self._lose(self._tracks.select(~rows))
+        self._tracks = self._tracks.select(rows)
 
-    def _leave(self, people: People) -> None:
-        rows = np.flatnonzero(people.ids != NO_ID)
-        shapes = people.shapes(rows)
-        self.memory.remember(
+    def _lose(self, tracks: Tracks) -> None:
+        """Tracks without a box from now on; those with an id may be re-identified."""
+        rows = np.flatnonzero(tracks.track_ids != NO_ID)
+        poses = tracks.normalized_poses(rows)
+        self.lost.add(
             [
-                Lost(
-                    *(int(people.ids[i]), people.found[i], people.speed[i], shapes[n], people.looks[i]),
-                    time_s=float(people.seen_s[i]),
+                LostTrack(
+                    track_id=int(tracks.track_ids[row]),
+                    box=tracks.detected_box[row],
+                    velocity=tracks.velocity[row],
+                    pose=poses[i],
+                    appearance=tracks.appearance[row],
+                    last_seen_s=float(tracks.last_seen_s[row]),
                 )
-                for n, i in enumerate(rows.tolist())
+                for i, row in enumerate(rows.tolist())
             ]
         )
 
+    def _no_tracks(self) -> Tracks:
+        return Tracks.empty(0, len(self.skeleton.joints))
 
-def _finite(found: Detections) -> Detections:
-    """Without boxes that are none."""
-    rows = np.isfinite(found.boxes).all(axis=1) & (found.boxes[:, 2:] > found.boxes[:, :2]).all(axis=1)
+
+def _valid(detections: Detections) -> Detections:
+    """Without boxes that are not finite or have no area."""
+    boxes = detections.boxes
+    rows = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     if rows.all():
-        return found
-    return Detections(found.boxes[rows], found.scores[rows], found.origin[rows])
+        return detections
+    return Detections(boxes[rows], detections.scores[rows], detections.origin[rows])

@@ -1,139 +1,146 @@
-"""People who went out of sight, and who of them has come back."""
+"""Re-identification: a person who returns gets the old track id back."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from hrpose_rt.geometry import middles
-from hrpose_rt.tracking.appearance import unlike
-from hrpose_rt.types import F32, F64, I64, Bools
+from hrpose_rt.geometry import centres
+from hrpose_rt.tracking.appearance import appearance_distance
+from hrpose_rt.types import F32, F64, I64, NO_ID, Bools
 
-# Log odds that a newcomer is somebody lost, of `evidence` and `postures`: fitted by `benchmarks/odds.py` to
-# 90,000 pairs of composed scenes, of whom one in eighteen was the same; no real film was among them.
-W_AWAY, W_UNLIKE, W_POSTURE, ALWAYS = -2.37, -3.95, 0.37, -10.46
-PRIOR = 1.5  # more: of those who newly appear where somebody was lost, most are no strangers
-CERTAIN = 0.95  # chance, against everybody else, from which somebody is known again at once ...
-LIKELY = 0.85  # ... and after having been watched for so many seconds:
-WAIT_S = 0.6
-HARDLY = 0.05  # chance of being anybody, below which somebody is new
-MAYBE = -2
-STOPPING_S = 2.0  # people hidden go on as before for about so long
-NEAR, FASTEST = 1.0, 3.0  # body heights, and so many more a second: farther away it is somebody else
-SIZES = 0.4  # a person's height may change to this share, or by its inverse
-CLOSE, LIMB = 0.1, 0.1  # body heights that hardly count, of where somebody is and of a joint
-USUAL_POSTURE = 0.2  # how alike two people's are
-HOPELESS = -5.0  # log odds
-IMPOSSIBLE = -50.0
+# Logistic regression on `reid_features` and `pose_similarity`: the log-odds that a new track is a lost one.
+# Fitted by `benchmarks/fit_association.py` to 90,000 pairs of composed scenes, 1 in 18 the same person. No
+# real video was among them.
+REID_W_DISTANCE, REID_W_APPEARANCE, REID_W_POSE = -2.37, -3.95, 0.37
+REID_INTERCEPT = -10.46
+REID_PRIOR = 1.5  # log-odds added: where a track was lost, most new people are not strangers
+REID_PROB_AT_ONCE = 0.95  # probability that gives the old id back at once
+REID_PROB_AFTER_WAIT = 0.85  # probability that does so after `REID_WAIT_S`
+REID_WAIT_S = 0.6
+NEW_PERSON_PROB = 0.05  # below this probability of being any lost track, a new track is a new person
+UNDECIDED = -2  # in place of an id: later frames will tell
+VELOCITY_DECAY_S = 2.0  # time constant with which a hidden person's velocity decays
+GATE_HEIGHTS = 1.0  # body heights from the expected place within which a person may return ...
+MAX_SPEED_HEIGHTS_S = 3.0  # ... plus body heights per second of absence
+MIN_HEIGHT_RATIO = 0.4  # between the box heights before and after
+DISTANCE_EPS, POSE_SIGMA = 0.1, 0.1  # body heights that hardly count: of a person's place, of a joint's
+TYPICAL_POSE_SIMILARITY = 0.2  # of two people; stands in where one has no pose
+MIN_LOG_ODDS = -5.0  # pairs below it do not get their poses compared
+GATED_LOG_ODDS = -50.0  # of pairs that are not possible
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """Somebody out of sight.
+class LostTrack:
+    """A track without a current box.
 
     Attributes:
-        id: Theirs.
-        box, speed: (4,) and (2,) when last seen, pixels and pixels a second.
-        shape: (K, 2) keypoints in body heights around the box's middle; NaN if never posed.
-        looks: (D,) see `looks`.
-        time_s: When last seen.
+        track_id: The id to give back.
+        box, velocity: (4,) and (2,) at the last detection, pixels and pixels per second.
+        pose: (K, 2) keypoints in body heights from the box centre; NaN without a pose.
+        appearance: (D,) see `appearance.colour_histograms`.
+        last_seen_s: Time of the last detection.
     """
 
-    id: int
+    track_id: int
     box: F32
-    speed: F32
-    shape: F32
-    looks: F32
-    time_s: float
+    velocity: F32
+    pose: F32
+    appearance: F32
+    last_seen_s: float
 
 
-class Memory:
-    """Remembers people for `seconds` and says who is back.
+class LostTracks:
+    """The lost tracks of one stream, kept for `memory_s` seconds.
 
     Args:
-        seconds: 0 remembers nobody.
+        memory_s: Seconds; 0 keeps none.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._lost: list[Lost] = []
+    def __init__(self, memory_s: float) -> None:
+        self._memory_s = memory_s
+        self._tracks: list[LostTrack] = []
 
     def __len__(self) -> int:
-        return len(self._lost)
+        return len(self._tracks)
 
-    def remember(self, people: list[Lost]) -> None:
-        """Somebody is out of sight."""
-        if self._seconds > 0:
-            self._lost += people
+    def add(self, tracks: list[LostTrack]) -> None:
+        """Keep tracks that were lost in this frame."""
+        if self._memory_s > 0:
+            self._tracks += tracks
 
-    def forget(self) -> None:
-        """Another film begins."""
-        self._lost = []
+    def clear(self) -> None:
+        """Drop all of them: another video begins."""
+        self._tracks = []
 
-    def back(self, boxes: F32, shapes: F32, looks: F32, watched_s: F64, time_s: float) -> I64:
-        """Ids (N,) of those whom newcomers are; -1 for people never seen. Each is given once.
+    def reidentify(self, boxes: F32, poses: F32, appearance: F32, visible_s: F64, time_s: float) -> I64:
+        """Old ids (N,) of new tracks, `NO_ID` for a new person, `UNDECIDED` where later frames will tell.
 
-        `MAYBE` stands for somebody who may be known: a clearer sight will tell.
+        A track that is given back is no longer lost, so no id is given twice.
 
         Args:
-            boxes, shapes, looks: (N, ...) of the newcomers, as in `Lost`.
-            watched_s: (N,) seconds since they were seen first.
-            time_s: Now.
+            boxes, poses, appearance: (N, ...) of the new tracks, as in `LostTrack`.
+            visible_s: (N,) seconds since their first detection.
+            time_s: Time of the frame.
         """
-        self._fade(time_s)
-        ids = np.full(len(boxes), -1, np.int64)
-        if not self._lost or not len(boxes):
+        self._expire(time_s)
+        ids = np.full(len(boxes), NO_ID, np.int64)
+        if not self._tracks or not len(boxes):
             return ids
-        odds = np.exp(_log_odds(self._lost, boxes, shapes, looks, time_s) + PRIOR)
-        # Of all whom the newcomer may be, and of all who the lost one may be, somebody else included.
-        of_newcomer = odds / (1 + odds.sum(axis=1, keepdims=True))
-        of_lost = odds / (1 + odds.sum(axis=0, keepdims=True))
-        chance = np.minimum(of_newcomer, of_lost)
-        patient = watched_s >= WAIT_S
-        # Each row and each column adds up to less than 1: nobody can be likely twice.
-        here, there = np.nonzero(chance >= np.where(patient, LIKELY, CERTAIN)[:, None])
-        ids[(of_newcomer.sum(axis=1) > HARDLY) & ~patient] = MAYBE
-        ids[here] = [self._lost[i].id for i in there]
-        known = set(there.tolist())
-        self._lost = [lost for i, lost in enumerate(self._lost) if i not in known]
+        odds = np.exp(_log_odds(self._tracks, boxes, poses, appearance, time_s) + REID_PRIOR)
+        # A new track is one of the lost ones or a new person, a lost one is one of the new ones or absent.
+        prob_of_new = odds / (1 + odds.sum(axis=1, keepdims=True))
+        prob_of_lost = odds / (1 + odds.sum(axis=0, keepdims=True))
+        probability = np.minimum(prob_of_new, prob_of_lost)
+        waited = visible_s >= REID_WAIT_S
+        threshold = np.where(waited, REID_PROB_AFTER_WAIT, REID_PROB_AT_ONCE)
+        # Rows and columns sum to less than 1, so at most one pair of each exceeds a threshold above .5.
+        new, lost = np.nonzero(probability >= threshold[:, None])
+        ids[(prob_of_new.sum(axis=1) > NEW_PERSON_PROB) & ~waited] = UNDECIDED
+        ids[new] = [self._tracks[i].track_id for i in lost]
+        matched = set(lost.tolist())
+        self._tracks = [track for i, track in enumerate(self._tracks) if i not in matched]
         return ids
 
-    def _fade(self, time_s: float) -> None:
-        """Who has been out of sight for too long is forgotten."""
-        self._lost = [lost for lost in self._lost if time_s - lost.time_s <= self._seconds]
+    def _expire(self, time_s: float) -> None:
+        self._tracks = [track for track in self._tracks if time_s - track.last_seen_s <= self._memory_s]
 
 
-def evidence(lost: list[Lost], boxes: F32, looks: F32, time_s: float) -> tuple[F32, Bools]:
-    """What speaks against a newcomer (N) being somebody lost (M), and who may be at all (N, M).
+def reid_features(lost: list[LostTrack], boxes: F32, appearance: F32, time_s: float) -> tuple[F32, Bools]:
+    """Features (2, N, M) of new tracks (N) against lost ones (M), and which pairs (N, M) are possible.
 
-    It is (2, N, M): how far from where they should be by now, the logarithm of body heights, and how
-    `unlike` they are.
+    The features are the logarithm of the distance from the expected place in body heights, and the
+    `appearance_distance`.
     """
-    old = np.stack([person.box for person in lost])
-    gap = np.array([time_s - person.time_s for person in lost], np.float32)
-    speed = np.stack([person.speed for person in lost])
-    going = STOPPING_S * (1 - np.exp(-gap / STOPPING_S))  # people stop and turn: not on and on
-    expected = middles(old) + speed * going[:, None]
-    heights, before = np.maximum(boxes[:, 3] - boxes[:, 1], 1), np.maximum(old[:, 3] - old[:, 1], 1)
-    away = np.linalg.norm(middles(boxes)[:, None] - expected[None], axis=2) / before
-    larger = heights[:, None] / before
-    possible = (away <= NEAR + FASTEST * gap) & (larger >= SIZES) & (larger <= 1 / SIZES)
-    apart = unlike(looks @ np.stack([person.looks for person in lost]).T)
-    return np.stack([np.log(away + CLOSE), apart]).astype(np.float32), possible
+    lost_boxes = np.stack([track.box for track in lost])
+    absent_s = np.array([time_s - track.last_seen_s for track in lost], np.float32)
+    velocity = np.stack([track.velocity for track in lost])
+    moving_s = VELOCITY_DECAY_S * (1 - np.exp(-absent_s / VELOCITY_DECAY_S))  # people stop and turn
+    expected = centres(lost_boxes) + velocity * moving_s[:, None]
+    heights = np.maximum(boxes[:, 3] - boxes[:, 1], 1)
+    lost_heights = np.maximum(lost_boxes[:, 3] - lost_boxes[:, 1], 1)
+    distance = np.linalg.norm(centres(boxes)[:, None] - expected[None], axis=2) / lost_heights
+    ratio = heights[:, None] / lost_heights
+    possible = distance <= GATE_HEIGHTS + MAX_SPEED_HEIGHTS_S * absent_s
+    possible &= (ratio >= MIN_HEIGHT_RATIO) & (ratio <= 1 / MIN_HEIGHT_RATIO)
+    looks_apart = appearance_distance(appearance @ np.stack([track.appearance for track in lost]).T)
+    return np.stack([np.log(distance + DISTANCE_EPS), looks_apart]).astype(np.float32), possible
 
 
-def postures(shapes: F32, lost: list[Lost], compared: Bools) -> F32:
-    """How alike (N, M) postures (N, K, 2) are to those of the lost, in 0..1, where they are compared."""
-    alike = np.zeros(compared.shape, np.float32)
-    here, there = np.nonzero(compared)
-    apart = np.linalg.norm(shapes[here] - np.stack([person.shape for person in lost])[there], axis=2)
-    alike[here, there] = np.nan_to_num(np.exp(-((apart / LIMB) ** 2)).mean(axis=1), nan=USUAL_POSTURE)
-    return alike
+def pose_similarity(poses: F32, lost: list[LostTrack], compared: Bools) -> F32:
+    """Similarity (N, M) of poses (N, K, 2) to those of lost tracks, in 0..1; 0 where not `compared`."""
+    similarity = np.zeros(compared.shape, np.float32)
+    new, old = np.nonzero(compared)
+    distance = np.linalg.norm(poses[new] - np.stack([track.pose for track in lost])[old], axis=2)
+    similarity[new, old] = np.nan_to_num(
+        np.exp(-((distance / POSE_SIGMA) ** 2)).mean(axis=1), nan=TYPICAL_POSE_SIMILARITY
+    )
+    return similarity
 
 
-def _log_odds(lost: list[Lost], boxes: F32, shapes: F32, looks: F32, time_s: float) -> F32:
-    """How much rather each newcomer (N) is each of the lost (M) than somebody else."""
-    against, possible = evidence(lost, boxes, looks, time_s)
-    odds = ALWAYS + W_AWAY * against[0] + W_UNLIKE * against[1]
-    odds[~possible] = IMPOSSIBLE
-    odds += W_POSTURE * postures(shapes, lost, odds + PRIOR > HOPELESS)  # of a crowd, few
-    return np.asarray(odds.clip(IMPOSSIBLE, -IMPOSSIBLE), np.float32)
+def _log_odds(lost: list[LostTrack], boxes: F32, poses: F32, appearance: F32, time_s: float) -> F32:
+    """Log-odds (N, M) that each new track is each lost one, before the prior."""
+    features, possible = reid_features(lost, boxes, appearance, time_s)
+    log_odds = REID_INTERCEPT + REID_W_DISTANCE * features[0] + REID_W_APPEARANCE * features[1]
+    log_odds[~possible] = GATED_LOG_ODDS
+    log_odds += REID_W_POSE * pose_similarity(poses, lost, log_odds + REID_PRIOR > MIN_LOG_ODDS)
+    return np.asarray(log_odds.clip(GATED_LOG_ODDS, -GATED_LOG_ODDS), np.float32)

@@ -1,111 +1,116 @@
-"""What is known of each person of a stream, as arrays."""
+"""The tracks of one stream as arrays, one row per person."""
 
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-from hrpose_rt.geometry import middles
-from hrpose_rt.tracking.appearance import LENGTH
+from hrpose_rt.geometry import centres
+from hrpose_rt.tracking.appearance import DESCRIPTOR_SIZE
 from hrpose_rt.types import F32, F64, I64, NO_ID, Bools
 
-NEVER = -1  # the age of a pose that there is none of
-# What a person keeps when a new detection is found; the rest comes with it.
-CARRIED = ("ids", "points", "drift", "sure", "posed_s", "age", "usual", "looks", "speed", "met_s", "sights")
+NEVER = -1  # pose age of a person whose pose was never estimated
+# The fields a track keeps when a new detection matches it. The detection sets the others.
+KEPT_FIELDS = (
+    *("track_ids", "keypoints", "filter_velocity", "keypoint_scores", "last_posed_s", "pose_age"),
+    *("mean_score", "appearance", "velocity", "first_seen_s", "hits"),
+)
 
 
 @dataclass(slots=True)
-class People:
-    """Row i is person i of the frame.
+class Tracks:
+    """N tracks; row i is one person of the current frame.
 
     Attributes:
-        ids: (N,) ours, -1 until known.
-        track: (N,) the tracker's.
-        box: (N, 4) now, pixels; it may reach out of the frame.
-        found: (N, 4) at `seen_s`.
-        speed: (N, 2) pixels a second.
-        seen_s, met_s: (N,) when detected last and first.
-        sights: (N,) detections so far.
-        told: (N,) whether the pictures told how they went, ever since `seen_s`.
-        score: (N,) of the last detection.
-        origin: (N,) of `box`.
-        points, drift: (N, K, 2) keypoints now, and the filter's idea of their speed, in pixels a second.
-        sure: (N, K) their scores.
-        posed_s: (N,) when posed last, -inf for never.
-        age: (N,) frames since then.
-        usual: (N,) mean score of the joints, as it usually is.
-        looks: (N, D) see `looks`.
+        track_ids: (N,) ids in the results, -1 until confirmed.
+        track_number: (N,) the associator's number.
+        box: (N, 4) current box, xyxy pixels; it may reach over the frame's edge.
+        detected_box: (N, 4) box of the last detection.
+        velocity: (N, 2) pixels per second.
+        last_seen_s, first_seen_s: (N,) times of the last and the first detection.
+        hits: (N,) number of detections.
+        flow_valid: (N,) optical flow has propagated the box in every frame since the last detection.
+        score: (N,) score of the last detection.
+        origin: (N,) `Origin` of the box.
+        keypoints: (N, K, 2) current keypoints, pixels.
+        filter_velocity: (N, K, 2) state of the One-Euro filter, pixels per second.
+        keypoint_scores: (N, K).
+        last_posed_s: (N,) time of the last estimated pose, -inf if there is none.
+        pose_age: (N,) frames since then, `NEVER` if there is none.
+        mean_score: (N,) moving average of the mean keypoint score.
+        appearance: (N, D) see `appearance.colour_histograms`.
     """
 
-    ids: I64
-    track: I64
+    track_ids: I64
+    track_number: I64
     box: F32
-    found: F32
-    speed: F32
-    seen_s: F64
-    met_s: F64
-    sights: I64
-    told: Bools
+    detected_box: F32
+    velocity: F32
+    last_seen_s: F64
+    first_seen_s: F64
+    hits: I64
+    flow_valid: Bools
     score: F32
     origin: I64
-    points: F32
-    drift: F32
-    sure: F32
-    posed_s: F64
-    age: I64
-    usual: F32
-    looks: F32
+    keypoints: F32
+    filter_velocity: F32
+    keypoint_scores: F32
+    last_posed_s: F64
+    pose_age: I64
+    mean_score: F32
+    appearance: F32
 
     @classmethod
-    def nobody(cls, n: int, joints: int) -> "People":
-        """`n` people of whom nothing is known."""
+    def empty(cls, n: int, joints: int) -> "Tracks":
+        """`n` tracks with nothing in them yet."""
 
         def zeros(*shape: int) -> F32:
             return np.zeros((n, *shape), np.float32)
 
         unknown = np.full(n, NO_ID, np.int64)
         return cls(
-            ids=unknown,
-            track=unknown.copy(),
+            track_ids=unknown,
+            track_number=unknown.copy(),
             box=zeros(4),
-            found=zeros(4),
-            speed=zeros(2),
-            seen_s=np.zeros(n),
-            met_s=np.zeros(n),
-            sights=np.zeros(n, np.int64),
-            told=np.ones(n, np.bool_),
+            detected_box=zeros(4),
+            velocity=zeros(2),
+            last_seen_s=np.zeros(n),
+            first_seen_s=np.zeros(n),
+            hits=np.zeros(n, np.int64),
+            flow_valid=np.ones(n, np.bool_),
             score=zeros(),
             origin=np.zeros(n, np.int64),
-            points=zeros(joints, 2),
-            drift=zeros(joints, 2),
-            sure=zeros(joints),
-            posed_s=np.full(n, -np.inf),
-            age=np.full(n, NEVER, np.int64),
-            usual=zeros(),
-            looks=zeros(LENGTH),
+            keypoints=zeros(joints, 2),
+            filter_velocity=zeros(joints, 2),
+            keypoint_scores=zeros(joints),
+            last_posed_s=np.full(n, -np.inf),
+            pose_age=np.full(n, NEVER, np.int64),
+            mean_score=zeros(),
+            appearance=zeros(DESCRIPTOR_SIZE),
         )
 
     @property
     def heights(self) -> F32:
-        """(N,) of the boxes in pixels, at least 1."""
+        """(N,) box heights in pixels, at least 1."""
         return np.asarray(np.maximum(self.box[:, 3] - self.box[:, 1], 1), np.float32)
 
-    def shapes(self, rows: I64) -> F32:
-        """Keypoints (N, K, 2) in body heights around the middle of the box; NaN of the never posed."""
-        shapes = (self.points[rows] - middles(self.box[rows])[:, None]) / self.heights[rows, None, None]
-        shapes[self.age[rows] < 0] = np.nan
-        return np.asarray(shapes, np.float32)
+    def normalized_poses(self, rows: I64) -> F32:
+        """Keypoints (n, K, 2) of `rows` in body heights from the box centre; NaN without a pose."""
+        offsets = self.keypoints[rows] - centres(self.box[rows])[:, None]
+        poses = offsets / self.heights[rows, None, None]
+        poses[self.pose_age[rows] < 0] = np.nan
+        return np.asarray(poses, np.float32)
 
-    def take(self, rows: I64 | Bools) -> "People":
-        """Those of these rows."""
-        return People(*(getattr(self, field.name)[rows] for field in fields(self)))
+    def select(self, rows: I64 | Bools) -> "Tracks":
+        """A copy of some rows, by index or by mask."""
+        return Tracks(*(getattr(self, field.name)[rows] for field in fields(self)))
 
-    def join(self, other: "People") -> "People":
-        """These, then the others."""
-        return People(
+    def concat(self, other: "Tracks") -> "Tracks":
+        """The rows of this one, then those of `other`."""
+        return Tracks(
             *(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self))
         )
 
-    def carry(self, rows: I64, other: "People", others: I64) -> None:
-        """What `rows` keep of themselves, who were the others' rows `others`."""
-        for name in CARRIED:
-            getattr(self, name)[rows] = getattr(other, name)[others]
+    def copy_from(self, rows: I64, other: "Tracks", other_rows: I64) -> None:
+        """Copy `KEPT_FIELDS` from the rows `other_rows` of `other` into `rows`."""
+        for name in KEPT_FIELDS:
+            getattr(self, name)[rows] = getattr(other, name)[other_rows]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.detection.tiling import Tiling, grid, merge, parse_tiles, whole
+from hrpose_rt.detection.tiling import Tiling, grid, merge_tiles, not_cut, parse_tiles
 from hrpose_rt.detection.yolo import YoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.timing import StageClock
@@ -25,22 +25,22 @@ def test_tiles_cover_the_frame_and_overlap() -> None:
 
 def test_a_box_cut_by_an_inner_edge_does_not_count() -> None:
     region = (0, 0, 400, 720)
-    found = boxes((0, 10, 50, 100), (380, 10, 400, 100), (300, 10, 350, 719.5))
-    assert whole(found, region, (720, 1280)).tolist() == [True, False, True]
+    detections = boxes((0, 10, 50, 100), (380, 10, 400, 100), (300, 10, 350, 719.5))
+    assert not_cut(detections, region, (720, 1280)).tolist() == [True, False, True]
 
 
 def test_the_seams_are_merged() -> None:
     two = (10, 10, 50, 110), (11, 10, 51, 112)
-    found = boxes(*two, (10, 10, 50, 60), (12, 12, 48, 58), (200, 0, 220, 50))
+    detections = boxes(*two, (10, 10, 50, 60), (12, 12, 48, 58), (200, 0, 220, 50))
     scores = np.array([0.9, 0.8, 0.7, 0.65, 0.6], np.float32)
     source = np.array([0, 1, 1, 0, 2])
     # The same in a tile; half a person in a tile; somebody small in front of another stays in one look.
-    assert merge(found, scores, source, 0.6).tolist() == [0, 3, 4]
+    assert merge_tiles(detections, scores, source, 0.6).tolist() == [0, 3, 4]
 
 
 def test_only_where_people_are_small() -> None:
     tiling = Tiling("auto", (720, 1280), (384, 640))
-    assert tiling.most == 4
+    assert tiling.max_tiles == 4
     assert tiling.choose(boxes()) == []
     assert tiling.choose(boxes((100, 100, 200, 500))) == []
     assert tiling.choose(boxes((100, 100, 120, 160))) == [grid((720, 1280), 2, 2)[0]]
@@ -50,11 +50,11 @@ def test_only_where_people_are_small() -> None:
 
 def test_tiles_take_turns_where_not_all_fit() -> None:
     tiling = Tiling("2x2", (720, 1280), (384, 640))
-    seen = [tiling.choose(boxes(), 1)[0] for _ in range(4)]
-    assert sorted(seen) == sorted(grid((720, 1280), 2, 2))
+    tiles = [tiling.choose(boxes(), 1)[0] for _ in range(4)]
+    assert sorted(tiles) == sorted(grid((720, 1280), 2, 2))
     assert tiling.choose(boxes(), 0) == []
     small = boxes((100, 100, 120, 160), (1200, 600, 1220, 660), (100, 100, 300, 600))
-    assert tiling.unseen(small, seen[:1]).tolist() == [False, True, False]
+    assert tiling.not_searched(small, tiles[:1]).tolist() == [False, True, False]
 
 
 def test_tiles_are_read() -> None:
@@ -79,6 +79,6 @@ def test_boxes_of_tiles_lie_where_they_were_seen() -> None:
     image = np.zeros((256, 256, 3), np.uint8)
     image[150:200, 30:60] = 255
     assert len(detector.detect(image, StageClock())) == 0
-    found = detector.detect(image, StageClock(), grid((256, 256), 2, 2))
-    assert len(found) == 1 and found.added == 1
-    assert found.boxes[0] == pytest.approx([30, 150, 60, 200], abs=4)
+    detections = detector.detect(image, StageClock(), grid((256, 256), 2, 2))
+    assert len(detections) == 1 and detections.added == 1
+    assert detections.boxes[0] == pytest.approx([30, 150, 60, 200], abs=4)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.tracking.one_euro import BETA, MIN_CUTOFF_HZ, SPEED_CUTOFF_HZ, one_euro
+from hrpose_rt.tracking.one_euro import BETA, MIN_CUTOFF_HZ, VELOCITY_CUTOFF_HZ, one_euro
 
 DT = np.array([0.04], np.float32)
 TALL = np.array([200.0], np.float32)
@@ -15,17 +15,17 @@ def share(cutoff: float) -> float:
 
 def run(measured: np.ndarray) -> np.ndarray:
     """A joint's x over time, filtered."""
-    points, drift = np.zeros((1, 1, 2), np.float32), np.zeros((1, 1, 2), np.float32)
-    points[0, 0, 0] = measured[0]
+    keypoints, velocity = np.zeros((1, 1, 2), np.float32), np.zeros((1, 1, 2), np.float32)
+    keypoints[0, 0, 0] = measured[0]
     out = [measured[0]]
     for x in measured[1:]:
-        points, drift = one_euro(points, drift, np.array([[[x, 0]]], np.float32), DT, TALL)
-        out.append(float(points[0, 0, 0]))
+        keypoints, velocity = one_euro(keypoints, velocity, np.array([[[x, 0]]], np.float32), DT, TALL)
+        out.append(float(keypoints[0, 0, 0]))
     return np.array(out)
 
 
 def test_a_step_is_taken_as_by_hand() -> None:
-    speed = share(SPEED_CUTOFF_HZ) * 10 / 0.04
+    speed = share(VELOCITY_CUTOFF_HZ) * 10 / 0.04
     expected = share(MIN_CUTOFF_HZ + BETA * speed / 200) * 10
     assert run(np.array([0.0, 10.0]))[1] == pytest.approx(expected, rel=1e-5)
 
@@ -42,5 +42,5 @@ def test_a_walking_joint_is_followed_closely() -> None:
 
 def test_nobody_is_filtered_too() -> None:
     none = np.zeros((0, 17, 2), np.float32)
-    points, drift = one_euro(none, none, none, np.zeros(0, np.float32), np.zeros(0, np.float32))
-    assert points.shape == drift.shape == (0, 17, 2)
+    keypoints, velocity = one_euro(none, none, none, np.zeros(0, np.float32), np.zeros(0, np.float32))
+    assert keypoints.shape == velocity.shape == (0, 17, 2)

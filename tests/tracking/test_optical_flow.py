@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hrpose_rt.tracking.optical_flow import Motion, lattice, middle_of
+from hrpose_rt.tracking.optical_flow import OpticalFlow, masked_median, torso_grid
 
 NOISE = np.random.default_rng(0).integers(0, 256, (400, 700, 3), np.uint8)
 TEXTURE = cv2.GaussianBlur(NOISE, (0, 0), 3)
@@ -14,40 +14,40 @@ POINTS = np.array([[[100, 100], [300, 200]], [[500, 300], [250, 90]]], np.float3
 @pytest.mark.parametrize("wide", [1, 2, 3])  # times: larger pictures are shrunk, motion is in their pixels
 @pytest.mark.parametrize("shift", [(0, 0), (5, -3), (-8, 6)])
 def test_points_go_with_the_picture(wide: int, shift: tuple[int, int]) -> None:
-    motion = Motion()
+    flow = OpticalFlow()
     for moved in ((0, 0), shift):
         picture = np.roll(TEXTURE, moved, axis=(1, 0))
-        motion.see(cv2.resize(picture, None, fx=wide, fy=wide, interpolation=cv2.INTER_LINEAR))
-    moved, told = motion.follow(POINTS * wide)
-    assert told.all()
+        flow.add_frame(cv2.resize(picture, None, fx=wide, fy=wide, interpolation=cv2.INTER_LINEAR))
+    moved, valid = flow.displacements(POINTS * wide)
+    assert valid.all()
     assert np.abs(moved - np.multiply(shift, wide)).max() < 0.5 * wide
 
 
 def test_of_a_first_picture_or_one_of_another_size_nothing_can_be_told() -> None:
-    motion = Motion()
+    flow = OpticalFlow()
     for picture in (TEXTURE, TEXTURE[:200]):
-        motion.see(picture)
-        moved, told = motion.follow(POINTS)
-        assert not told.any() and not moved.any()
+        flow.add_frame(picture)
+        moved, valid = flow.displacements(POINTS)
+        assert not valid.any() and not moved.any()
 
 
 def test_points_outside_and_nobody() -> None:
-    motion = Motion()
-    motion.see(TEXTURE)
-    motion.see(TEXTURE)
-    moved, told = motion.follow(POINTS + 5000)
-    assert not told.any() and np.isfinite(moved).all()
-    assert motion.follow(POINTS[:0])[0].shape == (0, 2, 2)
+    flow = OpticalFlow()
+    flow.add_frame(TEXTURE)
+    flow.add_frame(TEXTURE)
+    moved, valid = flow.displacements(POINTS + 5000)
+    assert not valid.any() and np.isfinite(moved).all()
+    assert flow.displacements(POINTS[:0])[0].shape == (0, 2, 2)
 
 
 def test_the_middle_is_that_of_those_who_count() -> None:
     values = np.array([[[1, 5], [9, 1], [3, 2], [100, 100]]], np.float32).repeat(2, axis=0)
     counted = np.array([[True, True, True, False], [False] * 4])
-    assert middle_of(values, counted).tolist() == [[3, 2], [0, 0]]
-    assert middle_of(values[:0], counted[:0]).shape == (0, 2)
+    assert masked_median(values, counted).tolist() == [[3, 2], [0, 0]]
+    assert masked_median(values[:0], counted[:0]).shape == (0, 2)
 
 
 def test_a_lattice_lies_within_its_box() -> None:
-    points = lattice(np.array([[10, 20, 50, 120]], np.float32), 17)
+    points = torso_grid(np.array([[10, 20, 50, 120]], np.float32), 17)
     assert points.shape == (1, 17, 2)
     assert (points > [10, 20]).all() and (points < [50, 120]).all()

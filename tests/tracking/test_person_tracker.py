@@ -1,4 +1,4 @@
-"""Everybody who is followed: found, predicted, posed, told apart."""
+"""Tracks from frame to frame: predicted, updated, finished."""
 
 import time
 
@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from hrpose_rt.skeleton import COCO17
-from hrpose_rt.tracking.library_trackers import TRACKERS
-from hrpose_rt.tracking.person_tracker import Crowd
-from hrpose_rt.tracking.reid import Memory
-from hrpose_rt.types import Detections, Origin, Poses
+from hrpose_rt.tracking.library_trackers import ASSOCIATORS
+from hrpose_rt.tracking.person_tracker import PersonTracker
+from hrpose_rt.tracking.reid import LostTracks
+from hrpose_rt.types import Detections, Origin, Poses, TrackedPeople
 
 FPS = 25.0
 HW = (720, 1280)
@@ -20,8 +20,8 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (*HW, 3), np.uint8)
 CLOTHES = np.random.default_rng(1).integers(0, 256, (12, 100, 40, 3), np.uint8)
 
 
-def crowd(tracker: str = "flow", **options) -> Crowd:
-    return Crowd(TRACKERS[tracker](FPS, 0.3), COCO17, Memory(2.0), **options)
+def person_tracker(name: str = "flow", **options) -> PersonTracker:
+    return PersonTracker(ASSOCIATORS[name](FPS, 0.3), COCO17, LostTracks(2.0), **options)
 
 
 def walkers(t: float, n: int = 3) -> Detections:
@@ -49,117 +49,120 @@ def poses_in(boxes: np.ndarray) -> Poses:
     )
 
 
-def follow(people: Crowd, frames: range, look_every: int = 1, n: int = 3) -> None:
+def propagated(tracker: PersonTracker) -> TrackedPeople:
+    """The people of a frame on which no pose is estimated."""
+    return tracker.finish(np.arange(0), poses_in(np.zeros((0, 4), np.float32)))
+
+
+def track(tracker: PersonTracker, frames: range, detect_every: int = 1, n: int = 3) -> TrackedPeople:
     for i in frames:
         t = i / FPS
-        people.advance(picture(t, n), t)
-        if i % look_every == 0:
-            people.detected(walkers(t, n), picture(t, n))
-            people.posed(np.arange(len(people)), poses_in(people.boxes))
+        tracker.predict(picture(t, n), t)
+        if i % detect_every == 0:
+            tracker.update(walkers(t, n))
+            people = tracker.finish(np.arange(len(tracker)), poses_in(tracker.boxes))
         else:
-            people.undetected()
-        people.identify()
+            tracker.update(None)
+            people = propagated(tracker)
+    return people
 
 
 def test_between_looks_boxes_and_joints_go_where_the_pictures_show() -> None:
-    people = crowd()
-    follow(people, range(9), look_every=5)  # seen twice, and three frames without a look
+    tracker = person_tracker()
+    people = track(tracker, range(9), detect_every=5)  # two detections, then three frames without one
     t = 8 / FPS
-    assert np.abs(people.boxes - walkers(t).boxes).max() < 1
-    poses = people.poses()
+    assert np.abs(tracker.boxes - walkers(t).boxes).max() < 1
+    poses = people.poses
     assert np.abs(poses.keypoints - poses_in(walkers(t).boxes).keypoints).max() < 2
     assert not poses.fresh.any() and (poses.age == 3).all()
-    assert (people.detections().origin == Origin.TRACKED).all()
+    assert (people.detections.origin == Origin.TRACKED).all()
 
 
-@pytest.mark.parametrize("tracker", TRACKERS)
-def test_ids_come_with_the_second_look_and_are_kept(tracker: str) -> None:
-    people = crowd(tracker)
-    follow(people, range(1))
-    assert people.ids.tolist() == [-1, -1, -1]
+@pytest.mark.parametrize("name", ASSOCIATORS)
+def test_ids_come_with_the_second_look_and_are_kept(name: str) -> None:
+    tracker = person_tracker(name)
+    track(tracker, range(1))
+    assert tracker.track_ids.tolist() == [-1, -1, -1]
     for last in (2, 8):
-        follow(people, range(1, last))
-        assert people.ids.tolist() == [0, 1, 2]
+        track(tracker, range(1, last))
+        assert tracker.track_ids.tolist() == [0, 1, 2]
 
 
 def test_people_who_stop_are_not_carried_past() -> None:
-    people = crowd()
-    follow(people, range(6))
+    tracker = person_tracker()
+    track(tracker, range(6))
     stopped = picture(5 / FPS)
     for i in range(6, 12):
-        people.advance(stopped, i / FPS)
-        people.undetected()
-    assert np.abs(people.boxes - walkers(5 / FPS).boxes).max() < 1
+        tracker.predict(stopped, i / FPS)
+        tracker.update(None)
+    assert np.abs(tracker.boxes - walkers(5 / FPS).boxes).max() < 1
 
 
 def test_a_prediction_never_confirms_itself() -> None:
-    people = crowd(max_age_s=0.5)
-    follow(people, range(10))
+    tracker = person_tracker(max_age_s=0.5)
+    track(tracker, range(10))
     ended = None
     for i in range(10, 40):
-        people.advance(picture(9 / FPS), i / FPS)
-        people.undetected()
-        people.posed(np.arange(len(people)), poses_in(people.boxes))  # however sure the poses are
-        if not len(people) and ended is None:
+        tracker.predict(picture(9 / FPS), i / FPS)
+        tracker.update(None)
+        tracker.finish(np.arange(len(tracker)), poses_in(tracker.boxes))  # however high the scores are
+        if not len(tracker) and ended is None:
             ended = i
     assert ended is not None and (ended - 9) / FPS == pytest.approx(0.54, abs=0.05)
 
 
 def test_whom_a_look_could_not_have_found_stays() -> None:
-    people = crowd()
-    follow(people, range(6))
+    tracker = person_tracker()
+    track(tracker, range(6))
     t = 6 / FPS
-    people.advance(picture(t), t)
-    people.detected(walkers(t, 1), IMAGE, looked=np.array([True, True, False]))
-    assert len(people) == 2  # the second was looked for and is gone
-    assert people.detections().origin.tolist() == [Origin.DETECTED, Origin.TRACKED]
+    tracker.predict(picture(t), t)
+    tracker.update(walkers(t, 1), searched=np.array([True, True, False]))
+    assert len(tracker) == 2  # the second was looked for and is gone
+    assert propagated(tracker).detections.origin.tolist() == [Origin.DETECTED, Origin.TRACKED]
 
 
 def test_somebody_hidden_gets_the_id_back() -> None:
-    people = crowd()
+    tracker = person_tracker()
     image = IMAGE.copy()
     for i, colour in enumerate([(30, 30, 220), (220, 60, 30), (40, 200, 40)]):
         image[50:150, 150 * i : 150 * i + 120] = colour
     ids = {}
     for i in [*range(8), *range(20, 50)]:
         t = i / FPS
-        people.advance(image, t)
-        people.detected(walkers(0.0, 3), image)
-        people.posed(np.arange(3), poses_in(people.boxes))
-        people.identify()
-        ids[i] = people.ids.tolist()
+        tracker.predict(image, t)
+        tracker.update(walkers(0.0, 3))
+        tracker.finish(np.arange(3), poses_in(tracker.boxes))
+        ids[i] = tracker.track_ids.tolist()
         if i == 7:
-            people.advance(image, 8 / FPS)
-            people.detected(walkers(0.0, 0), image)
-            assert len(people) == 0
+            tracker.predict(image, 8 / FPS)
+            tracker.update(walkers(0.0, 0))
+            assert len(tracker) == 0
     assert ids[7] == ids[49] == [0, 1, 2]
 
 
 def test_two_rows_on_one_person_become_one() -> None:
-    people = crowd()
-    follow(people, range(6))
+    tracker = person_tracker()
+    track(tracker, range(6))
     t = 6 / FPS
     found = walkers(t)
     boxes = np.concatenate([found.boxes, found.boxes[:1] + 4])
-    people.advance(picture(t), t)
-    people.detected(Detections.found(boxes, np.full(4, 0.9, np.float32)), IMAGE)
-    people.posed(np.arange(4), poses_in(boxes[[0, 1, 2, 0]]))
-    people.identify()
-    people.part_doubles()
-    assert len(people) == 3 and 0 in people.ids.tolist()
+    tracker.predict(picture(t), t)
+    tracker.update(Detections.found(boxes, np.full(4, 0.9, np.float32)))
+    tracker.finish(np.arange(4), poses_in(boxes[[0, 1, 2, 0]]))
+    assert len(tracker) == 3 and 0 in tracker.track_ids.tolist()
 
 
 def test_somebody_never_posed_has_a_box_and_no_pose() -> None:
-    people = crowd()
-    people.advance(IMAGE, 0.0)
-    people.detected(walkers(0.0), IMAGE)
-    poses = people.poses()
+    tracker = person_tracker()
+    tracker.predict(IMAGE, 0.0)
+    tracker.update(walkers(0.0))
+    poses = propagated(tracker).poses
     assert (poses.age == -1).all() and not poses.fresh.any()
 
 
-@pytest.mark.parametrize("tracker", TRACKERS)
-def test_anything_may_come(tracker: str) -> None:
-    people = crowd(tracker)
+@pytest.mark.parametrize("name", ASSOCIATORS)
+def test_anything_may_come(name: str) -> None:
+    tracker = person_tracker(name)
     rng = np.random.default_rng(0)
     spent, seen = 0.0, 0
     for i, n in enumerate([0, 1, 500, 0, 500, 500, 3, 1, 0, 500] * 3):
@@ -169,50 +172,47 @@ def test_anything_may_come(tracker: str) -> None:
         boxes[n // 50 : n // 25] = boxes[n // 25 : n // 25 + 1]  # the same again and again
         image = IMAGE if i % 7 else IMAGE[:360, ::-1]  # another scene, of another size
         begin = time.process_time()
-        people.advance(image, i / FPS)
-        people.detected(Detections.found(boxes, rng.uniform(0.3, 1, n).astype(np.float32)), image)
-        people.posed(np.arange(len(people)), poses_in(people.boxes))
-        people.identify()
-        people.part_doubles()
-        assert len(np.unique(people.ids[people.ids >= 0])) == (people.ids >= 0).sum()
-        people.advance(image, i / FPS + 0.01)
-        people.undetected()
-        assert np.isfinite(people.poses().keypoints).all()
+        tracker.predict(image, i / FPS)
+        tracker.update(Detections.found(boxes, rng.uniform(0.3, 1, n).astype(np.float32)))
+        tracker.finish(np.arange(len(tracker)), poses_in(tracker.boxes))
+        assert len(np.unique(tracker.track_ids[tracker.track_ids >= 0])) == (tracker.track_ids >= 0).sum()
+        tracker.predict(image, i / FPS + 0.01)
+        tracker.update(None)
+        assert np.isfinite(propagated(tracker).poses.keypoints).all()
         spent, seen = spent + time.process_time() - begin, seen + n
-    assert len(people.memory) <= 500 * 30
+    assert len(tracker.lost) <= 500 * 30
     print(f"{1e3 * spent / seen:.3f} ms a person")
 
 
 def test_what_was_given_out_stays_as_it_was() -> None:
-    people = crowd()
-    follow(people, range(4))
-    given = people.detections(), people.poses()
-    copies = [given[0].boxes.copy(), given[0].origin.copy(), given[1].keypoints.copy(), given[1].age.copy()]
-    follow(people, range(4, 7), look_every=5)
-    for array, copy in zip(
-        [given[0].boxes, given[0].origin, given[1].keypoints, given[1].age], copies, strict=True
-    ):
+    tracker = person_tracker()
+    track(tracker, range(4))
+    given = propagated(tracker)
+    arrays = given.detections.boxes, given.detections.origin, given.poses.keypoints, given.poses.age
+    copies = [array.copy() for array in arrays]
+    track(tracker, range(4, 7), detect_every=5)
+    for array, copy in zip(arrays, copies, strict=True):
         assert np.array_equal(array, copy)
 
 
 def test_a_frame_from_before_begins_another_film() -> None:
-    people = crowd()
-    follow(people, range(20, 26))
-    follow(people, range(3))
-    assert people.ids.tolist() == [3, 4, 5] and len(people.memory) == 0
+    tracker = person_tracker()
+    track(tracker, range(20, 26))
+    track(tracker, range(3))
+    assert tracker.track_ids.tolist() == [3, 4, 5] and len(tracker.lost) == 0
 
 
 def test_where_the_pictures_tell_nothing_people_go_on_as_before() -> None:
-    people, dark = crowd(), np.zeros_like(IMAGE)
+    tracker, dark = person_tracker(), np.zeros_like(IMAGE)
     for i in range(8):
-        people.advance(dark, i / FPS)
-        people.detected(walkers(i / FPS), dark)
-    people.advance(dark, 8 / FPS)
-    assert np.abs(people.boxes - walkers(8 / FPS).boxes).max() < 1
+        tracker.predict(dark, i / FPS)
+        tracker.update(walkers(i / FPS))
+    tracker.predict(dark, 8 / FPS)
+    assert np.abs(tracker.boxes - walkers(8 / FPS).boxes).max() < 1
 
 
 def test_who_leaves_the_frame_is_gone() -> None:
-    people = crowd()
-    follow(people, range(4))
-    people.advance(picture(0)[:, :60], 4 / FPS)  # the picture is narrower now: two of three are outside
-    assert len(people) == 1 and people.boxes[:, 2].max() <= 60
+    tracker = person_tracker()
+    track(tracker, range(4))
+    tracker.predict(picture(0)[:, :60], 4 / FPS)  # the picture is narrower now: two of three are outside
+    assert len(tracker) == 1 and tracker.boxes[:, 2].max() <= 60

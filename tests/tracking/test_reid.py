@@ -3,27 +3,27 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.tracking.appearance import looks, unlike
+from hrpose_rt.tracking.appearance import appearance_distance, colour_histograms
 from hrpose_rt.tracking.reid import (
-    ALWAYS,
-    CERTAIN,
-    CLOSE,
-    LIKELY,
-    MAYBE,
-    PRIOR,
-    USUAL_POSTURE,
-    W_AWAY,
-    W_POSTURE,
-    W_UNLIKE,
-    Lost,
-    Memory,
+    DISTANCE_EPS,
+    REID_INTERCEPT,
+    REID_PRIOR,
+    REID_PROB_AFTER_WAIT,
+    REID_PROB_AT_ONCE,
+    REID_W_APPEARANCE,
+    REID_W_DISTANCE,
+    REID_W_POSE,
+    TYPICAL_POSE_SIMILARITY,
+    UNDECIDED,
+    LostTrack,
+    LostTracks,
     _log_odds,
-    postures,
+    pose_similarity,
 )
 
 BOX = np.array([100, 100, 140, 200], np.float32)
 STILL = np.zeros(2, np.float32)
-SHAPE = np.zeros((17, 2), np.float32)
+POSE = np.zeros((17, 2), np.float32)
 
 
 def picture(*colours: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -37,93 +37,99 @@ def picture(*colours: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 RED, BLUE, DARK_RED = (30, 30, 220), (220, 60, 30), (29, 29, 214)
-CODES = looks(*picture(RED, BLUE, DARK_RED))
+HISTOGRAMS = colour_histograms(*picture(RED, BLUE, DARK_RED))
 
 
-def lost(id: int, colour: int, box=BOX, time_s: float = 0.0, speed=STILL) -> Lost:
-    return Lost(id, box, speed, SHAPE, CODES[colour], time_s)
+def lost(id: int, colour: int, box=BOX, time_s: float = 0.0, velocity=STILL) -> LostTrack:
+    return LostTrack(id, box, velocity, POSE, HISTOGRAMS[colour], time_s)
 
 
-def back(
-    memory: Memory, boxes: list[np.ndarray], colours: list[int], time_s: float, watched_s: float = 0.04
+def reidentify(
+    tracks: LostTracks, boxes: list[np.ndarray], colours: list[int], time_s: float, visible_s: float = 0.04
 ) -> list[int]:
-    shapes = np.repeat(SHAPE[None], len(boxes), axis=0)
-    watched = np.full(len(boxes), watched_s)
-    return memory.back(np.stack(boxes), shapes, CODES[colours], watched, time_s).tolist()
+    poses = np.repeat(POSE[None], len(boxes), axis=0)
+    visible = np.full(len(boxes), visible_s)
+    return tracks.reidentify(np.stack(boxes), poses, HISTOGRAMS[colours], visible, time_s).tolist()
 
 
 def test_looks_tell_colours_apart_and_bear_a_little_light() -> None:
-    assert np.allclose(np.linalg.norm(CODES, axis=1), 1, atol=1e-5)
-    assert CODES[0] @ CODES[2] > 0.9 > CODES[0] @ CODES[1] + 0.2
-    assert len(looks(picture(RED)[0], np.zeros((0, 4), np.float32))) == 0
+    assert np.allclose(np.linalg.norm(HISTOGRAMS, axis=1), 1, atol=1e-5)
+    assert HISTOGRAMS[0] @ HISTOGRAMS[2] > 0.9 > HISTOGRAMS[0] @ HISTOGRAMS[1] + 0.2
+    assert len(colour_histograms(picture(RED)[0], np.zeros((0, 4), np.float32))) == 0
 
 
 def test_somebody_who_comes_back_is_known() -> None:
-    memory = Memory(2.0)
-    memory.remember([lost(7, 0), lost(8, 1)])
-    assert back(memory, [BOX + 5], [2], 0.5) == [7]
-    assert len(memory) == 1  # an id is given once
-    assert back(memory, [BOX + 5], [0], 0.6) != [7]
+    tracks = LostTracks(2.0)
+    tracks.add([lost(7, 0), lost(8, 1)])
+    assert reidentify(tracks, [BOX + 5], [2], 0.5) == [7]
+    assert len(tracks) == 1  # an id is given once
+    assert reidentify(tracks, [BOX + 5], [0], 0.6) != [7]
 
 
 def test_people_who_come_back_together_are_told_apart_by_their_clothes() -> None:
-    memory = Memory(2.0)
-    memory.remember([lost(7, 0), lost(8, 1, BOX + np.float32([30, 0, 30, 0]))])
-    assert back(memory, [BOX + np.float32([30, 0, 30, 0]), BOX], [0, 1], 0.3) == [7, 8]
+    tracks = LostTracks(2.0)
+    tracks.add([lost(7, 0), lost(8, 1, BOX + np.float32([30, 0, 30, 0]))])
+    assert reidentify(tracks, [BOX + np.float32([30, 0, 30, 0]), BOX], [0, 1], 0.3) == [7, 8]
 
 
 def test_people_go_on_for_a_while() -> None:
-    memory = Memory(2.0)
+    tracks = LostTracks(2.0)
     walking = np.array([200, 0], np.float32)
-    memory.remember([lost(7, 0, speed=walking)])
-    assert back(memory, [BOX + np.float32([80, 0, 80, 0])], [0], 0.5) == [7]
+    tracks.add([lost(7, 0, velocity=walking)])
+    assert reidentify(tracks, [BOX + np.float32([80, 0, 80, 0])], [0], 0.5) == [7]
 
 
 def test_strangers_far_away_or_of_another_size_are_new() -> None:
-    memory = Memory(2.0)
-    memory.remember([lost(7, 0)])
-    assert back(memory, [BOX + 900], [0], 0.3) == [-1]
-    assert back(memory, [np.array([100, 100, 110, 125], np.float32)], [0], 0.3) == [-1]
+    tracks = LostTracks(2.0)
+    tracks.add([lost(7, 0)])
+    assert reidentify(tracks, [BOX + 900], [0], 0.3) == [-1]
+    assert reidentify(tracks, [np.array([100, 100, 110, 125], np.float32)], [0], 0.3) == [-1]
 
 
 def test_what_is_not_clear_waits_but_not_for_ever() -> None:
-    memory = Memory(2.0)
-    memory.remember([lost(7, 0), lost(8, 0, BOX + 4)])
-    assert back(memory, [BOX + 2], [0], 0.3) == [MAYBE]  # either of two in the same clothes
-    assert back(memory, [BOX + 2], [0], 0.9, watched_s=0.6) == [-1]  # a new id rather than a wrong one
+    tracks = LostTracks(2.0)
+    tracks.add([lost(7, 0), lost(8, 0, BOX + 4)])
+    assert reidentify(tracks, [BOX + 2], [0], 0.3) == [UNDECIDED]  # either of two in the same clothes
+    assert reidentify(tracks, [BOX + 2], [0], 0.9, visible_s=0.6) == [
+        -1
+    ]  # a new id rather than a wrong one
 
 
 def test_who_is_likely_but_not_certain_is_known_after_a_while() -> None:
-    memory = Memory(2.0)
-    memory.remember([lost(7, 0)])
+    tracks = LostTracks(2.0)
+    tracks.add([lost(7, 0)])
     aside = BOX + np.float32([130, 0, 130, 0])  # 1.3 body heights away
-    odds = _log_odds(memory._lost, aside[None], SHAPE[None], CODES[:1], 0.5) + PRIOR
-    assert LIKELY < 1 / (1 + np.exp(-odds[0, 0])) < CERTAIN
-    assert back(memory, [aside], [0], 0.5, watched_s=0.5) == [MAYBE]
-    assert back(memory, [aside], [0], 0.5, watched_s=0.6) == [7]
+    odds = _log_odds(tracks._tracks, aside[None], POSE[None], HISTOGRAMS[:1], 0.5) + REID_PRIOR
+    assert REID_PROB_AFTER_WAIT < 1 / (1 + np.exp(-odds[0, 0])) < REID_PROB_AT_ONCE
+    assert reidentify(tracks, [aside], [0], 0.5, visible_s=0.5) == [UNDECIDED]
+    assert reidentify(tracks, [aside], [0], 0.5, visible_s=0.6) == [7]
 
 
 def test_somebody_never_posed_counts_as_of_usual_posture() -> None:
-    assert postures(SHAPE[None] * np.nan, [lost(7, 0)], np.array([[True]])) == USUAL_POSTURE
-    assert postures(SHAPE[None], [lost(7, 0)], np.array([[True]])) == 1
-    assert postures(SHAPE[None], [lost(7, 0)], np.array([[False]])) == 0
+    assert pose_similarity(POSE[None] * np.nan, [lost(7, 0)], np.array([[True]])) == TYPICAL_POSE_SIMILARITY
+    assert pose_similarity(POSE[None], [lost(7, 0)], np.array([[True]])) == 1
+    assert pose_similarity(POSE[None], [lost(7, 0)], np.array([[False]])) == 0
 
 
 def test_nobody_looks_more_alike_than_they_do_to_themselves() -> None:
-    assert np.exp(unlike(np.float32([0.5, 0.98, 1.0]))) == pytest.approx([0.53, 0.05, 0.05], abs=1e-6)
+    assert np.exp(appearance_distance(np.float32([0.5, 0.98, 1.0]))) == pytest.approx(
+        [0.53, 0.05, 0.05], abs=1e-6
+    )
 
 
 def test_the_odds_are_as_by_hand() -> None:
-    seen = _log_odds([lost(7, 0)], BOX[None] + np.float32([8, 0, 8, 0]), SHAPE[None], CODES[:1], 0.3)
-    near = W_AWAY * np.log(0.08 + CLOSE) + W_UNLIKE * np.log(0.05)  # 8 of 100 pixels away, dressed the same
-    assert seen[0, 0] == pytest.approx(ALWAYS + near + W_POSTURE, abs=1e-3)
+    seen = _log_odds([lost(7, 0)], BOX[None] + np.float32([8, 0, 8, 0]), POSE[None], HISTOGRAMS[:1], 0.3)
+    near = REID_W_DISTANCE * np.log(0.08 + DISTANCE_EPS) + REID_W_APPEARANCE * np.log(
+        0.05
+    )  # 8 of 100 pixels away, dressed the same
+    assert seen[0, 0] == pytest.approx(REID_INTERCEPT + near + REID_W_POSE, abs=1e-3)
 
 
 def test_memory_fades() -> None:
-    memory = Memory(2.0)
-    memory.remember([lost(7, 0)])
-    assert back(memory, [BOX], [0], 2.5) == [-1]
-    assert len(memory) == 0
-    nothing = Memory(0.0)
-    nothing.remember([lost(7, 0)])
+    tracks = LostTracks(2.0)
+    tracks.add([lost(7, 0)])
+    assert reidentify(tracks, [BOX], [0], 2.5) == [-1]
+    assert len(tracks) == 0
+    nothing = LostTracks(0.0)
+    nothing.add([lost(7, 0)])
     assert len(nothing) == 0

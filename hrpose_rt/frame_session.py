@@ -1,0 +1,85 @@
+"""A video that the caller feeds frame by frame."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.result import FrameResult
+from hrpose_rt.session import StreamSession
+from hrpose_rt.types import U8, Frame, SourceInfo
+
+
+class Session:
+    """A video that the caller feeds frame by frame. A context manager.
+
+    >>> with pipeline.session(fps=25) as session:  # doctest: +SKIP
+    ...     result = session.process(image)
+
+    Threads may share it; frames are processed one after the other, in the order in which they came.
+
+    Args:
+        fps: Frames per second.
+        open_state: Opens what is carried from frame to frame.
+        process: Processes one frame with it.
+        ended: Called with it at the end.
+        state: Opened already; else it is opened with the first frame.
+    """
+
+    def __init__(
+        self,
+        fps: float,
+        open_state: Callable[[SourceInfo], StreamSession],
+        process: Callable[[Frame, StreamSession], FrameResult],
+        ended: Callable[[StreamSession], None],
+        state: StreamSession | None = None,
+    ) -> None:
+        self._fps, self._open_state, self._process, self._ended = fps, open_state, process, ended
+        self._state = state
+        self._lock = threading.Lock()
+        self._count = 0
+        self._closed = False
+
+    def process(self, image: U8 | Frame) -> FrameResult:
+        """The people of the next frame.
+
+        Args:
+            image: (H, W, 3) uint8 BGR, taken 1 / fps after the one before; or a `Frame`, which says when.
+
+        Raises:
+            BadInput: It is no such image, or the session or its pipeline is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise BadInput("the session is closed: begin another")
+            frame = image if isinstance(image, Frame) else self._numbered(image)
+            if self._state is None:
+                self._state = self._open_state(info_of(frame.image, self._fps, film=True))
+            self._count += 1
+            return self._process(frame, self._state)
+
+    def _numbered(self, image: U8) -> Frame:
+        return Frame(self._count, image, self._count / self._fps, time.perf_counter())
+
+    def counts(self) -> dict[str, float]:
+        """Frames, detections, tiles and stale poses so far, by name."""
+        return self._state.stats() if self._state else {}
+
+    def close(self) -> None:
+        """End the video; closing twice is closing once."""
+        with self._lock:
+            if self._state and not self._closed:
+                self._ended(self._state)
+            self._closed = True
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def info_of(image: U8, fps: float, film: bool) -> SourceInfo:
+    """For images without a source, of which this is the first."""
+    h, w = image.shape[:2]
+    return SourceInfo("", "", w, h, fps, None, film=film, live=False)
