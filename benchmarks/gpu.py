@@ -30,7 +30,7 @@ from hrpose_rt.nets.hrnet_config import CONFIGS
 from hrpose_rt.nets.preprocessing import hrnet_on_crops
 from hrpose_rt.nets.spec import EngineSpec
 from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator
-from hrpose_rt.runtimes.gpu_frames import Uploads
+from hrpose_rt.runtimes.gpu_frames import FrameUploader
 from hrpose_rt.runtimes.torch_eager import EagerRuntime
 from hrpose_rt.timing import StageClock
 
@@ -201,7 +201,7 @@ class Benchmark:
         return hrnet_on_crops(HRNet(CONFIGS[self.model])).eval()
 
     def _estimator(self, way: str) -> DevicePoseEstimator:
-        return DevicePoseEstimator(self._ways[way], self._spec, Uploads(self._device))
+        return DevicePoseEstimator(self._ways[way], self._spec, FrameUploader(self._device))
 
     def _timed(self, work: Callable[[], Any]) -> tuple[float, float]:
         """Median and 95th percentile in milliseconds, until the device is done."""

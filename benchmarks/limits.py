@@ -108,7 +108,7 @@ def batch_of_eight() -> Iterator[Limit]:
     crops = np.random.default_rng(0).integers(0, 255, (8, 256, 192, 3), np.uint8)
     for precision in ("fp32", "bf16") if cpu_has_bf16() else ("fp32",):
         runtime, _ = open_engine(find_model(DEFAULT_POSE, "pose"), "pose", "openvino", precision)
-        runtime.warm([(8, 256, 192, 3), (1, 256, 192, 3)])
+        runtime.warm_up([(8, 256, 192, 3), (1, 256, 192, 3)])
 
         def together(infer: Callable[..., object] = runtime.infer) -> None:
             infer(crops)

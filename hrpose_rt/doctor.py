@@ -15,11 +15,11 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import cpu_features, cpu_name, nvidia_gpus, usable_cores, why_no_screen
 from hrpose_rt.nets.published import PUBLISHED
 from hrpose_rt.nets.zoo import EMBEDDED, find_model
-from hrpose_rt.paths import fetched_folder, home_folder
-from hrpose_rt.runtimes.selection import PRECISIONS_OF, tensorrt_form
+from hrpose_rt.paths import cache_dir, fetched_folder
+from hrpose_rt.runtimes.selection import PRECISIONS_OF, tensorrt_format
 
-DECODERS = ("h264", "hevc", "vp9", "av1", "mjpeg")
-ENCODER = "libx264"
+VIDEO_DECODERS = ("h264", "hevc", "vp9", "av1", "mjpeg")
+VIDEO_ENCODER = "libx264"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _tensorrt() -> Finding:
     text = f"{' and '.join(found) or 'missing'}: {_precisions('tensorrt')}"
     if not gpus:
         return Finding("tensorrt", None, text, "nothing: there is no NVIDIA GPU here to run on")
-    if not tensorrt_form():
+    if not tensorrt_format():
         return Finding("tensorrt", None, text, f"pip install 'hrpose-rt[tensorrt]' for the {gpus[0].name}")
     return Finding("tensorrt", True, f"{text}; sees {', '.join(gpu.name for gpu in gpus)}")
 
@@ -165,15 +165,15 @@ def _graphics() -> list[Finding]:
 def _codecs() -> list[Finding]:
     import av
 
-    missing = [name for name in DECODERS if name not in av.codecs_available]
-    found = f"PyAV {av.__version__} reads {', '.join(n for n in DECODERS if n not in missing)}"
+    missing = [name for name in VIDEO_DECODERS if name not in av.codecs_available]
+    found = f"PyAV {av.__version__} reads {', '.join(n for n in VIDEO_DECODERS if n not in missing)}"
     todo = f"no {', '.join(missing)}: pip install --force-reinstall av" if missing else ""
     reads = Finding("video in", not missing, found, todo)
-    writes = ENCODER in av.codecs_available
+    writes = VIDEO_ENCODER in av.codecs_available
     todo = "" if writes else "--save cannot write mp4: pip install --force-reinstall av"
     return [
         reads,
-        Finding("video out", writes, f"{ENCODER} {'is there' if writes else 'is missing'}", todo),
+        Finding("video out", writes, f"{VIDEO_ENCODER} {'is there' if writes else 'is missing'}", todo),
     ]
 
 
@@ -214,7 +214,7 @@ def _models() -> list[Finding]:
 
 def _folders() -> list[Finding]:
     findings = []
-    for what, folder in (("this folder", Path.cwd()), ("home", home_folder())):
+    for what, folder in (("this folder", Path.cwd()), ("home", cache_dir())):
         place = next(p for p in (folder, *folder.parents) if p.is_dir())
         try:
             with tempfile.TemporaryFile(dir=place):

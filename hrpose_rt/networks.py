@@ -21,14 +21,20 @@ from hrpose_rt.pose.base import PoseEstimator
 from hrpose_rt.pose.estimator import HostPoseEstimator
 from hrpose_rt.runtimes.base import DeviceRuntime, Runtime
 from hrpose_rt.runtimes.open import open_engine, with_size
-from hrpose_rt.runtimes.selection import PRECISIONS_OF, Choice, choose, gpu_number, tensorrt_form
+from hrpose_rt.runtimes.selection import (
+    PRECISIONS_OF,
+    RuntimeChoice,
+    gpu_number,
+    select_runtime,
+    tensorrt_format,
+)
 from hrpose_rt.runtimes.trt_compat import check_ready
 from hrpose_rt.skeleton import Skeleton, find_skeleton
 
 if TYPE_CHECKING:
-    from hrpose_rt.runtimes.gpu_frames import Uploads
+    from hrpose_rt.runtimes.gpu_frames import FrameUploader
 
-MOST_AP_LOSS = 0.01  # that `auto` accepts of int8
+MAX_AP_LOSS = 0.01  # that `auto` accepts of int8
 Tell = Callable[[str], None]
 
 
@@ -96,7 +102,7 @@ def open_networks(settings: Settings, tell: Tell = say) -> Networks:
         stack.callback(detector.close)
         estimator, pose_facts = open_pose(settings, tell)
         stack.callback(estimator.close)
-        estimator.warm()
+        estimator.warm_up()
         skeleton = find_skeleton(pose_facts["skeleton"])
         stack.pop_all()
     facts = {
@@ -105,7 +111,7 @@ def open_networks(settings: Settings, tell: Tell = say) -> Networks:
         **pose_facts,
         "detector_runtime": detector_facts["runtime"],
         "detector_precision": detector_facts["precision"],
-        **machine_facts(settings),
+        **hardware_info(settings),
     }
     return Networks(detector, estimator, skeleton, facts)
 
@@ -125,7 +131,7 @@ def open_detector(settings: Settings, tell: Tell = say) -> tuple[YoloDetector, d
 
 def open_pose(settings: Settings, tell: Tell = say) -> tuple[PoseEstimator, dict[str, Any]]:
     """The pose estimator alone, not yet warm; its model, input, runtime, precision and skeleton."""
-    runtime, spec, why = open_model(find_model(settings.pose, "pose"), "pose", settings, tell)
+    runtime, spec, reason = open_model(find_model(settings.pose, "pose"), "pose", settings, tell)
     h, w = spec.input_hw
     with closed_on_error(runtime):
         estimator = _estimator(runtime, spec, settings)
@@ -137,7 +143,7 @@ def open_pose(settings: Settings, tell: Tell = say) -> tuple[PoseEstimator, dict
         "runtime": runtime.name,
         "precision": runtime.precision,
         "device": runtime.device,
-        "why": why,
+        "why": reason,
         "skeleton": spec.skeleton,
     }
 
@@ -158,7 +164,7 @@ def _detector(runtime: Runtime, spec: EngineSpec, settings: Settings) -> YoloDet
         return YoloDetector(runtime, *how)
     from hrpose_rt.detection.yolo_gpu import DeviceYoloDetector
 
-    return DeviceYoloDetector(runtime, _uploads(runtime.device), *how)
+    return DeviceYoloDetector(runtime, _uploader(runtime.device), *how)
 
 
 def _estimator(runtime: Runtime, spec: EngineSpec, settings: Settings) -> PoseEstimator:
@@ -166,8 +172,8 @@ def _estimator(runtime: Runtime, spec: EngineSpec, settings: Settings) -> PoseEs
         return HostPoseEstimator(runtime, spec, settings.decode, settings.flip_test)
     from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator
 
-    uploads = _uploads(runtime.device)
-    return DevicePoseEstimator(runtime, spec, uploads, settings.decode, settings.flip_test)
+    uploader = _uploader(runtime.device)
+    return DevicePoseEstimator(runtime, spec, uploader, settings.decode, settings.flip_test)
 
 
 def open_model(
@@ -180,45 +186,47 @@ def open_model(
         model = replace(model, spec=spec_of_checkpoint(model, task, *asked, tell))
         model = with_size(model, settings.input_hw)
     can_export = model.checkpoint is not None and find_spec("onnx") is not None
-    choice = choose(
+    choice = select_runtime(
         model.engine is not None or can_export,
         *(settings.runtime, settings.precision, settings.device),
         has_checkpoint=model.checkpoint is not None,
     )
     if task == "detection" and choice.precision == "int8" and not model.in_precision("int8"):
         choice = replace(choice, precision="auto")  # int8 is about the pose network, where the time goes
-    if choice.precision == "auto" and choice.runtime == "openvino" and int8_pays(model):
-        choice = replace(choice, precision="int8", why=f"{choice.why}; int8 costs its accuracy little")
+    if choice.precision == "auto" and choice.runtime == "openvino" and prefer_int8(model):
+        choice = replace(
+            choice, precision="int8", reason=f"{choice.reason}; int8 costs its accuracy little"
+        )
     runtime, spec = open_engine(
-        with_engine(model, task, choice, skeleton, tell),
+        ensure_engine(model, task, choice, skeleton, tell),
         *(task, choice.runtime, choice.precision, choice.device, _threads(settings), skeleton),
     )
-    return runtime, spec, choice.why
+    return runtime, spec, choice.reason
 
 
-def with_engine(
-    model: Model, task: Task, choice: Choice, skeleton: str = "auto", tell: Tell = say
+def ensure_engine(
+    model: Model, task: Task, choice: RuntimeChoice, skeleton: str = "auto", tell: Tell = say
 ) -> Model:
     """The model with an engine that the chosen runtime executes, which is built if there is none."""
     if choice.runtime == "torch" or model.checkpoint is None:
         return model  # or opening it says what is missing
-    form, precision = "onnx", "fp32"  # OpenVINO rounds an fp32 graph to 16 bits when asked to
+    format, precision = "onnx", "fp32"  # OpenVINO rounds an fp32 graph to 16 bits when asked to
     if choice.runtime == "tensorrt":
-        form = tensorrt_form(gpu_number(choice.device))
-        check_ready(form, choice.device)
+        format = tensorrt_format(gpu_number(choice.device))
+        check_ready(format, choice.device)
         precision = PRECISIONS_OF["tensorrt", "cuda"][0] if choice.precision == "auto" else choice.precision
     elif choice.precision == "int8" or (choice.runtime, choice.precision) == ("onnxruntime", "fp16"):
         precision = choice.precision
-    if form == "onnx" and model.in_precision(precision):
+    if format == "onnx" and model.in_precision(precision):
         return model
     from hrpose_rt.export.engines import export
-    from hrpose_rt.export.request import Order
+    from hrpose_rt.export.request import ExportRequest
 
     begin = time.perf_counter()
     if model.spec is None:
         model = replace(model, spec=spec_of_checkpoint(model, task, skeleton))
-    order = Order(form, precision, free_hw=form == "onnx", device=choice.device)
-    made = export(model, task, order, lambda step: tell(f"{model.name}, once only: {step}"))
+    request = ExportRequest(format, precision, free_hw=format == "onnx", device=choice.device)
+    made = export(model, task, request, lambda step: tell(f"{model.name}, once only: {step}"))
     if made.built:
         tell(f"{made.path.name} built in {time.perf_counter() - begin:.0f} s, kept in {made.path.parent}")
     return replace(model, engine=made.path, spec=made.spec)
@@ -230,26 +238,26 @@ def _stays_on_device(runtime: Runtime) -> "TypeGuard[DeviceRuntime]":
 
 
 @lru_cache
-def _uploads(device: str) -> "Uploads":
+def _uploader(device: str) -> "FrameUploader":
     """The frames on a device, which detector and pose network share."""
     import torch
 
-    from hrpose_rt.runtimes.gpu_frames import Uploads
+    from hrpose_rt.runtimes.gpu_frames import FrameUploader
 
-    return Uploads(torch.device(device))
+    return FrameUploader(torch.device(device))
 
 
-def int8_pays(model: Model) -> bool:
+def prefer_int8(model: Model) -> bool:
     """Whether `auto` takes int8: the model has it, it costs little AP, and this CPU is quick at it."""
     fitting = model.in_precision("int8")
     if fitting is None or fitting.spec is None:
         return False
     loss = fitting.spec.parity.get("ap_loss")
     quick = {"avx512_vnni", "avx_vnni", "amx_int8", "i8mm"} & set(cpu_features())
-    return loss is not None and loss <= MOST_AP_LOSS and bool(quick)
+    return loss is not None and loss <= MAX_AP_LOSS and bool(quick)
 
 
-def machine_facts(settings: Settings) -> dict[str, Any]:
+def hardware_info(settings: Settings) -> dict[str, Any]:
     """The processor that computes, and with how many threads."""
     return {"threads": _threads(settings), "cpu": cpu_name(), "cpu_features": cpu_features()}
 

@@ -10,28 +10,28 @@ from pathlib import Path
 
 from hrpose_rt.errors import BadInput
 
-HOME_VARIABLE = "HRPOSE_HOME"
-SET_HOME = f"set {HOME_VARIABLE} to a folder that can be written"
+CACHE_VARIABLE = "HRPOSE_HOME"
+SET_CACHE = f"set {CACHE_VARIABLE} to a folder that can be written"
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
 
 
-def home_folder() -> Path:
+def cache_dir() -> Path:
     """The folder that `HRPOSE_HOME` names, or `hrpose-rt` in the user's cache; it may not be there yet.
 
     Raises:
         BadInput: Neither is known, as the user has no home folder.
     """
-    if given := os.environ.get(HOME_VARIABLE):
+    if given := os.environ.get(CACHE_VARIABLE):
         return Path(given)
     if cache := os.environ.get("XDG_CACHE_HOME"):
         return Path(cache) / "hrpose-rt"
     try:
         return Path.home() / ".cache" / "hrpose-rt"
     except RuntimeError as error:  # an unknown user without HOME, as in some containers
-        raise BadInput(f"this user has no home folder: {SET_HOME}") from error
+        raise BadInput(f"this user has no home folder: {SET_CACHE}") from error
 
 
-def make_writable(folder: Path, hint: str = SET_HOME) -> None:
+def make_writable(folder: Path, hint: str = SET_CACHE) -> None:
     """Make a folder that can be written into; BadInput with the hint where that is not possible."""
     reason: str | None = None
     try:
@@ -52,7 +52,7 @@ def make_folder(folder: Path) -> None:
 
 def fetched_folder() -> Path:
     """Where fetched models are kept."""
-    return home_folder() / "models"
+    return cache_dir() / "models"
 
 
 def models_folder() -> Path:
@@ -66,9 +66,9 @@ def engines_folder() -> Path:
     """Where engines are kept: in `HRPOSE_HOME`, else `engines/` of a checkout, else the user's cache."""
     checkout = models_folder().parent
     in_checkout = (checkout / "pyproject.toml").is_file() and (checkout / "engines").is_dir()
-    if in_checkout and HOME_VARIABLE not in os.environ:
+    if in_checkout and CACHE_VARIABLE not in os.environ:
         return checkout / "engines"
-    return home_folder() / "engines"
+    return cache_dir() / "engines"
 
 
 @contextmanager

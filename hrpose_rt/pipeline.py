@@ -90,24 +90,24 @@ class PosePipeline:
 
     def begin(self, info: SourceInfo) -> Session:
         """A session for the frames of a source, ready before the first comes."""
-        return self._session(info.fps, self._open_session(info, warm=True))
+        return self._session(info.fps, self._open_session(info, warm_up=True))
 
     def _session(self, fps: float, state: StreamSession | None = None) -> Session:
         return Session(
             fps,
-            open_state=partial(self._open_session, warm=True),
+            open_state=partial(self._open_session, warm_up=True),
             process=lambda frame, of: self._process([frame], [of])[0],
             ended=self._add_stats,
             state=state,
         )
 
-    def _open_session(self, info: SourceInfo, warm: bool = False) -> StreamSession:
+    def _open_session(self, info: SourceInfo, warm_up: bool = False) -> StreamSession:
         with self._networks.in_use() as networks:
             session = open_session(
                 self._settings, info, networks.detector, networks.skeleton, self._latency
             )
-            if warm:
-                networks.detector.warm((info.height, info.width), session.max_tiles)
+            if warm_up:
+                networks.detector.warm_up((info.height, info.width), session.max_tiles)
             return session
 
     def _add_stats(self, session: StreamSession) -> None:
@@ -221,7 +221,7 @@ class PosePipeline:
 
             def session_of(i: int) -> StreamSession:
                 if i not in sessions:
-                    sessions[i] = self._open_session(sources[i].info, warm=True)
+                    sessions[i] = self._open_session(sources[i].info, warm_up=True)
                     stack.callback(self._add_stats, sessions[i])
                 return sessions[i]
 

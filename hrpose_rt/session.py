@@ -203,7 +203,7 @@ class _Tiles:
 
     def _set_size(self, frame_hw: tuple[int, int], detector: Detector) -> None:
         self._frame_hw = frame_hw
-        self.tiling = Tiling(self._mode, frame_hw, detector.input_for(frame_hw))
+        self.tiling = Tiling(self._mode, frame_hw, detector.input_hw_for(frame_hw))
 
 
 def open_session(

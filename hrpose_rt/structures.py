@@ -64,11 +64,11 @@ def check_fields(settings: Any) -> None:
     what it is not.
     """
     shape: type = type(settings)
-    for name, wanted in _types(shape).items():
+    for name, expected in _types(shape).items():
         value = getattr(settings, name)
         plain = value.item() if isinstance(value, np.generic) else value
         try:
-            found = convert(plain, wanted)
+            found = convert(plain, expected)
         except ValueError as error:
             words = str(error).replace("null", "None").replace("array", "tuple")
             raise BadInput(f"`{name}` is {value!r}: {words}") from error

@@ -252,6 +252,6 @@ def _check_arrays(**arrays: object) -> None:
             raise BadInput(f"{name} is a NumPy array, not {type(array).__name__}")
 
 
-def _check_shape(name: str, array: NDArray[np.generic], wanted: tuple[int, ...]) -> None:
-    if array.shape != wanted:
-        raise BadInput(f"{name} has shape {array.shape}, {wanted} was wanted")
+def _check_shape(name: str, array: NDArray[np.generic], expected: tuple[int, ...]) -> None:
+    if array.shape != expected:
+        raise BadInput(f"{name} has shape {array.shape}, {expected} was wanted")

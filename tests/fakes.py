@@ -24,7 +24,7 @@ class FakeRuntime:
         self.shapes: list[tuple[int, ...]] = []
         self.closed = False
 
-    def warm(self, shapes: list[tuple[int, ...]]) -> None:
+    def warm_up(self, shapes: list[tuple[int, ...]]) -> None:
         for shape in shapes:
             self.infer(np.zeros(shape, np.uint8))
 
@@ -47,10 +47,10 @@ class FakeDetector:
         self._frames = 0
         self.closed = False
 
-    def warm(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
+    def warm_up(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
         pass
 
-    def input_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:
+    def input_hw_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:
         return 384, 640
 
     def detect(self, image: U8, clock: StageClock, tiles: Sequence[Region] = ()) -> Detections:
@@ -74,7 +74,7 @@ class FakeEstimator:
 
     input_hw = (256, 192)
 
-    def warm(self) -> None:
+    def warm_up(self) -> None:
         pass
 
     def estimate(self, image: U8, boxes: F32, clock: StageClock) -> Poses:

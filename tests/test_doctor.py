@@ -41,7 +41,7 @@ def test_the_command_prints_it_and_ends_well() -> None:
 
 def test_what_is_broken_is_told_with_what_to_do(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr("hrpose_rt.nets.zoo.sha256", lambda path: "0" * 64)
-    monkeypatch.setattr(doctor, "home_folder", lambda: Path("/proc/nowhere"))
+    monkeypatch.setattr(doctor, "cache_dir", lambda: Path("/proc/nowhere"))
     models, folders = findings(doctor._models), findings(doctor._folders)
     assert models["hrnet-w16-lite"].todo == "the file was changed: install the package again"
     assert folders["home"].good is False

@@ -10,12 +10,12 @@ import torch
 
 from hrpose_rt.config import Settings
 from hrpose_rt.export.engines import export
-from hrpose_rt.export.request import Order
+from hrpose_rt.export.request import ExportRequest
 from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.networks import open_pose
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.runtimes.selection import _onnxruntime_has_cuda, tensorrt_form
+from hrpose_rt.runtimes.selection import _onnxruntime_has_cuda, tensorrt_format
 from hrpose_rt.runtimes.trt import TrtRuntime
 from hrpose_rt.timing import StageClock
 
@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.skipif(not nvidia_gpus() or not torch.cuda.is_available(), reason="no NVIDIA GPU here"),
 ]
 needs_tensorrt = pytest.mark.skipif(
-    not tensorrt_form() or not find_spec("onnx"),
+    not tensorrt_format() or not find_spec("onnx"),
     reason="no TensorRT library for this GPU, or no onnx, here",
 )
 needs_onnxruntime = pytest.mark.skipif(
@@ -38,14 +38,18 @@ BOXES = np.array([[50, 400, 245, 905], [222, 405, 345, 860], [668, 390, 810, 880
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8"])
 @pytest.mark.parametrize(("name", "task"), [("hrnet-w16-lite", "pose"), ("yolo26n-person", "detection")])
 def test_an_engine_is_right_in_every_precision(name, task, precision, tmp_path: Path) -> None:
-    made = export(find_model(name, task), task, Order(tensorrt_form(), precision, folder=tmp_path))
+    made = export(
+        find_model(name, task), task, ExportRequest(tensorrt_format(), precision, folder=tmp_path)
+    )
     assert made.spec.parity["status"] == "verified"
 
 
 @needs_tensorrt
 def test_every_batch_gives_what_its_crops_give_alone(tmp_path: Path) -> None:
     made = export(
-        find_model("hrnet-w16-lite", "pose"), "pose", Order(tensorrt_form(), "fp16", folder=tmp_path)
+        find_model("hrnet-w16-lite", "pose"),
+        "pose",
+        ExportRequest(tensorrt_format(), "fp16", folder=tmp_path),
     )
     runtime = TrtRuntime(made.path, made.spec)
     crops = np.random.default_rng(0).integers(0, 256, (70, 256, 192, 3), np.uint8)
@@ -71,7 +75,7 @@ def test_poses_on_the_gpu_are_those_of_the_cpu(runtime) -> None:
     ):
         estimator, _ = open_pose(settings)
         with estimator:
-            estimator.warm()
+            estimator.warm_up()
             found.append(estimator.estimate(image, BOXES.astype(np.float32), StageClock()))
     assert np.abs(found[0].scores - found[1].scores).max() < 0.02
 

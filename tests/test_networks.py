@@ -78,7 +78,7 @@ def test_size_and_decoding_are_asked_for_named_or_assumed(
     said: list[str] = []
     how = {"runtime": "torch", "precision": "fp32", "threads": 1}
     with open_pose(Settings(pose=str(tmp_path / name), **how, **asked), said.append)[0] as estimator:
-        estimator.warm()
+        estimator.warm_up()
         assert f"{estimator.input_hw[0]}x{estimator.input_hw[1]}" == size
     facts = open_pose(Settings(pose=str(tmp_path / name), **how, **asked), lambda _: None)[1]
     assert (facts["input"], facts["decode"]) == (size, decode)
@@ -92,7 +92,7 @@ def test_an_engine_is_built_for_a_size_and_read_as_asked(tmp_path, monkeypatch) 
         torch.save(HRNet(W16_LITE).state_dict(), tmp_path / "mine.pth")
         asked = Settings(pose=str(tmp_path / "mine.pth"), decode=decode, **how)
         estimator, facts = open_pose(asked, lambda _: None)
-        estimator.warm()
+        estimator.warm_up()
         assert (facts["input"], facts["decode"], facts["runtime"]) == ("64x64", decode, "onnxruntime")
 
 

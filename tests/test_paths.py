@@ -10,10 +10,10 @@ import pytest
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.export.engines import export
-from hrpose_rt.export.request import Order
+from hrpose_rt.export.request import ExportRequest
 from hrpose_rt.nets.download import fetch
 from hrpose_rt.nets.zoo import find_model
-from hrpose_rt.paths import home_folder, make_writable
+from hrpose_rt.paths import cache_dir, make_writable
 
 
 def test_a_folder_is_made(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_a_user_without_a_home_is_told_the_way_out(monkeypatch) -> None:
     for name in ("HRPOSE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(BadInput, match="this user has no home folder: set HRPOSE_HOME to a folder"):
-        home_folder()
+        cache_dir()
 
 
 ALONE = """
@@ -68,9 +68,11 @@ def test_a_home_that_cannot_be_written_is_said_with_the_way_out(how, tmp_path: P
     monkeypatch.setenv("HRPOSE_HOME", str(home))
     words = "home/.* cannot be written .*: set HRPOSE_HOME to a folder that can be written"
     with pytest.raises(BadInput, match=words):
-        export(find_model("hrnet-w16-lite", "pose"), "pose", Order("onnx", "fp32"), lambda step: None)
+        export(
+            find_model("hrnet-w16-lite", "pose"), "pose", ExportRequest("onnx", "fp32"), lambda step: None
+        )
     with pytest.raises(BadInput, match=words):
         fetch("http://127.0.0.1:9/net.pth", home / "models" / "net.pth", "0", lambda done, total: None)
     with pytest.raises(BadInput, match=r"cannot be written .*: choose another `folder`"):
-        order = Order("onnx", "fp32", folder=home / "engines")
+        order = ExportRequest("onnx", "fp32", folder=home / "engines")
         export(find_model("hrnet-w16-lite", "pose"), "pose", order, lambda step: None)

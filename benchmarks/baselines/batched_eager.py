@@ -13,7 +13,7 @@ from protocol import serve
 from hrpose_rt.geometry import crop_frames, heatmap_to_frame
 from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.pose.crops import crop_people
-from hrpose_rt.pose.heatmaps import DECODERS
+from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS
 
 MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 
@@ -32,7 +32,7 @@ class EagerPose:
         batch = (crops[..., ::-1].astype(np.float32) / 255 - MEAN) / STD
         with torch.inference_mode():
             heatmaps = self._net(torch.from_numpy(batch).permute(0, 3, 1, 2).contiguous()).numpy()
-        points, _ = DECODERS["quarter"](heatmaps)
+        points, _ = HEATMAP_DECODERS["quarter"](heatmaps)
         return heatmap_to_frame(points, centres, sizes, heatmaps.shape[2:])
 
 

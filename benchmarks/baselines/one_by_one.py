@@ -21,7 +21,7 @@ from hrpose_rt.geometry import crop_frames, heatmap_to_frame
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.pose.crops import crop_people
-from hrpose_rt.pose.heatmaps import DECODERS
+from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS
 
 
 def export(weights: Path, input_hw: tuple[int, int], folder: str) -> str:
@@ -48,7 +48,7 @@ class OneByOne:
             crop = crop_people(image, centres, sizes, np.zeros((1, *self._input_hw, 3), np.uint8))
             batch = ((crop[..., ::-1].astype(np.float32) / 255 - MEAN) / STD).transpose(0, 3, 1, 2)
             heatmaps = self._session.run(None, {self._input: np.ascontiguousarray(batch)})[0]
-            points, _ = DECODERS["quarter"](heatmaps)
+            points, _ = HEATMAP_DECODERS["quarter"](heatmaps)
             heatmap_to_frame(points, centres, sizes, heatmaps.shape[2:])
 
 

@@ -22,7 +22,7 @@ from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
 from hrpose_rt.nets.spec import Task
 from hrpose_rt.nets.zoo import Model
-from hrpose_rt.networks import machine_facts, open_model
+from hrpose_rt.networks import hardware_info, open_model
 from hrpose_rt.runtimes.base import Runtime
 
 app = App(no_args_is_help=True, help="Measure what networks cost on this machine.")
@@ -80,7 +80,7 @@ def bench_engine(
             raise refused[0]
         with console.status("measuring") as status:
             cells = race(contestants, batches, seconds, lambda step: status.update(f"measuring, {step}"))
-    facts = {"model": found.name, **machine_facts(Settings(threads=threads))}
+    facts = {"model": found.name, **hardware_info(Settings(threads=threads))}
     Console().print(_table(cells))
     features = ", ".join(facts["cpu_features"])
     print(f"{found.name} on {facts['threads']} cores of {facts['cpu']} ({features})")
@@ -106,10 +106,10 @@ def _contestant(model: Model, task: Task, settings: Settings, console: Console) 
 
 
 def _fp32_graph(model: Model, task: Task) -> Path:
-    from hrpose_rt.networks import with_engine
-    from hrpose_rt.runtimes.selection import choose
+    from hrpose_rt.networks import ensure_engine
+    from hrpose_rt.runtimes.selection import select_runtime
 
-    ready = with_engine(model, task, choose(True, "onnxruntime", "fp32"))
+    ready = ensure_engine(model, task, select_runtime(True, "onnxruntime", "fp32"))
     assert ready.engine is not None
     return ready.engine
 

@@ -17,7 +17,7 @@ from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
 from hrpose_rt.export.examples import packaged_or
-from hrpose_rt.networks import Networks, machine_facts, open_networks
+from hrpose_rt.networks import Networks, hardware_info, open_networks
 
 if TYPE_CHECKING:
     from hrpose_rt.bench.scenes import Scene
@@ -94,7 +94,7 @@ def bench_bounded(
         jitter = measure_jitter(settings, networks, cutouts, seed=seed)
     Console().print(as_table(table(rows)))
     print(*ids_words(rows), *returning_words(rows), jitter_words(jitter), sep="\n")
-    facts = machine_facts(settings)
+    facts = hardware_info(settings)
     what = f"{networks.facts['models']['pose']} {networks.facts['precision']}"
     print(f"{what}, budget {settings.budget_ms:.1f} ms")
     print(f"{facts['threads']} cores of {facts['cpu']} ({', '.join(facts['cpu_features'])})")

@@ -21,7 +21,7 @@ from hrpose_rt.config import Settings
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
 from hrpose_rt.export.examples import packaged_or
-from hrpose_rt.networks import Networks, machine_facts, open_networks
+from hrpose_rt.networks import Networks, hardware_info, open_networks
 from hrpose_rt.timing import StageClock
 
 CROPS_OF = 20  # people whose given boxes are posed
@@ -81,7 +81,7 @@ def bench_compare(
     for what, lines in found.items():
         print(f"{what}:")
         Console().print(as_table(rows(lines)))
-    facts = machine_facts(Settings())
+    facts = hardware_info(Settings())
     print(f"{facts['threads']} cores of {facts['cpu']} ({', '.join(facts['cpu_features'])})")
     if output:
         report = {"kind": "compare", "schema": 1, **provenance(), **facts, "weights": "given"}
@@ -119,14 +119,14 @@ def random_w32(folder: Path) -> Path:
 def _ways(checkpoint: Path) -> dict[str, Settings]:
     """HRNet-W32 in its precisions and sizes; engines that are not there are built."""
     from hrpose_rt.export.engines import export
-    from hrpose_rt.export.request import Order
+    from hrpose_rt.export.request import ExportRequest
     from hrpose_rt.nets.zoo import find_model
 
     model = find_model(str(checkpoint), "pose")
     ways = {}
     for (h, w), precision in [(SMALL, "fp32"), (SMALL, "bf16"), (SMALL, "int8"), (LARGE, "int8")]:
         stored = "int8" if precision == "int8" else "fp32"
-        made = export(model, "pose", Order(precision=stored, input_hw=(h, w), verify=False), say)
+        made = export(model, "pose", ExportRequest(precision=stored, input_hw=(h, w), verify=False), say)
         ways[f"hrnet-w32 {h}x{w} {precision}"] = Settings(pose=str(made.path), precision=precision)
     return ways
 
@@ -160,5 +160,5 @@ def _frame(networks: Networks) -> Callable[[Shot], float]:
 def _shots(networks: Networks, cutouts: list[Cutout], count: int) -> list[Shot]:
     scene = Scene(cutouts, count, curtains=False)
     found = [scene.frame_and_truth(10 * i) for i in range(SHOTS)]
-    networks.detector.warm(found[0][0].image.shape[:2])
+    networks.detector.warm_up(found[0][0].image.shape[:2])
     return [Shot(frame.image, truth.boxes) for frame, truth in found]

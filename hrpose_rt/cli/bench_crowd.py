@@ -131,11 +131,11 @@ def in_size(pose: str, input_hw: str | None, precision: str) -> str:
         return pose
     from hrpose_rt.cli.options import parse_hw
     from hrpose_rt.export.engines import export
-    from hrpose_rt.export.request import Order
+    from hrpose_rt.export.request import ExportRequest
     from hrpose_rt.nets.zoo import find_model
 
     stored = "int8" if precision == "int8" else "fp32"  # OpenVINO rounds an fp32 graph to 16 bits itself
-    order = Order(precision=stored, input_hw=parse_hw(input_hw))
+    order = ExportRequest(precision=stored, input_hw=parse_hw(input_hw))
     return str(export(find_model(pose, "pose"), "pose", order, say).path)
 
 

@@ -23,7 +23,7 @@ from hrpose_rt.cli.eval_output import (
 )
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
-from hrpose_rt.networks import machine_facts, open_detector, open_pose
+from hrpose_rt.networks import hardware_info, open_detector, open_pose
 from hrpose_rt.skeleton import COCO17, Skeleton, find_skeleton
 
 if TYPE_CHECKING:
@@ -148,12 +148,12 @@ def _run(
                 f"{facts['model']} finds {facts['skeleton']} joints, {skeleton.name} are wanted here: "
                 "give a network and annotations of one --skeleton"
             )
-        estimator.warm()
+        estimator.warm_up()
         results = pose_results(
             *(images, boxes, estimator, skeleton, estimator.input_hw, oks_nms, step, person_category(truth))
         )
     facts |= {"flip_test": settings.flip_test, "oks_nms": oks_nms}
-    return results, facts | machine_facts(settings)
+    return results, facts | hardware_info(settings)
 
 
 def _print_figures(scores: "CocoScores", other: "CocoScores | None", name: str) -> dict[str, Any]:

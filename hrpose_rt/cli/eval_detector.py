@@ -19,7 +19,7 @@ from hrpose_rt.cli.eval_output import (
     write_json,
 )
 from hrpose_rt.config import Settings
-from hrpose_rt.networks import machine_facts, open_detector
+from hrpose_rt.networks import hardware_info, open_detector
 
 DEFAULTS = Settings()
 FIGURES = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)")
@@ -60,7 +60,7 @@ def eval_detector(
             device=device,
         )
         network, facts = open_detector(settings)
-        facts |= machine_facts(settings)
+        facts |= hardware_info(settings)
         with network, steps(len(where)) as step:
             results = box_results(where, detected(network), step, category)
         if output:  # before anything is printed, which a closed pipe would end

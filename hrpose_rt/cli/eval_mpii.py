@@ -18,7 +18,7 @@ from hrpose_rt.cli.eval_output import (
 )
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
-from hrpose_rt.networks import machine_facts, open_pose
+from hrpose_rt.networks import hardware_info, open_pose
 from hrpose_rt.skeleton import MPII16
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32
@@ -91,7 +91,7 @@ def _percent(value: float) -> str:
 
 
 def _run(
-    annotations: Path, images: Path | None, settings: Settings, wanted: int
+    annotations: Path, images: Path | None, settings: Settings, expected: int
 ) -> tuple[F32, dict[str, Any]]:
     """Joints (N, 16, 2), pixels from 1, by the network of the settings, and how they were made."""
     from hrpose_rt.evaluation.annotations import load_people
@@ -100,8 +100,8 @@ def _run(
     people = load_people(annotations, images)
     if people.skeleton is not MPII16:
         raise BadInput(f"{annotations} has {people.skeleton.name} joints: it is not MPII's valid.json")
-    if len(people) != wanted:
-        raise BadInput(f"{annotations} is of {len(people)} people, the ground truth of {wanted}")
+    if len(people) != expected:
+        raise BadInput(f"{annotations} is of {len(people)} people, the ground truth of {expected}")
     estimator, facts = open_pose(settings)
     joints = np.zeros(people.joints.shape, np.float32)
     with estimator, steps(len(people.images)) as step:
@@ -112,4 +112,4 @@ def _run(
             poses = estimator.estimate(AnnotatedImage(i, file).read(), people.boxes[rows], StageClock())
             joints[rows] = poses.keypoints + 1  # MPII's pixels count from 1
             step()
-    return joints, facts | {"flip_test": settings.flip_test} | machine_facts(settings)
+    return joints, facts | {"flip_test": settings.flip_test} | hardware_info(settings)

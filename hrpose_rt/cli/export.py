@@ -6,17 +6,18 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.status import Status
 from rich.table import Column, Table
 
 from hrpose_rt.cli import options
 from hrpose_rt.cli.models import find, task_of
 from hrpose_rt.errors import BadInput
 from hrpose_rt.export.engines import export
-from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, Exported, Order
+from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, ExportedEngine, ExportRequest
 from hrpose_rt.export.tensorrt import TrtOptions
 from hrpose_rt.nets.spec import engine_files
 from hrpose_rt.nets.zoo import spec_of_checkpoint
-from hrpose_rt.pose.heatmaps import DECODERS
+from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS
 
 MIB = 2**20
 DEFAULTS = TrtOptions()
@@ -62,11 +63,11 @@ def export_model(
         version_compat=version_compat,
     )
     orders = [
-        Order(
+        ExportRequest(
             *(one_form, one_precision, options.parse_hw(input_hw), trt, output, calibration),
             verify=not no_verify,
             keep=keep,
-            anew=overwrite,
+            rebuild=overwrite,
         )
         for one_form in form.split(",")
         for one_precision in precision.split(",")
@@ -74,27 +75,31 @@ def export_model(
     console = Console(stderr=True)
     task = task_of(model)
     found = find(model, task)
-    if decode not in ("auto", *DECODERS):
-        raise BadInput(f"there is no --decode {decode}: choose {', '.join(DECODERS)}")
+    if decode not in ("auto", *HEATMAP_DECODERS):
+        raise BadInput(f"there is no --decode {decode}: choose {', '.join(HEATMAP_DECODERS)}")
     if task == "pose" and found.spec is None:
         asked = ("auto", options.parse_hw(input_hw), decode)
         spec = spec_of_checkpoint(found, task, *asked, lambda text: console.print(text, soft_wrap=True))
         found = replace(found, spec=spec)
     elif decode != "auto":
         raise BadInput(f"how {model} is read is known: leave out --decode, which runs take")
-    made: list[Exported] = []
+    made: list[ExportedEngine] = []
     try:
-        for order in orders:
-            begin = f"{model}, {order.form} {order.precision}"
+        for request in orders:
+            begin = f"{model}, {request.format} {request.precision}"
             with console.status(begin) as status:
-                made.append(export(found, task, order, lambda step, b=begin: status.update(f"{b}: {step}")))  # type: ignore[misc]
+
+                def show(step: str, begin: str = begin, status: Status = status) -> None:
+                    status.update(f"{begin}: {step}")
+
+                made.append(export(found, task, request, show))
     finally:
         if made:
             print(f"in {made[0].path.parent}:")
             Console().print(_table(made))
 
 
-def _table(made: list[Exported]) -> Table:
+def _table(made: list[ExportedEngine]) -> Table:
     table = Table(Column("engine", overflow="fold"), "MiB", "layers", "built in", "against fp32", box=None)
     for exported in made:
         spec = exported.spec

@@ -29,8 +29,8 @@ TRAIN = (
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(expected: bool) -> None:
+    if expected:
         print(f"hrpose-rt {version('hrpose-rt')}")
         raise typer.Exit
 

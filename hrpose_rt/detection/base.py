@@ -11,7 +11,7 @@ from hrpose_rt.types import U8, Detections
 class Detector(Protocol):
     """Finds people."""
 
-    def warm(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
+    def warm_up(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
         """Get ready for frames of this height and width, so that the first is no slower.
 
         Args:
@@ -19,7 +19,7 @@ class Detector(Protocol):
             max_tiles: That a frame may be looked at in, besides as a whole.
         """
 
-    def input_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:
+    def input_hw_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:
         """Height and width of the input that frames of this size are letterboxed into."""
 
     def detect(self, image: U8, clock: StageClock, tiles: Sequence[Region] = ()) -> Detections:

@@ -13,11 +13,11 @@ from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, I64, U8, Detections
 
-PERSON = 0  # COCO's first class, and the only one of a person detector
+YOLO_PERSON = 0  # COCO's first class, and the only one of a person detector
 NMS_IOU = 0.6
-SAME_IOU = 0.5  # of a box in a tile and one in the whole frame, to be the same person's
-MIN_SIDE = 4.0  # pixels of the frame; a smaller box holds nobody whose pose could be told
-MOST_CANDIDATES = 1000  # boxes that enter the NMS, best first
+SAME_PERSON_IOU = 0.5  # of a box in a tile and one in the whole frame, to be the same person's
+MIN_SIDE_PX = 4.0  # pixels of the frame; a smaller box holds nobody whose pose could be told
+MAX_CANDIDATES = 1000  # boxes that enter the NMS, best first
 
 
 class YoloDetector:
@@ -50,13 +50,13 @@ class YoloDetector:
         self._max_people = max_people or None
         self._canvases: dict[tuple[int, int, int], U8] = {}
 
-    def warm(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
-        """See `Detector.warm`."""
-        input_hw = self.input_for(frame_hw)
-        self._runtime.warm([(1 + tiles, *input_hw, 3) for tiles in range(most_tiles + 1)])
+    def warm_up(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
+        """See `Detector.warm_up`."""
+        input_hw = self.input_hw_for(frame_hw)
+        self._runtime.warm_up([(1 + tiles, *input_hw, 3) for tiles in range(most_tiles + 1)])
 
-    def input_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:
-        """See `Detector.input_for`."""
+    def input_hw_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:
+        """See `Detector.input_hw_for`."""
 
         def largest_then_cheapest(hw: tuple[int, int]) -> tuple[int, int]:
             w, h = Letterbox.fit(frame_hw, hw).size_wh
@@ -69,15 +69,15 @@ class YoloDetector:
         frame_hw = (image.shape[0], image.shape[1])
         regions = [(0, 0, frame_hw[1], frame_hw[0]), *tiles]
         with clock.stage("letterbox"):
-            input_hw = self.input_for(frame_hw)
+            input_hw = self.input_hw_for(frame_hw)
             boxes = [Letterbox.fit((y2 - y1, x2 - x1), input_hw) for x1, y1, x2, y2 in regions]
             pictures = self._pictures((len(regions), *input_hw))
             for picture, (x1, y1, x2, y2), letterbox in zip(pictures, regions, boxes, strict=True):
                 letterbox.fill(picture, image[y1:y2, x1:x2])
         with clock.stage("detect"):
-            return self._found(self._runtime.infer(pictures), boxes, regions, frame_hw)
+            return self._decode(self._runtime.infer(pictures), boxes, regions, frame_hw)
 
-    def _found(
+    def _decode(
         self,
         output: F32,
         letterboxes: Sequence[Letterbox],
@@ -92,22 +92,22 @@ class YoloDetector:
         check_answer(output, self._model)
         looks = []
         for i, (letterbox, region) in enumerate(zip(letterboxes, regions, strict=True)):
-            boxes, scores = read_boxes(output[i : i + 1], self._min_score)
+            boxes, scores = decode_boxes(output[i : i + 1], self._min_score)
             boxes = letterbox.to_frame(boxes) + np.array(region[:2] * 2, np.float32)
             uncut = not_cut(boxes, region, frame_hw) if i else np.ones(len(boxes), np.bool_)
             looks.append((boxes[uncut], scores[uncut], np.full(int(uncut.sum()), i)))
         boxes, scores, source = (np.concatenate(parts) for parts in zip(*looks, strict=True))
-        return self._keep(boxes, scores, source, frame_hw)
+        return self._filter(boxes, scores, source, frame_hw)
 
     def _pictures(self, shape: tuple[int, int, int]) -> U8:
         if shape not in self._canvases:
             self._canvases[shape] = np.empty((*shape, 3), np.uint8)
         return self._canvases[shape]
 
-    def _keep(self, boxes: F32, scores: F32, source: I64, frame_hw: tuple[int, int]) -> Detections:
+    def _filter(self, boxes: F32, scores: F32, source: I64, frame_hw: tuple[int, int]) -> Detections:
         h, w = frame_hw
         boxes = boxes.clip(0, np.array([w, h, w, h], np.float32))
-        smallest = min(MIN_SIDE, h, w)  # a tiny picture may still be all person
+        smallest = min(MIN_SIDE_PX, h, w)  # a tiny picture may still be all person
         large = ((boxes[:, 2:] - boxes[:, :2]) >= smallest).all(axis=1)
         boxes, scores = boxes[large], scores[large]
         source = source[large]
@@ -115,7 +115,7 @@ class YoloDetector:
             best, added = nms(boxes, scores, NMS_IOU)[: self._max_people], 0
         else:
             best = merge_tiles(boxes, scores, source, NMS_IOU)[: self._max_people]
-            again = iou(boxes[best], boxes[source == 0]) > SAME_IOU
+            again = iou(boxes[best], boxes[source == 0]) > SAME_PERSON_IOU
             added = int(((source[best] > 0) & ~again.any(axis=1)).sum())
         return Detections.found(boxes[best], scores[best], added)
 
@@ -130,7 +130,7 @@ class YoloDetector:
         self.close()
 
 
-def read_boxes(output: F32, min_score: float) -> tuple[F32, F32]:
+def decode_boxes(output: F32, min_score: float) -> tuple[F32, F32]:
     """People in a detector's output: boxes (N, 4) xyxy in input pixels and scores (N,).
 
     Args:
@@ -140,16 +140,16 @@ def read_boxes(output: F32, min_score: float) -> tuple[F32, F32]:
     """
     rows = output[0]
     if rows.shape[1] == 6:
-        rows = rows[(rows[:, 4] >= min_score) & (rows[:, 5] == PERSON)]
+        rows = rows[(rows[:, 4] >= min_score) & (rows[:, 5] == YOLO_PERSON)]
         boxes, scores = rows[:, :4].copy(), rows[:, 4].copy()
     else:
-        found = np.flatnonzero(rows[4 + PERSON] >= min_score)
+        found = np.flatnonzero(rows[4 + YOLO_PERSON] >= min_score)
         if len(rows) > 5:  # several classes: a box counts where "person" is the best of them
-            found = found[rows[4:, found].argmax(axis=0) == PERSON]
+            found = found[rows[4:, found].argmax(axis=0) == YOLO_PERSON]
         centre, size = rows[:2, found].T, rows[2:4, found].T
         boxes = np.concatenate([centre - size / 2, centre + size / 2], axis=1)
-        scores = rows[4 + PERSON, found]
-    if len(scores) > MOST_CANDIDATES:
-        best = np.argsort(-scores, kind="stable")[:MOST_CANDIDATES]
+        scores = rows[4 + YOLO_PERSON, found]
+    if len(scores) > MAX_CANDIDATES:
+        best = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
         boxes, scores = boxes[best], scores[best]
     return boxes, scores

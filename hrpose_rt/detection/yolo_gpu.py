@@ -11,7 +11,7 @@ from hrpose_rt.detection.tiling import Region
 from hrpose_rt.detection.yolo import YoloDetector
 from hrpose_rt.runtimes.base import DeviceRuntime
 from hrpose_rt.runtimes.cuda import errors_said
-from hrpose_rt.runtimes.gpu_frames import Uploads
+from hrpose_rt.runtimes.gpu_frames import FrameUploader
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import U8, Detections
 
@@ -21,24 +21,24 @@ class DeviceYoloDetector(YoloDetector):
 
     Args:
         runtime: The opened network.
-        uploads: Brings frames to its device.
+        uploader: Brings frames to its device.
         inputs_hw, min_score, max_people, model: As there.
     """
 
     def __init__(
         self,
         runtime: DeviceRuntime,
-        uploads: Uploads,
+        uploader: FrameUploader,
         inputs_hw: tuple[tuple[int, int], ...],
         min_score: float,
         max_people: int = 0,
         model: str = "the detector",
     ) -> None:
         super().__init__(runtime, inputs_hw, min_score, max_people, model)
-        self._on_device, self._uploads = runtime, uploads
+        self._on_device, self._uploader = runtime, uploader
 
-    def warm(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
-        """See `Detector.warm`; letterbox and boxes too."""
+    def warm_up(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
+        """See `Detector.warm_up`; letterbox and boxes too."""
         black, (h, w) = np.zeros((*frame_hw, 3), np.uint8), frame_hw
         for tiles in range(most_tiles + 1):
             self.detect(black, StageClock(), [(0, 0, w, h)] * tiles)
@@ -47,18 +47,18 @@ class DeviceYoloDetector(YoloDetector):
         """See `Detector.detect`."""
         frame_hw = (image.shape[0], image.shape[1])
         regions = [(0, 0, frame_hw[1], frame_hw[0]), *tiles]
-        with torch.inference_mode(), errors_said(self._uploads.device):
+        with torch.inference_mode(), errors_said(self._uploader.device):
             with clock.stage("letterbox"):
-                input_hw = self.input_for(frame_hw)
-                self._uploads.forget(image)
-                frame = self._uploads.frame(image)
+                input_hw = self.input_hw_for(frame_hw)
+                self._uploader.forget(image)
+                frame = self._uploader.frame(image)
                 parts = [frame[:, :, y1:y2, x1:x2] for x1, y1, x2, y2 in regions]
                 pictures = torch.cat([letterbox(part, input_hw) for part in parts])
-                self._uploads.wait()
+                self._uploader.wait()
             with clock.stage("detect"):
                 output = self._on_device.infer_device(pictures).float().cpu().numpy()
                 boxes = [Letterbox.fit((y2 - y1, x2 - x1), input_hw) for x1, y1, x2, y2 in regions]
-                return self._found(output, boxes, regions, frame_hw)
+                return self._decode(output, boxes, regions, frame_hw)
 
 
 def letterbox(frame: Tensor, input_hw: tuple[int, int]) -> Tensor:

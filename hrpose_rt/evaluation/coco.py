@@ -90,15 +90,15 @@ def load_results(path: Path, field: Literal["keypoints", "bbox"], category: int 
     Raises:
         BadInput: It is another file, something in it is no number, or it has entries, but none of people.
     """
-    wanted = f"it is a list of objects with image_id, category_id, {field} and score"
+    expected = f"it is a list of objects with image_id, category_id, {field} and score"
     try:
         content = read_json(path)
     except FileNotFoundError as error:
         raise BadInput(f"{path} does not exist: check the path") from error
     except (ValueError, OSError, RecursionError) as error:
-        raise BadInput(f"{path} is no COCO results file: {wanted} ({error})") from error
+        raise BadInput(f"{path} is no COCO results file: {expected} ({error})") from error
     if not isinstance(content, list) or not all(isinstance(result, dict) for result in content):
-        raise BadInput(f"{path} is no COCO results file: {wanted}")
+        raise BadInput(f"{path} is no COCO results file: {expected}")
     results = [{"category_id": category} | r for r in content if r.get("category_id", category) == category]
     if content and not results:
         raise BadInput(
@@ -107,7 +107,7 @@ def load_results(path: Path, field: Literal["keypoints", "bbox"], category: int 
         )
     for i, result in enumerate(content):
         if result.get("category_id", category) == category:
-            _check_result(result, field, f"{path} is no COCO results file: {wanted}; entry {i + 1}")
+            _check_result(result, field, f"{path} is no COCO results file: {expected}; entry {i + 1}")
     return results
 
 
@@ -183,10 +183,10 @@ def score(
             run.params.kpt_oks_sigmas = np.array(sigmas)
         run.evaluate()
     areas = run.params.areaRngLbl  # all, medium, large; boxes have small ones after "all"
-    wanted = [areas.index(name) for name in ("all", "medium", "large")]
+    expected = [areas.index(name) for name in ("all", "medium", "large")]
     most = run.params.maxDets[-1]
     rows = len(run.params.imgIds)
-    per_area = [_matches(run.evalImgs[i * rows : (i + 1) * rows], most) for i in wanted]
+    per_area = [_matches(run.evalImgs[i * rows : (i + 1) * rows], most) for i in expected]
     scores = CocoScores(np.zeros(0), (per_area[0], per_area[1], per_area[2]))
     return CocoScores(count(scores, np.ones(rows)), scores.matches)
 

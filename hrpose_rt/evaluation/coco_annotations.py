@@ -70,19 +70,19 @@ def check_annotations(content: Any, file: Path, joints: bool) -> dict[str, Any]:
     return {"images": images, "annotations": people, "categories": [person]}
 
 
-def check_numbers(entry: Entry, field: str, where: str, wanted: str = "finite numbers") -> list[float]:
+def check_numbers(entry: Entry, field: str, where: str, expected: str = "finite numbers") -> list[float]:
     """The list of numbers in a field; BadInput names the place and the field if it is none."""
     values = entry.get(field)
     if not isinstance(values, list) or not all(map(is_number, values)):
         bad = next((v for v in values if not is_number(v)), None) if isinstance(values, list) else None
         what = _what(entry, field) if bad is None else f"has {bad!r} in its {field}"
-        raise BadInput(f"{where} {what}: {wanted} are needed there")
+        raise BadInput(f"{where} {what}: {expected} are needed there")
     return values
 
 
 def check_box(entry: Entry, where: str) -> list[float]:
     """The box of an entry, x, y, width and height; BadInput if it is none."""
-    box = check_numbers(entry, "bbox", where, wanted="four numbers, x, y, width and height,")
+    box = check_numbers(entry, "bbox", where, expected="four numbers, x, y, width and height,")
     if len(box) != 4 or min(box[2:]) < 0:
         raise BadInput(f"{where} has the box {box}: x, y, width and height are needed, none below 0")
     return box

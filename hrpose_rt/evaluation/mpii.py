@@ -133,7 +133,7 @@ def _numbers(
 ) -> NDArray[np.float64]:
     """A variable of a file as finite numbers of a shape, in which None is any length from 1 on."""
     values = np.asarray(content[name])
-    wanted = " x ".join("N" if length is None else str(length) for length in shape)
+    expected = " x ".join("N" if length is None else str(length) for length in shape)
     if values.ndim == len(shape) - 1 and shape[-1] in (None, 1):
         values = values[..., None]  # MATLAB drops a last dimension of 1
     fits = values.ndim == len(shape) and all(
@@ -142,7 +142,7 @@ def _numbers(
     if values.dtype.kind not in "biuf" or not fits:
         what = " x ".join(map(str, np.shape(content[name]))) or "one value"
         kind = "numbers" if values.dtype.kind in "biuf" else "cells, text or structures"
-        raise BadInput(f"{path} has {kind} of {what} in {name}, numbers of {wanted} are needed")
+        raise BadInput(f"{path} has {kind} of {what} in {name}, numbers of {expected} are needed")
     if not np.isfinite(values).all():
         place = ", ".join(str(i + 1) for i in np.argwhere(~np.isfinite(values))[0])
         raise BadInput(f"{path} has no finite number at ({place}) of {name}: correct it")

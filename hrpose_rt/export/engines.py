@@ -12,29 +12,31 @@ from typing import Any
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.export import verify
 from hrpose_rt.export.parity import Parity
-from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, Exported, Order
+from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, ExportedEngine, ExportRequest
 from hrpose_rt.export.tensorrt import Tell, TrtOptions, build_engine, check_options
 from hrpose_rt.hardware import nvidia_gpus, usable_cores
 from hrpose_rt.nets.spec import FORMATS, Build, EngineSpec, Task, engine_files, engine_sha256, spec_path
 from hrpose_rt.nets.zoo import Model, spec_of_checkpoint
 from hrpose_rt.paths import (
-    SET_HOME,
+    SET_CACHE,
     engines_folder,
     file_lock,
     make_writable,
 )
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.runtimes.selection import gpu_number
-from hrpose_rt.runtimes.trt_compat import load_tensorrt, what_differs
+from hrpose_rt.runtimes.trt_compat import incompatibility, load_tensorrt
 
 
-def export(model: Model, task: Task, order: Order, tell: Tell = lambda step: None) -> Exported:
+def export(
+    model: Model, task: Task, request: ExportRequest, tell: Tell = lambda step: None
+) -> ExportedEngine:
     """Build an engine, unless it is there.
 
     Args:
         model: From `zoo.find_model`.
         task: What it is for.
-        order: What is wanted.
+        request: What is wanted.
         tell: Called with what is being done.
 
     Raises:
@@ -42,25 +44,31 @@ def export(model: Model, task: Task, order: Order, tell: Tell = lambda step: Non
         RunBroken: It is further from fp32 than its precision may be; it was not kept.
         RuntimeMissing: A library is not installed.
     """
-    if order.form in ("tensorrt", "tensorrt-rtx"):
-        check_options(order.form, order.precision, order.trt, nvidia_gpus())
+    if request.format in ("tensorrt", "tensorrt-rtx"):
+        check_options(request.format, request.precision, request.trt, nvidia_gpus())
     if missing := [name for name in ("torch", "onnx") if find_spec(name) is None]:
         raise RuntimeMissing(f"exporting needs {' and '.join(missing)}: pip install 'hrpose-rt[export]'")
-    folder = order.folder or engines_folder()
-    make_writable(folder, "choose another `folder`" if order.folder else SET_HOME)
-    return _Export(model, task, order, folder, tell).run()
+    folder = request.folder or engines_folder()
+    make_writable(folder, "choose another `folder`" if request.folder else SET_CACHE)
+    return _Export(model, task, request, folder, tell).run()
 
 
 class _Export:
     """One engine on its way: spec, graph, engine, comparison."""
 
-    def __init__(self, model: Model, task: Task, order: Order, folder: Path, tell: Tell) -> None:
-        self._model, self._task, self._order, self._folder, self._tell = model, task, order, folder, tell
+    def __init__(self, model: Model, task: Task, request: ExportRequest, folder: Path, tell: Tell) -> None:
+        self._model, self._task, self._request, self._folder, self._tell = (
+            model,
+            task,
+            request,
+            folder,
+            tell,
+        )
         base = model.spec or spec_of_checkpoint(model, task)
-        hw = order.input_hw or base.input_hw
+        hw = request.input_hw or base.input_hw
         heatmap_hw = (hw[0] // 4, hw[1] // 4) if task == "pose" else (0, 0)
-        self._examples = verify.Examples(task, hw, order.calibration)
-        self._free_hw = order.free_hw and task == "detection"
+        self._calibration_set = verify.CalibrationSet(task, hw, request.calibration)
+        self._free_hw = request.free_hw and task == "detection"
         self._fixed = EngineSpec(
             model=model.name,
             task=task,
@@ -73,16 +81,16 @@ class _Export:
             part_ankles=base.part_ankles,
         )
 
-    def run(self) -> Exported:
-        order = self._order
+    def run(self) -> ExportedEngine:
+        request = self._request
         path = self._folder / self._name()
         with file_lock(path):
-            if not order.anew and (spec := self._there(path)):
+            if not request.rebuild and (spec := self._cached(path)):
                 fixed = self._fixed  # of which this is about reading heatmaps, not about making them
                 if (spec.decode, spec.part_ankles) != (fixed.decode, fixed.part_ankles):
                     spec = replace(spec, decode=fixed.decode, part_ankles=fixed.part_ankles)
                     spec.save(spec_path(path))
-                return Exported(path, self._verified_at_last(path, spec), built=False)
+                return ExportedEngine(path, self._verify_pending(path, spec), built=False)
             with tempfile.TemporaryDirectory(prefix=".building-", dir=self._folder) as place:
                 made = Path(place) / path.name
                 spec = self._build(made)
@@ -91,21 +99,21 @@ class _Export:
                 for file in engine_files(made):
                     file.replace(self._folder / file.name)
                 spec.save(spec_path(path))
-        return Exported(path, spec, built=True)
+        return ExportedEngine(path, spec, built=True)
 
-    def _verified_at_last(self, path: Path, spec: EngineSpec) -> EngineSpec:
+    def _verify_pending(self, path: Path, spec: EngineSpec) -> EngineSpec:
         """The spec of an engine that was built where there was no GPU, compared now that there is one."""
-        if spec.parity.get("status") != verify.NO_GPU or not (self._order.verify and nvidia_gpus()):
+        if spec.parity.get("status") != verify.NO_GPU or not (self._request.verify and nvidia_gpus()):
             return spec
         spec = replace(spec, parity=self._parity(path, spec))
         spec.save(spec_path(path))
         return spec
 
     def _parity(self, made: Path, spec: EngineSpec) -> dict[str, Any]:
-        if not self._order.verify:
+        if not self._request.verify:
             return {"status": verify.NOT_ASKED}
         self._tell("comparing with fp32")
-        return verify.verdict(spec, self._compared(made, spec), self._order.keep)
+        return verify.verdict(spec, self._compared(made, spec), self._request.keep)
 
     def _compared(self, made: Path, spec: EngineSpec) -> Parity | str:
         from hrpose_rt.runtimes.ort import OnnxRuntime
@@ -115,21 +123,21 @@ class _Export:
         else:
             reference = OnnxRuntime(self._graph(made.parent, "fp32")[0], usable_cores())
         try:
-            return verify.compare(made, spec, reference, self._examples, self._order.device)
+            return verify.compare(made, spec, reference, self._calibration_set, self._request.device)
         finally:
             reference.close()
 
     def _name(self) -> str:
-        order, (h, w) = self._order, self._fixed.input_hw
+        request, (h, w) = self._request, self._fixed.input_hw
         parts = [self._fixed.model.replace("/", "-")]
         if f"{h}x{w}" not in parts[0]:
             parts.append("any" if self._free_hw else f"{h}x{w}")
-        parts += [order.precision, self._fixed.weights_sha256[:8]]
-        if order.form != "onnx":
-            parts += [order.form, *order.trt.archs]
-        return "-".join(parts) + FORMATS[order.form]
+        parts += [request.precision, self._fixed.weights_sha256[:8]]
+        if request.format != "onnx":
+            parts += [request.format, *request.trt.archs]
+        return "-".join(parts) + FORMATS[request.format]
 
-    def _there(self, path: Path) -> EngineSpec | None:
+    def _cached(self, path: Path) -> EngineSpec | None:
         """The spec of an engine that is what is wanted, if there is one."""
         try:
             spec = EngineSpec.load(spec_path(path))
@@ -138,43 +146,45 @@ class _Export:
             return None
         if spec.weights_sha256 != self._fixed.weights_sha256 or spec.inputs_hw != self._fixed.inputs_hw:
             return None
-        if not self._order.form.startswith("tensorrt"):
+        if not self._request.format.startswith("tensorrt"):
             return spec
-        asked = asdict(self._order.trt) | {"archs": None}
+        asked = asdict(self._request.trt) | {"archs": None}
         if spec.build is None or spec.build.options | {"archs": None} != asked:
             return None
         found = load_tensorrt(spec.format).__version__
-        number = gpu_number(self._order.device)
-        return None if what_differs(spec.build, spec.format, found, number=number) else spec
+        number = gpu_number(self._request.device)
+        return None if incompatibility(spec.build, spec.format, found, number=number) else spec
 
     def _build(self, made: Path) -> EngineSpec:
         """Write the engine to `made`."""
-        order, begin = self._order, perf_counter()
-        if order.form == "onnx":
-            layers = self._typed_graph(made, order.precision)
+        request, begin = self._request, perf_counter()
+        if request.format == "onnx":
+            layers = self._typed_graph(made, request.precision)
             build = Build("onnx", version("onnx"))
             onnx_sha256 = engine_sha256(made)
         else:
             # TensorRT computes in the graph's types; OpenVINO is asked for 16 bits when it opens an engine.
-            typed = order.precision if order.form != "openvino" or order.precision == "int8" else "fp32"
+            typed = (
+                request.precision if request.format != "openvino" or request.precision == "int8" else "fp32"
+            )
             graph, layers = self._graph(made.parent, typed)
             onnx_sha256 = engine_sha256(graph)
-            self._tell(f"building for {order.form}")
-            if order.form == "openvino":
-                build = _build_openvino(graph, made, order.precision)
-                if order.precision in ("bf16", "fp16"):
-                    layers = {order.precision: sum(layers.values())}
+            self._tell(f"building for {request.format}")
+            if request.format == "openvino":
+                build = _build_openvino(graph, made, request.precision)
+                if request.precision in ("bf16", "fp16"):
+                    layers = {request.precision: sum(layers.values())}
             else:
                 build, layers = build_engine(
-                    graph, made, order.form, order.trt, self._tell, gpu_number(order.device)
+                    graph, made, request.format, request.trt, self._tell, gpu_number(request.device)
                 )
         if not build.seconds:
             build = replace(build, seconds=round(perf_counter() - begin, 1))
         return replace(
             self._fixed,
-            precision=order.precision,
-            format=order.form,
-            max_batch=order.trt.max_batch if order.form.startswith("tensorrt") else 0,
+            precision=request.precision,
+            format=request.format,
+            max_batch=request.trt.max_batch if request.format.startswith("tensorrt") else 0,
             sha256=engine_sha256(made),
             onnx_sha256=onnx_sha256,
             build=build,
@@ -184,9 +194,11 @@ class _Export:
     def _graph(self, place: Path, precision: str) -> tuple[Path, dict[str, int]]:
         """A typed graph to build from, and its layers: kept beside the engines where it is one itself."""
         if precision in PRECISIONS_OF_FORMAT["onnx"]:
-            order = replace(self._order, form="onnx", precision=precision, trt=TrtOptions(), verify=False)
-            order = replace(order, verify=self._order.verify and precision == "int8", anew=False)
-            found = _Export(self._model, self._task, order, self._folder, self._tell).run()
+            request = replace(
+                self._request, format="onnx", precision=precision, trt=TrtOptions(), verify=False
+            )
+            request = replace(request, verify=self._request.verify and precision == "int8", rebuild=False)
+            found = _Export(self._model, self._task, request, self._folder, self._tell).run()
             return found.path, found.spec.layers
         graph = place / f"{precision}.onnx"
         return graph, self._typed_graph(graph, precision)
@@ -210,13 +222,13 @@ class _Export:
             model = to_16_bits(source, precision)
             save_onnx(model, made, spec)
             return layers_by_precision(model)
-        batches = self._examples.batches()
+        batches = self._calibration_set.batches()
         for sensitive in ([], first_and_last(source)):
             self._tell(f"measuring ranges on {len(batches)} pictures")
             model = to_int8(source, batches, keep=sensitive)
             save_onnx(model, made, spec)
-            found = self._compared(made, spec) if self._order.verify else ""
-            if isinstance(found, str) or not found.beyond:
+            found = self._compared(made, spec) if self._request.verify else ""
+            if isinstance(found, str) or not found.violations:
                 break  # first and last layers keep more bits only where the error asks for it
         return layers_by_precision(model)
 

@@ -18,11 +18,11 @@ from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8
 
-MOST_PICTURES = 96  # taken of a film or a folder, evenly
-MOST_CROPS = 192
+MAX_IMAGES = 96  # taken of a film or a folder, evenly
+MAX_CROPS = 192
 # Of the packaged photos: people of 500 pixels down to 60.
 SCALES = (1.0, 0.8, 0.6, 0.45, 0.35, 0.25, 0.2, 0.15)
-SMALLEST = 40  # pixels of height; people below say nothing of joints
+MIN_HEIGHT_PX = 40  # pixels of height; people below say nothing of joints
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,14 @@ class Crops:
     heights: F32
 
 
-def pictures(place: Path | None = None) -> list[U8]:
+def pictures(source: Path | None = None) -> list[U8]:
     """Pictures (H, W, 3) BGR of a film, a folder or an image; of the packaged photos without one.
 
     Raises:
         BadInput: There are none.
     """
-    if place is not None:
-        return _taken(place)
+    if source is not None:
+        return _read(source)
     photos = packaged_photos()
     found: list[U8] = []
     for photo in photos:
@@ -72,14 +72,14 @@ def packaged_photos() -> list[U8]:
     return [np.asarray(photo, np.uint8) for photo in photos]
 
 
-def _taken(place: Path) -> list[U8]:
-    with open_source(str(place)) as source:
-        frames = source.info.frames or MOST_PICTURES
-    with open_source(str(place), Clip(stride=max(1, frames // MOST_PICTURES))) as source:
-        found = [frame.image for frame in source]
-    if not found:
-        raise BadInput(f"{place} has no pictures: give another `calibration`")
-    return found[:MOST_PICTURES]
+def _read(path: Path) -> list[U8]:
+    with open_source(str(path)) as source:
+        count = source.info.frames or MAX_IMAGES
+    with open_source(str(path), Clip(stride=max(1, count // MAX_IMAGES))) as source:
+        images = [frame.image for frame in source]
+    if not images:
+        raise BadInput(f"{path} has no pictures: give another `calibration`")
+    return images[:MAX_IMAGES]
 
 
 def people(images: list[U8], detector: Detector, input_hw: tuple[int, int]) -> Crops:
@@ -89,11 +89,11 @@ def people(images: list[U8], detector: Detector, input_hw: tuple[int, int]) -> C
         BadInput: Nobody is there.
     """
     crops, heights = [], []
-    most_a_picture = max(1, 2 * MOST_CROPS // len(images))
+    most_a_picture = max(1, 2 * MAX_CROPS // len(images))
     for image in images:
         boxes = detector.detect(image, StageClock()).boxes[:most_a_picture]
         tall = boxes[:, 3] - boxes[:, 1]
-        boxes, tall = boxes[tall >= SMALLEST], tall[tall >= SMALLEST]
+        boxes, tall = boxes[tall >= MIN_HEIGHT_PX], tall[tall >= MIN_HEIGHT_PX]
         centres, sizes = crop_frames(boxes, input_hw)
         crops.append(crop_people(image, centres, sizes, np.zeros((len(boxes), *input_hw, 3), np.uint8)))
         heights.append(tall / sizes[:, 1] * input_hw[0])
@@ -102,7 +102,7 @@ def people(images: list[U8], detector: Detector, input_hw: tuple[int, int]) -> C
         raise BadInput(
             "nobody is in the pictures given: give a film or a folder with people to `calibration`"
         )
-    chosen = np.linspace(0, len(every) - 1, min(len(every), MOST_CROPS)).round().astype(np.int64)
+    chosen = np.linspace(0, len(every) - 1, min(len(every), MAX_CROPS)).round().astype(np.int64)
     return Crops(every[chosen], np.asarray(tall[chosen], np.float32))
 
 

@@ -3,9 +3,19 @@
 from collections import Counter
 from typing import Any
 
-COMPUTING = ("Conv", "ConvTranspose", "MatMul", "Gemm")  # the layers that cost
+COMPUTE_OPS = ("Conv", "ConvTranspose", "MatMul", "Gemm")  # the layers that cost
 BF16_OPSET = 22  # the first in which convolutions may be bf16
-MOVING = ("Concat", "Split", "MaxPool", "Reshape", "Transpose", "Slice", "Resize", "Unsqueeze", "Squeeze")
+LAYOUT_OPS = (
+    "Concat",
+    "Split",
+    "MaxPool",
+    "Reshape",
+    "Transpose",
+    "Slice",
+    "Resize",
+    "Unsqueeze",
+    "Squeeze",
+)
 
 
 def to_16_bits(model: Any, precision: str) -> Any:
@@ -111,9 +121,9 @@ def layers_by_precision(model: Any) -> dict[str, int]:
     for node in model.graph.node:
         if node.op_type == "DequantizeLinear":
             eight_bits |= set(node.output)
-        elif node.op_type in MOVING and node.input[0] in eight_bits:
+        elif node.op_type in LAYOUT_OPS and node.input[0] in eight_bits:
             eight_bits |= set(node.output)
-        if node.op_type in COMPUTING:
+        if node.op_type in COMPUTE_OPS:
             if set(node.input[:2]) <= eight_bits:
                 counts["int8"] += 1
                 continue
@@ -143,12 +153,12 @@ def inside(graph: Any) -> set[str]:
     after_first, before_last = set(), set()
     known: set[str] = set()
     for node in graph.node:  # in the order of computation
-        if node.op_type in COMPUTING or known & set(node.input):
+        if node.op_type in COMPUTE_OPS or known & set(node.input):
             known |= set(node.output)
             after_first.add(node.name)
     known = set()
     for node in reversed(graph.node):
-        if node.op_type in COMPUTING or known & set(node.output):
+        if node.op_type in COMPUTE_OPS or known & set(node.output):
             known |= set(node.input)
             before_last.add(node.name)
     return after_first & before_last

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from hrpose_rt.detection.yolo import NMS_IOU, read_boxes
+from hrpose_rt.detection.yolo import NMS_IOU, decode_boxes
 from hrpose_rt.geometry import iou, nms
-from hrpose_rt.pose.heatmaps import DECODERS
+from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS
 from hrpose_rt.types import F32
 
-SURE = 0.3  # score of the joints, and of the people, that are compared
-MOVED = 0.05  # of a person's height, from which on a joint counts as moved
-FEWEST_CROPS = 64
-SAME_BOX = 0.9  # IoU
+MIN_KEYPOINT_SCORE = 0.3  # score of the joints, and of the people, that are compared
+MOVED_HEIGHTS = 0.05  # of a person's height, from which on a joint counts as moved
+MIN_CROPS = 64
+MATCH_IOU = 0.9  # IoU
 
 # What an engine may differ by; in pixels of the network's input, and as shares.
 LIMITS: dict[str, dict[str, float]] = {
@@ -31,53 +31,55 @@ class Parity:
 
     Attributes:
         figures: By name.
-        beyond: Words for every limit that is passed.
+        violations: Words for every limit that is passed.
     """
 
     figures: dict[str, float]
-    beyond: tuple[str, ...]
+    violations: tuple[str, ...]
 
 
-def compare_poses(wanted: F32, found: F32, heights: F32, cell: float, precision: str, udp: bool) -> Parity:
+def compare_poses(
+    expected: F32, found: F32, heights: F32, cell: float, precision: str, udp: bool
+) -> Parity:
     """Compare heatmaps.
 
     Args:
-        wanted, found: (N, K, h, w) of the fp32 network and of the engine, for the same crops.
+        expected, found: (N, K, h, w) of the fp32 network and of the engine, for the same crops.
         heights: (N,) of the people, in pixels of the network's input.
         cell: Pixels of the input that a heatmap's cell is wide.
         precision: The engine's, which decides the limits.
         udp: Whether they are read with UDP; else with DARK.
     """
-    decode = DECODERS["udp" if udp else "dark"]
-    (at, scores), (there, _) = decode(wanted), decode(found)
-    sure = scores > SURE
+    decode = HEATMAP_DECODERS["udp" if udp else "dark"]
+    (at, scores), (there, _) = decode(expected), decode(found)
+    confident = scores > MIN_KEYPOINT_SCORE
     moved = cell * np.linalg.norm(there - at, axis=2)
     share = moved / np.maximum(heights[:, None], 1)
-    distances = moved[sure] if sure.any() else np.zeros(1)
-    spread = float(np.abs(wanted).mean())
+    distances = moved[confident] if confident.any() else np.zeros(1)
+    spread = float(np.abs(expected).mean())
     figures = {
-        "crops": float(len(wanted)),
-        "joints": float(sure.sum()),
+        "crops": float(len(expected)),
+        "joints": float(confident.sum()),
         "median_px": float(np.median(distances)),
         "p95_px": float(np.percentile(distances, 95)),
         "max_px": float(distances.max()),
-        "moved": float((share[sure] > MOVED).mean()) if sure.any() else 0.0,
-        "heatmap_error": float(np.abs(wanted - found).mean()) / max(spread, 1e-9),
+        "moved": float((share[confident] > MOVED_HEIGHTS).mean()) if confident.any() else 0.0,
+        "heatmap_error": float(np.abs(expected - found).mean()) / max(spread, 1e-9),
     }
-    beyond = [
+    violations = [
         f"{name} is {figures[name]:.3g}, {limit:g} is allowed"
         for name, limit in LIMITS[precision].items()
         if not figures[name] <= limit
     ]
     if not np.isfinite(found).all():
-        beyond.append("some heatmaps are not finite")
-    return Parity(_rounded(figures), tuple(beyond))
+        violations.append("some heatmaps are not finite")
+    return Parity(_rounded(figures), tuple(violations))
 
 
-def compare_boxes(wanted: list[F32], found: list[F32], precision: str) -> Parity:
-    """Compare a detector's outputs, picture by picture, each (1, ...) as `read_boxes` takes it."""
+def compare_boxes(expected: list[F32], found: list[F32], precision: str) -> Parity:
+    """Compare a detector's outputs, picture by picture, each (1, ...) as `decode_boxes` takes it."""
     matched, differences = [], []
-    for one, other in zip(wanted, found, strict=True):
+    for one, other in zip(expected, found, strict=True):
         (boxes, scores), (candidates, their_scores) = _best(one), _best(other)
         if not len(boxes):
             continue
@@ -86,23 +88,23 @@ def compare_boxes(wanted: list[F32], found: list[F32], precision: str) -> Parity
             continue
         overlap = iou(boxes, candidates)
         best = overlap.argmax(axis=1)
-        same = overlap.max(axis=1) > SAME_BOX
+        same = overlap.max(axis=1) > MATCH_IOU
         matched += same.tolist()
         differences += np.abs(scores - their_scores[best])[same].tolist()
     share = float(np.mean(matched)) if matched else 1.0
     figures = {
-        "pictures": float(len(wanted)),
+        "pictures": float(len(expected)),
         "boxes": float(len(matched)),
         "matched": share,
         "score_difference": float(np.mean(differences)) if differences else 0.0,
     }
     limit = BOX_LIMITS[precision]
-    beyond = (f"{share:.3g} of the boxes are matched, {limit:g} at least are asked for",)
-    return Parity(_rounded(figures), beyond if share < limit else ())
+    violations = (f"{share:.3g} of the boxes are matched, {limit:g} at least are asked for",)
+    return Parity(_rounded(figures), violations if share < limit else ())
 
 
 def _best(output: F32) -> tuple[F32, F32]:
-    boxes, scores = read_boxes(output, SURE)
+    boxes, scores = decode_boxes(output, MIN_KEYPOINT_SCORE)
     kept = nms(boxes, scores, NMS_IOU)
     return boxes[kept], scores[kept]
 

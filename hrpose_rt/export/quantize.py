@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hrpose_rt.export.half import COMPUTING, inside
+from hrpose_rt.export.half import COMPUTE_OPS, inside
 from hrpose_rt.types import U8
 
 
@@ -76,11 +76,11 @@ def make_signed(model: Any) -> None:
 
 def first_and_last(model: Any) -> list[str]:
     """The names of the first layer that costs and of those whose results reach the output by no other."""
-    costly = [node for node in model.graph.node if node.op_type in COMPUTING]
+    costly = [node for node in model.graph.node if node.op_type in COMPUTE_OPS]
     consumed: set[str] = set()
     last = []
     for node in reversed(model.graph.node):
-        if node.op_type in COMPUTING:
+        if node.op_type in COMPUTE_OPS:
             if not consumed & set(node.output):
                 last.append(node.name)
             consumed |= set(node.input)

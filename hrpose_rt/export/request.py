@@ -17,11 +17,11 @@ PRECISIONS_OF_FORMAT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ExportRequest:
     """What engine is wanted.
 
     Attributes:
-        form: One of `FORMATS`.
+        format: One of `FORMATS`.
         precision: One of those that the format has.
         input_hw: Height and width, the model's own if None; multiples of 32.
         trt: For TensorRT and its RTX form.
@@ -30,12 +30,12 @@ class Order:
             None.
         verify: Whether it is compared with fp32.
         keep: Whether it stays when the comparison goes beyond the limits.
-        anew: Whether it is built although it is there.
+        rebuild: Whether it is built although it is there.
         free_hw: Detectors in ONNX: leave height and width open, for pictures of any shape.
         device: The GPU that TensorRT builds on and compares on.
     """
 
-    form: str = "onnx"
+    format: str = "onnx"
     precision: str = "fp32"
     input_hw: tuple[int, int] | None = None
     trt: TrtOptions = field(default_factory=TrtOptions)
@@ -43,19 +43,19 @@ class Order:
     calibration: Path | None = None
     verify: bool = True
     keep: bool = False
-    anew: bool = False
+    rebuild: bool = False
     free_hw: bool = False
     device: str = "cuda"
 
     def __post_init__(self) -> None:
-        if self.form not in FORMATS:
-            raise BadInput(f"there is no format {self.form!r}: choose {', '.join(FORMATS)}")
-        here = PRECISIONS_OF_FORMAT[self.form]
+        if self.format not in FORMATS:
+            raise BadInput(f"there is no format {self.format!r}: choose {', '.join(FORMATS)}")
+        here = PRECISIONS_OF_FORMAT[self.format]
         if self.precision not in here:
             others = [name for name, has in PRECISIONS_OF_FORMAT.items() if self.precision in has]
             hint = f", or `form` {' or '.join(others)}" if others else ""
             raise BadInput(
-                f"{self.form} engines are {', '.join(here)}, not {self.precision}: use `precision` "
+                f"{self.format} engines are {', '.join(here)}, not {self.precision}: use `precision` "
                 f"{here[0]}{hint}"
             )
         if self.input_hw and (min(self.input_hw) < 32 or any(side % 32 for side in self.input_hw)):
@@ -63,7 +63,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportedEngine:
     """An engine on disk.
 
     Attributes:

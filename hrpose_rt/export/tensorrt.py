@@ -12,7 +12,7 @@ from typing import Any
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.hardware import Gpu, nvidia_gpus
 from hrpose_rt.nets.spec import RTX_ARCHS, Build
-from hrpose_rt.paths import home_folder
+from hrpose_rt.paths import cache_dir
 from hrpose_rt.runtimes.trt_compat import load_tensorrt
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)  # each with an optimisation profile of its own
@@ -57,14 +57,14 @@ def profile_batches(max_batch: int) -> tuple[int, ...]:
     return BATCHES[: last + 1]
 
 
-def check_options(form: str, precision: str, options: TrtOptions, gpus: list[Gpu]) -> None:
+def check_options(format: str, precision: str, options: TrtOptions, gpus: list[Gpu]) -> None:
     """Raise BadInput if an engine cannot be built so, or not here."""
     profile_batches(options.max_batch)
     if options.hardware_compat not in HARDWARE_COMPAT:
         raise BadInput(
             f"there is no `hardware_compat` {options.hardware_compat}: choose {', '.join(HARDWARE_COMPAT)}"
         )
-    if form == "tensorrt":
+    if format == "tensorrt":
         if options.archs:
             raise BadInput("`archs` is for `form` tensorrt-rtx: TensorRT builds for the GPU that is here")
         if not gpus:
@@ -91,14 +91,14 @@ def rtx_archs(options: TrtOptions, gpus: list[Gpu]) -> tuple[str, ...]:
 
 
 def build_engine(
-    onnx: Path, engine: Path, form: str, options: TrtOptions, tell: Tell, number: int = 0
+    onnx: Path, engine: Path, format: str, options: TrtOptions, tell: Tell, number: int = 0
 ) -> tuple[Build, dict[str, int]]:
     """Build an engine file, which appears whole or not at all.
 
     Args:
         onnx: A typed graph: the engine computes in what it says.
         engine: The file to write.
-        form: "tensorrt" or "tensorrt-rtx".
+        format: "tensorrt" or "tensorrt-rtx".
         options: Already checked by `check_options`.
         tell: Called with what the builder is at.
         number: Of the GPU that TensorRT builds on.
@@ -111,13 +111,13 @@ def build_engine(
         RunBroken: The builder failed.
         RuntimeMissing: The library is not installed.
     """
-    trt = load_tensorrt(form)
+    trt = load_tensorrt(format)
     begin = time.perf_counter()
     gpus = nvidia_gpus()
     archs, gpu = rtx_archs(options, gpus), None
     logger = _logger(trt)
     builder = trt.Builder(logger)
-    network = builder.create_network(_network_flags(trt, form))
+    network = builder.create_network(_network_flags(trt, format))
     _parse(trt, network, logger, onnx)
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mib * MIB)
@@ -131,7 +131,7 @@ def build_engine(
     config.progress_monitor = monitor
     # fp32 in the graph is fp32; TensorRT rounds it to 10 bits otherwise.
     config.clear_flag(trt.BuilderFlag.TF32)
-    if form == "tensorrt-rtx":
+    if format == "tensorrt-rtx":
         config.num_compute_capabilities = len(archs)
         for i, arch in enumerate(archs):
             config.set_compute_capability(getattr(trt.ComputeCapability, arch.upper()), i)
@@ -149,7 +149,7 @@ def build_engine(
         )
     if serialised is None:
         raise RunBroken(
-            f"{form} built nothing of {onnx}: {'; '.join(logger.errors[-2:]) or 'it says not why'}"
+            f"{format} built nothing of {onnx}: {'; '.join(logger.errors[-2:]) or 'it says not why'}"
         )
     partial = engine.with_suffix(".partial")
     partial.write_bytes(bytes(serialised))
@@ -161,7 +161,7 @@ def build_engine(
         "version_compat": options.version_compat,
     }
     return Build(
-        library=form,
+        library=format,
         version=trt.__version__,
         archs=archs,
         gpu=gpu.name if gpu else "",
@@ -200,9 +200,9 @@ def network_layers(trt: Any, network: Any) -> dict[str, int]:
     return dict(counts)
 
 
-def _network_flags(trt: Any, form: str) -> int:
+def _network_flags(trt: Any, format: str) -> int:
     """Strong typing: the graph's types are the precision. From 11 on there is nothing else."""
-    if form == "tensorrt" and int(trt.__version__.partition(".")[0]) < 11:
+    if format == "tensorrt" and int(trt.__version__.partition(".")[0]) < 11:
         return 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     return 0
 
@@ -220,8 +220,8 @@ def _parse(trt: Any, network: Any, logger: Any, onnx: Path) -> None:
 
 
 def _ask_for_compatibility(trt: Any, config: Any, options: TrtOptions) -> None:
-    wanted = HARDWARE_COMPAT[options.hardware_compat]
-    level = getattr(trt.HardwareCompatibilityLevel, wanted, None)
+    expected = HARDWARE_COMPAT[options.hardware_compat]
+    level = getattr(trt.HardwareCompatibilityLevel, expected, None)
     if level is None:
         raise BadInput(
             f"TensorRT {trt.__version__} has no `hardware_compat` {options.hardware_compat}: install a "
@@ -237,7 +237,7 @@ class _TimingCache:
 
     def __init__(self, config: Any, version: str, arch: str) -> None:
         self._config = config
-        self._path = home_folder() / "timing" / f"{version}-{arch}.cache"
+        self._path = cache_dir() / "timing" / f"{version}-{arch}.cache"
 
     def __enter__(self) -> None:
         known = self._path.read_bytes() if self._path.is_file() else b""

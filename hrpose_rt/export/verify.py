@@ -9,7 +9,7 @@ import numpy as np
 from hrpose_rt.detection.yolo import YoloDetector
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export import examples as footage
-from hrpose_rt.export.parity import FEWEST_CROPS, SURE, Parity, compare_boxes, compare_poses
+from hrpose_rt.export.parity import MIN_CROPS, MIN_KEYPOINT_SCORE, Parity, compare_boxes, compare_poses
 from hrpose_rt.hardware import nvidia_gpus, usable_cores
 from hrpose_rt.nets.spec import EngineSpec, Task
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, Model, find_model
@@ -23,7 +23,7 @@ NOT_ASKED = "unverified: not asked for"
 _BATCH = 8  # crops at a time
 
 
-class Examples:
+class CalibrationSet:
     """What engines of one model are calibrated and compared with.
 
     Args:
@@ -47,7 +47,7 @@ class Examples:
         """The people whom the embedded detector finds."""
         if self._crops is None:
             runtime, spec = open_engine(find_model(DEFAULT_DETECTOR, "detection"), "detection")
-            with YoloDetector(runtime, spec.inputs_hw, min_score=SURE) as detector:
+            with YoloDetector(runtime, spec.inputs_hw, min_score=MIN_KEYPOINT_SCORE) as detector:
                 self._crops = footage.people(self._all(), detector, self._input_hw)
         return self._crops
 
@@ -58,7 +58,7 @@ class Examples:
 
 
 def compare(
-    engine: Path, spec: EngineSpec, reference: Runtime, examples: Examples, device: str = "cuda"
+    engine: Path, spec: EngineSpec, reference: Runtime, examples: CalibrationSet, device: str = "cuda"
 ) -> Parity | str:
     """How far an engine is from the fp32 network, or why that cannot be told here.
 
@@ -73,18 +73,18 @@ def compare(
     """
     if spec.format.startswith("tensorrt") and not nvidia_gpus():
         return NO_GPU
-    runtime = open_alone(engine, spec, device)
+    runtime = open_for_verification(engine, spec, device)
     if runtime is None:
         return NO_RUNTIME
     try:
         if spec.task == "detection":
             batches = examples.batches()
-            wanted, found = ([run.infer(b).copy() for b in batches] for run in (reference, runtime))
-            return compare_boxes(wanted, found, spec.precision)
+            expected, found = ([run.infer(b).copy() for b in batches] for run in (reference, runtime))
+            return compare_boxes(expected, found, spec.precision)
         people = examples.people()
-        if len(people.crops) < FEWEST_CROPS:
+        if len(people.crops) < MIN_CROPS:
             raise BadInput(
-                f"{len(people.crops)} people are in the pictures, a comparison needs {FEWEST_CROPS}: give "
+                f"{len(people.crops)} people are in the pictures, a comparison needs {MIN_CROPS}: give "
                 "longer footage to `calibration`"
             )
         maps = [np.concatenate(list(_heatmaps(run, people.crops))) for run in (reference, runtime)]
@@ -100,16 +100,16 @@ def verdict(spec: EngineSpec, found: Parity | str, keep: bool) -> dict[str, Any]
     """What a spec says of a comparison; RunBroken if the engine may not be kept."""
     if isinstance(found, str):
         return {"status": found}
-    if found.beyond and not keep:
+    if found.violations and not keep:
         raise RunBroken(
-            f"{spec.model} in {spec.precision} is too far from fp32: {'; '.join(found.beyond)}. It was not "
-            "kept: calibrate with other footage, choose another precision, or add `keep`"
+            f"{spec.model} in {spec.precision} is too far from fp32: {'; '.join(found.violations)}. It was "
+            "not kept: calibrate with other footage, choose another precision, or add `keep`"
         )
-    kept = {"kept_although": list(found.beyond)} if found.beyond else {}
+    kept = {"kept_although": list(found.violations)} if found.violations else {}
     return {"status": "verified", **found.figures, **kept}
 
 
-def open_alone(engine: Path, spec: EngineSpec, device: str = "cuda") -> Runtime | None:
+def open_for_verification(engine: Path, spec: EngineSpec, device: str = "cuda") -> Runtime | None:
     """What executes an engine here in its own precision; None if nothing does."""
     if spec.format == "onnx":
         from hrpose_rt.runtimes.ort import OnnxRuntime

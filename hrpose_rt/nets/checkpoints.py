@@ -32,11 +32,11 @@ def load_hrnet(path: Path) -> "tuple[HRNet, HRNetConfig]":
     from hrpose_rt.nets.hrnet import HRNet
 
     net = HRNet(config)
-    wanted = net.state_dict()
+    expected = net.state_dict()
     wrong = [
-        f"{name} is {shape_of(state, name)}, {shape_of(wanted, name)} was wanted"
-        for name in [*wanted, *(name for name in state if name not in wanted)]
-        if shape_of(state, name) != shape_of(wanted, name)
+        f"{name} is {shape_of(state, name)}, {shape_of(expected, name)} was wanted"
+        for name in [*expected, *(name for name in state if name not in expected)]
+        if shape_of(state, name) != shape_of(expected, name)
     ]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""

@@ -8,7 +8,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.paths import SET_HOME, make_writable
+from hrpose_rt.paths import SET_CACHE, make_writable
 
 CHUNK = 1 << 18
 TIMEOUT_S = 30
@@ -34,7 +34,7 @@ def fetch(url: str, path: Path, sha256_prefix: str, tell: Tell = lambda done, to
     by_hand = f"fetch {url} by hand and put it into {path.parent} as {path.name}"
     partial = path.with_name(path.name + ".partial")
     try:
-        make_writable(path.parent, f"{SET_HOME}, or {by_hand}")
+        make_writable(path.parent, f"{SET_CACHE}, or {by_hand}")
         receive(urllib.request.Request(url), partial, tell)
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error

@@ -9,7 +9,7 @@ IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)  # on pixels scaled to 0..1
 IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
 
 
-class PictureInput(nn.Module):
+class NormalizedInput(nn.Module):
     """(B, H, W, 3) uint8 BGR -> (v/255 - mean)/std in RGB -> `net`.
 
     The swap to RGB and the division are folded into a copy of the first convolution's weights, which
@@ -50,6 +50,6 @@ class PictureInput(nn.Module):
         return out
 
 
-def hrnet_on_crops(net: nn.Module) -> PictureInput:
+def hrnet_on_crops(net: nn.Module) -> NormalizedInput:
     """An HRNet that takes (B, H, W, 3) uint8 BGR crops."""
-    return PictureInput(net, "conv1", IMAGENET_MEAN_RGB, IMAGENET_STD_RGB)
+    return NormalizedInput(net, "conv1", IMAGENET_MEAN_RGB, IMAGENET_STD_RGB)

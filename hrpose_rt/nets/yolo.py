@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
-from hrpose_rt.nets.preprocessing import PictureInput
+from hrpose_rt.nets.preprocessing import NormalizedInput
 
 
-def load_yolo(path: Path, classic: bool, fixed: bool = False) -> PictureInput:
+def load_yolo(path: Path, classic: bool, fixed: bool = False) -> NormalizedInput:
     """The detector in an Ultralytics `.pt`.
 
     It takes (B, H, W, 3) uint8 BGR images. A classic head gives (B, 4 + classes, anchors): centre, size and
@@ -50,7 +50,7 @@ def load_yolo(path: Path, classic: bool, fixed: bool = False) -> PictureInput:
     model = model.float().fuse(verbose=False).eval()
     head = model.model[-1]
     head.export, head.format, head.dynamic = True, "onnx", not fixed  # anchors follow the input's size
-    return PictureInput(_OneOutput(model), "net.model.0.conv")
+    return NormalizedInput(_OneOutput(model), "net.model.0.conv")
 
 
 @contextmanager

@@ -13,9 +13,9 @@ import numpy as np
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.types import F32, I64
 
-NEAR = 3  # heatmap pixels from one ankle's peak to the other's, to be on one foot
-APART = 5  # heatmap pixels from there to the other foot, at least
-HIGH = 0.5  # of the higher peak's height, at least, that the other foot's has
+SAME_FOOT_PX = 3  # heatmap pixels from one ankle's peak to the other's, to be on one foot
+MIN_FOOT_GAP_PX = 5  # heatmap pixels from there to the other foot, at least
+MIN_PEAK_RATIO = 0.5  # of the higher peak's height, at least, that the other foot's has
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +43,17 @@ class Ankles:
         """
         h, w = heatmaps.shape[2:]
         (a, b), (knee_a, knee_b) = self.ankles, self.knees
-        near = np.flatnonzero(np.hypot(x[:, a] - x[:, b], y[:, a] - y[:, b]) <= NEAR)
+        near = np.flatnonzero(np.hypot(x[:, a] - x[:, b], y[:, a] - y[:, b]) <= SAME_FOOT_PX)
         both = (heatmaps[near, a] + heatmaps[near, b]).reshape(len(near), h * w)
         first = both.argmax(axis=1)
         x1, y1 = first % w, first // w
         columns, rows = np.arange(w), np.arange(h)[:, None]
-        far = (columns - x1[:, None, None]) ** 2 + (rows - y1[:, None, None]) ** 2 > APART**2
+        far = (columns - x1[:, None, None]) ** 2 + (rows - y1[:, None, None]) ** 2 > MIN_FOOT_GAP_PX**2
         rest = np.where(far.reshape(both.shape), both, -np.inf)
         second = rest.argmax(axis=1)
         every = np.arange(len(near))
         top = both[every, first]
-        found = (top > 0) & (rest[every, second] >= HIGH * top)
+        found = (top > 0) & (rest[every, second] >= MIN_PEAK_RATIO * top)
         near, x1, y1, second = near[found], x1[found], y1[found], second[found]
         x2, y2 = second % w, second // w
 

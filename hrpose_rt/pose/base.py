@@ -14,7 +14,7 @@ class PoseEstimator(Protocol):
     def input_hw(self) -> tuple[int, int]:
         """Height and width of its crops."""
 
-    def warm(self) -> None:
+    def warm_up(self) -> None:
         """Get ready, so that no frame is slower than the others."""
 
     def estimate(self, image: U8, boxes: F32, clock: StageClock) -> Poses:

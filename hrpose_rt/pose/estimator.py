@@ -10,7 +10,7 @@ from hrpose_rt.nets.spec import EngineSpec, check_answer
 from hrpose_rt.pose.ankles import Ankles
 from hrpose_rt.pose.batching import CPU_BATCHES, plan_batches
 from hrpose_rt.pose.crops import crop_people
-from hrpose_rt.pose.heatmaps import DECODERS, merge_flipped
+from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS, merge_flipped
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.skeleton import Skeleton, find_skeleton
 from hrpose_rt.timing import StageClock
@@ -19,11 +19,11 @@ from hrpose_rt.types import F32, U8, Poses
 
 def check_heatmaps(maps: tuple[int, ...], spec: EngineSpec, skeleton: Skeleton) -> None:
     """Raise BadInput if heatmaps of this shape (K, H, W) are not those that the spec promises."""
-    wanted = (len(skeleton.joints), *spec.heatmap_hw)
-    if maps != wanted:
+    expected = (len(skeleton.joints), *spec.heatmap_hw)
+    if maps != expected:
         raise BadInput(
             f"{spec.model} gives heatmaps {maps}, and {skeleton.name} in its spec asks for "
-            f"{wanted}: give the skeleton it was trained for with `skeleton`"
+            f"{expected}: give the skeleton it was trained for with `skeleton`"
         )
 
 
@@ -42,14 +42,14 @@ class HostPoseEstimator:
         self, runtime: Runtime, spec: EngineSpec, decode: str = "auto", flip_test: bool = False
     ) -> None:
         decode = spec.decode if decode == "auto" else decode
-        if decode not in DECODERS:
-            raise BadInput(f"there is no decoding {decode!r}: choose {', '.join(DECODERS)}")
+        if decode not in HEATMAP_DECODERS:
+            raise BadInput(f"there is no decoding {decode!r}: choose {', '.join(HEATMAP_DECODERS)}")
         if (decode == "udp") != (spec.decode == "udp"):
             raise BadInput(f"{spec.model} is read with {spec.decode}, which `decode` {decode} does not fit")
         self._runtime = runtime
         self._spec = spec
         self._udp = spec.decode == "udp"
-        self._decode = DECODERS[decode]
+        self._decode = HEATMAP_DECODERS[decode]
         self._skeleton = find_skeleton(spec.skeleton)
         self._ankles = Ankles.of(self._skeleton) if spec.part_ankles else None
         self._flip_order = self._skeleton.flip_order() if flip_test else None
@@ -61,13 +61,13 @@ class HostPoseEstimator:
         """Height and width of its crops."""
         return self._spec.input_hw
 
-    def warm(self) -> None:
+    def warm_up(self) -> None:
         """Get ready for every size of the batch plan.
 
         Raises:
             BadInput: The network's heatmaps are not those that its spec promises.
         """
-        self._runtime.warm([(n, *self._spec.input_hw, 3) for n in CPU_BATCHES])
+        self._runtime.warm_up([(n, *self._spec.input_hw, 3) for n in CPU_BATCHES])
         maps = self._runtime.infer(np.zeros((1, *self._spec.input_hw, 3), np.uint8)).shape[1:]
         check_heatmaps(maps, self._spec, self._skeleton)
 

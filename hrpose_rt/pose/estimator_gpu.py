@@ -13,18 +13,18 @@ from torch import Tensor
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import crop_frames, crop_maps, heatmap_to_frame
 from hrpose_rt.nets.spec import EngineSpec, check_answer
-from hrpose_rt.pose.ankles import APART, HIGH, NEAR, Ankles
+from hrpose_rt.pose.ankles import MIN_FOOT_GAP_PX, MIN_PEAK_RATIO, SAME_FOOT_PX, Ankles
 from hrpose_rt.pose.estimator import check_heatmaps
-from hrpose_rt.pose.heatmaps import FAINTEST, RING, blur_matrix, dark_kernel
+from hrpose_rt.pose.heatmaps import DERIVATIVE_RADIUS, MIN_LOG_INPUT, blur_matrix, dark_kernel
 from hrpose_rt.runtimes.base import DeviceRuntime
 from hrpose_rt.runtimes.cuda import errors_said
-from hrpose_rt.runtimes.gpu_frames import Uploads
+from hrpose_rt.runtimes.gpu_frames import FrameUploader
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Poses
 
-MOST_CROPS = 64  # at a time
-DECODERS = ("quarter", "dark")
+MAX_CROPS = 64  # at a time
+GPU_DECODERS = ("quarter", "dark")
 
 
 class DevicePoseEstimator:
@@ -33,7 +33,7 @@ class DevicePoseEstimator:
     Args:
         runtime: The opened network.
         spec: Its sizes and skeleton.
-        uploads: Brings frames to the device on which it computes.
+        uploader: Brings frames to the device on which it computes.
         decode: "quarter", "dark", or "auto" for the spec's own; UDP is the host's alone.
         flip_test: Average with the mirrored crops.
     """
@@ -42,14 +42,16 @@ class DevicePoseEstimator:
         self,
         runtime: DeviceRuntime,
         spec: EngineSpec,
-        uploads: Uploads,
+        uploader: FrameUploader,
         decode: str = "auto",
         flip_test: bool = False,
     ) -> None:
         self._decode = spec.decode if decode == "auto" else decode
-        if self._decode not in DECODERS or spec.decode == "udp":
-            raise BadInput(f"`decode` {self._decode} is not there on a GPU: choose {' or '.join(DECODERS)}")
-        self._runtime, self._spec, self._uploads = runtime, spec, uploads
+        if self._decode not in GPU_DECODERS or spec.decode == "udp":
+            raise BadInput(
+                f"`decode` {self._decode} is not there on a GPU: choose {' or '.join(GPU_DECODERS)}"
+            )
+        self._runtime, self._spec, self._uploader = runtime, spec, uploader
         self._skeleton = find_skeleton(spec.skeleton)
         self._ankles = Ankles.of(self._skeleton) if spec.part_ankles else None
         self._flip_order = self._skeleton.flip_order() if flip_test else None
@@ -59,15 +61,15 @@ class DevicePoseEstimator:
         """Height and width of its crops."""
         return self._spec.input_hw
 
-    def warm(self) -> None:
+    def warm_up(self) -> None:
         """Crop, run and decode every batch size of the runtime, so that no frame is slower than the others.
 
         Raises:
             BadInput: The network's heatmaps are not those that its spec promises.
         """
         h, w = self._spec.input_hw
-        black = torch.zeros((1, h, w, 3), dtype=torch.uint8, device=self._uploads.device)
-        with errors_said(self._uploads.device), torch.inference_mode():
+        black = torch.zeros((1, h, w, 3), dtype=torch.uint8, device=self._uploader.device)
+        with errors_said(self._uploader.device), torch.inference_mode():
             maps = tuple(self._runtime.infer_device(black).shape[1:])
         check_heatmaps(maps, self._spec, self._skeleton)
         for n in self._runtime.batches:
@@ -81,11 +83,11 @@ class DevicePoseEstimator:
     def estimate_all(self, images: Sequence[U8], boxes: Sequence[F32], clock: StageClock) -> list[Poses]:
         """See `host.PoseEstimator.estimate_all`."""
         try:
-            with errors_said(self._uploads.device), torch.inference_mode():
+            with errors_said(self._uploader.device), torch.inference_mode():
                 return self._estimate_all(images, boxes, clock)
         finally:
             for image in images:
-                self._uploads.forget(image)
+                self._uploader.forget(image)
 
     def _estimate_all(self, images: Sequence[U8], boxes: Sequence[F32], clock: StageClock) -> list[Poses]:
         ends = np.cumsum([len(of_image) for of_image in boxes])
@@ -94,17 +96,17 @@ class DevicePoseEstimator:
         with clock.stage("crop"):
             centres, sizes = crop_frames(np.concatenate(boxes), self._spec.input_hw)
             maps = crop_maps(centres, sizes, self._spec.input_hw)
-        for begin in range(0, n, MOST_CROPS):
-            end = min(begin + MOST_CROPS, n)
+        for begin in range(0, n, MAX_CROPS):
+            end = min(begin + MAX_CROPS, n)
             with clock.stage("crop"):
                 parts = []
                 for image, first, last in zip(images, [0, *ends], ends, strict=False):
                     some = slice(max(first, begin), min(last, end))
                     if some.start < some.stop:
-                        frame = self._uploads.frame(image)
-                        parts.append(cut(frame, maps[some], self._spec.input_hw))
+                        frame = self._uploader.frame(image)
+                        parts.append(crop_on_gpu(frame, maps[some], self._spec.input_hw))
                 crops = parts[0] if len(parts) == 1 else torch.cat(parts)
-                self._uploads.wait()
+                self._uploader.wait()
             rows = slice(begin, end)
             points, scores[rows] = self._poses(crops, clock)
             check_answer(scores[rows], self._spec.model)
@@ -124,7 +126,7 @@ class DevicePoseEstimator:
                     [back[..., :1], back[..., :-1]], dim=3
                 )  # as the original's classic weights
                 heatmaps = (heatmaps + back) * 0.5
-            self._uploads.wait()
+            self._uploader.wait()
         with clock.stage("heatmap"):
             found = decode(heatmaps.float(), self._decode, self._ankles).cpu().numpy()
         return found[..., :2], found[..., 2]
@@ -140,11 +142,11 @@ class DevicePoseEstimator:
         self.close()
 
 
-def cut(frame: Tensor, maps: F32, input_hw: tuple[int, int]) -> Tensor:
+def crop_on_gpu(frame: Tensor, maps: F32, input_hw: tuple[int, int]) -> Tensor:
     """Crops (N, H, W, 3) uint8 of a frame (1, 3, H, W), bilinear, 0 where they leave it.
 
     Args:
-        frame: From `Uploads`.
+        frame: From `FrameUploader`.
         maps: (N, 2, 3) from frame to crop pixels; no rotation.
         input_hw: Height and width of the crops.
     """
@@ -191,9 +193,9 @@ def _parted(flat: Tensor, place: Tensor, w: int, of: Ankles) -> Tensor:
     both = flat[:, a] + flat[:, b]
     top, first = both.max(dim=1)
     everywhere = torch.arange(flat.shape[2], device=flat.device)
-    far = gap(everywhere[None], first[:, None]) > APART
+    far = gap(everywhere[None], first[:, None]) > MIN_FOOT_GAP_PX
     next_top, second = both.where(far, torch.full_like(both, -torch.inf)).max(dim=1)
-    found = (gap(place[:, a], place[:, b]) <= NEAR) & (top > 0) & (next_top >= HIGH * top)
+    found = (gap(place[:, a], place[:, b]) <= SAME_FOOT_PX) & (top > 0) & (next_top >= MIN_PEAK_RATIO * top)
     straight = gap(first, place[:, knee_a]) + gap(second, place[:, knee_b])
     crossed = gap(second, place[:, knee_a]) + gap(first, place[:, knee_b])
     own = straight <= crossed
@@ -203,7 +205,7 @@ def _parted(flat: Tensor, place: Tensor, w: int, of: Ankles) -> Tensor:
     return place
 
 
-def _at(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:
+def _gather(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Values at (N, K, ...) places, 0 outside."""
     n, k, h, w = heatmaps.shape
     inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
@@ -214,8 +216,8 @@ def _at(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:
 def _quarter(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     h, w = heatmaps.shape[2:]
     inside = (x > 1) & (x < w - 1) & (y > 1) & (y < h - 1)
-    dx = _at(heatmaps, x + 1, y) - _at(heatmaps, x - 1, y)
-    dy = _at(heatmaps, x, y + 1) - _at(heatmaps, x, y - 1)
+    dx = _gather(heatmaps, x + 1, y) - _gather(heatmaps, x - 1, y)
+    dy = _gather(heatmaps, x, y + 1) - _gather(heatmaps, x, y - 1)
     return 0.25 * torch.stack([dx, dy], 2).sign() * inside[..., None]
 
 
@@ -223,19 +225,19 @@ def _dark(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     h, w = heatmaps.shape[2:]
     kernel = dark_kernel((h, w))
     border = kernel // 2
-    reach = border + RING
+    reach = border + DERIVATIVE_RADIUS
     around = torch.arange(-reach, reach + 1, device=heatmaps.device)
     side = len(around)
     cols = (x[..., None, None] + around[None, :]).expand(-1, -1, side, -1)
     rows = (y[..., None, None] + around[:, None]).expand(-1, -1, -1, side)
-    blur, blur_h, blur_w = (_blur(n, kernel, heatmaps.device) for n in (2 * RING + 1, h, w))
-    blurred = blur @ _at(heatmaps, cols, rows) @ blur.T  # (N, K, 5, 5)
+    blur, blur_h, blur_w = (_blur(n, kernel, heatmaps.device) for n in (2 * DERIVATIVE_RADIUS + 1, h, w))
+    blurred = blur @ _gather(heatmaps, cols, rows) @ blur.T  # (N, K, 5, 5)
     whole = blur_h[:, border:-border] @ heatmaps @ blur_w[:, border:-border].T
     top, peak = whole.amax(dim=(2, 3)), heatmaps.amax(dim=(2, 3))
-    faint = (blurred < FAINTEST).any(dim=3).any(dim=2) & (top > 0)
+    faint = (blurred < MIN_LOG_INPUT).any(dim=3).any(dim=2) & (top > 0)
     lost = torch.where(faint, peak / top.where(faint, torch.ones_like(top)), torch.ones_like(top))
-    log = (blurred * lost[..., None, None]).clamp_min(FAINTEST).log()
-    c = RING
+    log = (blurred * lost[..., None, None]).clamp_min(MIN_LOG_INPUT).log()
+    c = DERIVATIVE_RADIUS
     gx = (log[..., c, c + 1] - log[..., c, c - 1]) / 2
     gy = (log[..., c + 1, c] - log[..., c - 1, c]) / 2
     hxx = (log[..., c, c + 2] - 2 * log[..., c, c] + log[..., c, c - 2]) / 4

@@ -21,8 +21,8 @@ class Decoder(Protocol):
 
 
 UDP_KERNEL = 11  # side of the Gaussian that maps are blurred with
-RING = 2  # how far the derivatives look
-FAINTEST = 1e-10  # what is fainter has no logarithm of its own
+DERIVATIVE_RADIUS = 2  # how far the derivatives look
+MIN_LOG_INPUT = 1e-10  # what is fainter has no logarithm of its own
 
 
 def dark_kernel(heatmap_hw: tuple[int, int]) -> int:
@@ -82,12 +82,12 @@ def decode_dark(heatmaps: F32, ankles: Ankles | None = None) -> tuple[F32, F32]:
     fits = (x > 1) & (x < w - 2) & (y > 1) & (y < h - 2)
     # The reference scales the whole blurred map to the old maximum. Under the logarithm that is a constant,
     # which no derivative sees, but where something is cut off: blurring whole maps is for those alone.
-    faint = fits & (scores > 0) & (blurred < FAINTEST).any(axis=(2, 3))
+    faint = fits & (scores > 0) & (blurred < MIN_LOG_INPUT).any(axis=(2, 3))
     if faint.any():
         lost = _lost_height(_blurred(heatmaps[faint][:, None], kernel), scores[faint][:, None])
         blurred[faint] *= lost[:, 0]
-    log = np.log(np.maximum(blurred, FAINTEST))
-    c, r = RING, RING
+    log = np.log(np.maximum(blurred, MIN_LOG_INPUT))
+    c, r = DERIVATIVE_RADIUS, DERIVATIVE_RADIUS
     gx = (log[..., r, c + 1] - log[..., r, c - 1]) / 2
     gy = (log[..., r + 1, c] - log[..., r - 1, c]) / 2
     hxx = (log[..., r, c + 2] - 2 * log[..., r, c] + log[..., r, c - 2]) / 4
@@ -132,7 +132,7 @@ def decode_udp(heatmaps: F32, ankles: Ankles | None = None) -> tuple[F32, F32]:
     return _points(x, y, -step * usable[..., None], scores), scores
 
 
-DECODERS: dict[str, Decoder] = {"quarter": decode_quarter, "dark": decode_dark, "udp": decode_udp}
+HEATMAP_DECODERS: dict[str, Decoder] = {"quarter": decode_quarter, "dark": decode_dark, "udp": decode_udp}
 
 
 def merge_flipped(heatmaps: F32, mirrored: F32, flip_order: list[int], udp: bool = False) -> F32:
@@ -158,7 +158,7 @@ def _blurred_around(heatmaps: F32, x: I64, y: I64, kernel: int) -> F32:
     Zeros lie beyond the border, as in the reference, which blurs whole maps for these 25 values.
     """
     n, k, h, w = heatmaps.shape
-    reach = kernel // 2 + RING
+    reach = kernel // 2 + DERIVATIVE_RADIUS
     around = np.arange(-reach, reach + 1)
     rows, cols = y[..., None] + around, x[..., None] + around  # (N, K, 15), with a kernel of 11
     person, joint = np.ogrid[:n, :k]
@@ -169,7 +169,7 @@ def _blurred_around(heatmaps: F32, x: I64, y: I64, kernel: int) -> F32:
         cols.clip(0, w - 1)[..., None, :],
     ]
     inside = ((rows >= 0) & (rows < h))[..., :, None] & ((cols >= 0) & (cols < w))[..., None, :]
-    blur = blur_matrix(2 * RING + 1, kernel)
+    blur = blur_matrix(2 * DERIVATIVE_RADIUS + 1, kernel)
     return np.asarray(blur @ (patch * inside) @ blur.T)
 
 

@@ -23,7 +23,7 @@ class Runtime(Protocol):
     precision: str
     device: str
 
-    def warm(self, shapes: list[tuple[int, ...]]) -> None:
+    def warm_up(self, shapes: list[tuple[int, ...]]) -> None:
         """Get ready for batches of these shapes, so that none of them is ever slow the first time."""
 
     def infer(self, batch: U8) -> F32:

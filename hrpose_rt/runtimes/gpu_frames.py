@@ -9,7 +9,7 @@ from torch import Tensor
 from hrpose_rt.types import U8
 
 
-class Uploads:
+class FrameUploader:
     """Frames between their detection and their poses.
 
     A frame is known by its array, which a caller may fill again: who looks at a frame first forgets what

@@ -9,7 +9,7 @@ from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.spec import EngineSpec, Task
 from hrpose_rt.nets.zoo import Model, spec_of_checkpoint
 from hrpose_rt.runtimes.base import Runtime
-from hrpose_rt.runtimes.selection import Choice, check_precision, choose
+from hrpose_rt.runtimes.selection import RuntimeChoice, check_precision, select_runtime
 from hrpose_rt.runtimes.trt_compat import check_ready
 
 RUNTIMES_OF = {
@@ -36,7 +36,7 @@ def open_engine(
     Args:
         model: As `zoo.find_model` gives it.
         task: What it is for.
-        runtime, precision, device: As `choice.choose` takes them.
+        runtime, precision, device: As `choice.select_runtime` takes them.
         threads: Cores to use; 0 for all this process may use.
         skeleton: Of a pose network, in place of its own: a name or a skeleton file.
 
@@ -44,7 +44,9 @@ def open_engine(
         BadInput: Runtime, precision and device do not go together, or the model has no file for them.
         RuntimeMissing: The runtime's library is not installed, or does not see the device.
     """
-    choice = choose(model.engine is not None, runtime, precision, device, model.checkpoint is not None)
+    choice = select_runtime(
+        model.engine is not None, runtime, precision, device, model.checkpoint is not None
+    )
     threads = threads or usable_cores()
     if choice.runtime == "torch":
         if model.checkpoint is None:
@@ -55,7 +57,7 @@ def open_engine(
     return opened, spec if skeleton == "auto" else replace(spec, skeleton=skeleton)
 
 
-def _open_engine(model: Model, choice: Choice, threads: int) -> tuple[Runtime, EngineSpec]:
+def _open_engine(model: Model, choice: RuntimeChoice, threads: int) -> tuple[Runtime, EngineSpec]:
     if model.engine is None or model.spec is None:
         raise BadInput(f"{model.name} is a checkpoint, which only `runtime` torch executes as it is")
     precision = model.spec.precision if choice.precision == "auto" else choice.precision
@@ -94,7 +96,7 @@ def _open_engine(model: Model, choice: Choice, threads: int) -> tuple[Runtime, E
 
 
 def _open_eager(
-    model: Model, task: Task, choice: Choice, threads: int, skeleton: str
+    model: Model, task: Task, choice: RuntimeChoice, threads: int, skeleton: str
 ) -> tuple[Runtime, EngineSpec]:
     if find_spec("torch") is None:
         raise RuntimeMissing(f"{model.name} needs PyTorch here: pip install 'hrpose-rt[train]'")

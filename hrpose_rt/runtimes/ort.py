@@ -51,7 +51,7 @@ class OnnxRuntime:
             )
         self._path, self._input = path, self._session.get_inputs()[0].name
 
-    def warm(self, shapes: list[tuple[int, ...]]) -> None:
+    def warm_up(self, shapes: list[tuple[int, ...]]) -> None:
         """Run each shape once."""
         for shape in shapes:
             self.infer(np.zeros(shape, np.uint8))

@@ -77,7 +77,7 @@ class OpenVinoRuntime:
         self._core, self._path = core, path
         self._requests: dict[tuple[int, ...], Any] = {}
 
-    def warm(self, shapes: list[tuple[int, ...]]) -> None:
+    def warm_up(self, shapes: list[tuple[int, ...]]) -> None:
         """Compile for these shapes and run each once."""
         import numpy as np
 

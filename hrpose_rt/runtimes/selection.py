@@ -24,20 +24,20 @@ PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RuntimeChoice:
     """How a model is executed.
 
     Attributes:
         runtime: One of `RUNTIMES`.
         device: "cpu", "gpu", "npu", "cuda" or "cuda:1".
         precision: One of `PRECISIONS`, or "auto" for the fastest of `PRECISIONS_OF` that the device has.
-        why: What led to it, in words.
+        reason: What led to it, in words.
     """
 
     runtime: str
     device: str
     precision: str
-    why: str
+    reason: str
 
     @property
     def kind(self) -> str:
@@ -45,13 +45,13 @@ class Choice:
         return self.device.partition(":")[0]
 
 
-def choose(
+def select_runtime(
     has_engine: bool,
     runtime: str = "auto",
     precision: str = "auto",
     device: str = "auto",
     has_checkpoint: bool = True,
-) -> Choice:
+) -> RuntimeChoice:
     """Settle what is left open.
 
     Args:
@@ -70,13 +70,13 @@ def choose(
     _check("device", kind, DEVICES)
     if number and not (kind == "cuda" and number.isdecimal()):
         raise BadInput(f"there is no device {device!r}: GPUs of NVIDIA's have numbers, as in cuda:1")
-    why = "as asked for"
+    reason = "as asked for"
     if runtime == "auto":
-        runtime, device, why = _runtime_for(has_engine, has_checkpoint, precision, device)
+        runtime, device, reason = _runtime_for(has_engine, has_checkpoint, precision, device)
     elif device == "auto":
         device = "cuda" if runtime == "tensorrt" else "cpu"
-        why = "the device was left open"
-    choice = Choice(runtime, device, precision, why)
+        reason = "the device was left open"
+    choice = RuntimeChoice(runtime, device, precision, reason)
     if (runtime, choice.kind) not in PRECISIONS_OF:
         devices = [d for r, d in PRECISIONS_OF if r == runtime]
         others = [r for r, d in PRECISIONS_OF if d == choice.kind]
@@ -88,7 +88,7 @@ def choose(
     return choice
 
 
-def check_precision(choice: Choice, precision: str) -> None:
+def check_precision(choice: RuntimeChoice, precision: str) -> None:
     """Raise BadInput if the chosen runtime does not compute in `precision` on its device."""
     here = PRECISIONS_OF[choice.runtime, choice.kind]
     if precision in ("auto", *here):
@@ -103,7 +103,7 @@ def check_precision(choice: Choice, precision: str) -> None:
 def _runtime_for(
     has_engine: bool, has_checkpoint: bool, precision: str, device: str
 ) -> tuple[str, str, str]:
-    """A runtime and a device for a model, and why these; the arguments are those of `choose`."""
+    """A runtime and a device for a model, and why these; the arguments are those of `select_runtime`."""
     if not has_engine:
         if device == "auto":
             device = "cuda" if _torch_has_cuda() else "cpu"
@@ -115,8 +115,8 @@ def _runtime_for(
         on_cuda = "cuda" if device == "auto" else device
         gpus, number = nvidia_gpus(), gpu_number(on_cuda)
         if number < len(gpus):
-            name, wanted = gpus[number].name, on_cuda if device != "auto" else ""
-            if found := _on_cuda(name, number, has_checkpoint, precision, wanted):
+            name, expected = gpus[number].name, on_cuda if device != "auto" else ""
+            if found := _on_cuda(name, number, has_checkpoint, precision, expected):
                 return found[0], on_cuda, found[1]
             beside = f"; no library here drives the {name}"
         if device != "auto":
@@ -137,25 +137,25 @@ def _no_gpu(here: int) -> str:
 
 
 def _on_cuda(
-    name: str, number: int, has_checkpoint: bool, precision: str, wanted: str
+    name: str, number: int, has_checkpoint: bool, precision: str, expected: str
 ) -> tuple[str, str] | None:
     """The best runtime on a GPU that is here, and why; None if there is none.
 
     Args:
         name, number: Of the GPU.
-        has_checkpoint, precision: As `choose` takes them.
-        wanted: The device, if it was asked for by name: then a precision it has not is said, not avoided.
+        has_checkpoint, precision: As `select_runtime` takes them.
+        expected: The device, if it was asked for by name: then a precision it has not is said, not avoided.
     """
-    if tensorrt_form(number) and find_spec("torch"):
+    if tensorrt_format(number) and find_spec("torch"):
         return "tensorrt", f"{name} and TensorRT are here"
     without = "TensorRT is not here"
-    if tensorrt_form(number):
+    if tensorrt_format(number):
         without = "TensorRT needs PyTorch, which is not here"
     elif find_spec("tensorrt_rtx"):
         without = f"TensorRT for RTX has no code for {name}"
 
     def fits(runtime: str) -> bool:
-        return bool(wanted) or precision in ("auto", *PRECISIONS_OF[runtime, "cuda"])
+        return bool(expected) or precision in ("auto", *PRECISIONS_OF[runtime, "cuda"])
 
     if fits("onnxruntime") and _onnxruntime_has_cuda():
         return "onnxruntime", f"it has CUDA here, and {without}"
@@ -169,7 +169,7 @@ def gpu_number(device: str) -> int:
     return int(device.partition(":")[2] or 0)
 
 
-def tensorrt_form(number: int = 0) -> str:
+def tensorrt_format(number: int = 0) -> str:
     """The format of engines for the TensorRT library that is here, "" where none is.
 
     Args:

@@ -43,7 +43,7 @@ class EagerRuntime:
         self._threads = threads
         self._module = module.eval().to(memory_format=torch.channels_last).to(self._device)
 
-    def warm(self, shapes: list[tuple[int, ...]]) -> None:
+    def warm_up(self, shapes: list[tuple[int, ...]]) -> None:
         """Run each shape once."""
         for shape in shapes:
             self.infer(np.zeros(shape, np.uint8))

@@ -15,12 +15,12 @@ from torch import Tensor
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.nets.spec import EngineSpec
-from hrpose_rt.paths import home_folder
+from hrpose_rt.paths import cache_dir
 from hrpose_rt.runtimes.cuda import OwnStream, errors_said
-from hrpose_rt.runtimes.trt_compat import NAMES, load_tensorrt, what_differs
+from hrpose_rt.runtimes.trt_compat import NAMES, incompatibility, load_tensorrt
 from hrpose_rt.types import F32, U8
 
-SAME_ANSWER = 1e-2  # of a graph and of the call that it was captured from
+REPLAY_TOLERANCE = 1e-2  # of a graph and of the call that it was captured from
 
 
 class TrtRuntime:
@@ -48,9 +48,9 @@ class TrtRuntime:
         self._trt = trt = library or load_tensorrt(spec.format)
         number = torch.device(device).index or 0
         build = spec.build
-        if build and (why := what_differs(build, spec.format, trt.__version__, number=number)):
+        if build and (reason := incompatibility(build, spec.format, trt.__version__, number=number)):
             raise BadInput(
-                f"{path} was {why}: hrpose-rt export {spec.model} --format {spec.format} --precision "
+                f"{path} was {reason}: hrpose-rt export {spec.model} --format {spec.format} --precision "
                 f"{spec.precision} --overwrite builds it anew"
             )
         self._cuda = OwnStream(device)
@@ -147,16 +147,18 @@ class TrtRuntime:
     def _captured(self, n: int, enqueue: Callable[[], None]) -> Callable[[], None]:
         """A graph of the call just made, if replaying it gives the same answer; else the call."""
         answer = self._answers[:n]
-        wanted = answer.cpu()
+        expected = answer.cpu()
         graph = self._cuda.capture(enqueue)
         if graph is None:
             return enqueue
         answer.fill_(torch.nan)
         graph()
-        same = torch.allclose(answer.cpu(), wanted, rtol=SAME_ANSWER, atol=SAME_ANSWER, equal_nan=True)
+        same = torch.allclose(
+            answer.cpu(), expected, rtol=REPLAY_TOLERANCE, atol=REPLAY_TOLERANCE, equal_nan=True
+        )
         return graph if same else enqueue
 
-    def warm(self, shapes: list[tuple[int, ...]]) -> None:
+    def warm_up(self, shapes: list[tuple[int, ...]]) -> None:
         """Everything was warmed when it was opened."""
 
     def infer(self, batch: U8) -> F32:
@@ -215,7 +217,7 @@ class _RuntimeCache:
     def __init__(self, trt: Any, engine: Any, path: Path, number: int) -> None:
         gpu = next((gpu.name for gpu in nvidia_gpus()[number : number + 1]), "gpu")
         name = f"{path.stem}-{trt.__version__}-{re.sub(r'[^a-zA-Z0-9]+', '-', gpu)}.cache"
-        self._path = home_folder() / "rtx" / name
+        self._path = cache_dir() / "rtx" / name
         self.config = engine.create_runtime_config()
         self.config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
         # Kernels for our shapes before the first frame, not beside it.

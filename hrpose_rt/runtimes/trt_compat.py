@@ -10,50 +10,51 @@ from hrpose_rt.nets.spec import Build
 
 MODULES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
 NAMES = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT for RTX"}
-OLDEST_AMPERE = 80
+MIN_AMPERE_ARCH = 80
 
 
-def load_tensorrt(form: str) -> Any:
+def load_tensorrt(format: str) -> Any:
     """The library for engines of this format; RuntimeMissing says how to get it."""
     try:
-        return importlib.import_module(MODULES[form])
+        return importlib.import_module(MODULES[format])
     except (ImportError, OSError) as error:
         raise RuntimeMissing(
-            f"{NAMES[form]} does not load ({error}): pip install 'hrpose-rt[{form}]'"
+            f"{NAMES[format]} does not load ({error}): pip install 'hrpose-rt[{format}]'"
         ) from error
 
 
-def check_ready(form: str, device: str) -> None:
+def check_ready(format: str, device: str) -> None:
     """Raise RuntimeMissing, before minutes are spent on building, if an engine could not run here.
 
     Args:
-        form: The format of the engine; "" where no library for the GPU is here.
+        format: The format of the engine; "" where no library for the GPU is here.
         device: "cuda" or "cuda:1".
     """
-    if not form and not nvidia_gpus():
+    if not format and not nvidia_gpus():
         raise RuntimeMissing("TensorRT runs on NVIDIA GPUs, and there is none here: use `runtime` openvino")
-    if not form:
+    if not format:
         raise RuntimeMissing(
             "no TensorRT for this GPU is here: pip install 'hrpose-rt[tensorrt]', or use `runtime` torch"
         )
     if find_spec("torch") is None:
         raise RuntimeMissing(
-            f"{NAMES[form]} runs on memory of PyTorch's, which is not here: pip install 'hrpose-rt[{form}]'"
+            f"{NAMES[format]} runs on memory of PyTorch's, which is not here: "
+            f"pip install 'hrpose-rt[{format}]'"
         )
-    load_tensorrt(form)
+    load_tensorrt(format)
     from hrpose_rt.runtimes.cuda import find_cuda
 
     find_cuda(device)
 
 
-def what_differs(
-    build: Build, form: str, found: str, gpus: list[Gpu] | None = None, number: int = 0
+def incompatibility(
+    build: Build, format: str, found: str, gpus: list[Gpu] | None = None, number: int = 0
 ) -> str:
     """Why an engine would not run here, in words that follow "it was"; empty if it would.
 
     Args:
         build: What it was made with.
-        form: Its format.
+        format: Its format.
         found: The version of the library that is here.
         gpus: What is here; looked for if None.
         number: Of the GPU it is to run on; nothing is said of one that is not here.
@@ -62,18 +63,18 @@ def what_differs(
     # Also those built for later versions are read by their own major version alone.
     later = build.options.get("version_compat") and ours[:1] == theirs[:1] and ours >= theirs
     if build.version != found and not later:
-        return f"built for {NAMES[form]} {build.version}, found {found}"
+        return f"built for {NAMES[format]} {build.version}, found {found}"
     here = (nvidia_gpus() if gpus is None else gpus)[number:]
     if not here:
         return ""
     gpu, level = here[0], build.options.get("hardware_compat", "none")
-    if form == "tensorrt-rtx":
+    if format == "tensorrt-rtx":
         return "" if gpu.arch in build.archs else f"built for {', '.join(build.archs)}, found {gpu.arch}"
     if level == "none" and gpu.name != build.gpu:
         return f"built on {build.gpu}, found {gpu.name}"
     if level == "same-cc" and gpu.arch not in build.archs:
         return f"built for {', '.join(build.archs)}, found {gpu.arch}"
-    if level == "ampere-plus" and int(gpu.arch.removeprefix("sm")) < OLDEST_AMPERE:
+    if level == "ampere-plus" and int(gpu.arch.removeprefix("sm")) < MIN_AMPERE_ARCH:
         return f"built for Ampere and later, found {gpu.arch}"
     return ""
 

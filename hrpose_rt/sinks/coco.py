@@ -12,7 +12,7 @@ from hrpose_rt.sinks.text import Header, TextSink
 from hrpose_rt.structures import convert, read_json
 from hrpose_rt.types import U8, SourceInfo
 
-PERSON = 1  # COCO's category
+COCO_PERSON = 1  # COCO's category
 
 
 class CocoSink(TextSink):
@@ -47,7 +47,7 @@ class CocoSink(TextSink):
                 entry = {
                     "image_id": self._ids.get(name, number),
                     **({"file_name": name} if name else {}),
-                    "category_id": PERSON,
+                    "category_id": COCO_PERSON,
                     "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
                     "keypoints": [value for point in person["keypoints"] for value in point],
                     "score": round(score, 4),

@@ -150,7 +150,7 @@ def change_look(crop: U8, how: Augmentation, rng: np.random.Generator) -> U8:
 def _half_body(joints: F32, labelled: Bools, skeleton: Skeleton, upper: bool) -> tuple[F32, F32] | None:
     """Centre and size of one half's joints; of the other's if the one shows too few; None if both do."""
     is_upper = np.array(skeleton.is_upper())
-    halves = [joints[labelled & (is_upper == wanted)] for wanted in (upper, not upper)]
+    halves = [joints[labelled & (is_upper == expected)] for expected in (upper, not upper)]
     for points in halves:
         if len(points) > 2:
             return points.mean(axis=0), np.ptp(points, axis=0)

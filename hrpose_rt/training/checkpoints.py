@@ -129,15 +129,15 @@ def start_from(net: HRNet, path: Path) -> list[str]:
     Raises:
         CheckpointMismatch: More than the stage's last layers and the head are missing.
     """
-    state, wanted = load_state(path), net.state_dict()
-    head, side = state.get(HEAD), wanted[HEAD].shape[-1]
+    state, expected = load_state(path), net.state_dict()
+    head, side = state.get(HEAD), expected[HEAD].shape[-1]
     if head is not None and head.shape[2:] == (1, 1):
         state[HEAD] = torch.nn.functional.pad(head, [side // 2] * 4)
-    fitting = {n: t for n, t in state.items() if n in wanted and t.shape == wanted[n].shape}
-    missing = [name for name in wanted if name not in fitting]
-    if len(missing) > len(wanted) // 10:
+    fitting = {n: t for n, t in state.items() if n in expected and t.shape == expected[n].shape}
+    missing = [name for name in expected if name not in fitting]
+    if len(missing) > len(expected) // 10:
         raise CheckpointMismatch(
-            f"{path} is no start for this network: {len(missing)} of its {len(wanted)} tensors are "
+            f"{path} is no start for this network: {len(missing)} of its {len(expected)} tensors are "
             f"missing there or have another shape, the first is {missing[0]}"
         )
     net.load_state_dict(fitting, strict=False)

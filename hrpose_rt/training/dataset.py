@@ -147,11 +147,11 @@ class CropDataset(Dataset[Batch]):
         assert self._teacher is not None
         udp = self._recipe.targets == "udp"
         for i, (row, view) in enumerate(zip(rows.tolist(), views, strict=True)):
-            wanted = ~(labelled[i] & self._people.by_human[row])
-            if wanted.any():
+            expected = ~(labelled[i] & self._people.by_human[row])
+            if expected.any():
                 maps = self._teacher.seen(row, view, self._stage.input_hw, udp)
-                targets[i, wanted] = maps[self._flip_order if view.mirrored else slice(None)][wanted]
-                weights[i, wanted] = self._recipe.machine_weight
+                targets[i, expected] = maps[self._flip_order if view.mirrored else slice(None)][expected]
+                weights[i, expected] = self._recipe.machine_weight
 
 
 def epoch_rows(shares: Sequence[tuple[int, float]], seed: int, epoch: int) -> np.ndarray:
@@ -218,6 +218,6 @@ def _shrunk(cut: Cut) -> Cut:
     return columns, rows
 
 
-def _joint_weights(joints: tuple[str, ...], wanted: bool) -> F32:
-    weights = [next((w for part, w in HARD_JOINTS.items() if part in j and wanted), 1.0) for j in joints]
+def _joint_weights(joints: tuple[str, ...], expected: bool) -> F32:
+    weights = [next((w for part, w in HARD_JOINTS.items() if part in j and expected), 1.0) for j in joints]
     return np.array(weights, np.float32)

@@ -58,7 +58,7 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
 def _typed(key: str, value: Any, now: Any) -> Any:
     """The value as the type that the field has now."""
     kind = type(now)
-    wanted = {
+    expected = {
         bool: "true or false",
         int: "a whole number",
         float: "a number",
@@ -80,7 +80,7 @@ def _typed(key: str, value: Any, now: Any) -> Any:
             raise ValueError(value)
         return kind(float(value))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        choices = " or ".join(CHOICES[key]) if kind is str else wanted[kind]
+        choices = " or ".join(CHOICES[key]) if kind is str else expected[kind]
         raise BadInput(f"{key} is {choices}, not {value}: correct it") from error
 
 

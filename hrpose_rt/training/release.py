@@ -70,13 +70,13 @@ def build_int8(fp32: EngineSpec, place: Path, annotations: Path, images: Path) -
     source = models_folder() / f"{fp32.model}.onnx"
     engine = models_folder() / f"{fp32.model}-int8.onnx"
     spec = replace(fp32, precision="int8", onnx_sha256="", parity={})
-    examples = verify.Examples(fp32.task, fp32.inputs_hw[-1], place)
+    examples = verify.CalibrationSet(fp32.task, fp32.inputs_hw[-1], place)
     fp32_graph = onnx.load(source)
     # Stem and head in int8 would cost another .006 AP.
     model = to_int8(fp32_graph, examples.batches(), keep=first_and_last(fp32_graph))
     save_onnx(model, engine, spec)
     spec = replace(spec, layers=layers_by_precision(model))
-    photos = verify.Examples(fp32.task, fp32.input_hw, None)
+    photos = verify.CalibrationSet(fp32.task, fp32.input_hw, None)
     reference = OnnxRuntime(source, usable_cores())
     before, after = (_ap(e, s, annotations, images) for e, s in ((source, fp32), (engine, spec)))
     if before - after > AP_LOSS:

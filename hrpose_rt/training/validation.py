@@ -9,7 +9,7 @@ from torch import nn
 
 from hrpose_rt.evaluation.annotations import People
 from hrpose_rt.geometry import crop_frames, heatmap_to_frame, oks, oks_nms
-from hrpose_rt.pose.heatmaps import DECODERS
+from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS
 from hrpose_rt.pose.targets import TARGET_DECODERS
 from hrpose_rt.result import person_score
 from hrpose_rt.training.amp import autocast, normalised
@@ -54,7 +54,7 @@ def validate(
     """Estimate everybody's pose with `net`, in evaluation mode and without flip test, and compare."""
     device = next(net.parameters()).device
     dataset = CropDataset(people, recipe, stage, 0, pictures, augment=False)
-    decode = DECODERS[TARGET_DECODERS[recipe.targets]]
+    decode = HEATMAP_DECODERS[TARGET_DECODERS[recipe.targets]]
     n, k = people.labelled.shape
     keypoints, scores, losses = np.zeros((n, k, 2), np.float32), np.zeros((n, k), np.float32), []
     centres, sizes = crop_frames(people.boxes, stage.input_hw)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.detection.yolo import MOST_CANDIDATES, YoloDetector, read_boxes
+from hrpose_rt.detection.yolo import MAX_CANDIDATES, YoloDetector, decode_boxes
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.timing import StageClock
 from tests.fakes import FakeRuntime
@@ -29,27 +29,27 @@ def detect(output: np.ndarray, image_hw=(384, 640), score=0.3, **options):
 
 
 def test_a_classic_head_gives_corners_of_centre_and_size() -> None:
-    boxes, scores = read_boxes(classic((50, 40, 20, 60, 0.9), (10, 10, 5, 5, 0.1)), 0.3)
+    boxes, scores = decode_boxes(classic((50, 40, 20, 60, 0.9), (10, 10, 5, 5, 0.1)), 0.3)
     assert boxes.tolist() == [[40, 10, 60, 70]]
     assert scores.tolist() == pytest.approx([0.9])
 
 
 def test_a_box_of_a_classic_head_counts_where_person_is_its_best_class() -> None:
     output = classic((50, 40, 20, 60, 0.6, 0.2, 0.1), (90, 40, 20, 60, 0.6, 0.7, 0.1))
-    boxes, _ = read_boxes(output, 0.3)
+    boxes, _ = decode_boxes(output, 0.3)
     assert boxes.tolist() == [[40, 10, 60, 70]]
 
 
 def test_an_nms_free_head_is_filtered_by_score_and_class() -> None:
     output = nms_free((1, 2, 3, 4, 0.9, 0), (5, 6, 7, 8, 0.9, 1), (5, 6, 7, 8, 0.2, 0))
-    boxes, scores = read_boxes(output, 0.3)
+    boxes, scores = decode_boxes(output, 0.3)
     assert boxes.tolist() == [[1, 2, 3, 4]]
     assert scores.tolist() == pytest.approx([0.9])
 
 
 @pytest.mark.parametrize("output", [classic((5, 5, 2, 2, 0.1)), nms_free()], ids=["classic", "nms-free"])
 def test_nobody_is_found(output) -> None:
-    boxes, scores = read_boxes(output, 0.3)
+    boxes, scores = decode_boxes(output, 0.3)
     assert (boxes.shape, scores.shape) == ((0, 4), (0,))
     assert len(detect(output)) == 0
 
@@ -57,9 +57,9 @@ def test_nobody_is_found(output) -> None:
 def test_of_too_many_candidates_the_best_are_kept() -> None:
     scores = np.linspace(0.31, 0.99, 3000)
     output = classic(*((5, 5, 2, 2, s) for s in scores))
-    _, kept = read_boxes(output, 0.3)
-    assert len(kept) == MOST_CANDIDATES
-    assert kept.min() >= np.sort(scores)[-MOST_CANDIDATES] - 1e-6
+    _, kept = decode_boxes(output, 0.3)
+    assert len(kept) == MAX_CANDIDATES
+    assert kept.min() >= np.sort(scores)[-MAX_CANDIDATES] - 1e-6
 
 
 def test_near_duplicates_of_either_head_are_one_person() -> None:
@@ -96,7 +96,7 @@ def test_at_most_so_many_people_best_first() -> None:
 def test_a_frame_takes_the_cheapest_input_in_which_it_is_largest(frame_hw, input_hw) -> None:
     runtime = FakeRuntime(lambda _: nms_free())
     detector = YoloDetector(runtime, INPUTS, 0.3)
-    detector.warm(frame_hw)
+    detector.warm_up(frame_hw)
     detector.detect(np.zeros((*frame_hw, 3), np.uint8), StageClock())
     assert runtime.shapes == [(1, *input_hw, 3)] * 2
 

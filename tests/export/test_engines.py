@@ -19,7 +19,7 @@ from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export import engines, parity
 from hrpose_rt.export.engines import export
-from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, Order
+from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, ExportRequest
 from hrpose_rt.export.tensorrt import TrtOptions
 from hrpose_rt.hardware import Gpu, cpu_features
 from hrpose_rt.nets.hrnet import HRNet
@@ -56,7 +56,7 @@ def files(folder: Path) -> list[str]:
 
 def test_an_engine_is_built_once_and_says_all_about_itself(tiny, tmp_path) -> None:
     said: list[str] = []
-    made = export(tiny, "pose", Order(folder=tmp_path), said.append)
+    made = export(tiny, "pose", ExportRequest(folder=tmp_path), said.append)
     assert made.built and said == ["tracing the network", "comparing with fp32"]
     name = f"tiny-64x64-fp32-{made.spec.weights_sha256[:8]}"
     assert files(tmp_path) == [f"{name}.json", f"{name}.onnx"]
@@ -65,12 +65,12 @@ def test_an_engine_is_built_once_and_says_all_about_itself(tiny, tmp_path) -> No
     assert (spec.precision, spec.format, spec.input_hw, spec.decode) == ("fp32", "onnx", (64, 64), "dark")
     assert spec.build and spec.build.library == "onnx" and set(spec.layers) == {"fp32"}
     assert spec.parity["status"] == "verified" and spec.parity["crops"] >= 64
-    assert not export(tiny, "pose", Order(folder=tmp_path)).built
-    assert export(tiny, "pose", Order(folder=tmp_path, anew=True)).built
+    assert not export(tiny, "pose", ExportRequest(folder=tmp_path)).built
+    assert export(tiny, "pose", ExportRequest(folder=tmp_path, rebuild=True)).built
 
 
 def test_one_flipped_byte_is_noticed_and_mended(tiny, tmp_path) -> None:
-    made = export(tiny, "pose", Order(folder=tmp_path, verify=False))
+    made = export(tiny, "pose", ExportRequest(folder=tmp_path, verify=False))
     data = bytearray(made.path.read_bytes())
     data[len(data) // 2] ^= 1
     made.path.write_bytes(data)
@@ -78,12 +78,12 @@ def test_one_flipped_byte_is_noticed_and_mended(tiny, tmp_path) -> None:
         BadInput, match=r"tiny.*\.onnx was changed or cut off since it was made: export tiny"
     ):
         open_engine(find_model(str(made.path), "pose"), "pose")
-    assert export(tiny, "pose", Order(folder=tmp_path, verify=False)).built
+    assert export(tiny, "pose", ExportRequest(folder=tmp_path, verify=False)).built
     open_engine(find_model(str(made.path), "pose"), "pose")[0].close()
 
 
 def test_openvinos_weights_are_part_of_the_engine(tiny, tmp_path) -> None:
-    made = export(tiny, "pose", Order("openvino", "fp32", folder=tmp_path))
+    made = export(tiny, "pose", ExportRequest("openvino", "fp32", folder=tmp_path))
     assert made.path.suffix == ".xml" and made.spec.parity["status"] == "verified"
     made.path.with_suffix(".bin").write_bytes(b"")
     with pytest.raises(BadInput, match="was changed or cut off"):
@@ -91,7 +91,7 @@ def test_openvinos_weights_are_part_of_the_engine(tiny, tmp_path) -> None:
 
 
 def test_fp16_for_gpus_is_not_executed_on_a_cpu(tiny, tmp_path) -> None:
-    made = export(tiny, "pose", Order("openvino", "fp16", folder=tmp_path))
+    made = export(tiny, "pose", ExportRequest("openvino", "fp16", folder=tmp_path))
     with pytest.raises(
         BadInput, match="openvino on cpu computes in bf16 or fp32 or int8, not in fp16: use"
     ):
@@ -103,9 +103,9 @@ def test_an_engine_too_far_from_fp32_is_not_kept(tiny, tmp_path, monkeypatch) ->
     with pytest.raises(
         RunBroken, match=r"tiny in fp16 is too far from fp32: p95_px is 0, -1 is allowed. It was"
     ):
-        export(tiny, "pose", Order(precision="fp16", folder=tmp_path))
+        export(tiny, "pose", ExportRequest(precision="fp16", folder=tmp_path))
     assert not [name for name in files(tmp_path) if "fp16" in name]
-    made = export(tiny, "pose", Order(precision="fp16", folder=tmp_path, keep=True))
+    made = export(tiny, "pose", ExportRequest(precision="fp16", folder=tmp_path, keep=True))
     assert made.spec.parity["kept_although"] == ["p95_px is 0, -1 is allowed"]
 
 
@@ -114,16 +114,16 @@ def test_an_export_that_is_cut_off_leaves_nothing_that_opens(tiny, tmp_path) -> 
         if "comparing" in step:
             raise KeyboardInterrupt
 
-    before = export(tiny, "pose", Order(folder=tmp_path, verify=False))
+    before = export(tiny, "pose", ExportRequest(folder=tmp_path, verify=False))
     with pytest.raises(KeyboardInterrupt):
-        export(tiny, "pose", Order(precision="fp16", folder=tmp_path), cut)
+        export(tiny, "pose", ExportRequest(precision="fp16", folder=tmp_path), cut)
     assert files(tmp_path) == sorted([before.path.name, spec_path(before.path).name])
 
 
 KILLED = """
 import os, signal
 from pathlib import Path
-from hrpose_rt.export.engines import Order, export
+from hrpose_rt.export.engines import ExportRequest, export
 from hrpose_rt.nets.zoo import find_model
 def die(step):
     if "comparing" in step:
@@ -137,7 +137,7 @@ def test_a_killed_export_leaves_nothing_that_opens(tiny, tmp_path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert done.returncode == -9
     assert files(tmp_path) == []
-    assert export(tiny, "pose", Order(folder=tmp_path, verify=False)).built
+    assert export(tiny, "pose", ExportRequest(folder=tmp_path, verify=False)).built
 
 
 @pytest.mark.slow
@@ -152,7 +152,7 @@ def test_two_processes_build_an_engine_once(tiny, tmp_path) -> None:
 
 
 def test_a_spec_of_another_version_is_refused_by_the_fields_name(tiny, tmp_path) -> None:
-    made = export(tiny, "pose", Order(folder=tmp_path, verify=False))
+    made = export(tiny, "pose", ExportRequest(folder=tmp_path, verify=False))
     path = spec_path(made.path)
     fields = json.loads(path.read_text())
     path.write_text(json.dumps(fields | {"schema": 9}))
@@ -163,23 +163,23 @@ def test_a_spec_of_another_version_is_refused_by_the_fields_name(tiny, tmp_path)
         open_engine(find_model(str(made.path), "pose"), "pose", precision="fp32")
 
 
-@pytest.mark.parametrize("form", PRECISIONS_OF_FORMAT)
-def test_a_format_has_the_precisions_of_the_matrix_and_no_others(form: str) -> None:
+@pytest.mark.parametrize("format", PRECISIONS_OF_FORMAT)
+def test_a_format_has_the_precisions_of_the_matrix_and_no_others(format: str) -> None:
     for precision in ("fp32", "fp16", "bf16", "int8"):
-        if precision in PRECISIONS_OF_FORMAT[form]:
-            Order(form, precision)
+        if precision in PRECISIONS_OF_FORMAT[format]:
+            ExportRequest(format, precision)
         else:
             with pytest.raises(
-                BadInput, match=f"{form} engines are fp32, .*, not {precision}: use `precision`"
+                BadInput, match=f"{format} engines are fp32, .*, not {precision}: use `precision`"
             ):
-                Order(form, precision)
+                ExportRequest(format, precision)
 
 
 def test_what_cannot_be_ordered_is_said() -> None:
     with pytest.raises(BadInput, match="no format 'coreml': choose onnx, openvino, tensorrt, tensorrt-rtx"):
-        Order("coreml")
+        ExportRequest("coreml")
     with pytest.raises(BadInput, match="`input_hw` is HEIGHTxWIDTH in multiples of 32"):
-        Order(input_hw=(100, 100))
+        ExportRequest(input_hw=(100, 100))
     with pytest.raises(BadInput, match="--input-hw wide is no size: give HEIGHTxWIDTH, such as 256x192"):
         parse_hw("wide")
     assert parse_hw("64x32") == (64, 32)
@@ -205,7 +205,7 @@ def test_a_run_builds_what_it_needs_and_finds_it_the_next_time(tiny, tmp_path, m
     reason="where a CPU has no dot products in int8, libraries add in 16 bits, which overflow",
 )
 def test_int8_runs_alike_on_every_cpu_runtime(tiny, tmp_path) -> None:
-    made = export(tiny, "pose", Order(precision="int8", folder=tmp_path))
+    made = export(tiny, "pose", ExportRequest(precision="int8", folder=tmp_path))
     assert set(made.spec.layers) == {"int8"}
     crops = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
     answers = []
@@ -219,7 +219,7 @@ def test_int8_runs_alike_on_every_cpu_runtime(tiny, tmp_path) -> None:
 
 def test_the_embedded_detector_keeps_its_boxes_in_fp16(tmp_path) -> None:
     model = find_model("yolo26n-person", "detection")
-    made = export(model, "detection", Order(precision="fp16", input_hw=(256, 320), folder=tmp_path))
+    made = export(model, "detection", ExportRequest(precision="fp16", input_hw=(256, 320), folder=tmp_path))
     assert made.spec.parity["matched"] >= 0.95
     assert in_words(made.spec.parity).startswith("verified: ")
     assert made.spec.inputs_hw == ((256, 320),)
@@ -231,24 +231,24 @@ RTX = [("fp32", "sm86"), ("fp16", "sm89"), ("bf16", "sm120"), ("int8", "sm89"), 
 @pytest.mark.parametrize(("precision", "arch"), RTX)
 def test_tensorrt_for_rtx_builds_without_a_gpu(precision, arch, tiny, tmp_path) -> None:
     pytest.importorskip("tensorrt_rtx")
-    order = Order(
+    request = ExportRequest(
         "tensorrt-rtx", precision, trt=TrtOptions((arch,), max_batch=2), folder=tmp_path, verify=False
     )
-    made = export(tiny, "pose", order)
+    made = export(tiny, "pose", request)
     assert list(made.spec.layers) == [precision]
     assert (made.spec.build.archs, made.spec.max_batch) == ((arch,), 2)
-    again = export(tiny, "pose", order)
+    again = export(tiny, "pose", request)
     assert not again.built
 
 
 def test_what_was_built_without_a_gpu_is_verified_where_there_is_one(tiny, tmp_path, monkeypatch) -> None:
     pytest.importorskip("tensorrt_rtx")
-    order = Order("tensorrt-rtx", "fp32", trt=TrtOptions(("sm89",), max_batch=1), folder=tmp_path)
-    assert export(tiny, "pose", order).spec.parity == {"status": "unverified: no GPU here"}
+    request = ExportRequest("tensorrt-rtx", "fp32", trt=TrtOptions(("sm89",), max_batch=1), folder=tmp_path)
+    assert export(tiny, "pose", request).spec.parity == {"status": "unverified: no GPU here"}
     monkeypatch.setattr(engines, "nvidia_gpus", lambda: [Gpu("RTX 4090", "sm89", "570")])
     compared = parity.Parity({"p95_px": 0.01}, ())
     monkeypatch.setattr(engines.verify, "compare", lambda *_: compared)
-    assert export(tiny, "pose", order).spec.parity == {"status": "verified", "p95_px": 0.01}
+    assert export(tiny, "pose", request).spec.parity == {"status": "verified", "p95_px": 0.01}
     assert EngineSpec.load(next(tmp_path.glob("*rtx*.json"))).parity["status"] == "verified"
 
 

@@ -7,7 +7,7 @@ import torch
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.export.engines import export
-from hrpose_rt.export.request import Order
+from hrpose_rt.export.request import ExportRequest
 from hrpose_rt.export.tensorrt import TrtOptions
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.hrnet_config import W32, W48
@@ -37,11 +37,11 @@ def test_every_network_builds_in_every_precision_for_every_gpu(name: str, tmp_pa
     for precision, archs in ARCHS.items():
         for arch in archs:
             options = TrtOptions((arch,), max_batch=1)
-            order = Order("tensorrt-rtx", precision, trt=options, folder=tmp_path, verify=False)
+            request = ExportRequest("tensorrt-rtx", precision, trt=options, folder=tmp_path, verify=False)
             if (name, precision, arch) == ("yolo26n", "fp32", "sm75"):  # its attention multiplies matrices
                 with pytest.raises(BadInput, match=r"cannot do in fp32 on Turing \(sm75\): use `prec"):
-                    export(model, task, order)
+                    export(model, task, request)
                 continue
-            made = export(model, task, order)
+            made = export(model, task, request)
             assert made.built and made.spec.build and made.spec.build.archs == (arch,)
             assert made.spec.layers[precision] >= 0.9 * sum(made.spec.layers.values()), made.spec.layers

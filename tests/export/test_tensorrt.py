@@ -22,11 +22,11 @@ def build(monkeypatch, tmp_path):
     monkeypatch.setenv("HRPOSE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(tensorrt, "nvidia_gpus", lambda: [ADA])
 
-    def call(library: FakeTrt, form: str = "tensorrt", **options):
-        monkeypatch.setattr(tensorrt, "load_tensorrt", lambda form: library)
+    def call(library: FakeTrt, format: str = "tensorrt", **options):
+        monkeypatch.setattr(tensorrt, "load_tensorrt", lambda format: library)
         said: list[str] = []
         made = build_engine(
-            tmp_path / "m.onnx", tmp_path / "m.engine", form, TrtOptions(**options), said.append
+            tmp_path / "m.onnx", tmp_path / "m.engine", format, TrtOptions(**options), said.append
         )
         return made, said
 
@@ -93,7 +93,7 @@ def test_a_build_that_fails_says_what_the_library_said(build, tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "precision", "options", "gpus", "words"),
+    ("format", "precision", "options", "gpus", "words"),
     [
         ("tensorrt", "fp16", {}, [], "TensorRT builds on the GPU that it will run on, and there is none"),
         ("tensorrt", "fp16", {"archs": ("sm89",)}, [ADA], "`archs` is for `form` tensorrt-rtx"),
@@ -117,9 +117,9 @@ def test_a_build_that_fails_says_what_the_library_said(build, tmp_path) -> None:
         ("tensorrt-rtx", "fp16", {"max_batch": 65}, [], "a batch of 65 cannot be built: 1 to 64 can"),
     ],
 )
-def test_what_cannot_be_built_is_said(form, precision, options, gpus, words) -> None:
+def test_what_cannot_be_built_is_said(format, precision, options, gpus, words) -> None:
     with pytest.raises(BadInput, match=words):
-        check_options(form, precision, TrtOptions(**options), gpus)
+        check_options(format, precision, TrtOptions(**options), gpus)
 
 
 def test_turing_is_built_for_where_it_is() -> None:
@@ -131,7 +131,7 @@ def test_turing_is_built_for_where_it_is() -> None:
 def test_the_gpu_that_is_named_is_built_on(monkeypatch, tmp_path) -> None:
     current: list[int] = []
     monkeypatch.setattr(tensorrt, "nvidia_gpus", lambda: [ADA, TURING])
-    monkeypatch.setattr(tensorrt, "load_tensorrt", lambda form: FakeTrt())
+    monkeypatch.setattr(tensorrt, "load_tensorrt", lambda format: FakeTrt())
     monkeypatch.setenv("HRPOSE_HOME", str(tmp_path))
     monkeypatch.setattr("torch.cuda.device", lambda number: current.append(number) or nullcontext())
     made, _ = build_engine(

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hrpose_rt.nets.spec import EngineSpec
-from hrpose_rt.runtimes.gpu_frames import Uploads
+from hrpose_rt.runtimes.gpu_frames import FrameUploader
 from hrpose_rt.runtimes.torch_eager import EagerRuntime
 from hrpose_rt.runtimes.trt import TrtRuntime
 from tests.gpu.library import Library
@@ -63,10 +63,10 @@ class Bench:
         with torch.no_grad():
             return np.asarray(NETWORKS["pose"]().eval()(torch.from_numpy(crops)).numpy())
 
-    def by_itself(self, network: str) -> tuple[EagerRuntime, Uploads]:
+    def by_itself(self, network: str) -> tuple[EagerRuntime, FrameUploader]:
         """A network as PyTorch runs it, without streams, and uploads for it."""
         device = "cuda:0" if HAS_CUDA else "cpu"
-        return EagerRuntime(NETWORKS[network](), "fp32", 2, device), Uploads(torch.device(device))
+        return EagerRuntime(NETWORKS[network](), "fp32", 2, device), FrameUploader(torch.device(device))
 
     def check(self, found: np.ndarray, wanted: np.ndarray) -> None:
         """Assert that numbers agree and that nobody complained."""

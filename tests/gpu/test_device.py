@@ -13,8 +13,8 @@ from hrpose_rt.detection.yolo_gpu import DeviceYoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator, cut
-from hrpose_rt.runtimes.gpu_frames import Uploads
+from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator, crop_on_gpu
+from hrpose_rt.runtimes.gpu_frames import FrameUploader
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.timing import StageClock
 from tests.gpu.conftest import DETECTOR, POSE, Bench, frame, people
@@ -33,36 +33,38 @@ INPUTS = (SmallDetector.input_hw,)
 def test_poses_are_those_of_the_network(
     n: int, flip_test: bool, file: dict[str, Any], bench: Bench
 ) -> None:
-    runtime, uploads = bench.by_itself("pose")
-    plain = DevicePoseEstimator(runtime, POSE, uploads, flip_test=flip_test)
+    runtime, uploader = bench.by_itself("pose")
+    plain = DevicePoseEstimator(runtime, POSE, uploader, flip_test=flip_test)
     wanted = [plain.estimate(frame(seed), people(n), StageClock()).scores for seed in (1, 2)]
     bench.gpu.complaints.clear()
-    estimator = DevicePoseEstimator(bench.open(**file), POSE, Uploads(bench.device), flip_test=flip_test)
+    estimator = DevicePoseEstimator(
+        bench.open(**file), POSE, FrameUploader(bench.device), flip_test=flip_test
+    )
     found = [estimator.estimate(frame(seed), people(n), StageClock()).scores for seed in (1, 2)]
     bench.check(np.concatenate(found), np.concatenate(wanted))
 
 
 def test_boxes_are_those_of_their_frame(bench: Bench) -> None:
-    runtime, uploads = bench.by_itself("detector")
+    runtime, uploader = bench.by_itself("detector")
     films = [frame(0, (64, 64)) // 2, frame(1, (64, 64)), frame(2, (64, 64)) // 3]
-    plain = DeviceYoloDetector(runtime, uploads, INPUTS, 0.3)
+    plain = DeviceYoloDetector(runtime, uploader, INPUTS, 0.3)
     wanted = [plain.detect(picture, StageClock()).boxes for picture in films]
     bench.gpu.complaints.clear()
-    detector = DeviceYoloDetector(bench.open(DETECTOR), Uploads(bench.device), INPUTS, 0.3)
+    detector = DeviceYoloDetector(bench.open(DETECTOR), FrameUploader(bench.device), INPUTS, 0.3)
     found = [detector.detect(picture, StageClock()).boxes for picture in films]
     bench.check(np.stack(found), np.stack(wanted))
 
 
 def test_more_tiles_than_the_largest_batch(bench: Bench) -> None:
     tiles = [(x, y, x + 40, y + 40) for x in (0, 12, 24) for y in (0, 24)]
-    runtime, uploads = bench.by_itself("detector")
-    wanted = DeviceYoloDetector(runtime, uploads, INPUTS, 0.3).detect(
+    runtime, uploader = bench.by_itself("detector")
+    wanted = DeviceYoloDetector(runtime, uploader, INPUTS, 0.3).detect(
         frame(0, (64, 64)), StageClock(), tiles
     )
     bench.gpu.complaints.clear()
     small = bench.open(DETECTOR, batches=(1, 2, 4))
-    detector = DeviceYoloDetector(small, Uploads(bench.device), INPUTS, 0.3)
-    detector.warm((64, 64), len(tiles))
+    detector = DeviceYoloDetector(small, FrameUploader(bench.device), INPUTS, 0.3)
+    detector.warm_up((64, 64), len(tiles))
     found = detector.detect(frame(0, (64, 64)), StageClock(), tiles)
     bench.check(found.boxes, wanted.boxes)
 
@@ -70,29 +72,29 @@ def test_more_tiles_than_the_largest_batch(bench: Bench) -> None:
 def test_warming_looks_at_the_answer(bench: Bench) -> None:
     wrong = replace(POSE, heatmap_hw=(16, 12))
     with pytest.raises(BadInput, match=r"small gives heatmaps \(17, 8, 6\), and coco17 .* \(17, 16, 12\)"):
-        DevicePoseEstimator(bench.open(), wrong, Uploads(bench.device)).warm()
+        DevicePoseEstimator(bench.open(), wrong, FrameUploader(bench.device)).warm_up()
 
 
 def test_warming_meets_every_batch_size(bench: Bench) -> None:
     runtime = bench.open(batches=(1, 2, 8))
     with mock.patch.object(runtime, "infer_device", wraps=runtime.infer_device) as infer:
-        DevicePoseEstimator(runtime, POSE, Uploads(bench.device)).warm()
+        DevicePoseEstimator(runtime, POSE, FrameUploader(bench.device)).warm_up()
     assert {len(call.args[0]) for call in infer.call_args_list} == {1, 2, 8}
 
 
 def test_many_crops_do_not_copy_the_frame(bench: Bench) -> None:
     n, hw = 50, (256, 192)
     maps = np.tile(np.array([[[0.5, 0, 0], [0, 0.5, 0]]], np.float32), (n, 1, 1))
-    picture = Uploads(bench.device).frame(frame(0, (720, 1280)))
+    picture = FrameUploader(bench.device).frame(frame(0, (720, 1280)))
     if HAS_CUDA:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        cut(picture, maps, hw)
+        crop_on_gpu(picture, maps, hw)
         assert torch.cuda.max_memory_allocated() - before < 6 * (n * 256 * 192 * 3 * 4)
         return
     sampler = torch.nn.functional.grid_sample
     with mock.patch.object(torch.nn.functional, "grid_sample", wraps=sampler) as sampled:
-        crops = cut(picture, maps, hw)
+        crops = crop_on_gpu(picture, maps, hw)
     given = sampled.call_args.args[0]
     assert given.is_contiguous() and given.shape[0] == 1  # what cuDNN would copy, it need not copy
     assert crops.shape == (n, *hw, 3) and crops.is_contiguous()
@@ -100,9 +102,9 @@ def test_many_crops_do_not_copy_the_frame(bench: Bench) -> None:
 
 def networks(bench: Bench) -> Networks:
     """A pipeline's, which share one upload a frame."""
-    uploads = Uploads(bench.device)
-    detector = DeviceYoloDetector(bench.open(DETECTOR), uploads, INPUTS, 0.3)
-    estimator = DevicePoseEstimator(bench.open(), POSE, uploads)
+    uploader = FrameUploader(bench.device)
+    detector = DeviceYoloDetector(bench.open(DETECTOR), uploader, INPUTS, 0.3)
+    estimator = DevicePoseEstimator(bench.open(), POSE, uploader)
     return Networks(detector, estimator, find_skeleton("coco17"), {})
 
 
@@ -155,7 +157,7 @@ def test_frames_of_several_sources_travel_once_and_share_a_batch(bench: Bench) -
 
 
 def test_a_frame_that_nobody_holds_leaves_the_device() -> None:
-    uploads = Uploads(torch.device("cpu"))
+    uploader = FrameUploader(torch.device("cpu"))
     for seed in range(3):
-        uploads.frame(frame(seed))
-    assert not uploads._frames
+        uploader.frame(frame(seed))
+    assert not uploader._frames

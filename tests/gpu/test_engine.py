@@ -14,7 +14,7 @@ import torch
 
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.nets.spec import Build
-from hrpose_rt.paths import home_folder
+from hrpose_rt.paths import cache_dir
 from tests.gpu.conftest import POSE, Bench
 from tests.gpu.library import Context
 from tests.gpu.simulated import HAS_CUDA
@@ -99,19 +99,19 @@ def test_rtx_kernels_are_ready_at_the_start_and_on_disk(bench: Bench) -> None:
     library = bench.library("1.7")
     runtime = bench.open(RTX, library=library, batches=(1, 2, 4))
     assert library.configs[0].dynamic_shapes_kernel_specialization_strategy == "EAGER"
-    (cache,) = (home_folder() / "rtx").iterdir()
+    (cache,) = (cache_dir() / "rtx").iterdir()
     assert cache.name.startswith("0-1.7-") and cache.read_bytes() == b"kernels of 3 contexts"
     runtime.close()
     cache.write_bytes(b"of another driver")
-    (home_folder() / "rtx" / cache.name.replace("0-", "1-", 1)).write_bytes(b"of another driver")
+    (cache_dir() / "rtx" / cache.name.replace("0-", "1-", 1)).write_bytes(b"of another driver")
     bench.open(RTX, library=library, batches=(1, 2))
-    again = home_folder() / "rtx" / cache.name.replace("0-", "1-", 1)
+    again = cache_dir() / "rtx" / cache.name.replace("0-", "1-", 1)
     assert again.read_bytes() == b"kernels of 2 contexts"  # what was refused is replaced
 
 
 def test_a_cache_that_cannot_be_kept_stops_nobody(bench: Bench) -> None:
-    home_folder().mkdir(parents=True)
-    (home_folder() / "rtx").write_text("in the way")
+    cache_dir().mkdir(parents=True)
+    (cache_dir() / "rtx").write_text("in the way")
     runtime = bench.open(RTX, library=bench.library("1.7"), batches=(1, 2))
     bench.check(runtime.infer(bench.pictures(2)), bench.answers(bench.pictures(2)))
 

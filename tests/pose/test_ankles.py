@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from hrpose_rt.pose.ankles import APART, Ankles
+from hrpose_rt.pose.ankles import MIN_FOOT_GAP_PX, Ankles
 from hrpose_rt.pose.estimator_gpu import decode
-from hrpose_rt.pose.heatmaps import DECODERS, find_peaks
+from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS, find_peaks
 from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
 
 LEFT, RIGHT = COCO17.joints.index("left_ankle"), COCO17.joints.index("right_ankle")
@@ -37,7 +37,7 @@ CASES = {
     "the right knee is": (legs(16, 28), 14, 30),
     "crossed legs at one height keep the better": (legs(22, 22), 30, 14),
     "the other foot is too faint": (legs(16, 28, second=0.4), 30, 30),
-    "the other peak is on the same foot": (legs(16, 28, gap=APART // 2), 30, 30),
+    "the other peak is on the same foot": (legs(16, 28, gap=MIN_FOOT_GAP_PX // 2), 30, 30),
 }
 
 
@@ -70,12 +70,12 @@ def test_nobody_has_no_ankles() -> None:
 def test_the_device_parts_them_as_the_host_does(how: str) -> None:
     maps, ankles = maps_of(*(person for person, _, _ in CASES.values())), Ankles.of(COCO17)
     maps += np.random.default_rng(0).random(maps.shape, np.float32) * 0.02
-    points, scores = DECODERS[how](maps, ankles)
+    points, scores = HEATMAP_DECODERS[how](maps, ankles)
     found = decode(torch.from_numpy(maps), how, ankles).numpy()
     sure = scores > 0.3
     np.testing.assert_allclose(found[..., :2][sure], points[sure], atol=2e-3)
     np.testing.assert_allclose(found[..., 2], scores, atol=1e-6)
-    assert not np.allclose(points, DECODERS[how](maps)[0])
+    assert not np.allclose(points, HEATMAP_DECODERS[how](maps)[0])
 
 
 def test_skeletons_with_legs_have_ankles() -> None:

@@ -66,7 +66,7 @@ def test_nobody_costs_no_inference() -> None:
 def test_warming_runs_every_size_that_will_be_met() -> None:
     runtime = FakeRuntime(brightest_pixel)
     estimator = HostPoseEstimator(runtime, SPEC)
-    estimator.warm()
+    estimator.warm_up()
     warmed = set(runtime.shapes)
     for n in range(20):
         estimator.estimate(*crowd(n)[:2], StageClock())

@@ -15,9 +15,9 @@ from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.paths import models_folder
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.estimator import HostPoseEstimator
-from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator, cut, decode
-from hrpose_rt.pose.heatmaps import DECODERS
-from hrpose_rt.runtimes.gpu_frames import Uploads
+from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator, crop_on_gpu, decode
+from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS
+from hrpose_rt.runtimes.gpu_frames import FrameUploader
 from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.timing import StageClock
 
@@ -43,7 +43,7 @@ def test_joints_are_those_of_the_host(how, flip_test, bus, pose) -> None:
     boxes = BOXES.astype(np.float32)
     clock = StageClock()
     host = HostPoseEstimator(*pose, how, flip_test).estimate(bus, boxes, StageClock())
-    device = DevicePoseEstimator(*pose, Uploads(CPU), how, flip_test).estimate(bus, boxes, clock)
+    device = DevicePoseEstimator(*pose, FrameUploader(CPU), how, flip_test).estimate(bus, boxes, clock)
     sure = host.scores > 0.3
     assert sure.sum() > 30
     crop_height = crop_frames(boxes, (256, 192))[1][:, 1:]
@@ -58,7 +58,9 @@ def test_crops_reach_over_the_edge_as_on_the_host(bus) -> None:
     centres, sizes = crop_frames(boxes, (64, 48))
     out = np.zeros((3, 64, 48, 3), np.uint8)
     wanted = crop_people(bus, centres, sizes, out)
-    found = cut(Uploads(CPU).frame(bus), crop_maps(centres, sizes, (64, 48)), (64, 48)).numpy()
+    found = crop_on_gpu(
+        FrameUploader(CPU).frame(bus), crop_maps(centres, sizes, (64, 48)), (64, 48)
+    ).numpy()
     # OpenCV interpolates in steps of a 32nd of a pixel.
     assert np.abs(wanted.astype(int) - found).mean() < 1
     assert (found[0, :5] == 0).all() and (wanted[0, :5] == 0).all()
@@ -71,7 +73,7 @@ def test_every_peak_is_read_as_on_the_host(how, hw) -> None:
     heatmaps = rng.normal(size=(40, 17, *hw)).astype(np.float32)  # peaks anywhere, the border too
     heatmaps[1:3] *= 1e-9
     heatmaps[0] = -1
-    points, scores = DECODERS[how](heatmaps)
+    points, scores = HEATMAP_DECODERS[how](heatmaps)
     found = decode(torch.from_numpy(heatmaps), how).numpy()
     np.testing.assert_allclose(found[..., 2], scores)
     close = np.abs(found[..., :2] - points).max(axis=2) < 1e-2
@@ -80,7 +82,7 @@ def test_every_peak_is_read_as_on_the_host(how, hw) -> None:
 
 
 def test_nobody_and_more_than_one_batch_of_people(bus, pose) -> None:
-    estimator = DevicePoseEstimator(*pose, Uploads(CPU))
+    estimator = DevicePoseEstimator(*pose, FrameUploader(CPU))
     assert len(estimator.estimate(bus, np.zeros((0, 4), np.float32), StageClock())) == 0
     many = np.repeat(BOXES.astype(np.float32), 17, axis=0)
     poses = estimator.estimate(bus, many, StageClock())
@@ -91,20 +93,20 @@ def test_nobody_and_more_than_one_batch_of_people(bus, pose) -> None:
 def test_people_found_on_the_device_are_those_of_the_host(bus) -> None:
     runtime, spec = open_engine(find_model("yolo26n-person", "detection"), "detection", "torch", "fp32")
     host = YoloDetector(runtime, spec.inputs_hw, 0.3).detect(bus, StageClock())
-    device = DeviceYoloDetector(runtime, Uploads(CPU), spec.inputs_hw, 0.3).detect(bus, StageClock())
+    device = DeviceYoloDetector(runtime, FrameUploader(CPU), spec.inputs_hw, 0.3).detect(bus, StageClock())
     assert len(host) == len(device) >= 3
     assert np.abs(host.boxes - device.boxes).max() < 3
     assert np.abs(host.scores - device.scores).max() < 0.05
 
 
 def test_a_frame_travels_once(bus) -> None:
-    uploads = Uploads(CPU)
-    first = uploads.frame(bus)
-    assert uploads.frame(bus) is first and first.shape == (1, 3, *bus.shape[:2])
-    assert uploads.frame(bus.copy()) is not first
+    uploader = FrameUploader(CPU)
+    first = uploader.frame(bus)
+    assert uploader.frame(bus) is first and first.shape == (1, 3, *bus.shape[:2])
+    assert uploader.frame(bus.copy()) is not first
 
 
 def test_udp_is_the_hosts_alone(pose) -> None:
     runtime, spec = pose
     with pytest.raises(BadInput, match="`decode` udp is not there on a GPU: choose quarter or dark"):
-        DevicePoseEstimator(runtime, replace(spec, decode="udp"), Uploads(CPU))
+        DevicePoseEstimator(runtime, replace(spec, decode="udp"), FrameUploader(CPU))

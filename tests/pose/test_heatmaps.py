@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hrpose_rt.pose.heatmaps import (
-    DECODERS,
+    HEATMAP_DECODERS,
     dark_kernel,
     decode_dark,
     decode_quarter,
@@ -31,13 +31,13 @@ def one_map(**pixels: float) -> np.ndarray:
     return heatmap
 
 
-@pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
+@pytest.mark.parametrize("decode", HEATMAP_DECODERS.values(), ids=HEATMAP_DECODERS)
 def test_nobody_has_no_points(decode) -> None:
     points, scores = decode(np.zeros((0, 17, H, W), np.float32))
     assert (points.shape, scores.shape) == ((0, 17, 2), (0, 17))
 
 
-@pytest.mark.parametrize("decode", DECODERS.values(), ids=DECODERS)
+@pytest.mark.parametrize("decode", HEATMAP_DECODERS.values(), ids=HEATMAP_DECODERS)
 def test_a_map_without_a_peak_above_zero_is_not_found(decode) -> None:
     points, scores = decode(np.full((1, 2, H, W), -0.5, np.float32))
     assert points.tolist() == [[[0, 0], [0, 0]]]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.pose.heatmaps import DECODERS
+from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS
 from hrpose_rt.pose.targets import TARGET_DECODERS, encode, target_sigma
 
 HW = (64, 48)
@@ -56,7 +56,7 @@ def test_what_is_encoded_decodes_to_the_same_place(kind) -> None:
     rng = np.random.default_rng(0)
     truth = rng.uniform((6, 6), (41, 57), (3, 17, 2)).astype(np.float32)
     maps, _ = encode(truth, HW, kind)
-    found, scores = DECODERS[TARGET_DECODERS[kind]](maps)
+    found, scores = HEATMAP_DECODERS[TARGET_DECODERS[kind]](maps)
     far = np.linalg.norm(found - truth, axis=2).max()
     assert far < {"classic": 0.71, "dark": 0.03, "udp": 0.12}[kind]
     assert scores.min() > 0.88

@@ -107,7 +107,10 @@ def test_onnx_runtime_is_asked_for_true_fp32_on_the_gpu_named_and_may_not_fall_b
     OtherSession.took = [CUDA, CPU]
     runtime, _ = open_engine(POSE, "pose", device="cuda:2")
     assert (runtime.name, runtime.device) == ("onnxruntime", "cuda:2")
-    assert choice.choose(True, "auto", "auto", "cuda:2").why == "it has CUDA here, and TensorRT is not here"
+    assert (
+        choice.select_runtime(True, "auto", "auto", "cuda:2").reason
+        == "it has CUDA here, and TensorRT is not here"
+    )
     assert OtherSession.last.asked == [(CUDA, {"device_id": "2", "use_tf32": "0"}), CPU]
     OtherSession.took = [CPU]
     with pytest.raises(RuntimeMissing, match="ONNX Runtime could not start on cuda: check that nvidia-smi"):
@@ -127,8 +130,8 @@ def test_onnx_runtime_is_asked_for_true_fp32_on_the_gpu_named_and_may_not_fall_b
 def test_what_is_left_open_is_settled_with_a_reason(asked, chosen, monkeypatch) -> None:
     monkeypatch.setattr(choice, "_torch_has_cuda", lambda: False)
     monkeypatch.setattr(choice, "_onnxruntime_has_cuda", lambda: False)
-    found = choice.choose(**asked)
-    assert (found.runtime, found.device, found.why) == chosen
+    found = choice.select_runtime(**asked)
+    assert (found.runtime, found.device, found.reason) == chosen
 
 
 ADA, HOPPER = Gpu("RTX 4090", "sm89", "570"), Gpu("H100", "sm90", "570")
@@ -179,8 +182,8 @@ def test_auto_goes_from_the_best_library_to_the_next(gpus, libraries, on_cuda, c
     monkeypatch.setattr(choice, "find_spec", lambda name: name if name in libraries else None)
     monkeypatch.setattr(choice, "_onnxruntime_has_cuda", lambda: "onnxruntime" in on_cuda)
     monkeypatch.setattr(choice, "_torch_has_cuda", lambda: "torch" in on_cuda)
-    found = choice.choose(has_engine=True)
-    assert (found.runtime, found.device, found.why) == chosen
+    found = choice.select_runtime(has_engine=True)
+    assert (found.runtime, found.device, found.reason) == chosen
 
 
 def test_of_several_gpus_the_one_that_is_named_is_looked_at(monkeypatch) -> None:
@@ -190,10 +193,10 @@ def test_of_several_gpus_the_one_that_is_named_is_looked_at(monkeypatch) -> None
     )
     monkeypatch.setattr(choice, "_onnxruntime_has_cuda", lambda: False)
     monkeypatch.setattr(choice, "_torch_has_cuda", lambda: True)
-    assert choice.choose(True, device="cuda:0").runtime == "torch"
-    assert choice.choose(True, device="cuda:1").runtime == "tensorrt"
+    assert choice.select_runtime(True, device="cuda:0").runtime == "torch"
+    assert choice.select_runtime(True, device="cuda:1").runtime == "tensorrt"
     with pytest.raises(RuntimeMissing, match=r"`device` cuda:2: the driver sees 2, from cuda:0 on"):
-        choice.choose(True, device="cuda:2")
+        choice.select_runtime(True, device="cuda:2")
 
 
 def test_a_precision_that_a_gpus_library_has_not_stays_on_the_cpu_unless_the_gpu_is_named(
@@ -203,14 +206,14 @@ def test_a_precision_that_a_gpus_library_has_not_stays_on_the_cpu_unless_the_gpu
     monkeypatch.setattr(choice, "find_spec", lambda name: name if name == "openvino" else None)
     monkeypatch.setattr(choice, "_onnxruntime_has_cuda", lambda: False)
     monkeypatch.setattr(choice, "_torch_has_cuda", lambda: True)
-    assert choice.choose(True, precision="int8").runtime == "openvino"
-    assert choice.choose(True, has_checkpoint=False).runtime == "openvino"
+    assert choice.select_runtime(True, precision="int8").runtime == "openvino"
+    assert choice.select_runtime(True, has_checkpoint=False).runtime == "openvino"
     with pytest.raises(BadInput, match="torch on cuda computes in fp16 or bf16 or fp32, not in int8"):
-        choice.choose(True, precision="int8", device="cuda")
+        choice.select_runtime(True, precision="int8", device="cuda")
 
 
 @pytest.mark.parametrize(
-    ("form", "found", "words"),
+    ("format", "found", "words"),
     [
         ("", ("torch",), r"no TensorRT for this GPU is here: pip install 'hrpose-rt\[tensorrt\]', or use"),
         (
@@ -221,14 +224,14 @@ def test_a_precision_that_a_gpus_library_has_not_stays_on_the_cpu_unless_the_gpu
         ("tensorrt", ("torch",), r"TensorRT does not load .*: pip install 'hrpose-rt\[tensorrt\]'"),
     ],
 )
-def test_what_tensorrt_lacks_is_said_before_anything_is_built(form, found, words, monkeypatch) -> None:
+def test_what_tensorrt_lacks_is_said_before_anything_is_built(format, found, words, monkeypatch) -> None:
     monkeypatch.setattr(trt_library, "find_spec", lambda name: name if name in found else None)
     monkeypatch.setattr(trt_library, "nvidia_gpus", lambda: [ADA])
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    monkeypatch.setattr(networks, "tensorrt_form", lambda number: form)
-    wanted = choice.Choice("tensorrt", "cuda", "fp16", "")
+    monkeypatch.setattr(networks, "tensorrt_format", lambda number: format)
+    wanted = choice.RuntimeChoice("tensorrt", "cuda", "fp16", "")
     with pytest.raises(RuntimeMissing, match=words):
-        networks.with_engine(find_model("hrnet-w16-lite", "pose"), "pose", wanted)
+        networks.ensure_engine(find_model("hrnet-w16-lite", "pose"), "pose", wanted)
 
 
 def test_tensorrt_without_a_gpu_is_said(monkeypatch) -> None:
@@ -239,7 +242,7 @@ def test_tensorrt_without_a_gpu_is_said(monkeypatch) -> None:
 
 def test_a_checkpoint_goes_to_the_gpu_where_pytorch_has_one(monkeypatch) -> None:
     monkeypatch.setattr(choice, "_torch_has_cuda", lambda: True)
-    assert choice.choose(has_engine=False).device == "cuda"
+    assert choice.select_runtime(has_engine=False).device == "cuda"
 
 
 @pytest.mark.parametrize(("runtime", "name"), [("openvino", "OpenVINO"), ("onnxruntime", "ONNX Runtime")])

@@ -11,7 +11,7 @@ from hrpose_rt.hardware import Gpu
 from hrpose_rt.nets.spec import Build, EngineSpec
 from hrpose_rt.runtimes.cuda import find_cuda
 from hrpose_rt.runtimes.trt import TrtRuntime
-from hrpose_rt.runtimes.trt_compat import what_differs
+from hrpose_rt.runtimes.trt_compat import incompatibility
 from tests.fakes_trt import SHAPE, FakeTrt
 
 BUILD = Build("tensorrt", "10.9.0", ("sm89",), "RTX 4090", "570.1", {"hardware_compat": "none"})
@@ -45,25 +45,25 @@ ADA, ADA2, HOPPER, TURING = (
     ],
 )
 def test_an_engine_runs_on_what_it_was_built_for(options, gpu, words) -> None:
-    assert what_differs(replace(BUILD, options=options), "tensorrt", "10.9.0", [gpu]) == words
+    assert incompatibility(replace(BUILD, options=options), "tensorrt", "10.9.0", [gpu]) == words
 
 
 def test_the_rtx_form_runs_on_the_architectures_it_was_built_for() -> None:
     build = replace(BUILD, library="tensorrt-rtx", archs=("sm86", "sm89"), gpu="")
-    assert what_differs(build, "tensorrt-rtx", "10.9.0", [ADA]) == ""
-    assert what_differs(build, "tensorrt-rtx", "10.9.0", [TURING]) == "built for sm86, sm89, found sm75"
+    assert incompatibility(build, "tensorrt-rtx", "10.9.0", [ADA]) == ""
+    assert incompatibility(build, "tensorrt-rtx", "10.9.0", [TURING]) == "built for sm86, sm89, found sm75"
 
 
 def test_of_several_gpus_the_wanted_one_counts() -> None:
-    assert what_differs(BUILD, "tensorrt", "10.9.0", [ADA, TURING], 0) == ""
-    assert what_differs(BUILD, "tensorrt", "10.9.0", [ADA, TURING], 1) == "built on RTX 4090, found T4"
+    assert incompatibility(BUILD, "tensorrt", "10.9.0", [ADA, TURING], 0) == ""
+    assert incompatibility(BUILD, "tensorrt", "10.9.0", [ADA, TURING], 1) == "built on RTX 4090, found T4"
 
 
 def test_later_versions_of_the_same_number_read_what_was_built_for_them() -> None:
     build = replace(BUILD, options={"version_compat": True, "hardware_compat": "none"})
-    assert what_differs(build, "tensorrt", "10.16.1", [ADA]) == ""
-    assert what_differs(build, "tensorrt", "11.4", [ADA]) == "built for TensorRT 10.9.0, found 11.4"
-    assert what_differs(build, "tensorrt", "10.1", [ADA]) == "built for TensorRT 10.9.0, found 10.1"
+    assert incompatibility(build, "tensorrt", "10.16.1", [ADA]) == ""
+    assert incompatibility(build, "tensorrt", "11.4", [ADA]) == "built for TensorRT 10.9.0, found 11.4"
+    assert incompatibility(build, "tensorrt", "10.1", [ADA]) == "built for TensorRT 10.9.0, found 10.1"
 
 
 def test_without_a_gpu_there_is_a_sentence() -> None:
