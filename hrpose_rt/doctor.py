@@ -23,52 +23,50 @@ VIDEO_ENCODER = "libx264"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Check:
     """One line of the report.
 
     Attributes:
-        what: Its subject.
-        good: Whether all is well; None where nothing is wrong with not having it.
-        found: What there is.
-        todo: What to do; empty where nothing is.
+        name: Its subject.
+        ok: Whether all is well; None where nothing is wrong with not having it.
+        result: What there is.
+        fix: What to do; empty where nothing is.
     """
 
-    what: str
-    good: bool | None
-    found: str
-    todo: str = ""
+    name: str
+    ok: bool | None
+    result: str
+    fix: str = ""
 
 
-def examine() -> list[Finding]:
+def run_checks() -> list[Check]:
     """Look at everything; a check that breaks is a finding of its own."""
-    findings = []
+    checks = []
     for check in CHECKS:
         try:
-            findings += check()
+            checks += check()
         except Exception as error:  # the doctor goes on whatever a library does when it is touched
             name = check.__name__.strip("_")
-            findings.append(Finding(name, False, f"{type(error).__name__}: {error}", "report this"))
-    return findings
+            checks.append(Check(name, False, f"{type(error).__name__}: {error}", "report this"))
+    return checks
 
 
-def _program() -> list[Finding]:
+def _program() -> list[Check]:
     python = platform.python_version()
     return [
-        Finding(
-            "program", True, f"hrpose-rt {version('hrpose-rt')}, Python {python}, {platform.platform()}"
-        )
+        Check("program", True, f"hrpose-rt {version('hrpose-rt')}, Python {python}, {platform.platform()}")
     ]
 
 
-def _processor() -> list[Finding]:
+def _processor() -> list[Check]:
     features = cpu_features()
     found = f"{usable_cores()} cores of {cpu_name()} ({', '.join(features) or 'no features known'})"
     todo = "" if _has_bf16() else "without bf16 arithmetic the networks run in fp32, about half as fast"
-    return [Finding("processor", True, found, todo)]
+    return [Check("processor", True, found, todo)]
 
 
-def _runtimes() -> list[Finding]:
-    findings = []
+def _runtimes() -> list[Check]:
+    checks = []
     for runtime, (package, extra) in {
         "openvino": ("openvino", "openvino"),
         "onnxruntime": ("onnxruntime", "onnxruntime"),
@@ -78,24 +76,24 @@ def _runtimes() -> list[Finding]:
             number = version(package)
         except PackageNotFoundError:
             needed = runtime != "torch"
-            findings.append(Finding(runtime, False if needed else None, "missing", f"pip install {extra}"))
+            checks.append(Check(runtime, False if needed else None, "missing", f"pip install {extra}"))
             continue
         devices = _DEVICES[runtime]()
-        findings.append(Finding(runtime, True, f"{number}: {_precisions(runtime)}; sees {devices}"))
-    return [*findings, _tensorrt()]
+        checks.append(Check(runtime, True, f"{number}: {_precisions(runtime)}; sees {devices}"))
+    return [*checks, _tensorrt()]
 
 
-def _tensorrt() -> Finding:
+def _tensorrt() -> Check:
     gpus = nvidia_gpus()
     found = [
         f"{package} {_version(package)}" for package in ("tensorrt", "tensorrt-rtx") if _version(package)
     ]
     text = f"{' and '.join(found) or 'missing'}: {_precisions('tensorrt')}"
     if not gpus:
-        return Finding("tensorrt", None, text, "nothing: there is no NVIDIA GPU here to run on")
+        return Check("tensorrt", None, text, "nothing: there is no NVIDIA GPU here to run on")
     if not tensorrt_format():
-        return Finding("tensorrt", None, text, f"pip install 'hrpose-rt[tensorrt]' for the {gpus[0].name}")
-    return Finding("tensorrt", True, f"{text}; sees {', '.join(gpu.name for gpu in gpus)}")
+        return Check("tensorrt", None, text, f"pip install 'hrpose-rt[tensorrt]' for the {gpus[0].name}")
+    return Check("tensorrt", True, f"{text}; sees {', '.join(gpu.name for gpu in gpus)}")
 
 
 def _version(package: str) -> str:
@@ -146,56 +144,54 @@ _DEVICES: dict[str, Callable[[], str]] = {
 }
 
 
-def _graphics() -> list[Finding]:
+def _graphics() -> list[Check]:
     tool = shutil.which("nvidia-smi")
     if not tool:
         return [
-            Finding(
-                "GPU", None, "no NVIDIA driver (nvidia-smi) here", "nothing: everything runs on the CPU"
-            )
+            Check("GPU", None, "no NVIDIA driver (nvidia-smi) here", "nothing: everything runs on the CPU")
         ]
     query = [tool, "--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader"]
     done = subprocess.run(query, capture_output=True, text=True, timeout=20)
     if done.returncode:
         text = done.stdout.strip() or done.stderr.strip()
-        return [Finding("GPU", False, text, "repair the NVIDIA driver, or ignore it: the CPU is used")]
-    return [Finding("GPU", True, line.strip()) for line in done.stdout.splitlines()]
+        return [Check("GPU", False, text, "repair the NVIDIA driver, or ignore it: the CPU is used")]
+    return [Check("GPU", True, line.strip()) for line in done.stdout.splitlines()]
 
 
-def _codecs() -> list[Finding]:
+def _codecs() -> list[Check]:
     import av
 
     missing = [name for name in VIDEO_DECODERS if name not in av.codecs_available]
     found = f"PyAV {av.__version__} reads {', '.join(n for n in VIDEO_DECODERS if n not in missing)}"
     todo = f"no {', '.join(missing)}: pip install --force-reinstall av" if missing else ""
-    reads = Finding("video in", not missing, found, todo)
+    reads = Check("video in", not missing, found, todo)
     writes = VIDEO_ENCODER in av.codecs_available
     todo = "" if writes else "--save cannot write mp4: pip install --force-reinstall av"
     return [
         reads,
-        Finding("video out", writes, f"{VIDEO_ENCODER} {'is there' if writes else 'is missing'}", todo),
+        Check("video out", writes, f"{VIDEO_ENCODER} {'is there' if writes else 'is missing'}", todo),
     ]
 
 
-def _display() -> list[Finding]:
+def _display() -> list[Check]:
     if why := why_no_screen():
-        return [Finding("display", None, why, "--show needs a screen; --save writes a film instead")]
+        return [Check("display", None, why, "--show needs a screen; --save writes a film instead")]
     name = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
-    return [Finding("display", True, name or sys.platform)]
+    return [Check("display", True, name or sys.platform)]
 
 
-def _cameras() -> list[Finding]:
+def _cameras() -> list[Check]:
     devices = sorted(Path("/dev").glob("video*"))
     if not devices:
-        return [Finding("cameras", None, "none", "plug one in, or give a file")]
+        return [Check("cameras", None, "none", "plug one in, or give a file")]
     shut = [str(device) for device in devices if not os.access(device, os.R_OK)]
     names = ", ".join(str(device) for device in devices)
     todo = f"no right to read {', '.join(shut)}: add yourself to the group video" if shut else ""
-    return [Finding("cameras", not shut, names, todo)]
+    return [Check("cameras", not shut, names, todo)]
 
 
-def _models() -> list[Finding]:
-    findings = []
+def _models() -> list[Check]:
+    checks = []
     for name, task in EMBEDDED.items():
         model = find_model(name, task)
         todo = ""
@@ -203,17 +199,15 @@ def _models() -> list[Finding]:
             model.weights()
         except BadInput:
             todo = "the file was changed: install the package again"
-        findings.append(Finding(name, not todo, f"embedded, {task}", todo))
+        checks.append(Check(name, not todo, f"embedded, {task}", todo))
     here = [name for name, model in PUBLISHED.items() if (fetched_folder() / model.file_name).is_file()]
     found = ", ".join(here) or "none"
-    findings.append(
-        Finding("fetched", None, found, "" if here else "hrpose-rt models pull NAME fetches one")
-    )
-    return findings
+    checks.append(Check("fetched", None, found, "" if here else "hrpose-rt models pull NAME fetches one"))
+    return checks
 
 
-def _folders() -> list[Finding]:
-    findings = []
+def _folders() -> list[Check]:
+    checks = []
     for what, folder in (("this folder", Path.cwd()), ("home", cache_dir())):
         place = next(p for p in (folder, *folder.parents) if p.is_dir())
         try:
@@ -223,8 +217,8 @@ def _folders() -> list[Finding]:
             advice = (
                 "set HRPOSE_HOME to a folder of yours" if what == "home" else "run from a folder of yours"
             )
-            findings.append(
-                Finding(
+            checks.append(
+                Check(
                     what,
                     False,
                     f"{folder} cannot be written ({error.strerror})",
@@ -233,11 +227,11 @@ def _folders() -> list[Finding]:
             )
         else:
             free = shutil.disk_usage(place).free / 2**30
-            findings.append(Finding(what, True, f"{folder} can be written, {free:.0f} GiB free"))
-    return findings
+            checks.append(Check(what, True, f"{folder} can be written, {free:.0f} GiB free"))
+    return checks
 
 
-CHECKS: tuple[Callable[[], list[Finding]], ...] = (
+CHECKS: tuple[Callable[[], list[Check]], ...] = (
     *(_program, _processor, _runtimes, _graphics),
     *(_codecs, _display, _cameras, _models, _folders),
 )

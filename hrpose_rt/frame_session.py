@@ -54,7 +54,7 @@ class Session:
                 raise BadInput("the session is closed: begin another")
             frame = image if isinstance(image, Frame) else self._numbered(image)
             if self._state is None:
-                self._state = self._open_state(info_of(frame.image, self._fps, film=True))
+                self._state = self._open_state(info_of(frame.image, self._fps, is_video=True))
             self._count += 1
             return self._process(frame, self._state)
 
@@ -79,7 +79,7 @@ class Session:
         self.close()
 
 
-def info_of(image: U8, fps: float, film: bool) -> SourceInfo:
+def info_of(image: U8, fps: float, is_video: bool) -> SourceInfo:
     """For images without a source, of which this is the first."""
     h, w = image.shape[:2]
-    return SourceInfo("", "", w, h, fps, None, film=film, live=False)
+    return SourceInfo("", "", w, h, fps, None, is_video=is_video, is_live=False)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hrpose_rt.runtimes.gpu_frames import FrameUploader
 
 MAX_AP_LOSS = 0.01  # that `auto` accepts of int8
-Tell = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -87,20 +87,20 @@ class Networks:
         self.close()
 
 
-def open_networks(settings: Settings, tell: Tell = say) -> Networks:
+def open_networks(settings: Settings, progress: ProgressCallback = say) -> Networks:
     """Open what the settings name; the pose network is warm, the detector waits for a frame's size.
 
     Args:
         settings: What is wanted.
-        tell: Called with what is being done where an engine has to be built first.
+        progress: Called with what is being done where an engine has to be built first.
 
     Raises:
         HrposeError: Something cannot be had; the message says what to do.
     """
     with ExitStack() as stack:
-        detector, detector_facts = open_detector(settings, tell)
+        detector, detector_facts = open_detector(settings, progress)
         stack.callback(detector.close)
-        estimator, pose_facts = open_pose(settings, tell)
+        estimator, pose_facts = open_pose(settings, progress)
         stack.callback(estimator.close)
         estimator.warm_up()
         skeleton = find_skeleton(pose_facts["skeleton"])
@@ -116,9 +116,13 @@ def open_networks(settings: Settings, tell: Tell = say) -> Networks:
     return Networks(detector, estimator, skeleton, facts)
 
 
-def open_detector(settings: Settings, tell: Tell = say) -> tuple[YoloDetector, dict[str, Any]]:
+def open_detector(
+    settings: Settings, progress: ProgressCallback = say
+) -> tuple[YoloDetector, dict[str, Any]]:
     """The detector alone, and its model, runtime and precision."""
-    runtime, spec, _ = open_model(find_model(settings.detector, "detection"), "detection", settings, tell)
+    runtime, spec, _ = open_model(
+        find_model(settings.detector, "detection"), "detection", settings, progress
+    )
     with closed_on_error(runtime):
         detector = _detector(runtime, spec, settings)
     return detector, {
@@ -129,9 +133,9 @@ def open_detector(settings: Settings, tell: Tell = say) -> tuple[YoloDetector, d
     }
 
 
-def open_pose(settings: Settings, tell: Tell = say) -> tuple[PoseEstimator, dict[str, Any]]:
+def open_pose(settings: Settings, progress: ProgressCallback = say) -> tuple[PoseEstimator, dict[str, Any]]:
     """The pose estimator alone, not yet warm; its model, input, runtime, precision and skeleton."""
-    runtime, spec, reason = open_model(find_model(settings.pose, "pose"), "pose", settings, tell)
+    runtime, spec, reason = open_model(find_model(settings.pose, "pose"), "pose", settings, progress)
     h, w = spec.input_hw
     with closed_on_error(runtime):
         estimator = _estimator(runtime, spec, settings)
@@ -177,13 +181,13 @@ def _estimator(runtime: Runtime, spec: EngineSpec, settings: Settings) -> PoseEs
 
 
 def open_model(
-    model: Model, task: Task, settings: Settings, tell: Tell = say
+    model: Model, task: Task, settings: Settings, progress: ProgressCallback = say
 ) -> tuple[Runtime, EngineSpec, str]:
     """Open a model with what suits it, its engine built first where there is none; and why so, in words."""
     skeleton = settings.skeleton if task == "pose" else "auto"
     if task == "pose":
         asked = (skeleton, settings.input_hw, settings.decode)
-        model = replace(model, spec=spec_of_checkpoint(model, task, *asked, tell))
+        model = replace(model, spec=spec_of_checkpoint(model, task, *asked, progress))
         model = with_size(model, settings.input_hw)
     can_export = model.checkpoint is not None and find_spec("onnx") is not None
     choice = select_runtime(
@@ -198,14 +202,18 @@ def open_model(
             choice, precision="int8", reason=f"{choice.reason}; int8 costs its accuracy little"
         )
     runtime, spec = open_engine(
-        ensure_engine(model, task, choice, skeleton, tell),
+        ensure_engine(model, task, choice, skeleton, progress),
         *(task, choice.runtime, choice.precision, choice.device, _threads(settings), skeleton),
     )
     return runtime, spec, choice.reason
 
 
 def ensure_engine(
-    model: Model, task: Task, choice: RuntimeChoice, skeleton: str = "auto", tell: Tell = say
+    model: Model,
+    task: Task,
+    choice: RuntimeChoice,
+    skeleton: str = "auto",
+    progress: ProgressCallback = say,
 ) -> Model:
     """The model with an engine that the chosen runtime executes, which is built if there is none."""
     if choice.runtime == "torch" or model.checkpoint is None:
@@ -226,9 +234,11 @@ def ensure_engine(
     if model.spec is None:
         model = replace(model, spec=spec_of_checkpoint(model, task, skeleton))
     request = ExportRequest(format, precision, free_hw=format == "onnx", device=choice.device)
-    made = export(model, task, request, lambda step: tell(f"{model.name}, once only: {step}"))
+    made = export(model, task, request, lambda step: progress(f"{model.name}, once only: {step}"))
     if made.built:
-        tell(f"{made.path.name} built in {time.perf_counter() - begin:.0f} s, kept in {made.path.parent}")
+        progress(
+            f"{made.path.name} built in {time.perf_counter() - begin:.0f} s, kept in {made.path.parent}"
+        )
     return replace(model, engine=made.path, spec=made.spec)
 
 

@@ -19,13 +19,13 @@ from hrpose_rt.networks import Networks, open_networks
 from hrpose_rt.result import FrameResult
 from hrpose_rt.session import StreamSession, check, open_session
 from hrpose_rt.sources.base import Source
-from hrpose_rt.sources.multi import Together
+from hrpose_rt.sources.multi import MultiSource
 from hrpose_rt.sources.open import Name, open_source
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import U8, Frame, Poses, SourceInfo, check_boxes, check_image
 
-USUAL_FPS = 30.0  # of pictures that the caller brings without saying
-Ended = Callable[[int, RunBroken | None], None]
+DEFAULT_FPS = 30.0  # of pictures that the caller brings without saying
+OnSourceEnd = Callable[[int, RunBroken | None], None]
 
 
 class PosePipeline:
@@ -76,9 +76,9 @@ class PosePipeline:
             BadInput: It is no such picture, or the pipeline is closed.
         """
         frame = image if isinstance(image, Frame) else Frame(0, image, 0.0, time.perf_counter())
-        return self._process([frame], [self._open_session(info_of(frame.image, 1.0, film=False))])[0]
+        return self._process([frame], [self._open_session(info_of(frame.image, 1.0, is_video=False))])[0]
 
-    def session(self, fps: float = USUAL_FPS) -> Session:
+    def session(self, fps: float = DEFAULT_FPS) -> Session:
         """A film that is fed picture by picture, with ids of its own.
 
         Args:
@@ -204,7 +204,7 @@ class PosePipeline:
                 yield session.process(frame)
 
     def stream_all(
-        self, sources: Sequence[Source], ended: Ended = lambda source, broken: None
+        self, sources: Sequence[Source], ended: OnSourceEnd = lambda source, broken: None
     ) -> Iterator[tuple[int, FrameResult]]:
         """The results of several sources at once, each with the number of its source.
 
@@ -228,7 +228,7 @@ class PosePipeline:
             for i, source in enumerate(sources):
                 if source.info.width:  # else it has not answered yet
                     session_of(i)
-            for frames, over in stack.enter_context(Together(sources)):
+            for frames, over in stack.enter_context(MultiSource(sources)):
                 if frames:
                     results = self._process(
                         list(frames.values()), list(map(session_of, frames)), shared=len(sources) > 1

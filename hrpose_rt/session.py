@@ -216,7 +216,7 @@ def open_session(
 ) -> StreamSession:
     """A session for a source: of a video, or of images."""
     check(settings)
-    if info.film:
+    if info.is_video:
         return VideoSession(settings, info, detector, skeleton, latency, now)
     return ImageSession(settings, info, detector)
 

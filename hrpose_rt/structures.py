@@ -16,13 +16,13 @@ from msgspec import Meta
 from hrpose_rt.errors import BadInput
 
 T = TypeVar("T")
-MOST = 10**9  # that a number somebody sets may be
+MAX_NUMBER = 10**9  # that a number somebody sets may be
 # What numbers may be set to; types and ranges of a setting are declared where it is.
 Score = Annotated[float, Meta(ge=0, le=1)]
-Amount = Annotated[float, Meta(ge=0, le=MOST)]
-More = Annotated[float, Meta(gt=0, le=MOST)]
-Count = Annotated[int, Meta(ge=0, le=MOST)]
-Number = Annotated[int, Meta(ge=1, le=MOST)]
+Amount = Annotated[float, Meta(ge=0, le=MAX_NUMBER)]
+More = Annotated[float, Meta(gt=0, le=MAX_NUMBER)]
+Count = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+Number = Annotated[int, Meta(ge=1, le=MAX_NUMBER)]
 
 
 def decode(data: bytes, shape: type[T], toml: bool = False) -> T:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hrpose_rt.types import BESIDE, STAGES, StageTimes
+from hrpose_rt.types import EXTRA_STAGES, STAGES, StageTimes
 
 CROWD_BINS = ("0", "1-5", "6-10", "11-14", "15-20", "21-49", "50+")
 _BIN_STARTS = (0, 1, 6, 11, 15, 21, 50)
@@ -46,7 +46,7 @@ class StageClock:
         return StageTimes(**ms, total=1e3 * total, read=read_ms)
 
 
-class NoClock(StageClock):
+class TotalClock(StageClock):
     """Times nothing but the whole: to see what timing the stages costs."""
 
     @contextmanager
@@ -94,7 +94,7 @@ class Histogram:
 class LatencyTable:
     """Stage latencies of a run by people in the frame, as histograms."""
 
-    ROWS = (*STAGES, "total", *BESIDE)
+    ROWS = (*STAGES, "total", *EXTRA_STAGES)
 
     def __init__(self) -> None:
         self._bins: dict[str, dict[str, Histogram]] = {}

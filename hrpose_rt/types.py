@@ -16,7 +16,7 @@ I64 = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 STAGES = ("letterbox", "detect", "track", "crop", "pose", "heatmap", "other")
-BESIDE = ("read", "draw", "write", "age")
+EXTRA_STAGES = ("read", "draw", "write", "age")
 
 
 FARTHEST = 1e6  # pixels from a picture's corner that a box may reach
@@ -41,8 +41,8 @@ class SourceInfo:
             source that has not answered yet.
         fps: Frames a second; of pictures that are no film, 1.
         frames: How many there are to come; None if nobody knows.
-        film: Whether one frame follows from the other, so that people can be followed.
-        live: Whether frames come when they come; a live source drops those nobody took.
+        is_video: Whether one frame follows from the other, so that people can be followed.
+        is_live: Whether frames come when they come; a live source drops those nobody took.
     """
 
     name: str
@@ -51,8 +51,8 @@ class SourceInfo:
     height: int
     fps: float
     frames: int | None
-    film: bool
-    live: bool
+    is_video: bool
+    is_live: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -115,7 +115,7 @@ class FakeSource:
 
     def __init__(self, frames: int = 3, hw: tuple[int, int] = (48, 64), fps: float = 25.0) -> None:
         h, w = hw
-        self.info = SourceInfo("fake", "fake", w, h, fps, frames, film=True, live=False)
+        self.info = SourceInfo("fake", "fake", w, h, fps, frames, is_video=True, is_live=False)
 
     def __iter__(self) -> Iterator[Frame]:
         image = np.full((self.info.height, self.info.width, 3), 128, np.uint8)

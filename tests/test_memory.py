@@ -9,7 +9,7 @@ import pytest
 
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.sinks.recorder import Recorder
-from hrpose_rt.sinks.targets import TEXTS
+from hrpose_rt.sinks.targets import TEXT_FORMATS
 from hrpose_rt.sinks.video import VideoSink
 from hrpose_rt.sinks.web import WebView
 from hrpose_rt.timing import LatencyTable
@@ -23,7 +23,7 @@ def test_ten_thousand_frames_take_no_more_than_a_thousand(tmp_path: Path) -> Non
     """With everything that is written, and a browser that watches and never reads."""
     source = FakeSource(frames=10_000, hw=(96, 128))
     info, table = source.info, LatencyTable()
-    sinks = [sink(str(tmp_path / f"out{suffix}"), info, HEADER) for suffix, sink in TEXTS.values()]
+    sinks = [sink(str(tmp_path / f"out{suffix}"), info, HEADER) for suffix, sink in TEXT_FORMATS.values()]
     sinks.append(VideoSink(tmp_path / "out.mp4", info))
     crowds = [0, 2, 5, 11]
     held: dict[int, tuple[int, int]] = {}

@@ -15,7 +15,7 @@ from hrpose_rt.timing import StageClock
 from hrpose_rt.types import Detections, Frame, Poses, SourceInfo
 from tests.fakes import FakeDetector, FakeEstimator, fake_networks
 
-INFO = SourceInfo("fake", "fake", 1280, 720, 25.0, None, film=True, live=False)
+INFO = SourceInfo("fake", "fake", 1280, 720, 25.0, None, is_video=True, is_live=False)
 IMAGE = np.zeros((720, 1280, 3), np.uint8)
 
 
@@ -115,7 +115,7 @@ def test_it_is_said_once(capsys) -> None:
 
 
 def test_pictures_that_are_no_film_know_nobody() -> None:
-    pictures = replace(INFO, film=False)
+    pictures = replace(INFO, is_video=False)
     session = open_session(Settings(), pictures, FakeDetector([2]), COCO17, LatencyModel())
     frame = Frame(0, IMAGE, 0.0, 0.0)
     rows = session.detect(frame, FakeDetector([2]), StageClock())

@@ -21,11 +21,15 @@ SURE, FEWEST = 0.3, 4  # score of the joints that are compared, and how many a p
 RETURNING = 5  # people who come back at once
 NEIGHBOURS = 5  # frames after those, with which they are compared
 
-Tell = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 def measure_bounded(
-    settings: Settings, networks: Networks, feed: Feed, frames: int, tell: Tell = lambda step: None
+    settings: Settings,
+    networks: Networks,
+    feed: Feed,
+    frames: int,
+    progress: ProgressCallback = lambda step: None,
 ) -> dict[str, Any]:
     """One crowd under a budget against the same without: latency, poses, ages, ids.
 
@@ -34,7 +38,7 @@ def measure_bounded(
         networks: Opened.
         feed: The crowd.
         frames: So many of it.
-        tell: Called with what is being done.
+        progress: Called with what is being done.
     """
     bounded = PosePipeline(settings, networks)
     free = PosePipeline(replace(settings, budget_ms=0.0, detect_every=1), networks)
@@ -46,7 +50,7 @@ def measure_bounded(
     missing = people = 0
     returns: list[int] = []
     for index in range(frames):
-        tell(f"{feed.info.name}, frame {index + 1} of {frames}")
+        progress(f"{feed.info.name}, frame {index + 1} of {frames}")
         frame, truth = feed.frame_and_truth(index)
         results = []
         for way, session in enumerate(sessions):

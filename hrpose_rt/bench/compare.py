@@ -130,13 +130,13 @@ def compare(
     contestants: Sequence[Contestant],
     shots: Sequence[Shot],
     rounds: int,
-    tell: Callable[[str], None] = lambda step: None,
+    progress: Callable[[str], None] = lambda step: None,
 ) -> None:
     """Measure everybody on a frame a round, in turn."""
     for number in range(-WARM, rounds):
         shot = shots[number % len(shots)]
         for contestant in contestants:
-            tell(f"round {max(number, 0) + 1} of {rounds}, {contestant.name}")
+            progress(f"round {max(number, 0) + 1} of {rounds}, {contestant.name}")
             time.sleep(PAUSE_S)
             ms = contestant.work(shot)
             if number >= 0:

@@ -16,7 +16,7 @@ from hrpose_rt.geometry import iou
 from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult
-from hrpose_rt.timing import NoClock
+from hrpose_rt.timing import TotalClock
 from hrpose_rt.types import F32, STAGES, Frame, SourceInfo, StageTimes
 
 BLOCK = 10  # frames of one cell, until it is the next one's turn
@@ -86,7 +86,7 @@ class Way:
     def __init__(self, name: str, settings: Settings, networks: Networks) -> None:
         self.name, self.networks = name, networks
         self.timed = PosePipeline(settings, networks)
-        self.plain = PosePipeline(settings, networks, clock=NoClock)
+        self.plain = PosePipeline(settings, networks, clock=TotalClock)
 
 
 class _Running:
@@ -144,7 +144,7 @@ def measure(
     feeds: Sequence[Feed],
     rounds: int,
     seconds: float,
-    tell: Callable[[str], None] = lambda step: None,
+    progress: Callable[[str], None] = lambda step: None,
 ) -> list[Cell]:
     """Measure each way with each crowd, a block of frames at a time, all in turn.
 
@@ -153,13 +153,13 @@ def measure(
         rounds: Blocks of each cell.
         seconds: That it may take. No round begins that would not fit, and on a machine where not even one
             does, blocks are shorter.
-        tell: Called with what is being done.
+        progress: Called with what is being done.
     """
     begin = time.perf_counter()
     cells = [_Running(way, feed) for feed in feeds for way in ways]
     round_s = 0.0
     for cell in cells:
-        tell(f"warming up, {cell.cell.feed.info.name}")
+        progress(f"warming up, {cell.cell.feed.info.name}")
         round_s += 2 * cell.warm_up(begin + WARM_SHARE * seconds)  # the first also runs without clocks
     left = begin + seconds - time.perf_counter()
     frames = BLOCK if round_s <= left else max(LEAST_BLOCK, int(BLOCK * left / round_s))
@@ -168,7 +168,7 @@ def measure(
         if number and round_begin + round_s > begin + seconds:
             break
         for cell in cells:
-            tell(f"round {number + 1} of {rounds}, {cell.cell.feed.info.name}")
+            progress(f"round {number + 1} of {rounds}, {cell.cell.feed.info.name}")
             cell.block(number, frames)
         round_s = time.perf_counter() - round_begin
     return [cell.cell for cell in cells]

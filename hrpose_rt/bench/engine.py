@@ -59,7 +59,7 @@ def race(
     contestants: Sequence[Contestant],
     batches: Sequence[int],
     seconds: float,
-    tell: Callable[[str], None] = lambda step: None,
+    progress: Callable[[str], None] = lambda step: None,
 ) -> list[Cell]:
     """Measure each way at each batch size, the ways in turn, so that a busy moment hits all alike.
 
@@ -67,12 +67,12 @@ def race(
         contestants: The ways.
         batches: Pictures at a time.
         seconds: For each batch size, all ways together.
-        tell: Called with what is being measured.
+        progress: Called with what is being measured.
     """
     rng = np.random.default_rng(0)
     cells = []
     for batch in batches:
-        tell(f"batch {batch}")
+        progress(f"batch {batch}")
         pictures = [_noise(rng, batch, contestant.input_hw) for contestant in contestants]
         times: list[list[float]] = [[] for _ in contestants]
         for contestant, picture in zip(contestants, pictures, strict=True):

@@ -53,7 +53,7 @@ class Mosaic:
             raise BadInput(f"{video} has no frames: give another `source`")
         name = f"{side}x{side} of {info.stem} in {w}x{h}"
         self.info = SourceInfo(
-            name, f"mosaic-{info.stem}", *self._canvas_wh, info.fps, frames, film=True, live=False
+            name, f"mosaic-{info.stem}", *self._canvas_wh, info.fps, frames, is_video=True, is_live=False
         )
         self.people = round(side**2 * float(np.mean([len(b) for b in self._boxes]))) if detector else 0
 

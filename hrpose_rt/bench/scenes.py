@@ -100,7 +100,7 @@ class Scene:
         self._light = rng.uniform(0, 2 * np.pi, people)
         self._falls = rng.uniform(0, 1 - CURTAIN_WIDTH, 64)  # where curtains fall, of the frame's width
         name = f"{people} people in {w}x{h}"
-        self.info = SourceInfo(name, f"scene-{people}", w, h, FPS, frames, film=True, live=False)
+        self.info = SourceInfo(name, f"scene-{people}", w, h, FPS, frames, is_video=True, is_live=False)
 
     def __iter__(self) -> Iterator[Frame]:
         for i in range(self.info.frames or 0):

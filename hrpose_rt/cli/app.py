@@ -10,7 +10,7 @@ import typer
 from typer.models import ArgumentInfo, OptionInfo
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.structures import MOST
+from hrpose_rt.structures import MAX_NUMBER
 
 
 class App(typer.Typer):
@@ -56,5 +56,5 @@ def _check(option: str, value: Any) -> None:
     """Raise BadInput if no option has a use for `value`; its range is checked where it is used."""
     if value == "":
         raise BadInput(f"{option} is empty: leave it out, or give it something")
-    if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= MOST):
-        raise BadInput(f"{option} is a number up to {MOST:,.0f}, not {value}")
+    if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= MAX_NUMBER):
+        raise BadInput(f"{option} is a number up to {MAX_NUMBER:,.0f}, not {value}")

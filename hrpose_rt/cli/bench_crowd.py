@@ -26,7 +26,7 @@ from hrpose_rt.networks import Networks, open_networks
 CROWDS = {"1-5": (1, 3, 5), "6-10": (6, 8, 10), "15-20": (15, 18, 20), "50+": (50, 75, 100, 200)}
 ORIGINALS = {"5-10": "6-10"}  # how the original called it
 SIZES_WH = {"720p": (1280, 720), "1080p": (1920, 1080)}
-LEAST_WORDS = 8  # characters of a column of words, in a table on a narrow terminal
+MIN_TEXT_COLUMN = 8  # characters of a column of words, in a table on a narrow terminal
 DEFAULT_S, QUICK_S, QUICK_FRAMES = 720.0, 90.0, 60
 
 
@@ -74,10 +74,10 @@ def bench_crowd(
                 in_size(pose, input_hw, other), detector, one, other, threads=threads, device=device
             )
             ways.append(stack.enter_context(_way(settings)))
-        with _progress("composing") as tell:
+        with _progress("composing") as progress:
             feeds = _feeds(counts, source, people, SIZES_WH[size], seed, ways[0].networks)
             rounds = max(2, (QUICK_FRAMES if quick else frames) // (BLOCK * 3))
-            cells = measure(ways, feeds, rounds, until - time.perf_counter(), tell)
+            cells = measure(ways, feeds, rounds, until - time.perf_counter(), progress)
         report = build_report(ways, cells, *check_plain(cells))
     Console().print(as_table(report_text.rows(report)))
     for line in report_text.words(report):
@@ -144,7 +144,7 @@ def as_table(rows: Sequence[Sequence[str]]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for head, *cells in zip(*rows, strict=True):
         if any(" " in cell for cell in cells):
-            table.add_column(head, overflow="fold", min_width=LEAST_WORDS)
+            table.add_column(head, overflow="fold", min_width=MIN_TEXT_COLUMN)
         else:
             table.add_column(head.replace(" ", "\n"), no_wrap=True, justify="right")
     for row in rows[1:]:
@@ -163,13 +163,13 @@ def _progress(first: str) -> Iterator[Callable[[str], None]]:
     said = {first}
     say(first)
 
-    def tell(step: str) -> None:
+    def progress(step: str) -> None:
         what = step.partition(",")[0]
         if what not in said:
             said.add(what)
             say(what)
 
-    yield tell
+    yield progress
 
 
 @contextmanager

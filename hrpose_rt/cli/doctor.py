@@ -12,13 +12,13 @@ MARKS = {True: "[green]ok[/]", None: "[dim]-[/]", False: "[red]no[/]"}
 
 def doctor(debug: options.Debug = False) -> None:
     """Say what there is and what to do about what there is not; exit status 1 if something is broken."""
-    from hrpose_rt.doctor import examine
+    from hrpose_rt.doctor import run_checks
 
-    findings = examine()
+    checks = run_checks()
     table = Table("", "what", box=None)
     for head in ("found", "to do"):
         table.add_column(head, overflow="fold")  # where nobody can widen the terminal, nothing is cut off
-    for finding in findings:
-        table.add_row(MARKS[finding.good], finding.what, escape(finding.found), escape(finding.todo))
+    for check in checks:
+        table.add_row(MARKS[check.ok], check.name, escape(check.result), escape(check.fix))
     Console().print(table)
-    raise typer.Exit(int(any(finding.good is False for finding in findings)))
+    raise typer.Exit(int(any(check.ok is False for check in checks)))

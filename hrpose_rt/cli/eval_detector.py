@@ -7,7 +7,7 @@ import typer
 
 from hrpose_rt.cli import options
 from hrpose_rt.cli.eval_output import (
-    LOWEST_SCORE,
+    MIN_BOX_SCORE,
     RESULTS,
     SCORES,
     SCORES_SCHEMA,
@@ -55,7 +55,7 @@ def eval_detector(
         where = annotated_images(truth, images)
         settings = Settings(
             *(DEFAULTS.pose, detector, runtime, precision),
-            det_score=LOWEST_SCORE,
+            det_score=MIN_BOX_SCORE,
             threads=threads,
             device=device,
         )

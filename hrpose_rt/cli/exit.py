@@ -19,7 +19,7 @@ OPTIONS |= {"form": "format", "archs": "gpu-arch", "folder": "output"}
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 
 
-class Ended(KeyboardInterrupt):
+class Terminated(KeyboardInterrupt):
     """SIGTERM or SIGHUP came; `status` is the exit status that shells expect of it."""
 
     def __init__(self, number: int) -> None:
@@ -28,14 +28,14 @@ class Ended(KeyboardInterrupt):
 
 
 @contextmanager
-def signals_end_it() -> Iterator[None]:
-    """What is inside ends by SIGTERM and SIGHUP as it does by Ctrl-C: with `Ended`, a KeyboardInterrupt.
+def signals_as_exceptions() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise `Terminated`, a KeyboardInterrupt, in the main thread.
 
     A signal that is ignored already, as under nohup, stays ignored.
     """
 
     def end(number: int, frame: object) -> None:
-        raise Ended(number)
+        raise Terminated(number)
 
     names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]

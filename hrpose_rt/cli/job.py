@@ -24,23 +24,23 @@ from hrpose_rt.result import FrameResult, latency_field
 from hrpose_rt.sinks.base import Sink
 from hrpose_rt.sinks.coco import read_image_ids
 from hrpose_rt.sinks.recorder import Recorder
-from hrpose_rt.sinks.targets import Target, text_target
+from hrpose_rt.sinks.targets import OutputTarget, text_target
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.images import Images
 from hrpose_rt.timing import LatencyTable
 from hrpose_rt.types import SourceInfo
 
 REPORT_SCHEMA = 1
-Viewer = Callable[[SourceInfo, str], Sink]  # what shows a source, under its name; it outlives it
+ViewerFactory = Callable[[SourceInfo, str], Sink]  # what shows a source, under its name; it outlives it
 
 
-class Job:
+class RunJob:
     """The sources of a run and what is written of each.
 
     Args:
         sources: Opened.
         save: Where annotated pictures go, if anywhere.
-        texts: Where each of `targets.TEXTS` goes, if anywhere.
+        texts: Where each of `targets.TEXT_FORMATS` goes, if anywhere.
         overwrite: Whether files that exist are replaced.
         audio: Whether saved films keep the sound of theirs.
         annotations: Whose ids of images COCO's results have, if any.
@@ -66,9 +66,9 @@ class Job:
         self._image_ids = read_image_ids(annotations, names) if annotations else {}
 
     @property
-    def at_once(self) -> bool:
+    def concurrent(self) -> bool:
         """Whether the sources run beside each other: one of them is live, and would not wait."""
-        return len(self._sources) > 1 and any(source.info.live for source in self._sources)
+        return len(self._sources) > 1 and any(source.info.is_live for source in self._sources)
 
     def check(self, report: Path | None) -> None:
         """Raise BadInput, before anything is done, if a file is in the way."""
@@ -87,18 +87,18 @@ class Job:
         pipeline: PosePipeline,
         table: LatencyTable,
         view: LiveView,
-        viewers: Sequence[Viewer],
+        viewers: Sequence[ViewerFactory],
         kpt_score: float,
         trails_s: float = 0.0,
     ) -> int:
-        """Run every source to its end, one after the other or `at_once`.
+        """Run every source to its end, one after the other or `concurrent`.
 
         Returns:
             1 if one of them lost frames, else 0.
         """
         status = 0
         everything = list(zip(self._sources, self._stems, strict=True))
-        for group in [everything] if self.at_once else [[one] for one in everything]:
+        for group in [everything] if self.concurrent else [[one] for one in everything]:
             try:
                 with ExitStack() as stack:
                     recorders = []
@@ -142,7 +142,7 @@ class Job:
                 recorders[i].add(self._open(source, stem, pipeline.facts))
                 sizes[i] = (source.info.width, source.info.height)
             view.update(stem, recorders[i].write(result))
-            if source.info.film:
+            if source.info.is_video:
                 sizes[i] = _same_size(stem, sizes[i], result)
         return statuses
 
@@ -156,7 +156,7 @@ class Job:
             opened.pop_all()  # all of them are open: from here on they are the recorder's
         return sinks
 
-    def _targets(self, source: Source, stem: str, header: dict[str, Any]) -> list[Target]:
+    def _targets(self, source: Source, stem: str, header: dict[str, Any]) -> list[OutputTarget]:
         several = len(self._sources) > 1
         targets = []
         if self._save:

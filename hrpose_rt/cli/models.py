@@ -81,10 +81,10 @@ def find(name: str, task: Task | None = None) -> Model:
     with Progress("{task.description}", *columns, console=Console(stderr=True), transient=True) as bar:
         row = bar.add_task(name, total=None, visible=False)
 
-        def tell(done: int, total: int) -> None:
+        def progress(done: int, total: int) -> None:
             bar.update(row, completed=done, total=total or None, visible=True)
 
-        return find_model(name, task or task_of(name), tell)
+        return find_model(name, task or task_of(name), progress)
 
 
 def task_of(name: str) -> Task:

@@ -7,13 +7,13 @@ from pathlib import Path
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
 from hrpose_rt.paths import make_folder
-from hrpose_rt.sinks.targets import Target, image_target, video_target
+from hrpose_rt.sinks.targets import OutputTarget, image_target, video_target
 from hrpose_rt.sinks.video import Audio
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.images import Images
 
 
-def picture_target(save: str, source: Source, stem: str, several: bool, audio: bool = True) -> Target:
+def picture_target(save: str, source: Source, stem: str, several: bool, audio: bool = True) -> OutputTarget:
     """Where the annotated pictures of a source go; with `audio` the sound of a file is kept."""
     if isinstance(source, Images):
         return image_target(save, source.info, stem, several, source.names)
@@ -24,12 +24,12 @@ def _audio(source: Source) -> Audio | None:
     """What is heard with a film; says so where it cannot be kept."""
     from hrpose_rt.sources.video import VideoFile
 
-    if not isinstance(source, VideoFile) or not source.sound_codec:
+    if not isinstance(source, VideoFile) or not source.audio_codec:
         return None
-    sound = source.sound()
-    if sound is None:
-        say(f"the sound of {source.info.name} is left out: an mp4 holds no {source.sound_codec}")
-    return sound
+    audio = source.open_audio()
+    if audio is None:
+        say(f"the sound of {source.info.name} is left out: an mp4 holds no {source.audio_codec}")
+    return audio
 
 
 def check_free(file: Path, overwrite: bool, sources: Iterable[str] = ()) -> None:

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from hrpose_rt.cli import options
 from hrpose_rt.cli.display import LiveView, describe, latency_table
-from hrpose_rt.cli.exit import INTERRUPTED, Ended, signals_end_it
-from hrpose_rt.cli.job import Job, Viewer, write_report
+from hrpose_rt.cli.exit import INTERRUPTED, Terminated, signals_as_exceptions
+from hrpose_rt.cli.job import RunJob, ViewerFactory, write_report
 from hrpose_rt.cli.models import fetch_models
 from hrpose_rt.config import Clip, Settings
 from hrpose_rt.console import say
@@ -134,20 +134,20 @@ def run(
         patient = len(names) > 1 and reconnect > 0  # a camera that is off keeps no other one waiting
         sources = [stack.enter_context(open_source(name, clip, reconnect, patient)) for name in names]
         texts = {"json": json_lines, "csv": csv, "csv_long": csv_long, "coco": coco, "mot": mot}
-        job = Job(sources, save, texts, overwrite, audio, annotations)
+        job = RunJob(sources, save, texts, overwrite, audio, annotations)
         job.check(report)
         for one in sources:
             if not one.info.width:
                 say(f"{one.info.name} does not answer yet: it is tried for {reconnect:g} s, the others run")
-        viewers: list[Viewer] = []
+        viewers: list[ViewerFactory] = []
         if show:
             window = WindowSink("hrpose-rt", min_score=kpt_score)
             stack.callback(window.close)
-            viewers.append(lambda info, name: window.another(name) if job.at_once else window)
+            viewers.append(lambda info, name: window.for_source(name) if job.concurrent else window)
         if serve:
             web = stack.enter_context(WebView(*parse_address(serve), token or "", kpt_score))
             console.print(f"watch at {web.url}")
-            viewers.append(lambda info, name: web.panel(name if job.at_once else "", name))
+            viewers.append(lambda info, name: web.panel(name if job.concurrent else "", name))
         fetch_models(pose, detector)
         pipeline = stack.enter_context(PosePipeline(settings))
         console.print(describe(pipeline.facts), soft_wrap=True)
@@ -155,11 +155,11 @@ def run(
         table = LatencyTable()
         status, begin = 0, time.perf_counter()
         try:
-            with signals_end_it(), view:
+            with signals_as_exceptions(), view:
                 status = job.run(pipeline, table, view, viewers, kpt_score, trails)
         except WindowClosed:
             pass
-        except Ended as ended:
+        except Terminated as ended:
             status = ended.status
         except KeyboardInterrupt:
             status = INTERRUPTED
@@ -168,7 +168,7 @@ def run(
             try:  # before the table, which fails where nobody reads along; each comes without the other
                 if report:
                     facts = pipeline.facts | {"following": pipeline.tracking_stats()}
-                    write_report(report, facts, [s.info.name for s in sources], table, job.at_once)
+                    write_report(report, facts, [s.info.name for s in sources], table, job.concurrent)
             finally:
                 if table.frames:
                     console.print(

@@ -13,7 +13,7 @@ from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.export import verify
 from hrpose_rt.export.parity import Parity
 from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, ExportedEngine, ExportRequest
-from hrpose_rt.export.tensorrt import Tell, TrtOptions, build_engine, check_options
+from hrpose_rt.export.tensorrt import ProgressCallback, TrtOptions, build_engine, check_options
 from hrpose_rt.hardware import nvidia_gpus, usable_cores
 from hrpose_rt.nets.spec import FORMATS, Build, EngineSpec, Task, engine_files, engine_sha256, spec_path
 from hrpose_rt.nets.zoo import Model, spec_of_checkpoint
@@ -29,7 +29,7 @@ from hrpose_rt.runtimes.trt_compat import incompatibility, load_tensorrt
 
 
 def export(
-    model: Model, task: Task, request: ExportRequest, tell: Tell = lambda step: None
+    model: Model, task: Task, request: ExportRequest, progress: ProgressCallback = lambda step: None
 ) -> ExportedEngine:
     """Build an engine, unless it is there.
 
@@ -37,7 +37,7 @@ def export(
         model: From `zoo.find_model`.
         task: What it is for.
         request: What is wanted.
-        tell: Called with what is being done.
+        progress: Called with what is being done.
 
     Raises:
         BadInput: It cannot be built of this model, or not here.
@@ -50,19 +50,21 @@ def export(
         raise RuntimeMissing(f"exporting needs {' and '.join(missing)}: pip install 'hrpose-rt[export]'")
     folder = request.folder or engines_folder()
     make_writable(folder, "choose another `folder`" if request.folder else SET_CACHE)
-    return _Export(model, task, request, folder, tell).run()
+    return _Export(model, task, request, folder, progress).run()
 
 
 class _Export:
     """One engine on its way: spec, graph, engine, comparison."""
 
-    def __init__(self, model: Model, task: Task, request: ExportRequest, folder: Path, tell: Tell) -> None:
-        self._model, self._task, self._request, self._folder, self._tell = (
+    def __init__(
+        self, model: Model, task: Task, request: ExportRequest, folder: Path, progress: ProgressCallback
+    ) -> None:
+        self._model, self._task, self._request, self._folder, self._progress = (
             model,
             task,
             request,
             folder,
-            tell,
+            progress,
         )
         base = model.spec or spec_of_checkpoint(model, task)
         hw = request.input_hw or base.input_hw
@@ -112,7 +114,7 @@ class _Export:
     def _parity(self, made: Path, spec: EngineSpec) -> dict[str, Any]:
         if not self._request.verify:
             return {"status": verify.NOT_ASKED}
-        self._tell("comparing with fp32")
+        self._progress("comparing with fp32")
         return verify.verdict(spec, self._compared(made, spec), self._request.keep)
 
     def _compared(self, made: Path, spec: EngineSpec) -> Parity | str:
@@ -169,14 +171,14 @@ class _Export:
             )
             graph, layers = self._graph(made.parent, typed)
             onnx_sha256 = engine_sha256(graph)
-            self._tell(f"building for {request.format}")
+            self._progress(f"building for {request.format}")
             if request.format == "openvino":
                 build = _build_openvino(graph, made, request.precision)
                 if request.precision in ("bf16", "fp16"):
                     layers = {request.precision: sum(layers.values())}
             else:
                 build, layers = build_engine(
-                    graph, made, request.format, request.trt, self._tell, gpu_number(request.device)
+                    graph, made, request.format, request.trt, self._progress, gpu_number(request.device)
                 )
         if not build.seconds:
             build = replace(build, seconds=round(perf_counter() - begin, 1))
@@ -198,7 +200,7 @@ class _Export:
                 self._request, format="onnx", precision=precision, trt=TrtOptions(), verify=False
             )
             request = replace(request, verify=self._request.verify and precision == "int8", rebuild=False)
-            found = _Export(self._model, self._task, request, self._folder, self._tell).run()
+            found = _Export(self._model, self._task, request, self._folder, self._progress).run()
             return found.path, found.spec.layers
         graph = place / f"{precision}.onnx"
         return graph, self._typed_graph(graph, precision)
@@ -212,19 +214,19 @@ class _Export:
         from hrpose_rt.export.torch_onnx import save_onnx
 
         if precision == "fp32":
-            self._tell("tracing the network")
+            self._progress("tracing the network")
             self._fp32_graph(made)
             return layers_by_precision(onnx.load(made))
         spec = replace(self._fixed, precision=precision)
         source = onnx.load(self._graph(made.parent, "fp32")[0])
         if precision != "int8":
-            self._tell(f"typing the graph as {precision}")
+            self._progress(f"typing the graph as {precision}")
             model = to_16_bits(source, precision)
             save_onnx(model, made, spec)
             return layers_by_precision(model)
         batches = self._calibration_set.batches()
         for sensitive in ([], first_and_last(source)):
-            self._tell(f"measuring ranges on {len(batches)} pictures")
+            self._progress(f"measuring ranges on {len(batches)} pictures")
             model = to_int8(source, batches, keep=sensitive)
             save_onnx(model, made, spec)
             found = self._compared(made, spec) if self._request.verify else ""

@@ -26,7 +26,7 @@ MIB = 2**20
 FATAL_WARNINGS = ("Defaulting to INT8",)
 NO_FP32_PRODUCTS = "FP32 GEMM is not supported"
 
-Tell = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def rtx_archs(options: TrtOptions, gpus: list[Gpu]) -> tuple[str, ...]:
 
 
 def build_engine(
-    onnx: Path, engine: Path, format: str, options: TrtOptions, tell: Tell, number: int = 0
+    onnx: Path, engine: Path, format: str, options: TrtOptions, progress: ProgressCallback, number: int = 0
 ) -> tuple[Build, dict[str, int]]:
     """Build an engine file, which appears whole or not at all.
 
@@ -100,7 +100,7 @@ def build_engine(
         engine: The file to write.
         format: "tensorrt" or "tensorrt-rtx".
         options: Already checked by `check_options`.
-        tell: Called with what the builder is at.
+        progress: Called with what the builder is at.
         number: Of the GPU that TensorRT builds on.
 
     Returns:
@@ -127,7 +127,7 @@ def build_engine(
         profile = builder.create_optimization_profile()
         profile.set_shape(source.name, (batch, *shape), (batch, *shape), (batch, *shape))
         config.add_optimization_profile(profile)
-    monitor = _monitor(trt, tell)
+    monitor = _monitor(trt, progress)
     config.progress_monitor = monitor
     # fp32 in the graph is fp32; TensorRT rounds it to 10 bits otherwise.
     config.clear_flag(trt.BuilderFlag.TF32)
@@ -269,7 +269,7 @@ def _logger(trt: Any) -> Any:
     return Logger()
 
 
-def _monitor(trt: Any, tell: Tell) -> Any:
+def _monitor(trt: Any, progress: ProgressCallback) -> Any:
     """Passes on what the builder is at; it may be called from several threads."""
     lock = threading.Lock()
 
@@ -280,7 +280,7 @@ def _monitor(trt: Any, tell: Tell) -> Any:
         def phase_start(self, name: str, parent: str | None, steps: int) -> None:
             if parent is None:  # those within it are over in no time
                 with lock:
-                    tell(f"{name}, {steps} steps")
+                    progress(f"{name}, {steps} steps")
 
         def step_complete(self, name: str, step: int) -> bool:
             return True  # go on

@@ -14,10 +14,14 @@ CHUNK = 1 << 18
 TIMEOUT_S = 30
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 
-Tell = Callable[[int, int], None]  # bytes that are there, bytes in all (0 where the server does not say)
+BytesCallback = Callable[
+    [int, int], None
+]  # bytes that are there, bytes in all (0 where the server does not say)
 
 
-def fetch(url: str, path: Path, sha256_prefix: str, tell: Tell = lambda done, total: None) -> None:
+def fetch(
+    url: str, path: Path, sha256_prefix: str, progress: BytesCallback = lambda done, total: None
+) -> None:
     """Fetch `url` to `path`, which appears when its hash is right.
 
     What arrived before a break stays in `path.partial`, and the next call goes on from there.
@@ -26,7 +30,7 @@ def fetch(url: str, path: Path, sha256_prefix: str, tell: Tell = lambda done, to
         url: What to fetch.
         path: The file to make.
         sha256_prefix: What its hash begins with, in hex.
-        tell: Called as it goes.
+        progress: Called as it goes.
 
     Raises:
         RunBroken: It could not be had, or is another file; the message has URL and folder.
@@ -35,7 +39,7 @@ def fetch(url: str, path: Path, sha256_prefix: str, tell: Tell = lambda done, to
     partial = path.with_name(path.name + ".partial")
     try:
         make_writable(path.parent, f"{SET_CACHE}, or {by_hand}")
-        receive(urllib.request.Request(url), partial, tell)
+        receive(urllib.request.Request(url), partial, progress)
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", None) or error
         reason = " ".join(str(reason).split()) or type(error).__name__
@@ -58,7 +62,9 @@ def check_hash(file: Path, sha256_prefix: str, by_hand: str) -> None:
         )
 
 
-def receive(request: urllib.request.Request, partial: Path, tell: Tell = lambda done, total: None) -> None:
+def receive(
+    request: urllib.request.Request, partial: Path, progress: BytesCallback = lambda done, total: None
+) -> None:
     """Append what `partial` lacks of what is requested; OSError or HTTPException if it breaks off."""
     have = partial.stat().st_size if partial.exists() else 0
     if have:
@@ -82,6 +88,6 @@ def receive(request: urllib.request.Request, partial: Path, tell: Tell = lambda 
             while chunk := response.read(CHUNK):
                 file.write(chunk)
                 have += len(chunk)
-                tell(have, total)
+                progress(have, total)
     if have < total:
         raise ConnectionError(f"broke off after {have} of {total} bytes")

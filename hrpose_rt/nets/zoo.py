@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing
 from hrpose_rt.nets.checkpoints import load_hrnet
-from hrpose_rt.nets.download import Tell, fetch
+from hrpose_rt.nets.download import BytesCallback, fetch
 from hrpose_rt.nets.published import ALIASES, PUBLISHED, Published, read_name
 from hrpose_rt.nets.spec import EngineSpec, Task, spec_path
 from hrpose_rt.paths import fetched_folder, make_writable, models_folder, sha256
@@ -68,19 +68,19 @@ class Model:
         return replace(self, engine=other, spec=EngineSpec.load(spec_path(other)))
 
 
-def find_model(name: str, task: Task, tell: Tell = lambda done, total: None) -> Model:
+def find_model(name: str, task: Task, progress: BytesCallback = lambda done, total: None) -> Model:
     """The model of that name, fetched if it is not here yet, or the file at that path.
 
     Args:
         name: An embedded or a published model, a detector of Ultralytics', or a path.
         task: What it is for.
-        tell: Called with the bytes fetched and their number.
+        progress: Called with the bytes fetched and their number.
 
     Raises:
         BadInput: There is no such name or file, or it does something else than `task`.
         RunBroken: It could not be fetched.
     """
-    model = _find(name, task, tell)
+    model = _find(name, task, progress)
     if model.spec and model.spec.task != task:
         raise BadInput(f"{name} is a {model.spec.task} network, one for {task} is needed here")
     return model
@@ -92,14 +92,14 @@ def names(task: Task) -> list[str]:
     return [*embedded, *(PUBLISHED if task == "pose" else ("yolo26n",))]
 
 
-def _find(name: str, task: Task, tell: Tell) -> Model:
+def _find(name: str, task: Task, progress: BytesCallback) -> Model:
     if name in EMBEDDED:
         folder = models_folder()
         checkpoint = next(p for s in CHECKPOINTS if (p := folder / f"{name}{s}").is_file())
         engine = folder / f"{name}.onnx"
         return Model(name, engine, checkpoint, EngineSpec.load(spec_path(engine)))
     if published := PUBLISHED.get(ALIASES.get(name, name)):
-        return _of_checkpoint(published.name, _published(published, tell))
+        return _of_checkpoint(published.name, _published(published, progress))
     if ULTRALYTICS.match(name):
         if task != "detection":
             raise BadInput(f"{name} is a detection network, one for {task} is needed here")
@@ -135,10 +135,10 @@ def _of_checkpoint(name: str, checkpoint: Path) -> Model:
     return Model(name, None, checkpoint, known.spec(digest) if known else None)
 
 
-def _published(model: Published, tell: Tell) -> Path:
+def _published(model: Published, progress: BytesCallback) -> Path:
     path = fetched_folder() / model.file_name
     if not path.is_file():
-        fetch(model.url, path, model.sha256_prefix, tell)
+        fetch(model.url, path, model.sha256_prefix, progress)
     return path
 
 
@@ -181,7 +181,7 @@ def spec_of_checkpoint(
     skeleton: str = "auto",
     input_hw: tuple[int, int] | None = None,
     decode: str = "auto",
-    tell: Callable[[str], None] = lambda text: None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> EngineSpec:
     """What is known of a checkpoint, or else what is asked for, what its name says, or what is usual.
 
@@ -190,7 +190,7 @@ def spec_of_checkpoint(
         skeleton: Its joints, "auto" for those that their number tells.
         input_hw: Height and width of its crops, as asked for.
         decode: How its heatmaps are read, as asked for; "auto" for nothing.
-        tell: Called with words for what nobody said.
+        progress: Called with words for what nobody said.
 
     Raises:
         BadInput: Nothing says which joints it finds.
@@ -213,7 +213,7 @@ def spec_of_checkpoint(
     assumed = {} if input_hw or named_hw else {"`input_hw`": f"{h}x{w}"}
     assumed |= {} if how else {"`decode`": "quarter"}
     if assumed:
-        tell(
+        progress(
             f"nothing says how {model.checkpoint.name} was trained: {' and '.join(assumed.values())} "
             f"assumed, {' and '.join(assumed)} can say otherwise"
         )

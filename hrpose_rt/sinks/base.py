@@ -24,11 +24,11 @@ class Sink(Protocol):
         """Finish what was written."""
 
 
-def closed(path: Path | str) -> BadInput:
+def closed_error(path: Path | str) -> BadInput:
     return BadInput(f"{path} is closed: nothing more can be written to it")
 
 
-def broken(path: Path | str, error: OSError) -> RunBroken:
+def write_error(path: Path | str, error: OSError) -> RunBroken:
     return RunBroken(
         f"writing {path} failed ({error.strerror}): make room or choose another place; what was written "
         "before stays readable"

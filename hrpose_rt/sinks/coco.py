@@ -8,14 +8,14 @@ from typing import TypedDict
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult, person_score
-from hrpose_rt.sinks.text import Header, TextSink
+from hrpose_rt.sinks.text import Header, LineFile
 from hrpose_rt.structures import convert, read_json
 from hrpose_rt.types import U8, SourceInfo
 
 COCO_PERSON = 1  # COCO's category
 
 
-class CocoSink(TextSink):
+class CocoSink(LineFile):
     """COCO's keypoint results: a whole list after every frame.
 
     Args:

@@ -5,12 +5,12 @@ import io
 from collections.abc import Iterable
 
 from hrpose_rt.result import FrameResult
-from hrpose_rt.sinks.text import Header, TextSink
+from hrpose_rt.sinks.text import Header, LineFile
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.types import U8, SourceInfo
 
 
-class CsvSink(TextSink):
+class CsvSink(LineFile):
     """A row a person: box and all joints side by side. Who has no pose yet has empty cells.
 
     People of pictures have the name of their file beside the frame.
@@ -21,7 +21,7 @@ class CsvSink(TextSink):
     def __init__(self, path: str, info: SourceInfo, header: Header) -> None:
         super().__init__(path)
         self._joints = find_skeleton(header["skeleton"]).joints
-        self._named = not info.film
+        self._named = not info.is_video
         self._put(
             _row(
                 [
@@ -45,7 +45,7 @@ class CsvSink(TextSink):
         self._put("".join(rows))
 
 
-class LongCsvSink(TextSink):
+class LongCsvSink(LineFile):
     """A row a joint of every person who has a pose."""
 
     def __init__(self, path: str, info: SourceInfo, header: Header) -> None:

@@ -8,7 +8,7 @@ import cv2
 from hrpose_rt.errors import RunBroken
 from hrpose_rt.paths import make_folder
 from hrpose_rt.result import FrameResult
-from hrpose_rt.sinks.base import broken
+from hrpose_rt.sinks.base import write_error
 from hrpose_rt.types import U8
 
 
@@ -41,7 +41,7 @@ class ImageSink:
         try:
             path.write_bytes(data.tobytes())
         except OSError as error:
-            raise broken(str(path), error) from error
+            raise write_error(str(path), error) from error
 
     def close(self) -> None:
         """Every image is closed already."""

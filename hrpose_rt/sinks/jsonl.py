@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 from hrpose_rt.result import FrameResult
-from hrpose_rt.sinks.text import Header, TextSink
+from hrpose_rt.sinks.text import Header, LineFile
 from hrpose_rt.types import U8, SourceInfo
 
 SCHEMA = 1  # of the JSONL file
 
 
-class JsonlSink(TextSink):
+class JsonlSink(LineFile):
     """A line about the source, then a line a frame, with a size of its own once that has changed.
 
     Args:

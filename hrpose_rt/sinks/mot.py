@@ -3,11 +3,11 @@
 import numpy as np
 
 from hrpose_rt.result import FrameResult
-from hrpose_rt.sinks.text import Header, TextSink
+from hrpose_rt.sinks.text import Header, LineFile
 from hrpose_rt.types import U8, SourceInfo
 
 
-class MotSink(TextSink):
+class MotSink(LineFile):
     """MOT Challenge's tracks: frame, id, left, top, width, height, score, -1, -1, -1.
 
     Frames, ids and pixels count from 1, as in the development kit; elsewhere here they count from 0.

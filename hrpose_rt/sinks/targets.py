@@ -19,8 +19,8 @@ from hrpose_rt.sinks.video import Audio, VideoSink
 from hrpose_rt.types import SourceInfo
 
 VIDEO_SUFFIX = ".mp4"
-LARGEST_SIDE = {VIDEO_SUFFIX: 16_384, ".webp": 16_383}  # of x264, and of the WebP format
-TEXTS: dict[str, tuple[str, Callable[[str, SourceInfo, dict[str, Any]], Sink]]] = {
+MAX_SIDE_PX = {VIDEO_SUFFIX: 16_384, ".webp": 16_383}  # of x264, and of the WebP format
+TEXT_FORMATS: dict[str, tuple[str, Callable[[str, SourceInfo, dict[str, Any]], Sink]]] = {
     "json": (".jsonl", JsonlSink),
     "csv": (".csv", CsvSink),
     "csv_long": (".long.csv", LongCsvSink),
@@ -30,7 +30,7 @@ TEXTS: dict[str, tuple[str, Callable[[str, SourceInfo, dict[str, Any]], Sink]]] 
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class OutputTarget:
     """Files that will be written, and what opens them."""
 
     files: tuple[Path, ...]
@@ -43,7 +43,7 @@ def video_target(
     stem: str,
     several: bool,
     open_audio: Callable[[], Audio | None] = lambda: None,
-) -> Target:
+) -> OutputTarget:
     """Where the annotated video of a source goes: `save` itself, or a file in the folder `save`.
 
     Args:
@@ -57,10 +57,12 @@ def video_target(
     if path.suffix.lower() != VIDEO_SUFFIX:
         raise BadInput(f"`save` {save}: a film is saved as {VIDEO_SUFFIX}, or name a folder")
     _check_size(info, VIDEO_SUFFIX)
-    return Target((path,), lambda: VideoSink(path, info, open_audio()))
+    return OutputTarget((path,), lambda: VideoSink(path, info, open_audio()))
 
 
-def image_target(save: str, info: SourceInfo, stem: str, several: bool, names: Mapping[int, str]) -> Target:
+def image_target(
+    save: str, info: SourceInfo, stem: str, several: bool, names: Mapping[int, str]
+) -> OutputTarget:
     """Where annotated images go: into the folder `save` under their own names; one image may be a file.
 
     Args:
@@ -79,7 +81,7 @@ def image_target(save: str, info: SourceInfo, stem: str, several: bool, names: M
     for name in names.values():
         _check_size(info, Path(name).suffix.lower())
     files = tuple(folder / name for name in names.values())
-    return Target(files, lambda: ImageSink(folder, names))
+    return OutputTarget(files, lambda: ImageSink(folder, names))
 
 
 def text_target(
@@ -90,24 +92,24 @@ def text_target(
     stem: str,
     several: bool,
     image_ids: Mapping[str, int | str] | None = None,
-) -> Target:
+) -> OutputTarget:
     """Where a source's text of one form goes: "-" is standard output (JSON lines), else as with films."""
-    suffix, sink = TEXTS[option]
+    suffix, sink = TEXT_FORMATS[option]
     if option == "coco":
         sink = partial(CocoSink, image_ids=image_ids)
-    if option == "mot" and not info.film:
+    if option == "mot" and not info.is_video:
         raise BadInput(f"`mot` holds tracks, and {info.name} is no film: a folder of images is with `fps`")
     if value == STDOUT:
         if option != "json":
             raise BadInput(f"`{option}` {value}: only `json` writes to standard output, name a file")
-        return Target((), lambda: sink(STDOUT, info, header))
+        return OutputTarget((), lambda: sink(STDOUT, info, header))
     path = _file_in(Path(value), stem, suffix, several)
-    return Target((path,), lambda: sink(str(path), info, header))
+    return OutputTarget((path,), lambda: sink(str(path), info, header))
 
 
 def _check_size(info: SourceInfo, suffix: str) -> None:
     """Raise BadInput if pictures are larger than their form holds, as far as is known before the run."""
-    largest = LARGEST_SIDE.get(suffix)
+    largest = MAX_SIDE_PX.get(suffix)
     if largest and max(info.width, info.height) > largest:
         raise BadInput(
             f"`save`: {info.name} is {info.width}x{info.height}, {suffix} holds {largest} pixels a side: "

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.sinks.base import broken, closed
+from hrpose_rt.sinks.base import closed_error, write_error
 
 STDOUT = "-"
 
 Header = dict[str, Any]  # what the JSONL file's first line says of the run
 
 
-class TextSink:
+class LineFile:
     """A file that grows by whole lines, each on disk as soon as it is written.
 
     Args:
@@ -36,7 +36,7 @@ class TextSink:
 
     def _put(self, text: str) -> None:
         if self._file.closed:
-            raise closed(self._path)
+            raise closed_error(self._path)
         data = text.encode()
         try:
             self._file.write(data)
@@ -45,7 +45,7 @@ class TextSink:
             raise
         except OSError as error:
             self._drop_half_line()
-            raise broken(self._path, error) from error
+            raise write_error(self._path, error) from error
         self._whole += len(data)
 
     def _drop_half_line(self) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
-from hrpose_rt.sinks.base import broken, closed
+from hrpose_rt.sinks.base import closed_error, write_error
 from hrpose_rt.types import U8, SourceInfo
 
 
@@ -48,7 +48,7 @@ class VideoSink:
     Args:
         path: Of the mp4.
         info: Of what it shows.
-        sound: What is heard with it; copied as it is.
+        audio: What is heard with it; copied as it is.
     """
 
     wants_picture = True
@@ -56,10 +56,10 @@ class VideoSink:
     FRAGMENT_US = 500_000
     LOOKAHEAD, LOOKAHEAD_S = 10, 0.3  # frames (x264's own for "veryfast"), or less where those last longer
 
-    def __init__(self, path: Path, info: SourceInfo, sound: Audio | None = None) -> None:
+    def __init__(self, path: Path, info: SourceInfo, audio: Audio | None = None) -> None:
         import av
 
-        self._path, self._sound = path, sound
+        self._path, self._audio = path, audio
         options = {
             "movflags": "hybrid_fragmented+frag_keyframe+empty_moov+default_base_moof",
             "frag_duration": str(self.FRAGMENT_US),
@@ -94,8 +94,8 @@ class VideoSink:
             height, width = picture.shape[:2]
             self._stream.width, self._stream.height = max(2, width & ~1), max(2, height & ~1)
             self._begin_s = result.frame.time_s
-            if self._sound:
-                self._sound.begin(self._container, self._begin_s)
+            if self._audio:
+                self._audio.begin(self._container, self._begin_s)
         height, width = self._stream.height, self._stream.width
         if picture.shape[0] & ~1 == height and picture.shape[1] & ~1 == width:
             picture = picture[:height, :width]
@@ -117,11 +117,11 @@ class VideoSink:
         try:
             self._container.close()
         except OSError as error:
-            raise broken(self._path, error) from error
+            raise write_error(self._path, error) from error
         finally:
             self._file.close()
-            if self._sound:
-                self._sound.close()
+            if self._audio:
+                self._audio.close()
 
     def _mux(self, frame: Any) -> None:
         """Encode a frame, or with None what is left, and write it.
@@ -130,16 +130,16 @@ class VideoSink:
         nothing of FFmpeg's is touched again.
         """
         if self._closed:
-            raise closed(self._path)
+            raise closed_error(self._path)
         try:
             self._container.mux(self._stream.encode(frame))
-            if self._sound:
+            if self._audio:
                 end_s = self._last_pts * self.TIME_BASE + (0 if frame else 1 / self._fps)
-                self._sound.up_to(self._container, end_s)
+                self._audio.up_to(self._container, end_s)
         except OSError as error:
             self._closed = True
             self._file.close()
-            raise broken(self._path, error) from error
+            raise write_error(self._path, error) from error
 
 
 def _fitted(picture: U8, into_hw: tuple[int, int]) -> U8:

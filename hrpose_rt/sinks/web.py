@@ -25,7 +25,7 @@ from hrpose_rt.types import STAGES, U8
 
 LOOPBACK = "127.0.0.1"
 QUALITY = 80  # of the JPEGs, in 0..100
-LONGEST_SIDE = 1280  # pixels; larger pictures are made smaller for browsers
+MAX_SIDE_PX = 1280  # pixels; larger pictures are made smaller for browsers
 LOOK_S = 0.5  # between two looks whether the page is closed, while there is no new picture
 SEND_BYTES = 2**18  # waiting in the system for a browser: more would be pictures of the past
 BOUNDARY = b"--picture\r\n"
@@ -40,7 +40,7 @@ def parse_address(text: str) -> tuple[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _LatestResult:
     """The newest frame of a panel."""
 
     number: int
@@ -48,14 +48,14 @@ class _Shown:
     at: float
 
 
-class Panel:
+class StreamPanel:
     """A sink whose newest picture browsers see."""
 
     wants_picture = False  # it draws its own
 
     def __init__(self, view: "WebView", name: str) -> None:
         self._view, self.name = view, name
-        self.newest: _Shown | None = None
+        self.newest: _LatestResult | None = None
         self.frames = self.dropped = 0
         self._jpeg: tuple[int, bytes] = (-1, b"")
         self._encoding = threading.Lock()
@@ -65,14 +65,14 @@ class Panel:
         """See `sinks.Sink.write`."""
         self.frames += 1
         self.dropped += result.frame.dropped
-        self.newest = _Shown(self.frames, result, time.monotonic())
+        self.newest = _LatestResult(self.frames, result, time.monotonic())
         self._view.count(self.name, result)
         if self._watchers:
             loop, waiting = self._watchers
             with suppress(RuntimeError):  # the page is closed
                 loop.call_soon_threadsafe(_wake, waiting)
 
-    async def pictures(self) -> AsyncIterator[_Shown | None]:
+    async def pictures(self) -> AsyncIterator[_LatestResult | None]:
         """Every frame that is the newest when it is asked for; None now and then while there is none."""
         if self._watchers is None:
             self._watchers = asyncio.get_running_loop(), set()
@@ -94,13 +94,13 @@ class Panel:
         finally:
             waiting.discard(fresh)
 
-    def jpeg(self, shown: _Shown) -> bytes:
+    def jpeg(self, shown: _LatestResult) -> bytes:
         """A picture as JPEG, made once for all who watch."""
         with self._encoding:
             if self._jpeg[0] != shown.number:
                 picture = shown.result.draw(min_score=self._view.min_score)
                 h, w = picture.shape[:2]
-                scale = min(1.0, LONGEST_SIDE / max(h, w))
+                scale = min(1.0, MAX_SIDE_PX / max(h, w))
                 size = max(1, round(scale * w)), max(1, round(scale * h))
                 picture = picture if scale == 1 else np.asarray(cv2.resize(picture, size), np.uint8)
                 data = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]
@@ -163,7 +163,7 @@ class WebView:
                 f"{host}:{port} cannot be used ({os.strerror(error.errno or 0)}): choose another port"
             ) from error
         self._token, self.min_score = token, min_score
-        self._panels: dict[str, Panel] = {}
+        self._panels: dict[str, StreamPanel] = {}
         self._costs: dict[int, Histogram] = {}
         self._metrics = Metrics()
         self._lock = threading.Lock()
@@ -189,12 +189,12 @@ class WebView:
         )
         self._thread.start()
 
-    def panel(self, key: str, name: str) -> Panel:
+    def panel(self, key: str, name: str) -> StreamPanel:
         """A place on the page, taken over from the source that had it before."""
         with self._lock:
             if key in self._panels:
                 self._metrics.forget(self._panels[key].name)
-            panel = self._panels.setdefault(key, Panel(self, name))
+            panel = self._panels.setdefault(key, StreamPanel(self, name))
             panel.name = name
             return panel
 
@@ -259,7 +259,7 @@ class WebView:
         routes = [Route(path, guarded(answer)) for path, answer in shown.items()]
         return Starlette(routes=[*routes, Route("/healthz", healthz)])
 
-    async def _pictures(self, panel: Panel) -> AsyncIterator[bytes]:
+    async def _pictures(self, panel: StreamPanel) -> AsyncIterator[bytes]:
         """Every picture that is the newest when the browser is ready for one."""
         yield BOUNDARY
         async for shown in panel.pictures():

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-MOST_CONNECTIONS = 256
+MAX_CONNECTIONS = 256
 DESCRIPTORS = 4  # connections get one in so many of the files that the process may open
 REQUEST_S = 10.0  # a request must have come by then
 
@@ -80,7 +80,7 @@ def limited_protocol(request_s: float = REQUEST_S) -> type[asyncio.Protocol]:
 
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     unlimited = files == resource.RLIM_INFINITY
-    most = MOST_CONNECTIONS if unlimited else min(MOST_CONNECTIONS, max(1, files // DESCRIPTORS))
+    most = MAX_CONNECTIONS if unlimited else min(MAX_CONNECTIONS, max(1, files // DESCRIPTORS))
 
     class Limited(H11Protocol):
         _late: asyncio.TimerHandle | None = None

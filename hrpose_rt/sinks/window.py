@@ -47,7 +47,7 @@ class WindowSink:
         self._title, self._snapshots, self._min_score = title, snapshots, min_score
         self._keys = _Keys()
 
-    def another(self, title: str) -> "WindowSink":
+    def for_source(self, title: str) -> "WindowSink":
         """A window beside this one, that listens to the same keys."""
         window = copy(self)
         window._title = title

@@ -12,7 +12,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d*)?(/.*)?", re.DOTALL)
 
 
-def safe(name: str) -> str:
+def redacted(name: str) -> str:
     """What may be printed and written of a name: an address without user, password and values.
 
     Everything before the last `@` goes, as a password may hold any character, and so do the values of the
@@ -43,7 +43,7 @@ def _without_values(rest: str) -> str:
 def stem_of(url: str) -> str:
     """A name for files made from it: its host."""
     try:
-        host = urlsplit(safe(url)).hostname or ""
+        host = urlsplit(redacted(url)).hostname or ""
     except ValueError:  # a bracket without its other half
         host = ""
     return host.strip(".").replace(".", "-").replace(":", "-") or "stream"
@@ -52,11 +52,13 @@ def stem_of(url: str) -> str:
 def check_address(url: str) -> None:
     """Raise BadInput if no stream has such an address, or its password has a bracket."""
     if url.partition("://")[0].lower() not in SCHEMES:
-        raise BadInput(f"{safe(url)} is no address that can be played: {PLAYABLE} can")
+        raise BadInput(f"{redacted(url)} is no address that can be played: {PLAYABLE} can")
     authority = re.split("[/?#]", url.partition("://")[2])[0]
     odd = next((c for c in authority.rpartition("@")[0] if c in "[]"), None)
     if odd:
-        raise BadInput(f"{safe(url)} has a {odd} in its user name or password: write it {_escaped(odd)}")
+        raise BadInput(
+            f"{redacted(url)} has a {odd} in its user name or password: write it {_escaped(odd)}"
+        )
 
 
 def hint(url: str) -> str:

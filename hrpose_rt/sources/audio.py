@@ -16,7 +16,7 @@ from hrpose_rt.errors import BadInput
 IN_MP4 = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"})
 
 
-class Sound:
+class AudioTrack:
     """Packets of a film's first sound, to be written up to a moment, and no further.
 
     Args:
@@ -36,7 +36,7 @@ class Sound:
         """Add the stream to a film whose first picture was taken at `time_s`; before anything is muxed."""
         with suppress(BadInput):  # it may be gone by now: pictures go on
             self._container = self._open_film()
-        if self._container is None or (stream := sound_of(self._container)) is None:
+        if self._container is None or (stream := find_audio_stream(self._container)) is None:
             self.close()
             return
         for other in self._container.streams:
@@ -78,6 +78,6 @@ class Sound:
             self._container = None
 
 
-def sound_of(container: InputContainer) -> AudioStream | None:
+def find_audio_stream(container: InputContainer) -> AudioStream | None:
     """A film's sound, the first that can be decoded."""
     return next((stream for stream in container.streams.audio if stream.codec_context), None)

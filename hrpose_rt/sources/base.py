@@ -35,7 +35,7 @@ class Source(Protocol):
     ) -> None: ...
 
 
-class Reading(ABC):
+class BaseSource(ABC):
     """A source, and the iterator over its frames. A context manager that closes it.
 
     There is one pass over the frames: iterating again goes on where the pass stands. Threads take turns.
@@ -107,7 +107,7 @@ class Reading(ABC):
         self.close()
 
 
-def in_order(name: str) -> list[tuple[int, str]]:
+def natural_order(name: str) -> list[tuple[int, str]]:
     """A key that sorts names with the numbers in them as numbers: img2 before img10."""
     parts = re.split(r"(\d+)", name)
     return [(int(part), part) if part.isdecimal() else (-1, part) for part in parts]

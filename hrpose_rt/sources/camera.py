@@ -11,13 +11,13 @@ import numpy as np
 
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
-from hrpose_rt.sources.base import RECONNECT_S, Reading
-from hrpose_rt.sources.live import CLOSING_S, Newest, gone, pauses
-from hrpose_rt.sources.quiet_stderr import quiet_libraries
+from hrpose_rt.sources.base import RECONNECT_S, BaseSource
+from hrpose_rt.sources.live import CLOSING_S, LatestFrame, backoff, connection_lost
+from hrpose_rt.sources.quiet_stderr import silence_stderr
 from hrpose_rt.types import U8, Frame, SourceInfo
 
 
-class Camera(Reading):
+class Camera(BaseSource):
     """The newest frame of a camera, whenever the pipeline is ready for one.
 
     A thread reads as fast as the camera gives, so that latency never grows; frames that nobody took in
@@ -45,10 +45,10 @@ class Camera(Reading):
                 fps / clip.stride,
             ),
             frames=clip.count(None, fps),
-            film=True,
-            live=True,
+            is_video=True,
+            is_live=True,
         )
-        self._newest: Newest[U8] = Newest(lambda image: image)
+        self._newest: LatestFrame[U8] = LatestFrame(lambda image: image)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._read, daemon=True, name=self.info.stem)
         self._thread.start()
@@ -61,16 +61,16 @@ class Camera(Reading):
             self._capture.release()
 
     def _read_on(self) -> None:
-        attempts = pauses(self._reconnect_s)
+        attempts = backoff(self._reconnect_s)
         while not self._closing.is_set():
             ok, image = self._capture.read()
             if ok:
                 self._newest.put(np.asarray(image, np.uint8))
-                attempts = pauses(self._reconnect_s)
+                attempts = backoff(self._reconnect_s)
                 continue
             pause = next(attempts, None)
             if pause is None:
-                self._newest.end(gone(self.info.name, self._reconnect_s))
+                self._newest.end(connection_lost(self.info.name, self._reconnect_s))
                 return
             if self._closing.wait(pause):
                 return
@@ -98,7 +98,7 @@ def _open(device: int | Path) -> cv2.VideoCapture:
     path = Path(f"/dev/video{device}") if isinstance(device, int) else device
     if sys.platform == "linux" and not path.exists():
         raise BadInput(f"there is no camera {device}: {_cameras()}")
-    with quiet_libraries():
+    with silence_stderr():
         capture = cv2.VideoCapture(device if isinstance(device, int) else str(device))
     if not capture.isOpened():
         raise BadInput(f"{_called(device)} does not open, another program may be using it: {_cameras()}")

@@ -15,7 +15,7 @@ from av.container import InputContainer
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.nets.download import receive
-from hrpose_rt.sources.addresses import hint, safe
+from hrpose_rt.sources.addresses import hint, redacted
 
 TIMEOUT_S = 10.0  # without an answer or a packet a connection counts as broken
 PLAYLISTS = frozenset({"hls", "dash"})  # formats whose address is that of a list of pieces
@@ -41,7 +41,7 @@ def connect(url: str, options: dict[str, str] | None = None) -> InputContainer:
             _tell_what_answers(url)
         reason = getattr(error, "strerror", None) or "no address"
         raise Unreachable(
-            f"{safe(url)} does not answer as a video stream ({reason}): {hint(url)}"
+            f"{redacted(url)} does not answer as a video stream ({reason}): {hint(url)}"
         ) from None
 
 
@@ -52,17 +52,17 @@ def _errno(error: Exception) -> int | None:
 def _tell_what_answers(url: str) -> None:
     """Raise BadInput if a server answers with something else than video."""
     try:
-        with ask(url) as answer:
+        with open_url(url) as answer:
             kind = answer.headers.get_content_type()
     except _NO_ANSWER:
         return
     if kind.startswith("multipart/"):
         raise BadInput(
-            f"{safe(url)} answers with motion JPEG whose parts are malformed: each has to begin with its "
-            "boundary on a line of its own; newer firmware may do so, or the camera has an rtsp address"
+            f"{redacted(url)} answers with motion JPEG whose parts are malformed: each has to begin with "
+            "its boundary on a line of its own; newer firmware may do so, or the camera has an rtsp address"
         ) from None
     raise BadInput(
-        f"{safe(url)} answers, but with no video ({kind}): give the address of the stream itself"
+        f"{redacted(url)} answers, but with no video ({kind}): give the address of the stream itself"
     )
 
 
@@ -80,7 +80,7 @@ def has_end(container: InputContainer) -> bool:
     return container.size > 0 or bool(container.duration)
 
 
-def ask(url: str, headers: dict[str, str] | None = None) -> Any:
+def open_url(url: str, headers: dict[str, str] | None = None) -> Any:
     """The answer of an HTTP server, as `urlopen` gives it."""
     return urllib.request.urlopen(_request(url, headers or {}), timeout=TIMEOUT_S)
 
@@ -97,10 +97,10 @@ def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:
     return request
 
 
-def takes_ranges(url: str) -> bool:
+def supports_ranges(url: str) -> bool:
     """Whether the server gives parts of a file, as films need whose index is at their end."""
     try:
-        with ask(url, {"Range": "bytes=0-0"}) as answer:
+        with open_url(url, {"Range": "bytes=0-0"}) as answer:
             return bool(answer.status == 206)
     except _NO_ANSWER:
         return False
@@ -117,6 +117,6 @@ def download(url: str, file: Path) -> None:
         receive(_request(url, {}), file)
     except _NO_ANSWER as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise BadInput(f"there is no room for a copy of {safe(url)}: set TMPDIR") from None
+            raise BadInput(f"there is no room for a copy of {redacted(url)}: set TMPDIR") from None
         reason = " ".join(str(getattr(error, "reason", None) or type(error).__name__).split())
-        raise Unreachable(f"{safe(url)} breaks off ({reason}): try again") from None
+        raise Unreachable(f"{redacted(url)} breaks off ({reason}): try again") from None

@@ -16,8 +16,8 @@ from hrpose_rt.config import Clip
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.paths import IMAGE_SUFFIXES
-from hrpose_rt.sources.base import Reading, in_order
-from hrpose_rt.sources.quiet_stderr import quiet_libraries
+from hrpose_rt.sources.base import BaseSource, natural_order
+from hrpose_rt.sources.quiet_stderr import silence_stderr
 from hrpose_rt.types import U8, Frame, SourceInfo
 
 # ISO/IEC 23008-12: how a file begins that holds HEVC pictures, as telephones take them.
@@ -26,7 +26,7 @@ _HEIC = re.compile(rb"....ftyp(hei[cxms]|hev[cxms]|mif1....(....)*?hei[cx])", re
 _DARK = 16  # a level of 255: 12 bits in 16 reach 15
 
 
-class Images(Reading):
+class Images(BaseSource):
     """The images of a folder in the order of their names, or one image file.
 
     Numbers in names count as numbers: img2 comes before img10. Hidden files are passed over. Seconds of the
@@ -44,7 +44,7 @@ class Images(Reading):
         name = name or str(path)
         files = [path]
         if path.is_dir():
-            files = sorted(filter(may_be_image, path.iterdir()), key=lambda file: in_order(file.name))
+            files = sorted(filter(may_be_image, path.iterdir()), key=lambda file: natural_order(file.name))
             if not files:
                 raise BadInput(f"{name} holds no images: {', '.join(sorted(IMAGE_SUFFIXES))} are read")
         self._fps = clip.fps or 1.0
@@ -64,8 +64,8 @@ class Images(Reading):
         stem = full.name if path.is_dir() else full.stem
         self.info = SourceInfo(
             *(name, stem or "images", width, height, fps, len(self._files)),
-            film=clip.fps is not None,
-            live=False,
+            is_video=clip.fps is not None,
+            is_live=False,
         )
         self.file_names = [file.name for _, file in self._files]
         # Where an annotated picture cannot be written under a name like the original's, it is a JPEG.
@@ -115,7 +115,7 @@ def _called_or_known(path: Path) -> bool:
 def _has_reader(path: Path) -> bool:
     """Whether OpenCV knows how the file begins."""
     try:
-        with quiet_libraries():
+        with silence_stderr():
             return path.is_file() and bool(cv2.haveImageReader(str(path)))
     except (cv2.error, OSError, UnicodeError):
         return False
@@ -156,7 +156,7 @@ def _count(path: Path, data: U8) -> int:
     """Pictures in a file, asked for only where its kind may have several."""
     begin = data[:4096].tobytes()
     if begin[:4] in (b"II*\0", b"MM\0*") or b"ANIM" in begin or b"acTL" in begin:
-        with suppress(cv2.error), quiet_libraries():
+        with suppress(cv2.error), silence_stderr():
             return int(cv2.imcount(str(path)))
     return 1
 
@@ -193,7 +193,7 @@ def _decoded(data: U8, how: int) -> np.ndarray | None:
     if not len(data):
         return None
     try:
-        with quiet_libraries():
+        with silence_stderr():
             return cv2.imdecode(data, how)
     except cv2.error:  # a header that promises more than OpenCV's limit
         return None

@@ -9,28 +9,28 @@ from hrpose_rt.config import Clip
 from hrpose_rt.errors import RunBroken
 from hrpose_rt.types import U8, Frame
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 8.0  # between attempts to reach a source again, doubling
+FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 8.0  # between attempts to reach a source again, doubling
 CLOSING_S = 2.0  # that closing waits for a reading thread, which may wait for the network itself
 T = TypeVar("T")
 
 
-def pauses(patience_s: float) -> Iterator[float]:
-    """Seconds to wait before each attempt to reach a source again, until they have taken `patience_s`."""
-    begin, pause = time.monotonic(), FIRST_PAUSE_S
-    while patience_s and time.monotonic() - begin <= patience_s:
+def backoff(timeout_s: float) -> Iterator[float]:
+    """Seconds to wait before each attempt to reach a source again, until they have taken `timeout_s`."""
+    begin, pause = time.monotonic(), FIRST_BACKOFF_S
+    while timeout_s and time.monotonic() - begin <= timeout_s:
         yield pause
-        pause = min(2 * pause, LONGEST_PAUSE_S)
+        pause = min(2 * pause, MAX_BACKOFF_S)
 
 
-def gone(name: str, patience_s: float, came: bool = True) -> str:
+def connection_lost(name: str, timeout_s: float, came: bool = True) -> str:
     """What is said of a source that ended and did not come back, or never `came`."""
     if not came:
-        return f"{name} did not answer within {patience_s:g} s: check the address"
-    tried = f" and did not come back within {patience_s:g} s" if patience_s else ""
+        return f"{name} did not answer within {timeout_s:g} s: check the address"
+    tried = f" and did not come back within {timeout_s:g} s" if timeout_s else ""
     return f"{name} broke off{tried}: is it still there?"
 
 
-class Newest(Generic[T]):
+class LatestFrame(Generic[T]):
     """A letter box for one picture, between the thread that reads and the one that works.
 
     Args:

@@ -9,10 +9,10 @@ from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.live import CLOSING_S
 from hrpose_rt.types import Frame
 
-GRACE_S = 0.004  # that a frame waits for those of the other sources
+SYNC_WAIT_S = 0.004  # that a frame waits for those of the other sources
 
 
-class Together:
+class MultiSource:
     """Takes the next frame of every source that has one, round after round. A context manager.
 
     A thread a source asks it for a frame only when the round before is done, so that a live source's is its
@@ -32,7 +32,7 @@ class Together:
         self._ended: dict[int, BaseException | None] = {}
         self._going = set(range(len(sources)))
         self._closing = False
-        self._live = [source.info.live for source in sources]
+        self._live = [source.info.is_live for source in sources]
         self._threads = [
             threading.Thread(target=self._read, args=(i, source), daemon=True)
             for i, source in enumerate(sources)
@@ -73,7 +73,7 @@ class Together:
                     self._wanted[i] = True
                 self._changed.notify_all()
                 self._changed.wait_for(self._some)
-                self._changed.wait_for(self._all, GRACE_S)
+                self._changed.wait_for(self._all, SYNC_WAIT_S)
                 frames, self._frames = self._frames, {}
                 ended, self._ended = self._ended, {}
             self._going -= set(ended)
@@ -92,7 +92,7 @@ class Together:
     def _all(self) -> bool:
         return len(self._frames) + len(self._ended) >= len(self._going)
 
-    def __enter__(self) -> "Together":
+    def __enter__(self) -> "MultiSource":
         return self
 
     def __exit__(

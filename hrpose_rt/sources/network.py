@@ -14,8 +14,8 @@ from av.container import InputContainer
 
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
-from hrpose_rt.sources.addresses import check_address, safe, stem_of
-from hrpose_rt.sources.base import RECONNECT_S, Reading
+from hrpose_rt.sources.addresses import check_address, redacted, stem_of
+from hrpose_rt.sources.base import RECONNECT_S, BaseSource
 from hrpose_rt.sources.connection import (
     PLAYLISTS,
     Unreachable,
@@ -23,15 +23,15 @@ from hrpose_rt.sources.connection import (
     download,
     has_end,
     is_picture,
-    takes_ranges,
+    supports_ranges,
 )
 from hrpose_rt.sources.images import Images
-from hrpose_rt.sources.live import CLOSING_S, Newest, gone, pauses
+from hrpose_rt.sources.live import CLOSING_S, LatestFrame, backoff, connection_lost
 from hrpose_rt.sources.video import VideoFile
-from hrpose_rt.sources.video_stream import film_of, upright
+from hrpose_rt.sources.video_stream import apply_rotation, find_video_stream
 from hrpose_rt.types import Frame, SourceInfo
 
-USUAL_FPS = 25.0  # of streams that do not say
+DEFAULT_FPS = 25.0  # of streams that do not say
 # Sites whose addresses name a page and not a stream.
 _PAGES = (
     "youtube.com",
@@ -49,7 +49,9 @@ _OPTIONS = {
 }
 
 
-def open_address(url: str, clip: Clip, reconnect_s: float = RECONNECT_S, patient: bool = False) -> Reading:
+def open_address(
+    url: str, clip: Clip, reconnect_s: float = RECONNECT_S, patient: bool = False
+) -> BaseSource:
     """Open an address: what has an end is a film or an image, all else a live stream.
 
     Args:
@@ -75,19 +77,22 @@ def open_address(url: str, clip: Clip, reconnect_s: float = RECONNECT_S, patient
         return NetworkStream(url, clip, reconnect_s, connection)
     in_pieces = connection.format.name in PLAYLISTS
     connection.close()
-    return _with_end(url, clip, picture, whole=in_pieces or takes_ranges(url))
+    return _with_end(url, clip, picture, whole=in_pieces or supports_ranges(url))
 
 
-def _with_end(url: str, clip: Clip, picture: bool, whole: bool) -> Reading:
+def _with_end(url: str, clip: Clip, picture: bool, whole: bool) -> BaseSource:
     """An image or a film; where parts of it cannot be asked for, from a copy that lasts as long as it."""
-    name, file_name = safe(url), PurePosixPath(urlsplit(safe(url)).path).name or stem_of(url)
+    name, file_name = (
+        redacted(url),
+        PurePosixPath(urlsplit(redacted(url)).path).name or stem_of(url),
+    )
     if not picture and whole:
         return VideoFile(url, clip, name, PurePosixPath(file_name).stem)
     kept = tempfile.TemporaryDirectory()
     file = Path(kept.name, file_name)
     try:
         download(url, file)
-        source: Reading = (Images if picture else VideoFile)(file, clip, name)
+        source: BaseSource = (Images if picture else VideoFile)(file, clip, name)
     except BaseException:
         kept.cleanup()
         raise
@@ -95,7 +100,7 @@ def _with_end(url: str, clip: Clip, picture: bool, whole: bool) -> Reading:
     return source
 
 
-class NetworkStream(Reading):
+class NetworkStream(BaseSource):
     """The newest frame of a stream, whenever the pipeline is ready for one.
 
     A thread reads as fast as the stream comes, so that latency never grows. When the stream breaks off it
@@ -112,39 +117,41 @@ class NetworkStream(Reading):
         super().__init__()
         self._url, self._clip, self._reconnect_s = url, clip, reconnect_s
         self.info = SourceInfo(
-            *(safe(url), stem_of(url), 0, 0, USUAL_FPS / clip.stride),
-            frames=clip.count(None, USUAL_FPS),
-            film=True,
-            live=True,
+            *(redacted(url), stem_of(url), 0, 0, DEFAULT_FPS / clip.stride),
+            frames=clip.count(None, DEFAULT_FPS),
+            is_video=True,
+            is_live=True,
         )
         if connection is not None:
             self._learn(connection)
         self.reconnects = 0
-        self._newest = Newest(upright)
+        self._newest = LatestFrame(apply_rotation)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._read, args=(connection,), daemon=True)
         self._thread.start()
 
     def _learn(self, container: InputContainer) -> None:
         """What the first connection says of the stream."""
-        stream = film_of(container)
+        stream = find_video_stream(container)
         if stream is None:
             container.close()
             raise BadInput(f"{self.info.name} has no video in it: give the address of the stream itself")
-        fps = float(stream.average_rate or stream.guessed_rate or USUAL_FPS)
+        fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
         self.info = replace(
             self.info, width=stream.width, height=stream.height, fps=fps / self._clip.stride
         )
 
     def _read(self, container: InputContainer | None) -> None:
         """Put every frame into the letter box, until the stream is gone or nobody wants it."""
-        attempts = pauses(self._reconnect_s)
+        attempts = backoff(self._reconnect_s)
         while not self._closing.is_set():
             if container is not None and self._play(container):
-                attempts = pauses(self._reconnect_s)  # it gave pictures: the next break is a new one
+                attempts = backoff(self._reconnect_s)  # it gave pictures: the next break is a new one
             pause = next(attempts, None)
             if pause is None:
-                self._newest.end(gone(self.info.name, self._reconnect_s, came=self.info.width > 0))
+                self._newest.end(
+                    connection_lost(self.info.name, self._reconnect_s, came=self.info.width > 0)
+                )
                 return
             if self._closing.wait(pause):
                 return
@@ -162,7 +169,7 @@ class NetworkStream(Reading):
         some = False
         try:
             with container:
-                film = film_of(container)
+                film = find_video_stream(container)
                 for frame in container.decode(film) if film else ():
                     assert isinstance(frame, av.VideoFrame)
                     if self._closing.is_set():
@@ -186,7 +193,7 @@ class NetworkStream(Reading):
 
 def _open(url: str) -> InputContainer:
     container = connect(url, _OPTIONS)
-    if (stream := film_of(container)) is not None:
+    if (stream := find_video_stream(container)) is not None:
         stream.thread_type = "SLICE"  # threads that work on whole frames hold some of them back
     return container
 
@@ -198,6 +205,6 @@ def _refuse_pages(url: str) -> None:
         return
     if any(host == page or host.endswith(f".{page}") for page in _PAGES):
         raise BadInput(
-            f"{safe(url)} is a web page, not a stream: give the stream's own address "
+            f"{redacted(url)} is a web page, not a stream: give the stream's own address "
             "(yt-dlp -g PAGE prints it), or a file you have saved"
         )

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
-from hrpose_rt.sources.addresses import safe
-from hrpose_rt.sources.base import RECONNECT_S, Source, in_order
+from hrpose_rt.sources.addresses import redacted
+from hrpose_rt.sources.base import RECONNECT_S, Source, natural_order
 
 if TYPE_CHECKING:
-    from hrpose_rt.sources.base import Reading
+    from hrpose_rt.sources.base import BaseSource
 
 Name = str | os.PathLike[str] | int  # of a source
 LIST_SUFFIX = ".txt"
@@ -35,9 +35,9 @@ def expand(names: Iterable[str]) -> list[str]:
     for name in names:
         path = Path(name)
         if set(name) & set("*?[") and "://" not in name and not os.path.exists(name):
-            matches = sorted(glob.glob(name, recursive=True), key=in_order)
+            matches = sorted(glob.glob(name, recursive=True), key=natural_order)
             if not matches:
-                raise BadInput(f"nothing matches {safe(name)}: check the pattern")
+                raise BadInput(f"nothing matches {redacted(name)}: check the pattern")
             found += matches
         elif path.suffix.lower() == LIST_SUFFIX and os.path.isfile(name):
             found += _listed(path)
@@ -52,7 +52,7 @@ def _in_folder(path: Path) -> list[str]:
     """A folder with its images as one source, and each of its films as another."""
     from hrpose_rt.sources.images import may_be_image
 
-    found = sorted(path.iterdir(), key=lambda file: in_order(file.name))
+    found = sorted(path.iterdir(), key=lambda file: natural_order(file.name))
     found = [file for file in found if file.is_file() and not file.name.startswith(".")]
     images = [file for file in found if may_be_image(file)]
     films = [str(file) for file in found if file.suffix.lower() in VIDEO_SUFFIXES and file not in images]
@@ -109,7 +109,7 @@ def _text(name: Name) -> str:
     return text
 
 
-def _open(name: str, clip: Clip, reconnect_s: float, patient: bool) -> "Reading":
+def _open(name: str, clip: Clip, reconnect_s: float, patient: bool) -> "BaseSource":
     if name.isdecimal() and not os.path.exists(name):
         from hrpose_rt.sources.camera import Camera
 
@@ -124,9 +124,11 @@ def _open(name: str, clip: Clip, reconnect_s: float, patient: bool) -> "Reading"
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):  # no path has a NUL in it
-        raise BadInput(f"{safe(name)} does not exist: check the path") from None  # which has the password
+        raise BadInput(
+            f"{redacted(name)} does not exist: check the path"
+        ) from None  # which has the password
     except OSError as error:
-        raise BadInput(f"{safe(name)} cannot be used ({error.strerror}): check the path") from None
+        raise BadInput(f"{redacted(name)} cannot be used ({error.strerror}): check the path") from None
     if stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) == VIDEO4LINUX:
         from hrpose_rt.sources.camera import Camera
 

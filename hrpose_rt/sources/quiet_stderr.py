@@ -15,7 +15,7 @@ _ONE_AT_A_TIME = threading.Lock()  # the process has one stderr: two threads mus
 
 
 @contextmanager
-def quiet_libraries() -> Iterator[None]:
+def silence_stderr() -> Iterator[None]:
     """Keep what OpenCV prints of a damaged file or a busy camera away from the user.
 
     Of the command line's own process also what libpng and libjpeg print, which know no level: its stderr is

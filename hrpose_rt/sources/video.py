@@ -18,16 +18,16 @@ from av.video.stream import VideoStream
 
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.sources.audio import IN_MP4, Sound, sound_of
-from hrpose_rt.sources.base import Reading
+from hrpose_rt.sources.audio import IN_MP4, AudioTrack, find_audio_stream
+from hrpose_rt.sources.base import BaseSource
 from hrpose_rt.sources.connection import connect
-from hrpose_rt.sources.video_stream import film_of, is_turned, upright
+from hrpose_rt.sources.video_stream import apply_rotation, find_video_stream, is_rotated
 from hrpose_rt.sources.video_timing import (
     MEASURED_PACKETS,
-    Ends,
-    InOrder,
-    Numbers,
+    FrameNumbering,
     Packet,
+    PresentationOrder,
+    StreamEnd,
     key_before,
     number_in_index,
     picture_end_s,
@@ -39,7 +39,7 @@ _NO_FILM = {"tty"}  # FFmpeg also plays text files, as a terminal would show the
 _MISSING_END_S = 0.5  # a film may stop this much before the length its header gives
 
 
-class VideoFile(Reading):
+class VideoFile(BaseSource):
     """The frames of a video file, upright, with the times the file gives them.
 
     A damaged packet costs its own frames only. When the file has come to its end and frames were lost,
@@ -51,7 +51,7 @@ class VideoFile(Reading):
         name, stem: As in `SourceInfo`, where they are not the file's.
 
     Attributes:
-        sound_codec: What its sound is coded in, as FFmpeg calls it; None if it has none.
+        audio_codec: What its sound is coded in, as FFmpeg calls it; None if it has none.
     """
 
     def __init__(self, path: Path | str, clip: Clip, name: str = "", stem: str = "") -> None:
@@ -62,7 +62,7 @@ class VideoFile(Reading):
 
     def _look_in(self, container: InputContainer, stem: str) -> None:
         path, clip = self._name, self._clip
-        stream = film_of(container)
+        stream = find_video_stream(container)
         if container.format.name in _NO_FILM or stream is None:
             raise BadInput(f"{path} has no video in it: choose another file")
         lost, times_s = list[int](), list[float]()
@@ -76,12 +76,12 @@ class VideoFile(Reading):
         self._rate = fps = rate_of(stream, times_s) or 25.0
         self._duration_s = picture_end_s(container, stream, self._begin_s)
         self._sized = stream.duration is not None
-        heard = sound_of(container)
-        self.sound_codec = heard.codec_context.name if heard else None
+        heard = find_audio_stream(container)
+        self.audio_codec = heard.codec_context.name if heard else None
         if self._duration_s and clip.start >= self._duration_s:
             raise BadInput(f"{path} is {self._duration_s:.1f} s long: `start` {clip.start:g} is past it")
         frames = stream.frames or (round(self._duration_s * fps) if self._duration_s else None)
-        turned = is_turned(first)
+        turned = is_rotated(first)
         width, height = stream.width, stream.height
         self.info = SourceInfo(
             name=path,
@@ -90,13 +90,13 @@ class VideoFile(Reading):
             height=width if turned else height,
             fps=fps / clip.stride,
             frames=clip.count(frames, fps),
-            film=True,
-            live=False,
+            is_video=True,
+            is_live=False,
         )
 
-    def sound(self) -> Sound | None:
+    def open_audio(self) -> AudioTrack | None:
         """What is heard, to be copied into an mp4; None if nothing is, or if an mp4 does not hold it."""
-        return Sound(lambda: _open(self._path), self._begin_s) if self.sound_codec in IN_MP4 else None
+        return AudioTrack(lambda: _open(self._path), self._begin_s) if self.audio_codec in IN_MP4 else None
 
     def _read_frames(self) -> Generator[Frame, None, None]:
         try:
@@ -111,7 +111,11 @@ class VideoFile(Reading):
     def _read_clip(self) -> Generator[Frame, None, None]:
         clip, lost = self._clip, list[int]()
         before = self._seek() if clip.start > 0 else None
-        numbers, ends, fed = Numbers(self._rate, self._duration_s), Ends(self._container), list[int]()
+        numbers, ends, fed = (
+            FrameNumbering(self._rate, self._duration_s),
+            StreamEnd(self._container),
+            list[int](),
+        )
         packets = _packets(self._container, None if self._duration_s and self._sized else ends)
         if before is not None and not before.sought:
             deque(islice(packets, before.count), 0)
@@ -130,7 +134,7 @@ class VideoFile(Reading):
             if clip.end is not None and time_s >= clip.end - 1e-6:
                 break
             try:
-                image = upright(decoded)
+                image = apply_rotation(decoded)
             except av.error.FFmpegError:
                 lost.append(1)
                 continue
@@ -145,7 +149,7 @@ class VideoFile(Reading):
 
     def _seek(self) -> "_Before | None":
         """Where to begin to decode for the clip's start; None where only decoding all of it tells."""
-        stream = film_of(self._container)
+        stream = find_video_stream(self._container)
         assert stream is not None and stream.time_base is not None
         ticks = float((self._clip.start + self._begin_s) / stream.time_base)
         with suppress(av.error.FFmpegError):
@@ -170,7 +174,7 @@ class VideoFile(Reading):
     def _time_of(self, frame: av.VideoFrame, guess: int) -> float:
         return guess / self._rate if frame.time is None else max(0.0, frame.time - self._begin_s)
 
-    def _report(self, lost: int, broken: int, end_s: float, ends: Ends) -> None:
+    def _report(self, lost: int, broken: int, end_s: float, ends: StreamEnd) -> None:
         """Say what was missing, once everything there was has been given."""
         if lost or broken:
             raise RunBroken(
@@ -198,8 +202,8 @@ class _Before:
     sought: bool
 
 
-def _order(container: InputContainer) -> InOrder | None:
-    return InOrder() if container.format.name == "avi" else None
+def _order(container: InputContainer) -> PresentationOrder | None:
+    return PresentationOrder() if container.format.name == "avi" else None
 
 
 def _noted(packets: Iterator[Packet], times_s: list[float]) -> Iterator[Packet]:
@@ -212,7 +216,7 @@ def _noted(packets: Iterator[Packet], times_s: list[float]) -> Iterator[Packet]:
 
 def _open(path: Path | str) -> InputContainer:
     container = connect(path) if isinstance(path, str) else _open_file(path)
-    if (stream := film_of(container)) is not None:
+    if (stream := find_video_stream(container)) is not None:
         stream.thread_type = "AUTO"
     return container
 
@@ -236,9 +240,9 @@ def _open_file(path: Path) -> InputContainer:
         raise BadInput(f"{path} {reason}: choose another file") from error
 
 
-def _packets(container: InputContainer, ends: Ends | None = None) -> Iterator[Packet]:
+def _packets(container: InputContainer, ends: StreamEnd | None = None) -> Iterator[Packet]:
     """The film's packets, the last of them empty; `ends` sees those of sound and text, too."""
-    film = film_of(container)
+    film = find_video_stream(container)
     for packet in container.demux() if ends else container.demux(film):
         if ends:
             ends.see(packet)
@@ -247,7 +251,10 @@ def _packets(container: InputContainer, ends: Ends | None = None) -> Iterator[Pa
 
 
 def _decode(
-    packets: Iterator[Packet], lost: list[int], order: InOrder | None, fed: list[int] | None = None
+    packets: Iterator[Packet],
+    lost: list[int],
+    order: PresentationOrder | None,
+    fed: list[int] | None = None,
 ) -> Iterator[av.VideoFrame]:
     """Every frame that decodes; `lost` gets an entry for each packet that does not, `fed` all times."""
     stream: VideoStream | None = None

@@ -12,7 +12,7 @@ from hrpose_rt.types import U8
 _NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
-def film_of(container: InputContainer) -> VideoStream | None:
+def find_video_stream(container: InputContainer) -> VideoStream | None:
     """The stream with the largest picture, covers and thumbnails last; None if nothing is to be seen.
 
     What else is to be seen, such as the other sizes of an HLS stream, is not read from here on.
@@ -41,11 +41,11 @@ def _rank(stream: VideoStream) -> tuple[bool, int, int, bool]:
     )
 
 
-def upright(frame: av.VideoFrame) -> U8:
+def apply_rotation(frame: av.VideoFrame) -> U8:
     """The picture (H, W, 3) BGR, turned and mirrored as its metadata says."""
     image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
     a, b, c, d = _matrix(frame)
-    if is_turned(frame):
+    if is_rotated(frame):
         image, flip_x, flip_y = image.transpose(1, 0, 2), c < 0, b < 0
     else:
         flip_x, flip_y = a < 0, d < 0
@@ -53,7 +53,7 @@ def upright(frame: av.VideoFrame) -> U8:
     return np.ascontiguousarray(image)
 
 
-def is_turned(frame: av.VideoFrame) -> bool:
+def is_rotated(frame: av.VideoFrame) -> bool:
     """Whether its rows are columns when it is upright."""
     a, b, c, d = _matrix(frame)
     return abs(b) + abs(c) > abs(a) + abs(d)

@@ -52,7 +52,7 @@ def picture_end_s(container: InputContainer, stream: VideoStream, begin_s: float
     return max(0.0, length - begin_s) if container.format.name in _FROM_0 else length
 
 
-class Ends:
+class StreamEnd:
     """Whether a file whose header gives its length as a whole has all of it: sound counts, too."""
 
     def __init__(self, container: InputContainer) -> None:
@@ -69,7 +69,7 @@ class Ends:
             self.reached_s = max(self.reached_s, end - self._begin_s)
 
 
-class InOrder:
+class PresentationOrder:
     """Times of frames where packets have none of presentation, as in AVI: the packets', in order."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ def key_before(packets: Iterator[Packet], ticks: float) -> int | None:
     return before
 
 
-class Numbers:
+class FrameNumbering:
     """Counts frames so that one that was lost keeps its number.
 
     Args:

@@ -411,7 +411,7 @@ def test_the_password_of_a_camera_is_nowhere(run, tmp_path) -> None:
 
 
 def test_a_source_that_breaks_leaves_the_others_running(run, film, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(newest, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
     with live_server() as steady, live_server() as gone:
         gone.break_after = 12
         gone.gives_up = True
@@ -434,7 +434,7 @@ def test_tracks_of_images_need_a_rate(run, photos, tmp_path) -> None:
 
 
 def test_a_camera_that_is_off_keeps_no_other_waiting(run, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(newest, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
     off = "http://127.0.0.1:9/off.ts"
     with live_server() as steady:
         status, _, err = run(off, steady.url, "--csv", "o", "--max-frames", 30, "--reconnect", 0.3)
@@ -445,7 +445,7 @@ def test_a_camera_that_is_off_keeps_no_other_waiting(run, tmp_path, monkeypatch)
 
 
 def test_a_camera_that_comes_on_later_is_written_from_there(run, film, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(newest, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
     with live_server() as server:
         server.off = 3  # connections
         status, _, err = run(server.url, film, "--json", "o", "--max-frames", 8)

@@ -128,7 +128,7 @@ from hrpose_rt.nets.zoo import find_model
 def die(step):
     if "comparing" in step:
         os.kill(os.getpid(), signal.SIGKILL)
-export(find_model({0!r}, "pose"), "pose", Order(folder=Path({1!r})), die)
+export(find_model({0!r}, "pose"), "pose", ExportRequest(folder=Path({1!r})), die)
 """
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
-from hrpose_rt.sinks.targets import TEXTS, image_target, text_target, video_target
+from hrpose_rt.sinks.targets import TEXT_FORMATS, image_target, text_target, video_target
 from hrpose_rt.sources.images import Images
 from tests.fakes import FakeSource
 
@@ -64,7 +64,7 @@ def test_lines_are_a_file_lie_in_a_folder_or_go_to_standard_output() -> None:
 
 def test_every_form_of_text_has_a_name_of_its_own_in_a_folder() -> None:
     info = FakeSource().info
-    files = [text_target(option, "out", info, {}, "fake", False).files[0] for option in TEXTS]
+    files = [text_target(option, "out", info, {}, "fake", False).files[0] for option in TEXT_FORMATS]
     names = ["fake.jsonl", "fake.csv", "fake.long.csv", "fake.coco.json", "fake.mot.txt"]
     assert [file.name for file in files] == names
     with pytest.raises(BadInput, match="`csv` -: only `json` writes to standard output, name a file"):

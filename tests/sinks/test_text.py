@@ -14,7 +14,7 @@ from hrpose_rt.sinks.coco import CocoSink
 from hrpose_rt.sinks.csv import CsvSink, LongCsvSink
 from hrpose_rt.sinks.jsonl import JsonlSink
 from hrpose_rt.sinks.mot import MotSink
-from hrpose_rt.sinks.text import TextSink
+from hrpose_rt.sinks.text import LineFile
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.types import Poses
 from tests.sinks.test_video import HEADER, info, results
@@ -27,7 +27,7 @@ def three_frames() -> list[FrameResult]:
     return [replace(first, track_ids=np.array([4, -1])), nobody, replace(last, poses=unposed)]
 
 
-def write(kind: type[TextSink], path: Path) -> str:
+def write(kind: type[LineFile], path: Path) -> str:
     sink = kind(str(path), info(), HEADER)  # type: ignore[call-arg]
     for result in three_frames():
         sink.write(result, result.frame.image)
@@ -91,7 +91,7 @@ def test_mots_tracks_count_from_one_and_have_ids(tmp_path: Path) -> None:
 
 def test_pictures_have_the_ids_they_are_given(tmp_path: Path) -> None:
     ids = {"139.jpg": 7}
-    sink = CocoSink(str(tmp_path / "a.json"), replace(info(), film=False), HEADER, ids)
+    sink = CocoSink(str(tmp_path / "a.json"), replace(info(), is_video=False), HEADER, ids)
     (result,) = results(1)
     for name in ("139.jpg", "0140.jpg", "zebra.jpg"):
         named = replace(result, frame=replace(result.frame, file_name=name))
@@ -108,7 +108,7 @@ def test_people_of_pictures_have_the_name_of_their_file(tmp_path: Path) -> None:
         of_file = replace(result, frame=replace(result.frame, file_name=name))
         assert of_file.to_dict()["file_name"] == name
         for kind in (CsvSink, CocoSink):
-            sink = kind(str(tmp_path / kind.__name__), replace(info(), film=False), HEADER)
+            sink = kind(str(tmp_path / kind.__name__), replace(info(), is_video=False), HEADER)
             sink.write(of_file, result.frame.image)
             sink.close()
         rows = csv.DictReader((tmp_path / "CsvSink").read_text().splitlines())

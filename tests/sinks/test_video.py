@@ -32,7 +32,7 @@ HEADER = {
 
 
 def info(size_wh: tuple[int, int] = (64, 48), fps: float = 10.0) -> SourceInfo:
-    return SourceInfo("in.mp4", "in", *size_wh, fps, None, film=True, live=False)
+    return SourceInfo("in.mp4", "in", *size_wh, fps, None, is_video=True, is_live=False)
 
 
 def results(

@@ -199,7 +199,7 @@ def test_every_answer_protects_itself(view, path) -> None:
 
 
 def test_half_a_request_is_not_waited_for_and_connections_are_counted(monkeypatch) -> None:
-    monkeypatch.setattr(web_guard, "MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(web_guard, "MAX_CONNECTIONS", 5)
     monkeypatch.setattr(web, "limited_protocol", lambda: web_guard.limited_protocol(0.5))
     with WebView() as view:
         port = int(view.url.rstrip("/").rpartition(":")[2])

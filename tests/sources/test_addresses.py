@@ -3,7 +3,7 @@
 import pytest
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.sources.addresses import safe, stem_of
+from hrpose_rt.sources.addresses import redacted, stem_of
 from hrpose_rt.sources.open import expand, open_source
 
 
@@ -30,7 +30,7 @@ from hrpose_rt.sources.open import expand, open_source
     ],
 )
 def test_an_address_is_told_without_user_password_and_values(name: str, said: str) -> None:
-    assert safe(name) == said
+    assert redacted(name) == said
 
 
 @pytest.mark.parametrize(

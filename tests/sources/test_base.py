@@ -11,7 +11,7 @@ import pytest
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
 from hrpose_rt.sources import camera
-from hrpose_rt.sources.base import Reading, Source
+from hrpose_rt.sources.base import BaseSource, Source
 from hrpose_rt.sources.open import open_source
 from tests.conftest import write_film
 from tests.sources.live import live_server
@@ -36,7 +36,7 @@ class SteadyCapture:
 
 
 @pytest.fixture(params=["film", "images", "camera", "network"])
-def opened(request, tmp_path: Path, monkeypatch) -> Iterator[Reading]:
+def opened(request, tmp_path: Path, monkeypatch) -> Iterator[BaseSource]:
     """One of each kind, of many frames."""
     if request.param == "network":
         with live_server() as server, open_source(server.url) as source:
@@ -74,7 +74,7 @@ def test_a_reader_ends_when_another_thread_closes(opened) -> None:
         try:
             for _ in opened:
                 began.set()
-                if not opened.info.live:  # a live one is closed while it waits for a frame
+                if not opened.info.is_live:  # a live one is closed while it waits for a frame
                     closed.wait(10)
         except BadInput as error:
             said.append(str(error))

@@ -79,7 +79,7 @@ def test_an_unplugged_camera_ends_the_run_with_a_sentence(capture) -> None:
 
 
 def test_a_camera_that_is_plugged_in_again_goes_on(capture, monkeypatch) -> None:
-    monkeypatch.setattr(newest, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.01)
     with Camera(0, Clip()) as camera:
         capture.read_once.acquire()
         frames = iter(camera)
@@ -116,7 +116,7 @@ def test_frames_dropped_before_one_left_out_are_counted_with_the_next(capture) -
 
 def test_so_many_frames_and_no_more(capture) -> None:
     with Camera(0, Clip(max_frames=1)) as camera:
-        assert camera.info.live
+        assert camera.info.is_live
         assert camera.info.frames == 1
         capture.turn.release()
         assert len(list(camera)) == 1

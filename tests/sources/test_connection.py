@@ -88,7 +88,7 @@ def test_what_has_an_end_is_a_film(serve, tmp_path, name, handler) -> None:
         assert data.index(b"moov") > data.index(b"mdat")
     url = f"{serve(handler)}/{name}"
     with open_source(url) as source:
-        assert (source.info.live, source.info.film, source.info.stem) == (False, True, "film")
+        assert (source.info.is_live, source.info.is_video, source.info.stem) == (False, True, "film")
         assert source.info.name == url
         assert [frame.index for frame in source] == list(range(30))
     with open_source(url, Clip(start=1.0, end=1.5)) as source:
@@ -111,7 +111,7 @@ def test_the_address_of_an_image_is_an_image(serve, tmp_path, suffix) -> None:
     cv2.imwrite(str(tmp_path / f"one{suffix}"), image)
     url = f"{serve()}/one{suffix}"
     with open_source(url) as source, open_source(str(tmp_path / f"one{suffix}")) as file:
-        assert (source.info.film, source.info.live, source.info.name) == (False, False, url)
+        assert (source.info.is_video, source.info.is_live, source.info.name) == (False, False, url)
         (frame,), (wanted,) = source, file
         assert frame.file_name == f"one{suffix}"
         np.testing.assert_array_equal(frame.image, wanted.image)

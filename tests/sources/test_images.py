@@ -28,7 +28,7 @@ def test_a_folder_gives_its_images_by_name(folder) -> None:
     assert [round(frame.image.mean() / 50) for frame in frames] == [0, 1, 2, 3]
     assert [frame.index for frame in frames] == [0, 1, 2, 3]
     assert source.info.frames == 4
-    assert not source.info.film
+    assert not source.info.is_video
 
 
 def test_numbers_in_names_are_numbers_and_hidden_files_are_no_images(tmp_path) -> None:
@@ -69,7 +69,7 @@ def test_a_telephones_heic_is_told_how_to_be_read(brands: bytes, tmp_path) -> No
 def test_a_folder_may_be_called_like_a_camera(folder, monkeypatch) -> None:
     monkeypatch.chdir(folder.parent)
     folder.rename(folder.parent / "2024")
-    assert not open_source("2024").info.live
+    assert not open_source("2024").info.is_live
 
 
 def test_a_part_of_a_folder(folder) -> None:
@@ -192,7 +192,7 @@ def test_floating_point_is_no_image_and_that_is_said(tmp_path) -> None:
 
 def test_a_folder_is_a_film_where_it_has_a_rate(folder) -> None:
     with open_source(str(folder), Clip(fps=4)) as source:
-        assert (source.info.film, source.info.fps) == (True, 4)
+        assert (source.info.is_video, source.info.fps) == (True, 4)
         frames = list(source)
         assert [frame.time_s for frame in frames] == [i / 4 for i in range(len(frames))]
     with open_source(str(folder), Clip(fps=4, start=0.25, stride=2)) as source:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.sources.multi import Together
+from hrpose_rt.sources.multi import MultiSource
 from hrpose_rt.types import Frame, SourceInfo
 from tests.fakes import FakeSource
 
@@ -29,7 +29,7 @@ class Waiting(FakeSource):
 
 
 def test_frames_that_are_there_come_together_and_in_order() -> None:
-    with Together([FakeSource(frames=5), FakeSource(frames=3)]) as together:
+    with MultiSource([FakeSource(frames=5), FakeSource(frames=3)]) as together:
         rounds = list(together)
     for i, frames in ((0, 5), (1, 3)):
         assert [found[i].index for found, _ in rounds if i in found] == list(range(frames))
@@ -40,7 +40,7 @@ def test_frames_that_are_there_come_together_and_in_order() -> None:
 def test_nobody_waits_for_a_source_that_has_nothing() -> None:
     late = Waiting(frames=2, loses=True)
     seen, ends = [], {}
-    with Together([FakeSource(frames=6), late]) as together:
+    with MultiSource([FakeSource(frames=6), late]) as together:
         for frames, ended in together:
             seen += list(frames)
             ends |= ended
@@ -54,14 +54,14 @@ def test_a_frame_is_asked_for_only_when_the_round_before_is_done() -> None:
     """What a live source gives then is its newest."""
 
     class Clockwork:
-        info = SourceInfo("clock", "clock", 4, 4, 100.0, None, film=True, live=True)
+        info = SourceInfo("clock", "clock", 4, 4, 100.0, None, is_video=True, is_live=True)
 
         def __iter__(self) -> Iterator[Frame]:
             for i in range(4):
                 yield Frame(i, np.zeros((4, 4, 3), np.uint8), float(i), time.perf_counter())
 
     ages = []
-    with Together([Clockwork(), Clockwork()]) as together:
+    with MultiSource([Clockwork(), Clockwork()]) as together:
         for frames, _ in together:
             ages += [time.perf_counter() - frame.captured_s for frame in frames.values()]
             time.sleep(0.1)
@@ -82,7 +82,7 @@ class Slow(FakeSource):
 
 def test_leaving_waits_until_no_source_is_read() -> None:
     slow = Slow(frames=50)
-    with Together([FakeSource(frames=50), slow]) as together:
+    with MultiSource([FakeSource(frames=50), slow]) as together:
         for _ in together:
             break
     slow.closed = True
@@ -94,9 +94,9 @@ def test_leaving_waits_until_no_source_is_read() -> None:
 def test_leaving_does_not_wait_long_for_a_live_source_without_a_frame(monkeypatch) -> None:
     monkeypatch.setattr("hrpose_rt.sources.multi.CLOSING_S", 0.05)
     silent = Waiting(frames=1)
-    silent.info = replace(silent.info, live=True)
+    silent.info = replace(silent.info, is_live=True)
     begin = time.perf_counter()
-    with Together([FakeSource(frames=5), silent]) as together:
+    with MultiSource([FakeSource(frames=5), silent]) as together:
         for _ in together:
             break
     assert time.perf_counter() - begin < 5
@@ -111,7 +111,7 @@ def test_what_a_source_raises_reaches_the_caller_after_the_frames(error: BaseExc
             raise error
 
     seen = []
-    with Together([Raises(frames=3)]) as together, pytest.raises(type(error)) as raised:
+    with MultiSource([Raises(frames=3)]) as together, pytest.raises(type(error)) as raised:
         for frames, _ in together:
             seen += [frame.index for frame in frames.values()]
     assert raised.value is error
@@ -123,7 +123,7 @@ def test_what_cannot_be_iterated_is_said_by_its_error() -> None:
         def __iter__(self) -> Iterator[Frame]:
             raise OSError("no such device")
 
-    with Together([FakeSource(frames=1), None_(frames=1)]) as together:
+    with MultiSource([FakeSource(frames=1), None_(frames=1)]) as together:
         with pytest.raises(OSError, match="no such device"):
             list(together)
 
@@ -131,4 +131,4 @@ def test_what_cannot_be_iterated_is_said_by_its_error() -> None:
 def test_one_source_cannot_be_two() -> None:
     source = FakeSource(frames=2)
     with pytest.raises(BadInput, match="a source is given twice: open it once for each"):
-        Together([source, FakeSource(frames=1), source])
+        MultiSource([source, FakeSource(frames=1), source])

@@ -47,7 +47,7 @@ def test_a_slow_reader_always_sees_the_newest_and_its_age_never_grows(server, se
 
 
 def test_a_stream_that_breaks_off_is_opened_again(server, monkeypatch) -> None:
-    monkeypatch.setattr(newest, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
     server.break_after = 40
     with open_address(server.url, Clip(max_frames=45)) as source:
         frames = list(source)
@@ -59,7 +59,7 @@ def test_a_stream_that_breaks_off_is_opened_again(server, monkeypatch) -> None:
 
 
 def test_a_stream_that_does_not_come_back_ends_with_a_sentence(monkeypatch) -> None:
-    monkeypatch.setattr(newest, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
     with live_server() as server:
         stream = open_address(server.url, Clip(), reconnect_s=0.3)
         frames = iter(stream)
@@ -96,5 +96,5 @@ def test_a_password_is_not_told(server) -> None:
     url = server.url.replace("http://", "http://me:secret@")
     with open_source(url) as source:
         assert "secret" not in source.info.name
-        assert (source.info.live, source.info.film, source.info.frames) == (True, True, None)
+        assert (source.info.is_live, source.info.is_video, source.info.frames) == (True, True, None)
         assert source.info.stem == "127-0-0-1"

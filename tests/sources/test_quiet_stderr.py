@@ -5,14 +5,14 @@ import os
 import cv2
 import pytest
 
-from hrpose_rt.sources.quiet_stderr import quiet_libraries
+from hrpose_rt.sources.quiet_stderr import silence_stderr
 
 
 @pytest.mark.parametrize("own", [True, False])
 def test_stderr_is_nowhere_in_our_own_process_alone(own: bool, capfd, monkeypatch) -> None:
     monkeypatch.setattr("hrpose_rt.console.own_process", own)
     level = cv2.utils.logging.getLogLevel()
-    with quiet_libraries():
+    with silence_stderr():
         assert cv2.utils.logging.getLogLevel() == 0
         os.write(2, b"meanwhile, ")
     os.write(2, b"afterwards")

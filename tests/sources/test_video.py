@@ -30,7 +30,7 @@ def test_a_film_gives_its_frames_with_their_times_and_ends(film) -> None:
         frames = list(source)
         info = source.info
     assert (info.stem, info.width, info.height, info.fps, info.frames) == ("film", 64, 48, 10, 10)
-    assert info.film and not info.live
+    assert info.is_video and not info.is_live
     assert [frame.index for frame in frames] == list(range(10))
     assert levels(frames) == list(range(10))
     assert [frame.time_s for frame in frames] == pytest.approx(np.arange(10) / 10)
