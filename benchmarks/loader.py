@@ -20,10 +20,10 @@ import torch
 from hrpose_rt.evaluation.annotations import load_people
 from hrpose_rt.hardware import cpu_features, cpu_name
 from hrpose_rt.training.config import DataSet, Stage, TrainSettings
-from hrpose_rt.training.dataset import Batch, CropDataset, Pictures, load, plan
-from hrpose_rt.training.distributed import World
+from hrpose_rt.training.dataset import Batch, CropDataset, ImageCache, load, plan
+from hrpose_rt.training.distributed import DistributedContext
 from hrpose_rt.training.recipes import MODERN
-from hrpose_rt.training.trainer import Data, Trainer
+from hrpose_rt.training.trainer import TrainData, Trainer
 
 PROMISE = 0.9
 BATCH, STEPS, ROUNDS = 32, 8, 5
@@ -44,13 +44,15 @@ def ratio(people, hw: tuple[int, int]) -> float:
     stage, recipe = Stage(hw, 1), replace(MODERN, batch=BATCH)
     source = (DataSet(Path("people.json")),)
     settings = TrainSettings("hrnet-w16-lite", source, (stage,), recipe, source, precision="bf16")
-    pictures = Pictures(2**31)
+    pictures = ImageCache(2**31)
     dataset = CropDataset(people, recipe, stage, 0, pictures)
     keys = plan(np.arange(len(people)), 0, BATCH)[:STEPS]
     ready = list(load(dataset, keys, workers=0, pinned=False))  # decodes the pictures, too
     with tempfile.TemporaryDirectory() as folder:
-        data = Data(people, people, ((len(people), 1.0),))
-        trainer = Trainer(settings, data, World(0, 1, torch.device("cpu")), Path(folder), pictures)
+        data = TrainData(people, people, ((len(people), 1.0),))
+        trainer = Trainer(
+            settings, data, DistributedContext(0, 1, torch.device("cpu")), Path(folder), pictures
+        )
         seconds(trainer, ready)
         found = []
         for _ in range(ROUNDS):

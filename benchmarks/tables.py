@@ -11,9 +11,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-from hrpose_rt.bench.report_text import ids_words, jitter_words, markdown, returning_words, rows, words
-from hrpose_rt.bench.report_text import table as bounded_table
-from hrpose_rt.cli.bench_compare import rows as ratio_rows
+from hrpose_rt.bench.report_text import (
+    budget_rows,
+    crowd_rows,
+    id_sentences,
+    jitter_sentence,
+    markdown,
+    ratio_rows,
+    return_sentences,
+    sentences,
+)
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results"
@@ -90,8 +97,8 @@ def results_block() -> str:
     parts = [
         "### By people",
         f"`hrpose-rt bench crowd` on {machine(crowd)}:",
-        markdown(rows(crowd)),
-        "\n".join(f"- {line}" for line in words(crowd)),
+        markdown(crowd_rows(crowd)),
+        "\n".join(f"- {line}" for line in sentences(crowd)),
         "![Milliseconds a frame against people found, p50 and up to p95](results/latency.svg)",
         "### Against what others do",
         f"`hrpose-rt bench compare` on {machine(compared)}; weights {compared['weights']}:",
@@ -104,12 +111,12 @@ def results_block() -> str:
         facts = report["ways"]
         what = f"{facts['models']['pose']} {facts['precision']}"
         parts.append(f"`hrpose-rt bench bounded`, {what}, on {machine(report)}:")
-        parts.append(markdown(bounded_table(report["rows"])))
+        parts.append(markdown(budget_rows(report["rows"])))
         if "random" in what:
             parts.append("Its weights are random: its times mean something, its poses nothing.")
-        parts += ids_words(report["rows"]) + returning_words(report["rows"])
+        parts += id_sentences(report["rows"]) + return_sentences(report["rows"])
         if "jitter" in report:
-            parts.append(jitter_words(report["jitter"]))
+            parts.append(jitter_sentence(report["jitter"]))
     return "\n\n".join(parts)
 
 

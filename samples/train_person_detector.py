@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hrpose_rt.evaluation.annotations import People, load_people
-from hrpose_rt.training.dataset import Pictures
+from hrpose_rt.evaluation.annotations import AnnotatedPeople, load_people
+from hrpose_rt.training.dataset import ImageCache
 
 HOLD_OUT = 10
 
@@ -48,12 +48,12 @@ def main() -> None:
         )
 
 
-def write_data(people: People, folder: Path) -> Path:
+def write_data(people: AnnotatedPeople, folder: Path) -> Path:
     """Write `people` in Ultralytics' format; returns the path of `data.yaml`.
 
     A picture's text file has a line a person: class 0, then centre and size as shares of the picture.
     """
-    pictures = Pictures(limit=0)
+    pictures = ImageCache(limit=0)
     kept = people.held_out(HOLD_OUT)
     for image, path in enumerate(people.images):
         rows = np.flatnonzero(people.image_rows == image)

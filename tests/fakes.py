@@ -47,7 +47,7 @@ class FakeDetector:
         self._frames = 0
         self.closed = False
 
-    def warm_up(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
+    def warm_up(self, frame_hw: tuple[int, int], max_tiles: int = 0) -> None:
         pass
 
     def input_hw_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:

@@ -39,7 +39,7 @@ from hrpose_rt.sinks.coco import read_image_ids
 from hrpose_rt.sinks.web import WebView, parse_address
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.sources.open import expand, open_source
-from hrpose_rt.training.overrides import changed, parse_changes, read_recipe
+from hrpose_rt.training.overrides import parse_overrides, read_recipe, with_overrides
 from hrpose_rt.training.recipes import MODERN, Recipe
 from tests.conftest import write_film
 from tests.nets.test_hrnet import TINY
@@ -101,16 +101,16 @@ def refused(work: Callable[..., object], *given: object) -> bool:
 
 def flipped(rng: random.Random, data: bytes) -> bytes:
     """The bytes of a file as a bad disk, or a broken download, gives them back."""
-    changed = bytearray(data)
+    with_overrides = bytearray(data)
     kind = rng.randrange(4)
     if kind == 0:
-        return bytes(changed[: rng.randrange(len(changed))])
+        return bytes(with_overrides[: rng.randrange(len(with_overrides))])
     if kind == 1:
-        begin = rng.randrange(len(changed))
-        return bytes(changed[:begin] + rng.randbytes(rng.randrange(200)) + changed[begin:])
+        begin = rng.randrange(len(with_overrides))
+        return bytes(with_overrides[:begin] + rng.randbytes(rng.randrange(200)) + with_overrides[begin:])
     for _ in range(1 if kind == 2 else rng.randrange(2, 200)):
-        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
-    return bytes(changed)
+        with_overrides[rng.randrange(len(with_overrides))] ^= 1 << rng.randrange(8)
+    return bytes(with_overrides)
 
 
 def mangled(rng: random.Random, content: Any) -> Any:
@@ -278,11 +278,11 @@ def test_recipes(tmp_path: Path) -> None:
 
 
 def _changed_by_words(text: str) -> Recipe:
-    return changed(MODERN, parse_changes([text]))
+    return with_overrides(MODERN, parse_overrides([text]))
 
 
 def _changed_by_file(path: Path) -> Recipe:
-    return changed(MODERN, read_recipe(path)[1])
+    return with_overrides(MODERN, read_recipe(path)[1])
 
 
 def test_annotations(tmp_path: Path) -> None:

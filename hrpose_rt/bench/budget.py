@@ -7,17 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from hrpose_rt.bench.crowd import Feed
-from hrpose_rt.bench.id_metrics import Identities
+from hrpose_rt.bench.crowd import BenchSource
+from hrpose_rt.bench.id_metrics import IdMetrics
 from hrpose_rt.config import Settings
 from hrpose_rt.geometry import assign, iou, oks
 from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult
 
-WARM = 10  # frames until costs are known and everybody was posed once
-SAME_IOU = 0.3  # of a person in both runs
-SURE, FEWEST = 0.3, 4  # score of the joints that are compared, and how many a person must have
+WARM_UP_FRAMES = 10  # frames until costs are known and everybody was posed once
+MATCH_IOU = 0.3  # of a person in both runs
+MIN_KEYPOINT_SCORE, MIN_KEYPOINTS = (
+    0.3,
+    4,
+)  # score of the joints that are compared, and how many a person must have
 RETURNING = 5  # people who come back at once
 NEIGHBOURS = 5  # frames after those, with which they are compared
 
@@ -27,7 +30,7 @@ ProgressCallback = Callable[[str], None]
 def measure_bounded(
     settings: Settings,
     networks: Networks,
-    feed: Feed,
+    source: BenchSource,
     frames: int,
     progress: ProgressCallback = lambda step: None,
 ) -> dict[str, Any]:
@@ -36,45 +39,45 @@ def measure_bounded(
     Args:
         settings: With the budget.
         networks: Opened.
-        feed: The crowd.
+        source: The crowd.
         frames: So many of it.
         progress: Called with what is being done.
     """
     bounded = PosePipeline(settings, networks)
     free = PosePipeline(replace(settings, budget_ms=0.0, detect_every=1), networks)
-    sessions = bounded.begin(feed.info), free.begin(feed.info)
+    sessions = bounded.begin(source.info), free.begin(source.info)
     ms: tuple[list[float], list[float]] = ([], [])
-    ids = Identities(), Identities()
+    ids = IdMetrics(), IdMetrics()
     alike: list[float] = []
     ages: list[int] = []
     missing = people = 0
     returns: list[int] = []
     for index in range(frames):
-        progress(f"{feed.info.name}, frame {index + 1} of {frames}")
-        frame, truth = feed.frame_and_truth(index)
+        progress(f"{source.info.name}, frame {index + 1} of {frames}")
+        frame, truth = source.frame_and_truth(index)
         results = []
-        for way, session in enumerate(sessions):
+        for variant, session in enumerate(sessions):
             begin = time.perf_counter()
             results.append(session.process(frame))
-            ms[way].append(1e3 * (time.perf_counter() - begin))
+            ms[variant].append(1e3 * (time.perf_counter() - begin))
         if truth is not None:
             for one, result in zip(ids, results, strict=True):
                 one.add(result, truth)
             returns.append(int(truth.returned.sum()))
-        if index >= WARM:
+        if index >= WARM_UP_FRAMES:
             similar, without = likeness(*results)
             alike += similar
             missing, people = missing + without, people + len(results[1])
             ages += results[0].poses.age.tolist()
     known = np.array([age for age in ages if age >= 0])
     report: dict[str, Any] = {
-        "scene": feed.info.name,
-        "people": feed.people,
-        "found": round(people / max(frames - WARM, 1), 1),
+        "scene": source.info.name,
+        "people": source.people,
+        "found": round(people / max(frames - WARM_UP_FRAMES, 1), 1),
         "budget_ms": round(settings.budget_ms, 2),
-        "bounded_ms": _percentiles(ms[0][WARM:]),
-        "free_ms": _percentiles(ms[1][WARM:]),
-        "p95_over_budget": round(float(np.percentile(ms[0][WARM:], 95)) / settings.budget_ms, 3),
+        "bounded_ms": _percentiles(ms[0][WARM_UP_FRAMES:]),
+        "free_ms": _percentiles(ms[1][WARM_UP_FRAMES:]),
+        "p95_over_budget": round(float(np.percentile(ms[0][WARM_UP_FRAMES:], 95)) / settings.budget_ms, 3),
         "oks": round(float(np.mean(alike)), 4) if alike else None,
         "without_counterpart": round(missing / max(people, 1), 4),
         "pose_age": _percentiles(known) if len(known) else None,
@@ -94,19 +97,21 @@ def likeness(result: FrameResult, reference: FrameResult) -> tuple[list[float], 
     """
     overlap = iou(reference.detections.boxes, result.detections.boxes)
     a, b = assign(-overlap)
-    both = (overlap[a, b] >= SAME_IOU) & (result.poses.age[b] >= 0)
+    both = (overlap[a, b] >= MATCH_IOU) & (result.poses.age[b] >= 0)
     a, b = a[both], b[both]
-    sure = reference.poses.scores[a] >= SURE
+    confident = reference.poses.scores[a] >= MIN_KEYPOINT_SCORE
     boxes = reference.detections.boxes[a]
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     sigmas = np.array(reference.skeleton.sigmas, np.float32)
-    similar = oks(reference.poses.keypoints[a], result.poses.keypoints[b], sure, areas, sigmas)
-    return similar[sure.sum(axis=1) >= FEWEST].tolist(), len(reference) - len(a)
+    similar = oks(reference.poses.keypoints[a], result.poses.keypoints[b], confident, areas, sigmas)
+    return similar[confident.sum(axis=1) >= MIN_KEYPOINTS].tolist(), len(reference) - len(a)
 
 
 def _reappearance(ms: Sequence[float], returns: Sequence[int]) -> dict[str, Any]:
     """Frames in which many come back, against all those right after such."""
-    back = [i for i, n in enumerate(returns) if n >= RETURNING and WARM <= i < len(ms) - NEIGHBOURS]
+    back = [
+        i for i, n in enumerate(returns) if n >= RETURNING and WARM_UP_FRAMES <= i < len(ms) - NEIGHBOURS
+    ]
     if not back:
         return {"frames": 0}
     after = [ms[i + k] for i in back for k in range(1, 1 + NEIGHBOURS)]

@@ -19,12 +19,12 @@ from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.paths import models_folder
 from hrpose_rt.types import F32, U8
 
-PAUSE_S = 0.05  # until the threads of the one before no longer wait busily
-WARM = 1  # frames before the first that counts
+SETTLE_S = 0.05  # until the threads of the one before no longer wait busily
+WARM_UP_FRAMES = 1  # frames before the first that counts
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class TestFrame:
     """A frame and the people in it, the same for everybody."""
 
     image: U8
@@ -71,14 +71,14 @@ class Baseline:
             self.name: str = self._answer()["ready"]
             self._opened = opened.pop_all()
 
-    def __call__(self, shot: Shot) -> float:
+    def __call__(self, frame: TestFrame) -> float:
         """Milliseconds that it took for a frame.
 
         Raises:
             RunBroken: It ended instead; the message has its last words.
         """
-        np.save(self._frame, shot.image)
-        asked = {"image": str(self._frame), "boxes": shot.boxes.tolist()}
+        np.save(self._frame, frame.image)
+        asked = {"image": str(self._frame), "boxes": frame.boxes.tolist()}
         assert self._process.stdin
         with suppress(BrokenPipeError):  # then there is no answer either
             self._process.stdin.write(json.dumps(asked) + "\n")
@@ -118,32 +118,32 @@ class Baseline:
 
 
 @dataclass(slots=True)
-class Contestant:
+class Candidate:
     """Somebody measured: a name and what takes a frame and says how many milliseconds it took."""
 
     name: str
-    work: Callable[[Shot], float]
+    work: Callable[[TestFrame], float]
     ms: list[float] = field(default_factory=list)
 
 
 def compare(
-    contestants: Sequence[Contestant],
-    shots: Sequence[Shot],
+    candidates: Sequence[Candidate],
+    frames: Sequence[TestFrame],
     rounds: int,
     progress: Callable[[str], None] = lambda step: None,
 ) -> None:
     """Measure everybody on a frame a round, in turn."""
-    for number in range(-WARM, rounds):
-        shot = shots[number % len(shots)]
-        for contestant in contestants:
-            progress(f"round {max(number, 0) + 1} of {rounds}, {contestant.name}")
-            time.sleep(PAUSE_S)
-            ms = contestant.work(shot)
+    for number in range(-WARM_UP_FRAMES, rounds):
+        frame = frames[number % len(frames)]
+        for candidate in candidates:
+            progress(f"round {max(number, 0) + 1} of {rounds}, {candidate.name}")
+            time.sleep(SETTLE_S)
+            ms = candidate.work(frame)
             if number >= 0:
-                contestant.ms.append(ms)
+                candidate.ms.append(ms)
 
 
-def ratios(ours: Sequence[Contestant], theirs: Sequence[Contestant]) -> list[dict[str, Any]]:
+def ratios(ours: Sequence[Candidate], theirs: Sequence[Candidate]) -> list[dict[str, Any]]:
     """How many times as long each of theirs took as each of ours, and where 95% of that lies."""
     found = []
     for them in theirs:

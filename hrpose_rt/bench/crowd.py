@@ -20,17 +20,17 @@ from hrpose_rt.timing import TotalClock
 from hrpose_rt.types import F32, STAGES, Frame, SourceInfo, StageTimes
 
 BLOCK = 10  # frames of one cell, until it is the next one's turn
-LEAST_BLOCK = 2  # where the time is short
-WARM_SHARE = 0.3  # of the time, at most, before the first round
-PLAIN_EVERY = 3  # rounds: then the same frames also run without stage clocks
+MIN_BLOCK = 2  # where the time is short
+WARM_UP_SHARE = 0.3  # of the time, at most, before the first round
+UNTIMED_EVERY = 3  # rounds: then the same frames also run without stage clocks
 STABLE = 0.05  # change of the median from block to block at which a cell is warm
-MOST_WARM_BLOCKS = 4
-MOST_GAP = 0.05  # between the sum of the stages and the plain run
+MAX_WARM_UP_BLOCKS = 4
+MAX_STAGE_GAP = 0.05  # between the sum of the stages and the plain run
 FOUND_IOU = 0.5
 START = 35  # the first frame: soon after it, a composed crowd comes out from behind a curtain
 
 
-class Feed(Protocol):
+class BenchSource(Protocol):
     """Frames of a crowd, any of them at any time."""
 
     info: SourceInfo
@@ -47,40 +47,40 @@ class Sample:
     Attributes:
         round: In which round it was measured.
         present: People who can be seen; -1 if unknown.
-        found, right: Boxes, and those of them that fit somebody.
+        found, correct: Boxes, and those of them that fit somebody.
         returned: People who have come back into view.
         times: What it cost.
         age_ms: From the frame in memory to its result.
-        plain_ms: The same frame without stage clocks; NaN if it was not measured.
+        untimed_ms: The same frame without stage clocks; NaN if it was not measured.
     """
 
     round: int
     present: int
     found: int
-    right: int
+    correct: int
     returned: int
     times: StageTimes
     age_ms: float
-    plain_ms: float = float("nan")
+    untimed_ms: float = float("nan")
 
 
 @dataclass(slots=True)
-class Cell:
+class CrowdTiming:
     """A way of running and a crowd.
 
     Attributes:
-        way, feed: Which.
+        variant, source: Which.
         samples: In the order of the feed's frames.
         memory_mib: Of the process at the end of it.
     """
 
-    way: str
-    feed: Feed
+    variant: str
+    source: BenchSource
     samples: list[Sample] = field(default_factory=list)
     memory_mib: float = 0.0
 
 
-class Way:
+class Variant:
     """Networks and settings that are measured, with stage clocks and without."""
 
     def __init__(self, name: str, settings: Settings, networks: Networks) -> None:
@@ -92,21 +92,21 @@ class Way:
 class _Running:
     """A cell at work: where its frames are, and what its trackers remember."""
 
-    def __init__(self, way: Way, feed: Feed) -> None:
-        self.cell = Cell(way.name, feed)
-        self._way, self._feed, self._next = way, feed, START
-        self._timed, self._plain = way.timed.begin(feed.info), way.plain.begin(feed.info)
+    def __init__(self, variant: Variant, source: BenchSource) -> None:
+        self.cell = CrowdTiming(variant.name, source)
+        self._way, self._feed, self._next = variant, source, START
+        self._timed, self._plain = variant.timed.begin(source.info), variant.plain.begin(source.info)
 
     def warm_up(self, until: float) -> float:
         """Run blocks until their median is stable, or until then; returns the seconds that one takes."""
         medians: list[float] = []
         block_s = 0.0
-        for _ in range(MOST_WARM_BLOCKS):
+        for _ in range(MAX_WARM_UP_BLOCKS):
             begin, times = time.perf_counter(), []
             for i in range(BLOCK):
                 times.append(self._timed_run(self._feed.frame_and_truth(i)[0])[0].times.total)
                 late = time.perf_counter() > until
-                if late and len(times) >= LEAST_BLOCK:
+                if late and len(times) >= MIN_BLOCK:
                     break
             block_s = (time.perf_counter() - begin) / len(times) * BLOCK
             medians.append(float(np.median(times)))
@@ -119,78 +119,84 @@ class _Running:
     def block(self, number: int, frames: int) -> None:
         shown = [self._feed.frame_and_truth(self._next + i) for i in range(frames)]
         self._next += frames
-        plain = [float("nan")] * frames
-        with_plain = number % PLAIN_EVERY == 0
-        if with_plain and number % (2 * PLAIN_EVERY):  # by turns before and after
-            plain = [self._plain_run(frame) for frame, _ in shown]
+        untimed = [float("nan")] * frames
+        with_plain = number % UNTIMED_EVERY == 0
+        if with_plain and number % (2 * UNTIMED_EVERY):  # by turns before and after
+            untimed = [self._untimed_run(frame) for frame, _ in shown]
         results = [self._timed_run(frame) for frame, _ in shown]
-        if with_plain and not number % (2 * PLAIN_EVERY):
-            plain = [self._plain_run(frame) for frame, _ in shown]
+        if with_plain and not number % (2 * UNTIMED_EVERY):
+            untimed = [self._untimed_run(frame) for frame, _ in shown]
         self.cell.samples += [
             _sample(number, result, truth, age_ms, plain_ms)
-            for (result, age_ms), (_, truth), plain_ms in zip(results, shown, plain, strict=True)
+            for (result, age_ms), (_, truth), plain_ms in zip(results, shown, untimed, strict=True)
         ]
         self.cell.memory_mib = _memory_mib()
 
     def _timed_run(self, frame: Frame) -> tuple[FrameResult, float]:
         return _run(self._timed, frame)
 
-    def _plain_run(self, frame: Frame) -> float:
+    def _untimed_run(self, frame: Frame) -> float:
         return _run(self._plain, frame)[1]
 
 
 def measure(
-    ways: Sequence[Way],
-    feeds: Sequence[Feed],
+    variants: Sequence[Variant],
+    sources: Sequence[BenchSource],
     rounds: int,
     seconds: float,
     progress: Callable[[str], None] = lambda step: None,
-) -> list[Cell]:
+) -> list[CrowdTiming]:
     """Measure each way with each crowd, a block of frames at a time, all in turn.
 
     Args:
-        ways, feeds: What is measured, and on what.
+        variants, sources: What is measured, and on what.
         rounds: Blocks of each cell.
         seconds: That it may take. No round begins that would not fit, and on a machine where not even one
             does, blocks are shorter.
         progress: Called with what is being done.
     """
     begin = time.perf_counter()
-    cells = [_Running(way, feed) for feed in feeds for way in ways]
+    cells = [_Running(variant, source) for source in sources for variant in variants]
     round_s = 0.0
     for cell in cells:
-        progress(f"warming up, {cell.cell.feed.info.name}")
-        round_s += 2 * cell.warm_up(begin + WARM_SHARE * seconds)  # the first also runs without clocks
+        progress(f"warming up, {cell.cell.source.info.name}")
+        round_s += 2 * cell.warm_up(begin + WARM_UP_SHARE * seconds)  # the first also runs without clocks
     left = begin + seconds - time.perf_counter()
-    frames = BLOCK if round_s <= left else max(LEAST_BLOCK, int(BLOCK * left / round_s))
+    frames = BLOCK if round_s <= left else max(MIN_BLOCK, int(BLOCK * left / round_s))
     for number in range(rounds):
         round_begin = time.perf_counter()
         if number and round_begin + round_s > begin + seconds:
             break
         for cell in cells:
-            progress(f"round {number + 1} of {rounds}, {cell.cell.feed.info.name}")
+            progress(f"round {number + 1} of {rounds}, {cell.cell.source.info.name}")
             cell.block(number, frames)
         round_s = time.perf_counter() - round_begin
     return [cell.cell for cell in cells]
 
 
-def check_plain(cells: Sequence[Cell]) -> tuple[dict[str, float], str]:
+def check_untimed(cells: Sequence[CrowdTiming]) -> tuple[dict[str, float], str]:
     """The sum of the stages of each way over the plain run of the same frames.
 
     Returns:
-        The shares, and why a report of them is refused: they are further apart than `MOST_GAP`, so it
+        The shares, and why a report of them is refused: they are further apart than `MAX_STAGE_GAP`, so it
         would not say what a frame costs. Empty where it is not.
     """
     shares: dict[str, float] = {}
     refused = ""
-    for way in dict.fromkeys(cell.way for cell in cells):
-        both = [s for cell in cells if cell.way == way for s in cell.samples if s.plain_ms == s.plain_ms]
+    for variant in dict.fromkeys(cell.variant for cell in cells):
+        both = [
+            s
+            for cell in cells
+            if cell.variant == variant
+            for s in cell.samples
+            if s.untimed_ms == s.untimed_ms
+        ]
         staged = sum(getattr(s.times, name) for s in both for name in STAGES if name != "other")
-        shares[way] = round(staged / sum(s.plain_ms for s in both), 4)
-        if abs(shares[way] - 1) > MOST_GAP:
+        shares[variant] = round(staged / sum(s.untimed_ms for s in both), 4)
+        if abs(shares[variant] - 1) > MAX_STAGE_GAP:
             refused = (
-                f"the stages of {way} add up to {shares[way]:.3f} of the same frames run without clocks, "
-                f"more than {MOST_GAP:.0%} off: keep the machine quiet and try again"
+                f"the stages of {variant} add up to {shares[variant]:.3f} of the same frames run without "
+                f"clocks, more than {MAX_STAGE_GAP:.0%} off: keep the machine quiet and try again"
             )
     return shares, refused
 

@@ -11,15 +11,15 @@ from hrpose_rt.networks import Networks
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Detections, Poses
 
-SURE_BOX, SURE_JOINT = 0.45, 0.35  # scores from which a person is worth cutting out
-SMALLEST = 120  # pixels of height in the photo
+MIN_BOX_SCORE, MIN_KEYPOINT_SCORE = 0.45, 0.35  # scores from which a person is worth cutting out
+MIN_HEIGHT_PX = 120  # pixels of height in the photo
 SHARP = 0.5  # of the tallest person's height
-ALONE = 0.15  # IoU with another box up to which nobody else's limbs are cut out too
+ISOLATED_IOU = 0.15  # IoU with another box up to which nobody else's limbs are cut out too
 MARGIN = 0.08  # of the box's height, around it
 FILLED = (0.2, 0.8)  # share of the box that a person's outline fills; otherwise the cut went wrong
 CUT_ROUNDS = 4
 SOFT = 0.006  # of the height: how wide the outline fades
-MOST_HEIGHT = 480  # cut-outs are kept no larger
+MAX_HEIGHT_PX = 480  # cut-outs are kept no larger
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,12 @@ def _worth_it(people: Detections) -> list[int]:
     overlaps = iou(people.boxes, people.boxes)
     heights = people.boxes[:, 3] - people.boxes[:, 1]
     for i in range(len(people)):
-        tall = heights[i] >= max(SMALLEST, SHARP * heights.max())
-        if tall and people.scores[i] >= SURE_BOX and overlaps[i, chosen].max(initial=0) <= ALONE:
+        tall = heights[i] >= max(MIN_HEIGHT_PX, SHARP * heights.max())
+        if (
+            tall
+            and people.scores[i] >= MIN_BOX_SCORE
+            and overlaps[i, chosen].max(initial=0) <= ISOLATED_IOU
+        ):
             chosen.append(i)
     return chosen
 
@@ -79,7 +83,7 @@ def _cut(
     left, top = max(0, int(x1 - around)), max(0, int(y1 - around))
     right, bottom = min(w, int(x2 + around) + 1), min(h, int(y2 + around) + 1)
     crop = np.ascontiguousarray(photo[top:bottom, left:right])
-    scale = min(1.0, MOST_HEIGHT / crop.shape[0])
+    scale = min(1.0, MAX_HEIGHT_PX / crop.shape[0])
     crop = np.asarray(cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
 
     def inside(points: F32) -> list[list[int]]:
@@ -89,10 +93,10 @@ def _cut(
     mask = np.full(crop.shape[:2], cv2.GC_BGD, np.uint8)
     (bx1, by1), (bx2, by2) = inside(people.boxes[person].reshape(2, 2))
     mask[max(by1, 0) : by2, max(bx1, 0) : bx2] = cv2.GC_PR_FGD
-    joints, sure = inside(poses.keypoints[person]), poses.scores[person] >= SURE_JOINT
+    joints, confident = inside(poses.keypoints[person]), poses.scores[person] >= MIN_KEYPOINT_SCORE
     limb = max(2, round(0.02 * (by2 - by1)))
     for a, b in edges:
-        if sure[a] and sure[b]:
+        if confident[a] and confident[b]:
             cv2.line(mask, joints[a], joints[b], cv2.GC_FGD, limb)
     if not (mask == cv2.GC_FGD).any():
         return None

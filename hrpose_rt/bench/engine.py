@@ -9,13 +9,13 @@ import numpy as np
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.types import U8
 
-FEWEST_ROUNDS = 5
+MIN_ROUNDS = 5
 TURNS = 3  # one after the other, before it is the next one's turn
-PAUSE_S = 0.02  # until the threads of the one before no longer wait busily
+SETTLE_S = 0.02  # until the threads of the one before no longer wait busily
 
 
 @dataclass(frozen=True, slots=True)
-class Contestant:
+class RuntimeCandidate:
     """A network opened in one way.
 
     Attributes:
@@ -32,7 +32,7 @@ class Contestant:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class EngineTiming:
     """One way and one batch size.
 
     Attributes:
@@ -55,16 +55,16 @@ class Cell:
     peak_share: float
 
 
-def race(
-    contestants: Sequence[Contestant],
+def time_engines(
+    candidates: Sequence[RuntimeCandidate],
     batches: Sequence[int],
     seconds: float,
     progress: Callable[[str], None] = lambda step: None,
-) -> list[Cell]:
+) -> list[EngineTiming]:
     """Measure each way at each batch size, the ways in turn, so that a busy moment hits all alike.
 
     Args:
-        contestants: The ways.
+        candidates: The ways.
         batches: Pictures at a time.
         seconds: For each batch size, all ways together.
         progress: Called with what is being measured.
@@ -73,21 +73,21 @@ def race(
     cells = []
     for batch in batches:
         progress(f"batch {batch}")
-        pictures = [_noise(rng, batch, contestant.input_hw) for contestant in contestants]
-        times: list[list[float]] = [[] for _ in contestants]
-        for contestant, picture in zip(contestants, pictures, strict=True):
+        pictures = [_noise(rng, batch, candidate.input_hw) for candidate in candidates]
+        times: list[list[float]] = [[] for _ in candidates]
+        for candidate, picture in zip(candidates, pictures, strict=True):
             for _ in range(2):
-                contestant.runtime.infer(picture)
+                candidate.runtime.infer(picture)
         begin = time.perf_counter()
-        while time.perf_counter() - begin < seconds or len(times[0]) < FEWEST_ROUNDS:
-            for contestant, picture, taken in zip(contestants, pictures, times, strict=True):
-                time.sleep(PAUSE_S)
-                contestant.runtime.infer(picture)
+        while time.perf_counter() - begin < seconds or len(times[0]) < MIN_ROUNDS:
+            for candidate, picture, taken in zip(candidates, pictures, times, strict=True):
+                time.sleep(SETTLE_S)
+                candidate.runtime.infer(picture)
                 for _ in range(TURNS):
                     start = time.perf_counter()
-                    contestant.runtime.infer(picture)
+                    candidate.runtime.infer(picture)
                     taken.append(time.perf_counter() - start)
-        cells += [_cell(c, batch, taken) for c, taken in zip(contestants, times, strict=True)]
+        cells += [_timing(c, batch, taken) for c, taken in zip(candidates, times, strict=True)]
     return cells
 
 
@@ -95,11 +95,11 @@ def _noise(rng: np.random.Generator, batch: int, input_hw: tuple[int, int]) -> U
     return rng.integers(0, 256, (batch, *input_hw, 3), np.uint8)
 
 
-def _cell(contestant: Contestant, batch: int, times: list[float]) -> Cell:
+def _timing(candidate: RuntimeCandidate, batch: int, times: list[float]) -> EngineTiming:
     p50, p95 = np.percentile(times, [50, 95]).tolist()
-    runtime = contestant.runtime
-    share = batch * contestant.flops / p50 / contestant.peak if contestant.peak else 0.0
-    return Cell(
+    runtime = candidate.runtime
+    share = batch * candidate.flops / p50 / candidate.peak if candidate.peak else 0.0
+    return EngineTiming(
         *(runtime.name, runtime.precision, runtime.device, batch, len(times)),
         p50_ms=round(1e3 * p50, 3),
         p95_ms=round(1e3 * p95, 3),
@@ -108,6 +108,6 @@ def _cell(contestant: Contestant, batch: int, times: list[float]) -> Cell:
     )
 
 
-def to_dict(cells: Sequence[Cell]) -> list[dict[str, object]]:
+def to_dict(cells: Sequence[EngineTiming]) -> list[dict[str, object]]:
     """Cells as plain values."""
     return [asdict(cell) for cell in cells]

@@ -11,14 +11,14 @@ from hrpose_rt.geometry import assign, iou
 from hrpose_rt.result import FrameResult
 from hrpose_rt.types import F32, I64
 
-SAME_IOU = 0.5
+MATCH_IOU = 0.5
 BACK_WITHIN = 25  # frames after coming back, in which somebody has to be found and confirmed
 FIRST = 5  # frames with an id that tell which one was given
 BEFORE = 25  # frames before being hidden, in which somebody had an id
 
 
 @dataclass(slots=True)
-class Identities:
+class IdMetrics:
     """Collects, frame by frame, which id each person of a scene carries.
 
     As in the CLEAR metrics (Bernardin and Stiefelhagen, 2008), who carried an id keeps it for as long as
@@ -38,9 +38,9 @@ class Identities:
         overlap = iou(truth.boxes[present], result.detections.boxes[known])
         ids = result.track_ids[known]
         last = np.array([self._last.get(person, -1) for person in present.tolist()], np.int64)
-        kept = (last[:, None] == ids) & (overlap >= SAME_IOU)
+        kept = (last[:, None] == ids) & (overlap >= MATCH_IOU)
         a, b = assign(-overlap - len(overlap) * kept)  # what was kept counts for more than all the rest
-        fits = overlap[a, b] >= SAME_IOU
+        fits = overlap[a, b] >= MATCH_IOU
         carried = np.full(len(truth.boxes), -1, np.int64)
         carried[present[a[fits]]] = ids[b[fits]]
         self._last.update(zip(present[a[fits]].tolist(), ids[b[fits]].tolist(), strict=True))
@@ -50,7 +50,7 @@ class Identities:
         self._tracked.append(ids)
         self._alike.append(overlap)
 
-    def regained(self) -> tuple[int, int, int, int]:
+    def reid_outcomes(self) -> tuple[int, int, int, int]:
         """Of the people who came back: how many, and how many of them had their id, another's, a new one.
 
         Somebody counts who carried an id before being hidden and carries one soon after: before, the one
@@ -84,7 +84,7 @@ class Identities:
         truth, tracked = _dense(self._present), _dense(self._tracked)
         hota = compute_hota_metrics(truth, tracked, list(self._alike))
         identity = compute_identity_metrics(truth, tracked, list(self._alike))
-        count, right, wrong, new = self.regained()
+        count, right, wrong, new = self.reid_outcomes()
         return {
             "hota": round(float(np.mean(hota["HOTA"])), 3),
             "association": round(float(np.mean(hota["AssA"])), 3),

@@ -15,7 +15,7 @@ from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.types import Frame
 
 PEOPLE, NOISE = 5, 6.0  # who stand there, and grey levels (standard deviation) of the sensor's noise
-WARM, SURE = 10, 0.3  # frames; score of the joints that count
+WARM_UP_FRAMES, MIN_KEYPOINT_SCORE = 10, 0.3  # frames; score of the joints that count
 SIZE_WH = (1280, 720)
 
 
@@ -23,7 +23,7 @@ def measure_jitter(
     settings: Settings, networks: Networks, cutouts: Sequence[Cutout], frames: int = 60, seed: int = 0
 ) -> dict[str, Any]:
     """Steps of still joints from frame to frame, in body heights, as estimated and filtered."""
-    scene = Scene(cutouts, PEOPLE, SIZE_WH, seed=seed, curtains=False)
+    scene = Scene(cutouts, PEOPLE, SIZE_WH, seed=seed, occluders=False)
     still = scene.frame(0).image.astype(np.float32)
     report: dict[str, Any] = {"people": PEOPLE, "noise": NOISE, "frames": frames}
     for name, smooth in (("estimated", False), ("filtered", True)):
@@ -37,13 +37,13 @@ def measure_jitter(
             boxes, poses = result.detections.boxes, result.poses
             now = {}
             for row, person in enumerate(result.track_ids.tolist()):
-                if person in before and index >= WARM:
-                    points, sure = before[person]
-                    both = sure & (poses.scores[row] >= SURE)
+                if person in before and index >= WARM_UP_FRAMES:
+                    points, confident = before[person]
+                    both = confident & (poses.scores[row] >= MIN_KEYPOINT_SCORE)
                     height = max(float(boxes[row, 3] - boxes[row, 1]), 1.0)
                     steps += (np.linalg.norm(poses.keypoints[row] - points, axis=1)[both] / height).tolist()
                 if person >= 0:
-                    now[person] = poses.keypoints[row], poses.scores[row] >= SURE
+                    now[person] = poses.keypoints[row], poses.scores[row] >= MIN_KEYPOINT_SCORE
             before = now
         report[name] = {
             "mean": round(float(np.mean(steps)), 5) if steps else None,

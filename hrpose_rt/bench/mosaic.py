@@ -14,7 +14,7 @@ from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Frame, SourceInfo
 
-MOST_FRAMES = 240  # of the film; they are kept, each as large as its tile
+MAX_FRAMES = 240  # of the film; they are kept, each as large as its tile
 
 
 class Mosaic:
@@ -40,7 +40,7 @@ class Mosaic:
         self._tile_wh, self._side = (w // side, h // side), side
         self._tiles: list[U8] = []
         self._boxes: list[F32] = []
-        with open_source(video, Clip(max_frames=MOST_FRAMES)) as source:
+        with open_source(video, Clip(max_frames=MAX_FRAMES)) as source:
             info = source.info
             scale = np.array(self._tile_wh * 2, np.float32) / ((info.width, info.height) * 2)
             for frame in source:

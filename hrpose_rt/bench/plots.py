@@ -8,14 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hrpose_rt.bench.crowd import Cell
+from hrpose_rt.bench.crowd import CrowdTiming
 from hrpose_rt.bench.report import Report, line_of
 from hrpose_rt.types import STAGES
 
 WIDTH = 4  # people that a point of the curves stands for
 
 
-def save_plots(report: Report, cells: Sequence[Cell], folder: Path) -> list[Path]:
+def save_plots(report: Report, cells: Sequence[CrowdTiming], folder: Path) -> list[Path]:
     """Latency against people, stages and a histogram; returns the files."""
     plots: dict[str, Any] = {"latency": _latency, "stages": _stages, "histogram": _histogram}
     files = []
@@ -28,22 +28,24 @@ def save_plots(report: Report, cells: Sequence[Cell], folder: Path) -> list[Path
     return files
 
 
-def _latency(axes: Axes, report: Report, cells: Sequence[Cell]) -> None:
-    for way in report["ways"]:
-        samples = [s for cell in cells if cell.way == way for s in cell.samples]
+def _latency(axes: Axes, report: Report, cells: Sequence[CrowdTiming]) -> None:
+    for variant in report["ways"]:
+        samples = [s for cell in cells if cell.variant == variant for s in cell.samples]
         found = np.array([s.found for s in samples])
         total = np.array([s.times.total for s in samples])
         groups = [total[found // WIDTH == g] for g in np.unique(found // WIDTH)]
         people = np.array([found[found // WIDTH == g].mean() for g in np.unique(found // WIDTH)])
         p50, p95 = (np.array([np.percentile(group, q) for group in groups]) for q in (50, 95))
-        (curve,) = axes.plot(people, p50, ".-", label=f"{way}, p50")
-        axes.fill_between(people, p50, p95, alpha=0.2, color=curve.get_color(), label=f"{way}, up to p95")
-        axes.plot(people, line_of(report, way).at(people), "--", lw=1, color=curve.get_color())
+        (curve,) = axes.plot(people, p50, ".-", label=f"{variant}, p50")
+        axes.fill_between(
+            people, p50, p95, alpha=0.2, color=curve.get_color(), label=f"{variant}, up to p95"
+        )
+        axes.plot(people, line_of(report, variant).at(people), "--", lw=1, color=curve.get_color())
     axes.set(xlabel="people found", ylabel="ms a frame", ylim=(0, None))
     axes.legend()
 
 
-def _stages(axes: Axes, report: Report, cells: Sequence[Cell]) -> None:
+def _stages(axes: Axes, report: Report, cells: Sequence[CrowdTiming]) -> None:
     labels = [f"{bin['bin']}\n{bin['way']}" for bin in report["bins"]]
     below = np.zeros(len(labels))
     for name in STAGES:
@@ -55,9 +57,9 @@ def _stages(axes: Axes, report: Report, cells: Sequence[Cell]) -> None:
     axes.legend()
 
 
-def _histogram(axes: Axes, report: Report, cells: Sequence[Cell]) -> None:
-    for way in report["ways"]:
-        totals = [s.times.total for cell in cells if cell.way == way for s in cell.samples]
-        axes.hist(totals, bins=60, alpha=0.6, label=way)
+def _histogram(axes: Axes, report: Report, cells: Sequence[CrowdTiming]) -> None:
+    for variant in report["ways"]:
+        totals = [s.times.total for cell in cells if cell.variant == variant for s in cell.samples]
+        axes.hist(totals, bins=60, alpha=0.6, label=variant)
     axes.set(xlabel="ms a frame", ylabel="frames")
     axes.legend()

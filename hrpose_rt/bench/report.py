@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, TypedDict
 import numpy as np
 from msgspec import Meta
 
-from hrpose_rt.bench.crowd import Cell, Sample, Way
-from hrpose_rt.bench.stats import Line, fit, interval, percentiles
+from hrpose_rt.bench.crowd import CrowdTiming, Sample, Variant
+from hrpose_rt.bench.stats import PiecewiseLine, fit, interval, percentiles
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.pose.batching import plan_batches
@@ -19,12 +19,12 @@ from hrpose_rt.structures import convert, decode
 from hrpose_rt.timing import CROWD_BINS, crowd_bin
 from hrpose_rt.types import STAGES
 
-SCHEMA = 1
+REPORT_SCHEMA = 1
 LIBRARIES = ("numpy", "opencv-python", "av", "openvino", "onnxruntime", "torch", "trackers", "supervision")
 ORIGINAL_LABELS = {"1-5": "1-5", "6-10": "5-10", "15-20": "15-20", "50+": "50+"}
 BUSY = 0.25  # spread of the rounds, people accounted for, from which the machine had something else to do
 NEIGHBOURS = 5  # frames after those in which people return, with which they are compared
-MOVED = 0.03  # a smaller change of the median is nothing
+MIN_CHANGE = 0.03  # a smaller change of the median is nothing
 
 Report = dict[str, Any]
 
@@ -32,50 +32,55 @@ Report = dict[str, Any]
 _Total = TypedDict("_Total", {"p50": float, "p50_95%": tuple[float, float]})
 
 
-class _Cell(TypedDict):
+class _CellRow(TypedDict):
     way: str
     scene: str
     total_ms: _Total
 
 
-class _Way(TypedDict):
+class _VariantRow(TypedDict):
     cpu: str
     threads: int
 
 
 class _Shape(TypedDict):
-    """What `moved` reads of a report."""
+    """What `regressions` reads of a report."""
 
     kind: Literal["crowd"]
-    schema: Annotated[int, Meta(ge=1, le=SCHEMA)]
-    ways: Annotated[dict[str, _Way], Meta(min_length=1)]
-    cells: list[_Cell]
+    schema: Annotated[int, Meta(ge=1, le=REPORT_SCHEMA)]
+    ways: Annotated[dict[str, _VariantRow], Meta(min_length=1)]
+    cells: list[_CellRow]
 
 
 def build_report(
-    ways: Sequence[Way], cells: Sequence[Cell], plain: dict[str, float], refused: str = ""
+    variants: Sequence[Variant], cells: Sequence[CrowdTiming], untimed: dict[str, float], refused: str = ""
 ) -> Report:
     """Everything that was measured, as plain values.
 
     Args:
-        ways, cells: As `crowd.measure` takes and gives them.
-        plain, refused: From `crowd.check_plain`.
+        variants, cells: As `crowd.measure` takes and gives them.
+        untimed, refused: From `crowd.check_untimed`.
     """
     return {
         "kind": "crowd",
-        "schema": SCHEMA,
+        "schema": REPORT_SCHEMA,
         "refused": refused,
         **provenance(),
-        "ways": {way.name: way.networks.facts for way in ways},
-        "stages_over_plain": plain,
+        "ways": {variant.name: variant.networks.facts for variant in variants},
+        "stages_over_plain": untimed,
         "cells": [_cell(cell) for cell in cells],
         "bins": [
-            {"way": way.name, "bin": label, "original_label": ORIGINAL_LABELS.get(label, ""), **figures}
-            for way in ways
-            for label, figures in _bins([cell for cell in cells if cell.way == way.name])
+            {"way": variant.name, "bin": label, "original_label": ORIGINAL_LABELS.get(label, ""), **metrics}
+            for variant in variants
+            for label, metrics in _bins([cell for cell in cells if cell.variant == variant.name])
         ],
-        "fit": {way.name: _fit([c for c in cells if c.way == way.name]) for way in ways},
-        "reappearance": {way.name: reappearance([c for c in cells if c.way == way.name]) for way in ways},
+        "fit": {
+            variant.name: _fit([c for c in cells if c.variant == variant.name]) for variant in variants
+        },
+        "reappearance": {
+            variant.name: reappearance([c for c in cells if c.variant == variant.name])
+            for variant in variants
+        },
     }
 
 
@@ -107,14 +112,14 @@ def _revision() -> str:
     return done.stdout.strip()
 
 
-def _cell(cell: Cell) -> Report:
+def _cell(cell: CrowdTiming) -> Report:
     rounds = _by_round(cell.samples)
     found = round(float(np.median([s.found for s in cell.samples])))
     spread = _spread(cell.samples, rounds)
     return {
-        "way": cell.way,
-        "scene": cell.feed.info.name,
-        "people": cell.feed.people,
+        "way": cell.variant,
+        "scene": cell.source.info.name,
+        "people": cell.source.people,
         **_figures(cell.samples, rounds),
         "batches": [s.stop - s.start for s in plan_batches(found)],
         "memory_mib": cell.memory_mib,
@@ -123,14 +128,16 @@ def _cell(cell: Cell) -> Report:
     }
 
 
-def _bins(cells: Sequence[Cell]) -> Iterable[tuple[str, Report]]:
+def _bins(cells: Sequence[CrowdTiming]) -> Iterable[tuple[str, Report]]:
     """By how many people walk about in a scene, or were found in a frame of a film."""
     samples: dict[str, list[Sample]] = {}
     rounds: dict[str, list[list[Sample]]] = {}
     for cell in cells:
         for one in _by_round(cell.samples):
             scene = one[0].present >= 0
-            label = crowd_bin(cell.feed.people if scene else round(float(np.mean([s.found for s in one]))))
+            label = crowd_bin(
+                cell.source.people if scene else round(float(np.mean([s.found for s in one])))
+            )
             samples.setdefault(label, []).extend(one)
             rounds.setdefault(label, []).append(one)
     for label in CROWD_BINS:
@@ -154,8 +161,8 @@ def _figures(samples: Sequence[Sample], rounds: Sequence[Sequence[Sample]]) -> R
         "frames": len(samples),
         "present": round(present / len(known), 1) if known else None,
         "found": round(float(np.mean([s.found for s in samples])), 1),
-        "recall": round(sum(s.right for s in known) / max(present, 1), 3) if known else None,
-        "precision": round(sum(s.right for s in known) / max(sum(s.found for s in known), 1), 3)
+        "recall": round(sum(s.correct for s in known) / max(present, 1), 3) if known else None,
+        "precision": round(sum(s.correct for s in known) / max(sum(s.found for s in known), 1), 3)
         if known
         else None,
         "total_ms": percentiles(totals) | {"p50_95%": [round(low, 3), round(high, 3)]},
@@ -175,17 +182,17 @@ def _spread(samples: Sequence[Sample], rounds: Sequence[Sequence[Sample]]) -> fl
     return float(np.percentile(excess, 90) - np.percentile(excess, 10))
 
 
-def _fit(cells: Sequence[Cell]) -> Report:
+def _fit(cells: Sequence[CrowdTiming]) -> Report:
     samples = [s for cell in cells for s in cell.samples]
     line = fit([s.found for s in samples], [s.times.total for s in samples])
     return {
         "ms_of_an_empty_frame": round(line.intercept, 3),
         "ms_a_person": round(line.slope, 3),
-        "knees": [{"people": knee, "ms_a_person": round(slope, 3)} for knee, slope in line.knees],
+        "knees": [{"people": knee, "ms_a_person": round(slope, 3)} for knee, slope in line.breakpoints],
     }
 
 
-def reappearance(cells: Sequence[Cell], people: int = 1) -> Report:
+def reappearance(cells: Sequence[CrowdTiming], people: int = 1) -> Report:
     """What frames in which at least `people` hidden ones come back cost, against those right after."""
     ratios = []
     for cell in cells:
@@ -201,11 +208,11 @@ def reappearance(cells: Sequence[Cell], people: int = 1) -> Report:
     }
 
 
-def line_of(report: Report, way: str) -> Line:
+def line_of(report: Report, variant: str) -> PiecewiseLine:
     """The fit in a report."""
-    fitted = report["fit"][way]
+    fitted = report["fit"][variant]
     knees = tuple((knee["people"], knee["ms_a_person"]) for knee in fitted["knees"])
-    return Line(fitted["ms_of_an_empty_frame"], fitted["ms_a_person"], knees)
+    return PiecewiseLine(fitted["ms_of_an_empty_frame"], fitted["ms_a_person"], knees)
 
 
 def load(path: Path) -> Report:
@@ -222,7 +229,7 @@ def load(path: Path) -> Report:
     return report
 
 
-def moved(base: Report, now: Report) -> list[str]:
+def regressions(base: Report, now: Report) -> list[str]:
     """Cells whose median lies outside the noise of both reports.
 
     Raises:
@@ -244,7 +251,7 @@ def moved(base: Report, now: Report) -> list[str]:
         before, after = known[cell["way"], cell["scene"]]["total_ms"], cell["total_ms"]
         (low, high), (low2, high2) = before["p50_95%"], after["p50_95%"]
         change = after["p50"] / before["p50"] - 1
-        if (low2 > high or low > high2) and abs(change) > MOVED:
+        if (low2 > high or low > high2) and abs(change) > MIN_CHANGE:
             lines.append(
                 f"{cell['way']}, {cell['scene']}: {before['p50']:.1f} -> {after['p50']:.1f} ms "
                 f"({change:+.1%}; 95% {low:.1f}-{high:.1f} and {low2:.1f}-{high2:.1f})"

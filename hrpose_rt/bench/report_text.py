@@ -11,45 +11,48 @@ from hrpose_rt.bench.report import Report
 from hrpose_rt.types import STAGES
 
 
-def rows(report: Report) -> list[list[str]]:
+def crowd_rows(report: Report) -> list[list[str]]:
     """The bins of a report as a table, its head first."""
     table = [["way", "people", "there", "found", "recall", "p50 ms", "95%", "p90", "p95", "worst", "fps"]]
-    for figures in report["bins"]:
-        total = figures["total_ms"]
+    for metrics in report["bins"]:
+        total = metrics["total_ms"]
         low, high = total["p50_95%"]
-        recall = figures["recall"]
+        recall = metrics["recall"]
         table.append(
             [
-                *(figures["way"], figures["bin"]),
-                *("" if recall is None else f"{figures['present']:g}", f"{figures['found']:g}"),
+                *(metrics["way"], metrics["bin"]),
+                *("" if recall is None else f"{metrics['present']:g}", f"{metrics['found']:g}"),
                 *("" if recall is None else f"{recall:.2f}", f"{total['p50']:.1f}"),
                 *(f"{low:.1f}-{high:.1f}", f"{total['p90']:.1f}", f"{total['p95']:.1f}"),
-                *(f"{figures['worst_ms']:.1f}", f"{figures['frames_a_second']:.1f}"),
+                *(f"{metrics['worst_ms']:.1f}", f"{metrics['frames_a_second']:.1f}"),
             ]
         )
     return table if len(report["ways"]) > 1 else [line[1:] for line in table]
 
 
-def words(report: Report) -> list[str]:
+def sentences(report: Report) -> list[str]:
     """What the table does not say, a sentence a line."""
     lines = [f"Refused: {report['refused']}."] if report.get("refused") else []
-    for way, facts in report["ways"].items():
-        line = report["fit"][way]
+    for variant, facts in report["ways"].items():
+        line = report["fit"][variant]
         knees = "".join(f", {knee['ms_a_person']:.2f} from {knee['people']:g} on" for knee in line["knees"])
         lines.append(
-            f"{way}: {line['ms_of_an_empty_frame']:.1f} ms a frame and {line['ms_a_person']:.2f} ms a "
+            f"{variant}: {line['ms_of_an_empty_frame']:.1f} ms a frame and {line['ms_a_person']:.2f} ms a "
             f"person found{knees}."
         )
-        back = report["reappearance"][way]
+        back = report["reappearance"][variant]
         if back["frames"]:
             lines.append(
-                f"{way}: the {back['frames']} frames in which hidden people came back took "
+                f"{variant}: the {back['frames']} frames in which hidden people came back took "
                 f"{back['ratio_p50']:.2f} of those after them (p50; p95 {back['ratio_p95']:.2f})."
             )
-        lines.append(f"{way}: stages add up to {report['stages_over_plain'][way]:.3f} of the plain run.")
         lines.append(
-            f"{way}: {facts['models']['pose']} {facts['input']} {facts['precision']} by {facts['runtime']} "
-            f"on {facts['threads']} cores of {facts['cpu']} ({', '.join(facts['cpu_features'])})."
+            f"{variant}: stages add up to {report['stages_over_plain'][variant]:.3f} of the plain run."
+        )
+        lines.append(
+            f"{variant}: {facts['models']['pose']} {facts['input']} {facts['precision']} by "
+            f"{facts['runtime']} on {facts['threads']} cores of {facts['cpu']} "
+            f"({', '.join(facts['cpu_features'])})."
         )
     busy = [f"{cell['way']}, {cell['scene']}" for cell in report["cells"] if cell["busy"]]
     if busy:
@@ -73,13 +76,13 @@ def save(report: Report, folder: Path) -> list[Path]:
         [bin["way"], bin["bin"], *(f"{bin['stages_ms'][name]['p50']:.2f}" for name in STAGES)]
         for bin in report["bins"]
     ]
-    text = [f"# Latency by people, {report['created'][:10]}", markdown(rows(report))]
-    text += ["\n\n".join(words(report)), "Stages, p50 in ms:", markdown(stages)]
+    text = [f"# Latency by people, {report['created'][:10]}", markdown(crowd_rows(report))]
+    text += ["\n\n".join(sentences(report)), "Stages, p50 in ms:", markdown(stages)]
     files[1].write_text("\n\n".join(text) + "\n")
     return files
 
 
-def table(rows: list[dict[str, Any]]) -> list[list[str]]:
+def budget_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
     """What was measured as a table, its head first."""
     times = ["free p50", "bounded p50", "p95", "of budget"]
     lines = [["crowd", "found", *times, "OKS", "no pose", "pose age p95", "own id", "wrong id"]]
@@ -99,24 +102,24 @@ def table(rows: list[dict[str, Any]]) -> list[list[str]]:
     return lines
 
 
-def ids_words(rows: list[dict[str, Any]]) -> list[str]:
+def id_sentences(rows: list[dict[str, Any]]) -> list[str]:
     """All who came back, in all scenes together, with a budget and without."""
     known, lines = [row["ids"] for row in rows if "ids" in row], []
-    for way, words in (("bounded", "under the budget"), ("free", "without one")):
-        back = sum(ids[way]["came_back"] for ids in known)
+    for variant, how in (("bounded", "under the budget"), ("free", "without one")):
+        back = sum(ids[variant]["came_back"] for ids in known)
         if back:
             own, wrong = (
-                sum(ids[way][key] * ids[way]["came_back"] for ids in known) / back
+                sum(ids[variant][key] * ids[variant]["came_back"] for ids in known) / back
                 for key in ("own_id", "wrong_id")
             )
             lines.append(
-                f"Of {back} people who came back from behind a curtain {words}, {own:.3f} had their own id "
-                f"again and {wrong:.3f} somebody else's."
+                f"Of {back} people who came back from behind a curtain {how}, {own:.3f} had their own "
+                f"id again and {wrong:.3f} somebody else's."
             )
     return lines
 
 
-def returning_words(rows: list[dict[str, Any]]) -> list[str]:
+def return_sentences(rows: list[dict[str, Any]]) -> list[str]:
     """What frames take in which many come back, against those right after them."""
     back = [again for row in rows if (again := row.get("reappearance", {})).get("frames")]
     if not back:
@@ -130,15 +133,29 @@ def returning_words(rows: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def jitter_words(jitter: dict[str, Any]) -> str:
+def jitter_sentence(jitter: dict[str, Any]) -> str:
     """What was measured of people who stand still, in a sentence."""
     steps = [
-        f"{figures['mean']:.4f} {name} (p95 {figures['p95']:.4f})"
+        f"{metrics['mean']:.4f} {name} (p95 {metrics['p95']:.4f})"
         for name in ("estimated", "filtered")
-        if (figures := jitter[name])["mean"] is not None
+        if (metrics := jitter[name])["mean"] is not None
     ]
     what = " and ".join(steps) or "no joint was sure enough to tell"
     return (
         f"Joints of {jitter['people']} people who stand still, under noise of {jitter['noise']:g} grey "
         f"levels, step from frame to frame, in body heights: {what}."
     )
+
+
+def ratio_rows(lines: list[dict[str, Any]]) -> list[list[str]]:
+    """Ratios as a table, its head first."""
+    table = [["ours", "ms", "theirs", "ms", "ratio", "95%"]]
+    for line in lines:
+        low, high = line["95%"]
+        table.append(
+            [
+                *(line["ours"], f"{line['ours_ms']:.1f}", line["theirs"], f"{line['theirs_ms']:.1f}"),
+                *(f"{line['ratio']:.2f}", f"{low:.2f}-{high:.2f}"),
+            ]
+        )
+    return table

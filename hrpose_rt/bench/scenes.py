@@ -16,11 +16,11 @@ from hrpose_rt.types import F32, I64, U8, Bools, Frame, SourceInfo
 
 FPS = 25.0
 COVERED = 0.4  # share of the frame that people's boxes would cover side by side
-TALLEST, SMALLEST = 0.6, 48.0  # of the frame's height; pixels
+MAX_HEIGHT, MIN_HEIGHT_PX = 0.6, 48.0  # of the frame's height; pixels
 SPEED = (0.15, 0.6)  # body heights a second
-CURTAIN_EVERY_S = 2.0  # a curtain falls in front of a part of the crowd ...
-CURTAIN_FOR_S = (0.4, 0.6, 0.8, 1.0)  # ... and for so long, in turn
-CURTAIN_WIDTH = 0.4  # of the frame's
+OCCLUDER_EVERY_S = 2.0  # a curtain falls in front of a part of the crowd ...
+OCCLUDER_FOR_S = (0.4, 0.6, 0.8, 1.0)  # ... and for so long, in turn
+OCCLUDER_WIDTH = 0.4  # of the frame's
 PRESENT = 0.3  # share of a person that must be seen for it to count as there
 
 
@@ -76,7 +76,7 @@ class Scene:
         size_wh: Of the frames.
         frames: How many the source gives.
         seed: Of paths and looks.
-        curtains: Whether anybody is ever hidden by more than others.
+        occluders: Whether anybody is ever hidden by more than others.
     """
 
     def __init__(
@@ -86,19 +86,21 @@ class Scene:
         size_wh: tuple[int, int] = (1280, 720),
         frames: int = 300,
         seed: int = 0,
-        curtains: bool = True,
+        occluders: bool = True,
     ) -> None:
         rng = np.random.default_rng((seed, people))
-        self._size_wh, self.people, self._curtains = size_wh, people, curtains
+        self._size_wh, self.people, self._occluders = size_wh, people, occluders
         w, h = size_wh
-        tall = float(np.clip(np.sqrt(COVERED * w * h / (0.4 * max(people, 1))), SMALLEST, TALLEST * h))
+        tall = float(
+            np.clip(np.sqrt(COVERED * w * h / (0.4 * max(people, 1))), MIN_HEIGHT_PX, MAX_HEIGHT * h)
+        )
         order = rng.permutation(len(cutouts))
         self._looks = [self._look(cutouts[order[i % len(cutouts)]], rng) for i in range(people)]
         self._walks = [self._walk(tall, rng) for _ in range(people)]
         self._tall = tall
         self._sizes = rng.uniform(0.8, 1.2, people)
         self._light = rng.uniform(0, 2 * np.pi, people)
-        self._falls = rng.uniform(0, 1 - CURTAIN_WIDTH, 64)  # where curtains fall, of the frame's width
+        self._falls = rng.uniform(0, 1 - OCCLUDER_WIDTH, 64)  # where curtains fall, of the frame's width
         name = f"{people} people in {w}x{h}"
         self.info = SourceInfo(name, f"scene-{people}", w, h, FPS, frames, is_video=True, is_live=False)
 
@@ -130,15 +132,15 @@ class Scene:
         boxes, whole = np.zeros((self.people, 4), np.float32), np.zeros(self.people)
         for i in sorted(range(self.people), key=lambda i: places[i][1]):  # those behind first
             boxes[i], whole[i] = self._put(image, owner, i, *places[i], t)
-        curtain = self._curtain(index)
-        if curtain is not None:
-            image[:, curtain] = self._cloth[:, curtain]
-            owner[:, curtain] = -1
+        occluder = self._occluder(index)
+        if occluder is not None:
+            image[:, occluder] = self._occluder_texture[:, occluder]
+            owner[:, occluder] = -1
         seen = np.bincount(owner[owner >= 0], minlength=self.people)
         visible = np.asarray(seen / np.maximum(whole, 1), np.float32)
-        before = self._curtain(index - 1) if index else None
+        before = self._occluder(index - 1) if index else None
         returned = np.zeros(self.people, np.bool_)
-        if before is not None and curtain is None:
+        if before is not None and occluder is None:
             centres = boxes[:, [0, 2]].mean(axis=1)
             returned = (centres >= before.start) & (centres < before.stop) & (visible >= PRESENT)
         return image, Truth(boxes, visible, returned)
@@ -192,16 +194,16 @@ class Scene:
         flip = -1 if rng.random() < 0.5 else 1
         return Cutout(np.ascontiguousarray(image[:, ::flip]), np.ascontiguousarray(cutout.alpha[:, ::flip]))
 
-    def _curtain(self, index: int) -> slice | None:
+    def _occluder(self, index: int) -> slice | None:
         """Columns that a curtain hides on frame `index`."""
-        every = round(CURTAIN_EVERY_S * FPS)
+        every = round(OCCLUDER_EVERY_S * FPS)
         fall, since = divmod(index, every)
-        lasts = round(CURTAIN_FOR_S[fall % len(CURTAIN_FOR_S)] * FPS)
-        if not self._curtains or since < every - lasts:
+        lasts = round(OCCLUDER_FOR_S[fall % len(OCCLUDER_FOR_S)] * FPS)
+        if not self._occluders or since < every - lasts:
             return None
         w = self._size_wh[0]
         start = round(self._falls[fall % len(self._falls)] * w)
-        return slice(start, start + round(CURTAIN_WIDTH * w))
+        return slice(start, start + round(OCCLUDER_WIDTH * w))
 
     @cached_property
     def _background(self) -> U8:
@@ -209,7 +211,7 @@ class Scene:
         return self._texture(light=(200, 190, 180), dark=(110, 120, 120), seed=1)
 
     @cached_property
-    def _cloth(self) -> U8:
+    def _occluder_texture(self) -> U8:
         return self._texture(light=(90, 60, 50), dark=(60, 40, 35), seed=2)
 
     def _texture(self, light: tuple[int, int, int], dark: tuple[int, int, int], seed: int) -> U8:

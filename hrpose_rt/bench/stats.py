@@ -8,7 +8,7 @@ import numpy as np
 from hrpose_rt.types import F64
 
 RESAMPLED = 1000
-MOST_KNEES = 2
+MAX_BREAKPOINTS = 2
 P99_FROM = 200  # samples from which a p99 says something
 
 
@@ -48,48 +48,49 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PiecewiseLine:
     """Milliseconds against people.
 
     Attributes:
         intercept: Milliseconds of a frame without anybody.
         slope: More for each person, up to the first knee.
-        knees: Where the slope changes, and what it is from there.
+        breakpoints: Where the slope changes, and what it is from there.
     """
 
     intercept: float
     slope: float
-    knees: tuple[tuple[float, float], ...] = ()
+    breakpoints: tuple[tuple[float, float], ...] = ()
 
     def at(self, people: F64) -> F64:
         """Milliseconds (N,) for people (N,)."""
         ms, slope = self.intercept + self.slope * people, self.slope
-        for knee, after in self.knees:
+        for knee, after in self.breakpoints:
             ms, slope = ms + (after - slope) * np.maximum(people - knee, 0), after
         return np.asarray(ms, np.float64)
 
 
-def fit(people: Sequence[float], ms: Sequence[float]) -> Line:
+def fit(people: Sequence[float], ms: Sequence[float]) -> PiecewiseLine:
     """The line that explains best, with a knee only where Schwarz's criterion (BIC, 1978) asks for it."""
     x, y = np.asarray(people, np.float64), np.asarray(ms, np.float64)
-    knees: list[float] = []
-    found, score = _with_knees(x, y, knees)
+    breakpoints: list[float] = []
+    found, score = _with_breakpoints(x, y, breakpoints)
     candidates = np.unique(x)[2:-2]
-    while len(knees) < MOST_KNEES and len(candidates):
-        trials = [(*_with_knees(x, y, sorted([*knees, knee])), knee) for knee in candidates]
+    while len(breakpoints) < MAX_BREAKPOINTS and len(candidates):
+        trials = [(*_with_breakpoints(x, y, sorted([*breakpoints, knee])), knee) for knee in candidates]
         better, lower, knee = min(trials, key=lambda trial: trial[1])
         if lower >= score - 10:  # "very strong" evidence by the usual scale
             break
-        knees.append(float(knee))
+        breakpoints.append(float(knee))
         found, score = better, lower
     slopes = np.cumsum(found[1:])
-    return Line(
-        float(found[0]), float(slopes[0]), tuple(zip(sorted(knees), slopes[1:].tolist(), strict=True))
+    return PiecewiseLine(
+        float(found[0]), float(slopes[0]), tuple(zip(sorted(breakpoints), slopes[1:].tolist(), strict=True))
     )
 
 
-def _with_knees(x: F64, y: F64, knees: list[float]) -> tuple[F64, float]:
-    basis = np.stack([np.ones_like(x), x, *(np.maximum(x - knee, 0) for knee in knees)], axis=1)
+def _with_breakpoints(x: F64, y: F64, breakpoints: list[float]) -> tuple[F64, float]:
+    basis = np.stack([np.ones_like(x), x, *(np.maximum(x - knee, 0) for knee in breakpoints)], axis=1)
     found = np.linalg.lstsq(basis, y, rcond=None)[0]
     error = float(((basis @ found - y) ** 2).mean())
-    return found, len(x) * float(np.log(max(error, 1e-9))) + (2 * len(knees) + 2) * float(np.log(len(x)))
+    penalty = (2 * len(breakpoints) + 2) * float(np.log(len(x)))
+    return found, len(x) * float(np.log(max(error, 1e-9))) + penalty

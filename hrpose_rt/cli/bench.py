@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hrpose_rt.bench.engine import Cell, Contestant, race, to_dict
+from hrpose_rt.bench.engine import EngineTiming, RuntimeCandidate, time_engines, to_dict
 from hrpose_rt.cli import options
 from hrpose_rt.cli.app import App
 from hrpose_rt.cli.bench_budget import bench_bounded
@@ -68,30 +68,32 @@ def bench_engine(
         for other in precision.split(",")
     ]
     with ExitStack() as stack:
-        contestants, refused = [], []
+        candidates, refused = [], []
         for setting in settings:
             try:
-                contestants.append(_contestant(found, task, setting, console))
+                candidates.append(_candidate(found, task, setting, console))
             except BadInput as error:  # a pair that does not exist, among those that do
                 refused.append(error)
                 continue
-            stack.callback(contestants[-1].runtime.close)
-        if not contestants:
+            stack.callback(candidates[-1].runtime.close)
+        if not candidates:
             raise refused[0]
         with console.status("measuring") as status:
-            cells = race(contestants, batches, seconds, lambda step: status.update(f"measuring, {step}"))
+            cells = time_engines(
+                candidates, batches, seconds, lambda step: status.update(f"measuring, {step}")
+            )
     facts = {"model": found.name, **hardware_info(Settings(threads=threads))}
     Console().print(_table(cells))
     features = ", ".join(facts["cpu_features"])
     print(f"{found.name} on {facts['threads']} cores of {facts['cpu']} ({features})")
     if output:
         report = {"hrpose": version("hrpose-rt"), "schema": REPORT_SCHEMA, **facts}
-        peaks = {f"{c.runtime.name} {c.runtime.precision}": round(c.peak / 1e9, 1) for c in contestants}
-        report |= {"gflop": round(contestants[0].flops / 1e9, 3), "peak_gflops": peaks}
+        peaks = {f"{c.runtime.name} {c.runtime.precision}": round(c.peak / 1e9, 1) for c in candidates}
+        report |= {"gflop": round(candidates[0].flops / 1e9, 3), "peak_gflops": peaks}
         output.write_text(json.dumps(report | {"cells": to_dict(cells)}, indent=2) + "\n")
 
 
-def _contestant(model: Model, task: Task, settings: Settings, console: Console) -> Contestant:
+def _candidate(model: Model, task: Task, settings: Settings, console: Console) -> RuntimeCandidate:
     from hrpose_rt.bench.flops import count_flops
 
     runtime, spec, _ = open_model(model, task, settings)
@@ -102,7 +104,7 @@ def _contestant(model: Model, task: Task, settings: Settings, console: Console) 
     except BaseException:
         runtime.close()
         raise
-    return Contestant(runtime, spec.input_hw, flops, peak)
+    return RuntimeCandidate(runtime, spec.input_hw, flops, peak)
 
 
 def _fp32_graph(model: Model, task: Task) -> Path:
@@ -139,7 +141,7 @@ def _numbers(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
 
 
-def _table(cells: list[Cell]) -> Table:
+def _table(cells: list[EngineTiming]) -> Table:
     table = Table(
         "batch", "runtime", "precision", "p50 ms", "p95 ms", "a picture", "a second", "of the peak"
     )

@@ -9,8 +9,8 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from hrpose_rt.bench.crowd import Feed
-from hrpose_rt.bench.report_text import ids_words, jitter_words, returning_words, table
+from hrpose_rt.bench.crowd import BenchSource
+from hrpose_rt.bench.report_text import budget_rows, id_sentences, jitter_sentence, return_sentences
 from hrpose_rt.cli import options
 from hrpose_rt.cli.bench_crowd import SIZES_WH, as_table, parse_crowds
 from hrpose_rt.cli.outputs import check_free
@@ -22,7 +22,7 @@ from hrpose_rt.networks import Networks, hardware_info, open_networks
 if TYPE_CHECKING:
     from hrpose_rt.bench.scenes import Scene
 
-LIKE = 10  # people whose unbounded p50 is the budget, where none is given
+BUDGET_OF_PEOPLE = 10  # people whose unbounded p50 is the budget, where none is given
 TUNE_FRAMES = 60
 DEFAULTS = Settings()
 
@@ -55,15 +55,15 @@ def bench_bounded(
     debug: options.Debug = False,
 ) -> None:
     """Run crowds under a budget and without: latency, likeness of the poses, ids kept and regained."""
-    from hrpose_rt.bench.budget import WARM, measure_bounded
+    from hrpose_rt.bench.budget import WARM_UP_FRAMES, measure_bounded
     from hrpose_rt.bench.cutouts import cut_out
     from hrpose_rt.bench.jitter import measure_jitter
     from hrpose_rt.bench.mosaic import Mosaic
     from hrpose_rt.bench.report import provenance
     from hrpose_rt.bench.scenes import Scene
 
-    if frames < 4 * WARM:
-        raise BadInput(f"--frames is {4 * WARM} or more, not {frames}")
+    if frames < 4 * WARM_UP_FRAMES:
+        raise BadInput(f"--frames is {4 * WARM_UP_FRAMES} or more, not {frames}")
     if output:
         check_free(output, overwrite)
     settings = Settings(
@@ -82,18 +82,20 @@ def bench_bounded(
         if not cutouts:
             raise BadInput("nobody in the photos can be cut out: give others to --people")
         if not budget_ms:
-            settings = replace(settings, budget_ms=_usual_ms(settings, networks, Scene(cutouts, LIKE)))
+            settings = replace(
+                settings, budget_ms=_usual_ms(settings, networks, Scene(cutouts, BUDGET_OF_PEOPLE))
+            )
         seeds = [(count, seed + i) for count in parse_crowds(crowd) for i in range(scenes)]
         feeds = [Scene(cutouts, count, SIZES_WH["720p"], seed=one) for count, one in seeds]
         films = [Mosaic(film, 2, SIZES_WH["720p"], detector=networks.detector) for film in source or []]
-        every: list[Feed] = [*feeds, *films]
-        rows = [measure_bounded(settings, networks, feed, frames, status.update) for feed in every]
+        every: list[BenchSource] = [*feeds, *films]
+        rows = [measure_bounded(settings, networks, source, frames, status.update) for source in every]
         for row, (_, one) in zip(rows, seeds, strict=False):  # films have none
             row["seed"] = one
         status.update("people who stand still")
         jitter = measure_jitter(settings, networks, cutouts, seed=seed)
-    Console().print(as_table(table(rows)))
-    print(*ids_words(rows), *returning_words(rows), jitter_words(jitter), sep="\n")
+    Console().print(as_table(budget_rows(rows)))
+    print(*id_sentences(rows), *return_sentences(rows), jitter_sentence(jitter), sep="\n")
     facts = hardware_info(settings)
     what = f"{networks.facts['models']['pose']} {networks.facts['precision']}"
     print(f"{what}, budget {settings.budget_ms:.1f} ms")
@@ -113,6 +115,6 @@ def _usual_ms(settings: Settings, networks: Networks, scene: "Scene") -> float:
     spent = []
     for index in range(TUNE_FRAMES):
         result = session.process(scene.frame(index))
-        if abs(len(result) - LIKE) <= 2:
+        if abs(len(result) - BUDGET_OF_PEOPLE) <= 2:
             spent.append(result.times.total)
     return float(np.median(spent)) if spent else float(result.times.total)

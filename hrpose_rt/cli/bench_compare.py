@@ -11,8 +11,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from hrpose_rt.bench.compare import Baseline, Contestant, Shot, compare, ratios
+from hrpose_rt.bench.compare import Baseline, Candidate, TestFrame, compare, ratios
 from hrpose_rt.bench.cutouts import Cutout, cut_out
+from hrpose_rt.bench.report_text import ratio_rows
 from hrpose_rt.bench.scenes import Scene
 from hrpose_rt.cli import options
 from hrpose_rt.cli.bench_crowd import as_table
@@ -27,7 +28,7 @@ from hrpose_rt.timing import StageClock
 CROPS_OF = 20  # people whose given boxes are posed
 FRAMES_WITH = (3, 8, 18, 60)
 SMALL, LARGE = (256, 192), (384, 288)
-SHOTS = 5
+TEST_FRAMES = 5
 
 
 def bench_compare(
@@ -51,36 +52,39 @@ def bench_compare(
     with tempfile.TemporaryDirectory() as name, console.status("getting ready") as status:
         folder = Path(name)
         checkpoint = weights or random_w32(folder)
-        ways = _ways(checkpoint)
+        variants = _variants(checkpoint)
         found: dict[str, list[dict[str, Any]]] = {}
         with ExitStack() as stack:
             default = stack.enter_context(open_networks(Settings()))
-            opened = {way: stack.enter_context(open_networks(settings)) for way, settings in ways.items()}
-            small = {way: networks for way, networks in opened.items() if "384x288" not in way}
-            ours = [Contestant(way, _pose(networks)) for way, networks in small.items()]
+            opened = {
+                variant: stack.enter_context(open_networks(settings))
+                for variant, settings in variants.items()
+            }
+            small = {variant: networks for variant, networks in opened.items() if "384x288" not in variant}
+            ours = [Candidate(variant, _pose(networks)) for variant, networks in small.items()]
             theirs = _baselines(
                 stack, folder, [("one_by_one.py", str(checkpoint)), ("batched_eager.py", str(checkpoint))]
             )
             cutouts = cut_out(packaged_or(people), default)
-            compare([*ours, *theirs], _shots(default, cutouts, CROPS_OF), rounds, status.update)
+            compare([*ours, *theirs], _test_frames(default, cutouts, CROPS_OF), rounds, status.update)
             found[f"crops of {CROPS_OF} people to keypoints"] = ratios(ours, theirs)
         with ExitStack() as stack:
             default = stack.enter_context(open_networks(Settings()))
             opened = {
-                way: stack.enter_context(open_networks(settings))
-                for way, settings in ways.items()
-                if "int8" in way
+                variant: stack.enter_context(open_networks(settings))
+                for variant, settings in variants.items()
+                if "int8" in variant
             }
             opened["embedded models"] = default
             theirs = _baselines(stack, folder, [("original.py", str(checkpoint)), ("yolo_pose.py",)])
             for count in FRAMES_WITH:
-                ours = [Contestant(way, _frame(networks)) for way, networks in opened.items()]
-                theirs = [Contestant(them.name, them.work) for them in theirs]
-                compare([*ours, *theirs], _shots(default, cutouts, count), rounds, status.update)
+                ours = [Candidate(variant, _frame(networks)) for variant, networks in opened.items()]
+                theirs = [Candidate(them.name, them.work) for them in theirs]
+                compare([*ours, *theirs], _test_frames(default, cutouts, count), rounds, status.update)
                 found[f"frame with {count} people"] = ratios(ours, theirs)
     for what, lines in found.items():
         print(f"{what}:")
-        Console().print(as_table(rows(lines)))
+        Console().print(as_table(ratio_rows(lines)))
     facts = hardware_info(Settings())
     print(f"{facts['threads']} cores of {facts['cpu']} ({', '.join(facts['cpu_features'])})")
     if output:
@@ -88,20 +92,6 @@ def bench_compare(
         if not weights:
             report["weights"] = "random"
         output.write_text(json.dumps(report | {"ratios": found}, indent=1) + "\n")
-
-
-def rows(lines: list[dict[str, Any]]) -> list[list[str]]:
-    """Ratios as a table, its head first."""
-    table = [["ours", "ms", "theirs", "ms", "ratio", "95%"]]
-    for line in lines:
-        low, high = line["95%"]
-        table.append(
-            [
-                *(line["ours"], f"{line['ours_ms']:.1f}", line["theirs"], f"{line['theirs_ms']:.1f}"),
-                *(f"{line['ratio']:.2f}", f"{low:.2f}-{high:.2f}"),
-            ]
-        )
-    return table
 
 
 def random_w32(folder: Path) -> Path:
@@ -116,49 +106,49 @@ def random_w32(folder: Path) -> Path:
     return folder / "hrnet-w32-random.pth"
 
 
-def _ways(checkpoint: Path) -> dict[str, Settings]:
+def _variants(checkpoint: Path) -> dict[str, Settings]:
     """HRNet-W32 in its precisions and sizes; engines that are not there are built."""
     from hrpose_rt.export.engines import export
     from hrpose_rt.export.request import ExportRequest
     from hrpose_rt.nets.zoo import find_model
 
     model = find_model(str(checkpoint), "pose")
-    ways = {}
+    variants = {}
     for (h, w), precision in [(SMALL, "fp32"), (SMALL, "bf16"), (SMALL, "int8"), (LARGE, "int8")]:
         stored = "int8" if precision == "int8" else "fp32"
         made = export(model, "pose", ExportRequest(precision=stored, input_hw=(h, w), verify=False), say)
-        ways[f"hrnet-w32 {h}x{w} {precision}"] = Settings(pose=str(made.path), precision=precision)
-    return ways
+        variants[f"hrnet-w32 {h}x{w} {precision}"] = Settings(pose=str(made.path), precision=precision)
+    return variants
 
 
-def _baselines(stack: ExitStack, folder: Path, commands: list[tuple[str, ...]]) -> list[Contestant]:
+def _baselines(stack: ExitStack, folder: Path, commands: list[tuple[str, ...]]) -> list[Candidate]:
     opened = [stack.enter_context(Baseline(command[0], command[1:], folder)) for command in commands]
-    return [Contestant(baseline.name, baseline) for baseline in opened]
+    return [Candidate(baseline.name, baseline) for baseline in opened]
 
 
-def _pose(networks: Networks) -> Callable[[Shot], float]:
-    def work(shot: Shot) -> float:
+def _pose(networks: Networks) -> Callable[[TestFrame], float]:
+    def work(frame: TestFrame) -> float:
         begin = time.perf_counter()
-        networks.estimator.estimate(shot.image, shot.boxes, StageClock())
+        networks.estimator.estimate(frame.image, frame.boxes, StageClock())
         return 1e3 * (time.perf_counter() - begin)
 
     return work
 
 
-def _frame(networks: Networks) -> Callable[[Shot], float]:
+def _frame(networks: Networks) -> Callable[[TestFrame], float]:
     """Detector and poses; of the boxes given, so that nobody is fast by finding few."""
 
-    def work(shot: Shot) -> float:
+    def work(frame: TestFrame) -> float:
         begin = time.perf_counter()
-        networks.detector.detect(shot.image, StageClock())
-        networks.estimator.estimate(shot.image, shot.boxes, StageClock())
+        networks.detector.detect(frame.image, StageClock())
+        networks.estimator.estimate(frame.image, frame.boxes, StageClock())
         return 1e3 * (time.perf_counter() - begin)
 
     return work
 
 
-def _shots(networks: Networks, cutouts: list[Cutout], count: int) -> list[Shot]:
-    scene = Scene(cutouts, count, curtains=False)
-    found = [scene.frame_and_truth(10 * i) for i in range(SHOTS)]
+def _test_frames(networks: Networks, cutouts: list[Cutout], count: int) -> list[TestFrame]:
+    scene = Scene(cutouts, count, occluders=False)
+    found = [scene.frame_and_truth(10 * i) for i in range(TEST_FRAMES)]
     networks.detector.warm_up(found[0][0].image.shape[:2])
-    return [Shot(frame.image, truth.boxes) for frame, truth in found]
+    return [TestFrame(frame.image, truth.boxes) for frame, truth in found]

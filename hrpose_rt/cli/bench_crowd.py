@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from hrpose_rt.bench.crowd import BLOCK, Feed, Way, check_plain, measure
+from hrpose_rt.bench.crowd import BLOCK, BenchSource, Variant, check_untimed, measure
 from hrpose_rt.cli import options
 from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.config import Settings
@@ -68,19 +68,19 @@ def bench_crowd(
         check_free(output / "report.json", overwrite)
     until = time.perf_counter() + (QUICK_S if quick else DEFAULT_S)
     with ExitStack() as stack:
-        ways = []
+        variants = []
         for one, other in product(runtime.split(","), precision.split(",")):
             settings = Settings(
                 in_size(pose, input_hw, other), detector, one, other, threads=threads, device=device
             )
-            ways.append(stack.enter_context(_way(settings)))
+            variants.append(stack.enter_context(_variant(settings)))
         with _progress("composing") as progress:
-            feeds = _feeds(counts, source, people, SIZES_WH[size], seed, ways[0].networks)
+            feeds = _sources(counts, source, people, SIZES_WH[size], seed, variants[0].networks)
             rounds = max(2, (QUICK_FRAMES if quick else frames) // (BLOCK * 3))
-            cells = measure(ways, feeds, rounds, until - time.perf_counter(), progress)
-        report = build_report(ways, cells, *check_plain(cells))
-    Console().print(as_table(report_text.rows(report)))
-    for line in report_text.words(report):
+            cells = measure(variants, feeds, rounds, until - time.perf_counter(), progress)
+        report = build_report(variants, cells, *check_untimed(cells))
+    Console().print(as_table(report_text.crowd_rows(report)))
+    for line in report_text.sentences(report):
         print(line)
     if output:
         files = report_text.save(report, output)
@@ -101,9 +101,9 @@ def bench_check(
     debug: options.Debug = False,
 ) -> None:
     """Say which cells moved beyond noise between two reports of one machine."""
-    from hrpose_rt.bench.report import load, moved
+    from hrpose_rt.bench.report import load, regressions
 
-    lines = moved(load(base), load(now))
+    lines = regressions(load(base), load(now))
     for line in lines:
         print(line)
     if lines:
@@ -139,15 +139,15 @@ def in_size(pose: str, input_hw: str | None, precision: str) -> str:
     return str(export(find_model(pose, "pose"), "pose", order, say).path)
 
 
-def as_table(rows: Sequence[Sequence[str]]) -> Table:
+def as_table(crowd_rows: Sequence[Sequence[str]]) -> Table:
     """Rows for the terminal, their head first: a narrow one folds words, and cuts no figure."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for head, *cells in zip(*rows, strict=True):
+    for head, *cells in zip(*crowd_rows, strict=True):
         if any(" " in cell for cell in cells):
             table.add_column(head, overflow="fold", min_width=MIN_TEXT_COLUMN)
         else:
             table.add_column(head.replace(" ", "\n"), no_wrap=True, justify="right")
-    for row in rows[1:]:
+    for row in crowd_rows[1:]:
         table.add_row(*row)
     return table
 
@@ -173,21 +173,21 @@ def _progress(first: str) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def _way(settings: Settings) -> Iterator[Way]:
+def _variant(settings: Settings) -> Iterator[Variant]:
     with open_networks(settings) as networks:
         facts = networks.facts
         name = f"{facts['models']['pose']} {facts['precision']} {facts['runtime']}"
-        yield Way(name, settings, networks)
+        yield Variant(name, settings, networks)
 
 
-def _feeds(
+def _sources(
     counts: list[int],
     source: str | None,
     people: Path | None,
     size_wh: tuple[int, int],
     seed: int,
     networks: Networks,
-) -> list[Feed]:
+) -> list[BenchSource]:
     if source:
         from hrpose_rt.bench.mosaic import Mosaic
         from hrpose_rt.sources.open import open_source

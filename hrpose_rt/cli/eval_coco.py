@@ -28,7 +28,7 @@ from hrpose_rt.skeleton import COCO17, Skeleton, find_skeleton
 
 if TYPE_CHECKING:
     from hrpose_rt.evaluation.coco import CocoScores, Result
-    from hrpose_rt.evaluation.per_joint import People
+    from hrpose_rt.evaluation.per_joint import MatchedPeople
     from hrpose_rt.evaluation.predict import Boxes
 
 DEFAULTS = Settings()
@@ -158,21 +158,21 @@ def _run(
 
 def _print_figures(scores: "CocoScores", other: "CocoScores | None", name: str) -> dict[str, Any]:
     """Print the ten figures, then each with its interval and what it differs from the other's by."""
-    from hrpose_rt.evaluation.coco import FIGURES, INTERVAL, resample
+    from hrpose_rt.evaluation.coco import INTERVAL, METRICS, resample
 
-    values = scores.figures
-    print_table(["", *FIGURES], [[name, *map(share, values)]])
+    values = scores.metrics
+    print_table(["", *METRICS], [[name, *map(share, values)]])
     low, high = np.percentile(resample(scores), INTERVAL, axis=0)
-    report: dict[str, Any] = {"names": FIGURES, "values": values.tolist()}
+    report: dict[str, Any] = {"names": METRICS, "values": values.tolist()}
     report |= {"low": low.tolist(), "high": high.tolist()}
     header = ["", "value", "95% of resampled images"]
-    columns = [FIGURES, map(share, values), map("{} to {}".format, map(share, low), map(share, high))]
+    columns = [METRICS, map(share, values), map("{} to {}".format, map(share, low), map(share, high))]
     if other:
         drawn = resample(scores, other)
         lower, upper = np.percentile(drawn, INTERVAL, axis=0)
-        difference = values - other.figures
+        difference = values - other.metrics
         header += ["the other", "difference", "95%, same images"]
-        columns += [map(share, other.figures), map("{:+.3f}".format, difference)]
+        columns += [map(share, other.metrics), map("{:+.3f}".format, difference)]
         columns += [map("{:+.3f} to {:+.3f}".format, lower, upper)]
         report |= {"difference": difference.tolist(), "better_share": (drawn > 0).mean(axis=0).tolist()}
         report |= {"difference_low": lower.tolist(), "difference_high": upper.tolist()}
@@ -181,10 +181,10 @@ def _print_figures(scores: "CocoScores", other: "CocoScores | None", name: str) 
     return report
 
 
-def _print_joints(people: "People", skeleton: Skeleton) -> list[dict[str, Any]]:
-    from hrpose_rt.evaluation.per_joint import joint_figures
+def _print_joints(people: "MatchedPeople", skeleton: Skeleton) -> list[dict[str, Any]]:
+    from hrpose_rt.evaluation.per_joint import joint_metrics
 
-    rows = list(zip(skeleton.joints, *joint_figures(people), strict=True))
+    rows = list(zip(skeleton.joints, *joint_metrics(people), strict=True))
     print(f"\nJoint by joint, of {len(people.image_ids)} people and the pose most like each:\n")
     table = [[name, str(count), share(mean), share(right)] for name, count, mean, right in rows]
     print_table(["joint", "labelled", "similarity", "at least .5"], table)
@@ -194,15 +194,17 @@ def _print_joints(people: "People", skeleton: Skeleton) -> list[dict[str, Any]]:
     ]
 
 
-def _draw(truth: Any, folder: Path, people: "People", skeleton: Skeleton, count: int, output: Path) -> None:
+def _draw(
+    truth: Any, folder: Path, people: "MatchedPeople", skeleton: Skeleton, count: int, output: Path
+) -> None:
     """Sheets of the people whose poses are most and least like the truth."""
-    from hrpose_rt.evaluation.contact_sheet import sheet, tile
+    from hrpose_rt.evaluation.contact_sheet import contact_sheet, thumbnail
 
     order = np.argsort(people.oks(), kind="stable")
     by_id = {image.id: image for image in annotated_images(truth, folder)}
     for name, rows in (("worst", order[:count]), ("best", order[::-1][:count])):
-        tiles = [
-            tile(
+        thumbnails = [
+            thumbnail(
                 *(
                     by_id[people.image_ids[i]].read(),
                     people.boxes[i],
@@ -213,5 +215,5 @@ def _draw(truth: Any, folder: Path, people: "People", skeleton: Skeleton, count:
             )
             for i in rows.tolist()
         ]
-        if tiles:
-            cv2.imwrite(str(output / f"{name}.png"), sheet(tiles))
+        if thumbnails:
+            cv2.imwrite(str(output / f"{name}.png"), contact_sheet(thumbnails))

@@ -22,7 +22,7 @@ from hrpose_rt.config import Settings
 from hrpose_rt.networks import hardware_info, open_detector
 
 DEFAULTS = Settings()
-FIGURES = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)")
+METRICS = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)")
 
 
 def eval_detector(
@@ -66,14 +66,14 @@ def eval_detector(
         if output:  # before anything is printed, which a closed pipe would end
             write_json(output, RESULTS, results)
     scores = coco.score(truth, results, "bbox")
-    figures = dict(zip(coco.FIGURES, scores.figures.tolist(), strict=True))
-    print_table(["", *FIGURES], [["", *(share(figures[name]) for name in FIGURES)]])
+    metrics = dict(zip(coco.METRICS, scores.metrics.tolist(), strict=True))
+    print_table(["", *METRICS], [["", *(share(metrics[name]) for name in METRICS)]])
     found = find(truth, results, det_score)
     recalls = found.recalls()
     print(f"\nAt score {det_score:g}: precision {share(found.precision)}; a box counts from IoU 0.5 on.\n")
     print_table(["people", "number", "recall"], [[n, str(c), share(r)] for n, (c, r) in recalls.items()])
     if output:
-        report = {"figures": {name: figures[name] for name in FIGURES}, "det_score": det_score}
+        report = {"figures": {name: metrics[name] for name in METRICS}, "det_score": det_score}
         report |= {"precision": found.precision}
         report |= {"recall": {name: {"people": c, "found": r} for name, (c, r) in recalls.items()}}
         write_json(output, SCORES, {"schema": SCORES_SCHEMA, **facts, **report})

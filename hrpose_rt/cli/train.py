@@ -20,11 +20,11 @@ from hrpose_rt.paths import make_folder
 if TYPE_CHECKING:
     from hrpose_rt.skeleton import Skeleton
     from hrpose_rt.training.config import TrainSettings
-    from hrpose_rt.training.dataset import Pictures
-    from hrpose_rt.training.distillation import TeacherMaps
-    from hrpose_rt.training.distributed import World
+    from hrpose_rt.training.dataset import ImageCache
+    from hrpose_rt.training.distillation import TeacherHeatmaps
+    from hrpose_rt.training.distributed import DistributedContext
     from hrpose_rt.training.recipes import Recipe
-    from hrpose_rt.training.trainer import Data, Trainer
+    from hrpose_rt.training.trainer import TrainData, Trainer
 
 MPII_INPUT = "256x256"
 GIGABYTE = 2**30
@@ -75,8 +75,8 @@ def train(
     """Train a pose network. Many processes: torchrun --nproc-per-node 2 -m hrpose_rt train ..."""
     from hrpose_rt.training.checkpoints import LAST
     from hrpose_rt.training.config import DataSet, TrainSettings, parse_stages
-    from hrpose_rt.training.dataset import Pictures
-    from hrpose_rt.training.distributed import enter_world
+    from hrpose_rt.training.dataset import ImageCache
+    from hrpose_rt.training.distributed import init_distributed
     from hrpose_rt.training.trainer import load_data
 
     if (output / LAST).exists() and not resume:
@@ -101,26 +101,26 @@ def train(
         seed=seed,
     )
     settings.check()
-    with enter_world(device) as world:
+    with init_distributed(device) as distributed:
         if workers < 0:
-            workers = min(GPU_WORKERS, usable_cores()) if world.device.type == "cuda" else 0
+            workers = min(GPU_WORKERS, usable_cores()) if distributed.device.type == "cuda" else 0
         make_folder(output)
         # Every worker keeps pictures of its own.
-        pictures = Pictures(int(cache_gb * GIGABYTE / max(workers, 1)))
-        console = Console(stderr=True, highlight=False, quiet=not world.main)
-        maps = _teacher(settings, people, pictures, output, world, console) if teacher else None
-        _run(settings, people, world, output, pictures, maps, workers, save_every, resume, console)
+        images = ImageCache(int(cache_gb * GIGABYTE / max(workers, 1)))
+        console = Console(stderr=True, highlight=False, quiet=not distributed.main)
+        maps = _teacher(settings, people, images, output, distributed, console) if teacher else None
+        _run(settings, people, distributed, output, images, maps, workers, save_every, resume, console)
 
 
 def _recipe(name: str, skeleton: "Skeleton", texts: Sequence[str], **options: Any) -> "Recipe":
     """The recipe of that name or file, changed by `--set`s and then by options of their own."""
-    from hrpose_rt.training.overrides import changed, parse_changes, read_recipe
+    from hrpose_rt.training.overrides import parse_overrides, read_recipe, with_overrides
     from hrpose_rt.training.recipes import check_select, recipe_for
 
-    base, changes = read_recipe(Path(name)) if name.endswith(".toml") else (name, {})
-    changes |= parse_changes(texts)
+    base, overrides = read_recipe(Path(name)) if name.endswith(".toml") else (name, {})
+    overrides |= parse_overrides(texts)
     plain = recipe_for(base, skeleton)
-    recipe = changed(plain, changes | {key: value for key, value in options.items() if value})
+    recipe = with_overrides(plain, overrides | {key: value for key, value in options.items() if value})
     check_select(recipe, skeleton)
     return recipe
 
@@ -135,55 +135,55 @@ def _checkpoint(init: str) -> str:
 
 def _teacher(
     settings: "TrainSettings",
-    people: "Data",
-    pictures: "Pictures",
+    people: "TrainData",
+    images: "ImageCache",
     output: Path,
-    world: "World",
+    distributed: "DistributedContext",
     console: Console,
-) -> "TeacherMaps":
+) -> "TeacherHeatmaps":
     """The teacher's answers; process 0 asks, the others find them on disk. Runs side by side share them."""
-    from hrpose_rt.training.distillation import teach
+    from hrpose_rt.training.distillation import run_teacher
 
-    def ask() -> "TeacherMaps":
+    def ask() -> "TeacherHeatmaps":
         with _bar(console) as bar:
             task = bar.add_task("asking the teacher", total=len(people.train))
-            return teach(
-                *(settings.teacher, people.train, pictures.read, output.parent, usable_cores()),
+            return run_teacher(
+                *(settings.teacher, people.train, images.read, output.parent, usable_cores()),
                 lambda done: bar.advance(task, done),
             )
 
-    maps = ask() if world.main else None
-    world.wait()
+    maps = ask() if distributed.main else None
+    distributed.wait()
     return maps or ask()
 
 
 def _run(
     settings: "TrainSettings",
-    people: "Data",
-    world: "World",
+    people: "TrainData",
+    distributed: "DistributedContext",
     output: Path,
-    pictures: "Pictures",
-    maps: "TeacherMaps | None",
+    images: "ImageCache",
+    maps: "TeacherHeatmaps | None",
     workers: int,
     save_every: int,
     resume: bool,
     console: Console,
 ) -> None:
     from hrpose_rt.training.checkpoints import BEST
-    from hrpose_rt.training.metrics_log import Journal
+    from hrpose_rt.training.metrics_log import MetricsLog
     from hrpose_rt.training.trainer import Trainer
-    from hrpose_rt.training.validation import FIGURE_NAMES
+    from hrpose_rt.training.validation import METRIC_NAMES
 
-    trainer = Trainer(settings, people, world, output, pictures, maps, workers, save_every)
+    trainer = Trainer(settings, people, distributed, output, images, maps, workers, save_every)
     if resume:
         trainer.resume()
-    journal = Journal(output, trainer.progress.step) if world.main else None
-    if journal:
-        for text in _about(settings, people, world, trainer):
+    log = MetricsLog(output, trainer.progress.step) if distributed.main else None
+    if log:
+        for text in _about(settings, people, distributed, trainer):
             console.print(text)
-            journal.say(text)
+            log.log(text)
     try:
-        with journal or nullcontext(), _bar(console) as bar:
+        with log or nullcontext(), _bar(console) as bar:
             # Time left is told from the pixels still to come: stages differ in what a person costs.
             task = bar.add_task(
                 "training", total=trainer.pixels(), completed=trainer.pixels(trainer.progress.step)
@@ -196,18 +196,20 @@ def _run(
                 text = f"step {done} of {trainer.steps}, {speed:.0f} people/s, loss {loss:.2e}"
                 bar.update(task, completed=trainer.pixels(done), description=text)
 
-            trainer.run(journal, tick)
+            trainer.run(log, tick)
     except KeyboardInterrupt:
         trainer.save()
         console.print(f"stopped at step {trainer.progress.step}; the same command with --resume goes on")
         raise typer.Exit(INTERRUPTED) from None
-    best, figure = trainer.progress, FIGURE_NAMES[settings.recipe.select]
+    best, figure = trainer.progress, METRIC_NAMES[settings.recipe.select]
     console.print(
         f"{output}/{BEST}: {figure} {best.best:.4f} of people kept out, from epoch {best.best_epoch}"
     )
 
 
-def _about(settings: "TrainSettings", people: "Data", world: "World", trainer: "Trainer") -> list[str]:
+def _about(
+    settings: "TrainSettings", people: "TrainData", distributed: "DistributedContext", trainer: "Trainer"
+) -> list[str]:
     """What begins, in words, for the log."""
     stages = ", ".join(f"{s.epochs} epochs at {s.input_hw[0]}x{s.input_hw[1]}" for s in settings.stages)
     start = Path(settings.init).name if settings.init else "random weights"
@@ -220,8 +222,9 @@ def _about(settings: "TrainSettings", people: "Data", world: "World", trainer: "
         notes.append(f"--val has {known[0]}, as --data does: people trained on choose the best epoch")
     return [
         f"{settings.model} from {start}, recipe {settings.recipe.name}, {settings.precision}, {stages}",
-        f"{len(people.train)} people to train on, {len(people.val)} kept out; {world.size} processes, "
-        f"{world.device.type}; {trainer.epoch_steps} steps an epoch, {trainer.progress.step} are done",
+        f"{len(people.train)} people to train on, {len(people.val)} kept out; {distributed.size} "
+        f"processes, {distributed.device.type}; {trainer.epoch_steps} steps an epoch, "
+        f"{trainer.progress.step} are done",
         *notes,
     ]
 

@@ -11,7 +11,7 @@ from hrpose_rt.types import U8, Detections
 class Detector(Protocol):
     """Finds people."""
 
-    def warm_up(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
+    def warm_up(self, frame_hw: tuple[int, int], max_tiles: int = 0) -> None:
         """Get ready for frames of this height and width, so that the first is no slower.
 
         Args:

@@ -50,10 +50,10 @@ class YoloDetector:
         self._max_people = max_people or None
         self._canvases: dict[tuple[int, int, int], U8] = {}
 
-    def warm_up(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
+    def warm_up(self, frame_hw: tuple[int, int], max_tiles: int = 0) -> None:
         """See `Detector.warm_up`."""
         input_hw = self.input_hw_for(frame_hw)
-        self._runtime.warm_up([(1 + tiles, *input_hw, 3) for tiles in range(most_tiles + 1)])
+        self._runtime.warm_up([(1 + tiles, *input_hw, 3) for tiles in range(max_tiles + 1)])
 
     def input_hw_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:
         """See `Detector.input_hw_for`."""

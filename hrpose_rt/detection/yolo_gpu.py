@@ -37,10 +37,10 @@ class DeviceYoloDetector(YoloDetector):
         super().__init__(runtime, inputs_hw, min_score, max_people, model)
         self._on_device, self._uploader = runtime, uploader
 
-    def warm_up(self, frame_hw: tuple[int, int], most_tiles: int = 0) -> None:
+    def warm_up(self, frame_hw: tuple[int, int], max_tiles: int = 0) -> None:
         """See `Detector.warm_up`; letterbox and boxes too."""
         black, (h, w) = np.zeros((*frame_hw, 3), np.uint8), frame_hw
-        for tiles in range(most_tiles + 1):
+        for tiles in range(max_tiles + 1):
             self.detect(black, StageClock(), [(0, 0, w, h)] * tiles)
 
     def detect(self, image: U8, clock: StageClock, tiles: Sequence[Region] = ()) -> Detections:

@@ -23,7 +23,7 @@ MPII_SIDE = 200  # pixels of a person's height at MPII's scale 1
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class AnnotatedPeople:
     """N annotated people; row i of every array is one of them.
 
     Attributes:
@@ -34,7 +34,7 @@ class People:
         boxes: (N, 4) float32 xyxy pixels.
         joints: (N, K, 2) float32 pixels, x before y.
         labelled: (N, K) whether a joint is annotated.
-        by_human: (N,) whether the joints are people's work, and not a teacher network's.
+        human_labelled: (N,) whether the joints are people's work, and not a teacher network's.
         areas: (N,) square pixels, for OKS.
     """
 
@@ -45,13 +45,13 @@ class People:
     boxes: F32
     joints: F32
     labelled: Bools
-    by_human: Bools
+    human_labelled: Bools
     areas: F32
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def select(self, rows: NDArray[Any] | np.bool) -> "People":
+    def select(self, rows: NDArray[Any] | np.bool) -> "AnnotatedPeople":
         """Some of the people, in the order of `rows`."""
         names = ("image_rows", "ids", "boxes", "joints", "labelled", "by_human", "areas")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
@@ -66,7 +66,7 @@ class People:
         return np.array(part, np.bool_).take(self.image_rows)
 
 
-def load_people(annotations: Path, images: Path | None = None) -> People:
+def load_people(annotations: Path, images: Path | None = None) -> AnnotatedPeople:
     """Read a COCO keypoint file or an MPII json; its content tells which.
 
     Args:
@@ -105,7 +105,7 @@ def find_data(path: Path) -> Path:
     raise BadInput(f"{' and '.join(map(str, places))} does not exist: check the path{hint}")
 
 
-def join(sets: Iterable[People]) -> People:
+def join(sets: Iterable[AnnotatedPeople]) -> AnnotatedPeople:
     """Several sets as one."""
     sets = list(sets)
     skeletons = {people.skeleton.name for people in sets}
@@ -114,7 +114,7 @@ def join(sets: Iterable[People]) -> People:
     starts = np.cumsum([0, *(len(people.images) for people in sets)])
     moved = [p.image_rows + start for p, start in zip(sets, starts, strict=False)]
     rest = ("ids", "boxes", "joints", "labelled", "by_human", "areas")
-    return People(
+    return AnnotatedPeople(
         skeleton=sets[0].skeleton,
         images=tuple(image for people in sets for image in people.images),
         image_rows=np.concatenate(moved),
@@ -129,7 +129,7 @@ def clean_boxes(xywh: F32, image_whs: F32) -> F32:
     return np.concatenate([low, high], axis=1).astype(np.float32)
 
 
-def _coco(content: dict[str, Any], file: Path, folder: Path) -> People:
+def _coco(content: dict[str, Any], file: Path, folder: Path) -> AnnotatedPeople:
     whole = check_annotations(content, file, joints=True)
     images = {image["id"]: image for image in whole["images"]}
     for image in images.values():
@@ -158,7 +158,7 @@ def _coco(content: dict[str, Any], file: Path, folder: Path) -> People:
             f"outside its image of {w:g}x{h:g}: correct it"
         )
     return _with_area(
-        People(
+        AnnotatedPeople(
             skeleton=skeleton,
             images=tuple(map(find, (image["file_name"] for image in images.values()))),
             image_rows=np.array([rows[a["image_id"]] for a in persons], np.int64),
@@ -166,14 +166,16 @@ def _coco(content: dict[str, Any], file: Path, folder: Path) -> People:
             boxes=clean_boxes(boxes, image_whs),
             joints=points[..., :2],
             labelled=points[..., 2] > 0,
-            by_human=np.array([a.get("keypoint_label", "human") == "human" for a in persons], np.bool_),
+            human_labelled=np.array(
+                [a.get("keypoint_label", "human") == "human" for a in persons], np.bool_
+            ),
             areas=np.array([a["area"] for a in persons], np.float32),
         ),
         file,
     )
 
 
-def _mpii(content: list[dict[str, Any]], file: Path, folder: Path) -> People:
+def _mpii(content: list[dict[str, Any]], file: Path, folder: Path) -> AnnotatedPeople:
     names = list(dict.fromkeys(person["image"] for person in content))
     rows = {name: i for i, name in enumerate(names)}
     joints = len(MPII16.joints)
@@ -194,7 +196,7 @@ def _mpii(content: list[dict[str, Any]], file: Path, folder: Path) -> People:
     image_rows = np.array([rows[person["image"]] for person in content], np.int64)
     visible = [person.get("joints_vis", [1] * joints) for person in content]
     return _with_area(
-        People(
+        AnnotatedPeople(
             skeleton=MPII16,
             images=tuple(map(picture_finder(folder), names)),
             image_rows=image_rows,
@@ -203,7 +205,7 @@ def _mpii(content: list[dict[str, Any]], file: Path, folder: Path) -> People:
             joints=np.array([person["joints"] for person in content], np.float32).reshape(-1, joints, 2)
             - 1,
             labelled=np.array(visible, np.bool_).reshape(-1, joints),
-            by_human=np.ones(len(content), np.bool_),
+            human_labelled=np.ones(len(content), np.bool_),
             areas=np.asarray((2 * half[:, 0]) ** 2, np.float32),
         ),
         file,
@@ -233,7 +235,7 @@ def _skeleton(whole: dict[str, Any], file: Path) -> Skeleton:
     )
 
 
-def _with_area(people: People, file: Path) -> People:
+def _with_area(people: AnnotatedPeople, file: Path) -> AnnotatedPeople:
     """The people whose boxes have an area; an error if many have none, since then the file is wrong."""
     flat = np.any(people.boxes[:, 2:] <= people.boxes[:, :2], axis=1)
     if flat.sum() > max(1, len(people) // 100):
@@ -245,7 +247,7 @@ def _with_area(people: People, file: Path) -> People:
     return people.select(~flat)
 
 
-def _check_images(people: People) -> None:
+def _check_images(people: AnnotatedPeople) -> None:
     used = np.unique(people.image_rows)
     missing = [i for i in used.tolist() if not people.images[i].is_file()]
     if missing:

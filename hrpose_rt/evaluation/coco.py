@@ -16,7 +16,7 @@ from hrpose_rt.skeleton import COCO17, Skeleton
 from hrpose_rt.structures import read_json
 from hrpose_rt.types import Bools
 
-FIGURES = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)", "AR", "AR.5", "AR.75", "AR(M)", "AR(L)")
+METRICS = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)", "AR", "AR.5", "AR.75", "AR(M)", "AR(L)")
 THRESHOLDS = 10  # of similarity, .5 to .95
 RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)  # percentiles: 95% of the resamples lie between
@@ -31,13 +31,13 @@ class Matches:
 
     Attributes:
         image: (D,) whose prediction it is, as a row of the images.
-        right: (T, D) whether it has a person, at each of T thresholds.
+        correct: (T, D) whether it has a person, at each of T thresholds.
         ignored: (T, D) whether it does not count there.
         people: (I,) people to be found in each image.
     """
 
     image: NDArray[np.int64]
-    right: Bools
+    correct: Bools
     ignored: Bools
     people: NDArray[np.int64]
 
@@ -47,11 +47,11 @@ class CocoScores:
     """One set of predictions against one file of annotations.
 
     Attributes:
-        figures: The ten of `FIGURES`, in 0..1; -1 where nobody is of that size.
+        metrics: The ten of `METRICS`, in 0..1; -1 where nobody is of that size.
         matches: For all areas, medium and large ones.
     """
 
-    figures: F64
+    metrics: F64
     matches: tuple[Matches, Matches, Matches]
 
 
@@ -194,11 +194,11 @@ def score(
 def count(scores: CocoScores, weights: F64) -> F64:
     """The ten figures if image i were there `weights[i]` times; -1 where there is nobody to be found."""
     everybody, medium, large = (_precision_and_recall(m, weights) for m in scores.matches)
-    figures = []
+    metrics = []
     for which in (0, 1):
-        figures += [everybody[which].mean(), everybody[which][0], everybody[which][5]]
-        figures += [medium[which].mean(), large[which].mean()]
-    return np.array(figures)
+        metrics += [everybody[which].mean(), everybody[which][0], everybody[which][5]]
+        metrics += [medium[which].mean(), large[which].mean()]
+    return np.array(metrics)
 
 
 def resample(scores: CocoScores, other: CocoScores | None = None, seed: int = 0) -> F64:
@@ -211,22 +211,22 @@ def resample(scores: CocoScores, other: CocoScores | None = None, seed: int = 0)
     rows = []
     for _ in range(RESAMPLES):
         weights = np.bincount(rng.integers(0, images, images), minlength=images).astype(np.float64)
-        figures = count(scores, weights)
-        rows.append(figures - count(other, weights) if other else figures)
+        metrics = count(scores, weights)
+        rows.append(metrics - count(other, weights) if other else metrics)
     return np.array(rows)
 
 
 def _precision_and_recall(matches: Matches, weights: F64) -> tuple[F64, F64]:
     """Average precision (T,) over COCO's 101 recalls, and recall (T,) at the end."""
-    thresholds = len(matches.right)
+    thresholds = len(matches.correct)
     people = float(matches.people @ weights)
     if not people:
         return np.full(thresholds, -1.0), np.full(thresholds, -1.0)
     if not len(matches.image):
         return np.zeros(thresholds), np.zeros(thresholds)
     counted = ~matches.ignored * weights[matches.image]
-    right = np.cumsum(matches.right * counted, axis=1)
-    wrong = np.cumsum(~matches.right * counted, axis=1)
+    right = np.cumsum(matches.correct * counted, axis=1)
+    wrong = np.cumsum(~matches.correct * counted, axis=1)
     recall = right / people
     precision = right / (right + wrong + np.spacing(1))
     best_from_here = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
@@ -253,7 +253,7 @@ def _matches(images: list[dict[str, Any] | None], most: int) -> Matches:
     order = np.argsort(-np.concatenate(scores), kind="mergesort")
     return Matches(
         image=np.concatenate(image)[order].astype(np.int64),
-        right=np.concatenate(right, axis=1)[:, order],
+        correct=np.concatenate(right, axis=1)[:, order],
         ignored=np.concatenate(ignored, axis=1)[:, order],
         people=people,
     )

@@ -11,12 +11,12 @@ from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.types import F32, U8, Bools, Detections, Poses
 
-TILE_HW = (256, 192)
-COLUMNS = 8
+THUMBNAIL_HW = (256, 192)
+SHEET_COLUMNS = 8
 TRUTH = (255, 255, 255)  # labelled joints are white rings
 
 
-def tile(
+def thumbnail(
     picture: U8,
     box: F32,
     keypoints: F32,
@@ -35,30 +35,30 @@ def tile(
         skeleton: Whose joints.
         text: What to write above.
     """
-    centres, sizes = crop_frames(box[None], TILE_HW)
-    out: U8 = crop_people(picture, centres, sizes, np.empty((1, *TILE_HW, 3), np.uint8))[0]
-    matrix = crop_maps(centres, sizes, TILE_HW)[0]
+    centres, sizes = crop_frames(box[None], THUMBNAIL_HW)
+    out: U8 = crop_people(picture, centres, sizes, np.empty((1, *THUMBNAIL_HW, 3), np.uint8))[0]
+    matrix = crop_maps(centres, sizes, THUMBNAIL_HW)[0]
 
     def moved(points: F32) -> F32:
         return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)
 
     if np.isfinite(keypoints).all():
-        whole = np.array([[0, 0, TILE_HW[1], TILE_HW[0]]], np.float32)
+        whole = np.array([[0, 0, THUMBNAIL_HW[1], THUMBNAIL_HW[0]]], np.float32)
         poses = Poses.estimated(moved(keypoints)[None], scores[None])
         draw_poses(out, Detections.found(whole, np.ones(1, np.float32)), poses, skeleton)
     joints, labelled = truth
     for x, y in moved(joints)[labelled].round().astype(int).tolist():
         cv2.circle(out, (x, y), 4, TRUTH, 1, cv2.LINE_AA)
-    cv2.rectangle(out, (0, 0), (TILE_HW[1], 18), (0, 0, 0), cv2.FILLED)
+    cv2.rectangle(out, (0, 0), (THUMBNAIL_HW[1], 18), (0, 0, 0), cv2.FILLED)
     cv2.putText(out, text, (4, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, TRUTH, 1, cv2.LINE_AA)
     return out
 
 
-def sheet(tiles: Sequence[U8]) -> U8:
-    """Tiles in rows of `COLUMNS`, the last filled up with black."""
-    columns = min(COLUMNS, len(tiles))
-    rows = -(-len(tiles) // columns)
-    blank = [np.zeros_like(tiles[0])] * (rows * columns - len(tiles))
-    grid: U8 = np.stack([*tiles, *blank]).reshape(rows, columns, *tiles[0].shape)
-    whole: U8 = grid.swapaxes(1, 2).reshape(rows * len(tiles[0]), -1, 3)
+def contact_sheet(thumbnails: Sequence[U8]) -> U8:
+    """Tiles in rows of `SHEET_COLUMNS`, the last filled up with black."""
+    columns = min(SHEET_COLUMNS, len(thumbnails))
+    rows = -(-len(thumbnails) // columns)
+    blank = [np.zeros_like(thumbnails[0])] * (rows * columns - len(thumbnails))
+    grid: U8 = np.stack([*thumbnails, *blank]).reshape(rows, columns, *thumbnails[0].shape)
+    whole: U8 = grid.swapaxes(1, 2).reshape(rows * len(thumbnails[0]), -1, 3)
     return whole

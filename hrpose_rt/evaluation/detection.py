@@ -15,21 +15,21 @@ SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DetectionMatches:
     """What a detector found of the people of a set.
 
     Attributes:
         areas: (P,) square pixels of each person.
         crowds: (P,) bin of `CROWD_BINS` of the image each is in.
         found: (P,) whether one box overlaps each by `MATCH_IOU` or more.
-        right, wrong: Boxes with and without a person.
+        correct, false: Boxes with and without a person.
     """
 
     areas: F32
     crowds: list[str]
     found: Bools
-    right: int
-    wrong: int
+    correct: int
+    false: int
 
     def recalls(self) -> dict[str, tuple[int, float]]:
         """People and the share found: of all, by size, by people in the image; empty groups left out."""
@@ -46,10 +46,10 @@ class Found:
     @property
     def precision(self) -> float:
         """Share of boxes that have a person."""
-        return self.right / max(self.right + self.wrong, 1)
+        return self.correct / max(self.correct + self.false, 1)
 
 
-def find(annotations: Any, results: list[Result], min_score: float) -> Found:
+def find(annotations: Any, results: list[Result], min_score: float) -> DetectionMatches:
     """Match boxes to people, best score first; boxes in a crowd's region are neither right nor wrong."""
     by_image: dict[int, list[Result]] = {}
     for result in results:
@@ -75,7 +75,7 @@ def find(annotations: Any, results: list[Result], min_score: float) -> Found:
         areas += [p["area"] for p in single]
         crowds += [crowd_bin(len(single))] * len(single)
         found += taken.tolist()
-    return Found(np.array(areas, np.float32), crowds, np.array(found, np.bool_), right, wrong)
+    return DetectionMatches(np.array(areas, np.float32), crowds, np.array(found, np.bool_), right, wrong)
 
 
 def _xyxy(boxes: list[list[float]]) -> F32:

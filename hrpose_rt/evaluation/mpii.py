@@ -16,7 +16,7 @@ from hrpose_rt.skeleton import MPII16
 from hrpose_rt.types import F32, Bools
 
 HEAD_SCALE = 0.6  # SC_BIAS of the official script: a head box's diagonal in head lengths
-COLUMNS = {
+JOINT_GROUPS = {
     "Head": ("head",),
     **{
         name: (f"left_{name.lower()}", f"right_{name.lower()}")
@@ -98,7 +98,7 @@ def load_predictions(path: Path, people: int) -> F32:
 
 
 def pckh(predictions: F32, truth: MpiiTruth, threshold: float) -> dict[str, float]:
-    """Percent of visible joints within `threshold` head lengths, by `COLUMNS`, and their `Mean`.
+    """Percent of visible joints within `threshold` head lengths, by `JOINT_GROUPS`, and their `Mean`.
 
     The mean is over joints, weighted by how often each is visible; the neck counts in it, although it
     has no column.
@@ -109,7 +109,9 @@ def pckh(predictions: F32, truth: MpiiTruth, threshold: float) -> dict[str, floa
     with np.errstate(invalid="ignore"):
         joints = 100 * hits / counts
     at = MPII16.joints.index
-    row = {name: float(np.mean([joints[at(joint)] for joint in parts])) for name, parts in COLUMNS.items()}
+    row = {
+        name: float(np.mean([joints[at(joint)] for joint in parts])) for name, parts in JOINT_GROUPS.items()
+    }
     counted = [at(joint) for joint in MPII16.joints if joint not in NOT_COUNTED]
     return row | {"Mean": float(100 * hits[counted].sum() / counts[counted].sum())}
 

@@ -9,11 +9,11 @@ from hrpose_rt.evaluation.coco import Result
 from hrpose_rt.geometry import oks_terms
 from hrpose_rt.types import F32, Bools
 
-RIGHT = 0.5  # a joint that is this similar counts as right
+MIN_OKS_TERM = 0.5  # a joint that is this similar counts as right
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class MatchedPeople:
     """N annotated people with labelled joints, each beside the prediction most like it.
 
     Attributes:
@@ -22,7 +22,7 @@ class People:
         joints, labelled: (N, K, 2) and (N, K).
         keypoints: (N, K, 2); NaN for people whose image has no prediction.
         scores: (N, K) of the keypoints.
-        similar: (N, K) in 0..1, 0 where there is no prediction.
+        oks_terms: (N, K) in 0..1, 0 where there is no prediction.
     """
 
     image_ids: list[int]
@@ -31,15 +31,15 @@ class People:
     labelled: Bools
     keypoints: F32
     scores: F32
-    similar: F32
+    oks_terms: F32
 
     def oks(self) -> F32:
         """(N,) similarity of each person's pose, in 0..1."""
-        total = (self.similar * self.labelled).sum(axis=1)
+        total = (self.oks_terms * self.labelled).sum(axis=1)
         return np.asarray(total / self.labelled.sum(axis=1), np.float32)
 
 
-def pair(annotations: Any, results: list[Result], sigmas: tuple[float, ...]) -> People:
+def pair(annotations: Any, results: list[Result], sigmas: tuple[float, ...]) -> MatchedPeople:
     """Give every annotated person the prediction in the same image that is most like it by OKS."""
     by_image: dict[int, list[Result]] = {}
     for result in results:
@@ -62,21 +62,21 @@ def pair(annotations: Any, results: list[Result], sigmas: tuple[float, ...]) -> 
         best = (alike * labelled[i]).sum(axis=1).argmax()
         keypoints[i], similar[i] = points[best], alike[best]
     xywh = np.array([p["bbox"] for p in persons], np.float32).reshape(-1, 4)
-    return People(
+    return MatchedPeople(
         image_ids=[p["image_id"] for p in persons],
         boxes=np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
         joints=truth[..., :2],
         labelled=labelled,
         keypoints=keypoints[..., :2],
         scores=keypoints[..., 2],
-        similar=similar,
+        oks_terms=similar,
     )
 
 
-def joint_figures(people: People) -> tuple[list[int], list[float], list[float]]:
+def joint_metrics(people: MatchedPeople) -> tuple[list[int], list[float], list[float]]:
     """For each joint: how often labelled, its mean similarity, the share that is right (NaN for none)."""
     counts = people.labelled.sum(axis=0)
     with np.errstate(invalid="ignore"):
-        mean = (people.similar * people.labelled).sum(axis=0) / counts
-        right = ((people.similar >= RIGHT) & people.labelled).sum(axis=0) / counts
+        mean = (people.oks_terms * people.labelled).sum(axis=0) / counts
+        right = ((people.oks_terms >= MIN_OKS_TERM) & people.labelled).sum(axis=0) / counts
     return counts.tolist(), mean.tolist(), right.tolist()

@@ -132,8 +132,8 @@ def box_results(
     for image in images:
         people = boxes(image, image.read())
         xywh = np.concatenate([people.boxes[:, :2], people.boxes[:, 2:] - people.boxes[:, :2]], axis=1)
-        for box, sure in zip(xywh.tolist(), people.scores.tolist(), strict=True):
-            results.append({"image_id": image.id, "category_id": category, "bbox": box, "score": sure})
+        for box, confident in zip(xywh.tolist(), people.scores.tolist(), strict=True):
+            results.append({"image_id": image.id, "category_id": category, "bbox": box, "score": confident})
         progress()
     return results
 

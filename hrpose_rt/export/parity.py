@@ -30,11 +30,11 @@ class Parity:
     """A comparison.
 
     Attributes:
-        figures: By name.
+        metrics: By name.
         violations: Words for every limit that is passed.
     """
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
     violations: tuple[str, ...]
 
 
@@ -57,7 +57,7 @@ def compare_poses(
     share = moved / np.maximum(heights[:, None], 1)
     distances = moved[confident] if confident.any() else np.zeros(1)
     spread = float(np.abs(expected).mean())
-    figures = {
+    metrics = {
         "crops": float(len(expected)),
         "joints": float(confident.sum()),
         "median_px": float(np.median(distances)),
@@ -67,13 +67,13 @@ def compare_poses(
         "heatmap_error": float(np.abs(expected - found).mean()) / max(spread, 1e-9),
     }
     violations = [
-        f"{name} is {figures[name]:.3g}, {limit:g} is allowed"
+        f"{name} is {metrics[name]:.3g}, {limit:g} is allowed"
         for name, limit in LIMITS[precision].items()
-        if not figures[name] <= limit
+        if not metrics[name] <= limit
     ]
     if not np.isfinite(found).all():
         violations.append("some heatmaps are not finite")
-    return Parity(_rounded(figures), tuple(violations))
+    return Parity(_rounded(metrics), tuple(violations))
 
 
 def compare_boxes(expected: list[F32], found: list[F32], precision: str) -> Parity:
@@ -92,7 +92,7 @@ def compare_boxes(expected: list[F32], found: list[F32], precision: str) -> Pari
         matched += same.tolist()
         differences += np.abs(scores - their_scores[best])[same].tolist()
     share = float(np.mean(matched)) if matched else 1.0
-    figures = {
+    metrics = {
         "pictures": float(len(expected)),
         "boxes": float(len(matched)),
         "matched": share,
@@ -100,7 +100,7 @@ def compare_boxes(expected: list[F32], found: list[F32], precision: str) -> Pari
     }
     limit = BOX_LIMITS[precision]
     violations = (f"{share:.3g} of the boxes are matched, {limit:g} at least are asked for",)
-    return Parity(_rounded(figures), violations if share < limit else ())
+    return Parity(_rounded(metrics), violations if share < limit else ())
 
 
 def _best(output: F32) -> tuple[F32, F32]:
@@ -109,5 +109,5 @@ def _best(output: F32) -> tuple[F32, F32]:
     return boxes[kept], scores[kept]
 
 
-def _rounded(figures: dict[str, float]) -> dict[str, Any]:
-    return {name: round(value, 4) for name, value in figures.items()}
+def _rounded(metrics: dict[str, float]) -> dict[str, Any]:
+    return {name: round(value, 4) for name, value in metrics.items()}

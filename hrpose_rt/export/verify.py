@@ -106,7 +106,7 @@ def verdict(spec: EngineSpec, found: Parity | str, keep: bool) -> dict[str, Any]
             "not kept: calibrate with other footage, choose another precision, or add `keep`"
         )
     kept = {"kept_although": list(found.violations)} if found.violations else {}
-    return {"status": "verified", **found.figures, **kept}
+    return {"status": "verified", **found.metrics, **kept}
 
 
 def open_for_verification(engine: Path, spec: EngineSpec, device: str = "cuda") -> Runtime | None:

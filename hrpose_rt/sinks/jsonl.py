@@ -7,7 +7,7 @@ from hrpose_rt.result import FrameResult
 from hrpose_rt.sinks.text import Header, LineFile
 from hrpose_rt.types import U8, SourceInfo
 
-SCHEMA = 1  # of the JSONL file
+JSONL_SCHEMA = 1  # of the JSONL file
 
 
 class JsonlSink(LineFile):
@@ -23,7 +23,7 @@ class JsonlSink(LineFile):
         super().__init__(path)
         source = {"source": info.name, "width": info.width, "height": info.height, "fps": info.fps}
         self._size, self._changed = (info.height, info.width), False
-        self._line({"hrpose": header["hrpose"], "schema": SCHEMA} | source | header)
+        self._line({"hrpose": header["hrpose"], "schema": JSONL_SCHEMA} | source | header)
 
     def write(self, result: FrameResult, picture: U8) -> None:
         """See `Sink.write`."""

@@ -11,7 +11,7 @@ from hrpose_rt.nets.preprocessing import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 PRECISIONS = ("fp32", "bf16")
 
 
-def normalised(crops: Tensor) -> Tensor:
+def normalized(crops: Tensor) -> Tensor:
     """Crops (B, H, W, 3) uint8 BGR as (B, 3, H, W) normalised RGB, channels last in memory."""
     mean = torch.tensor(IMAGENET_MEAN_RGB, device=crops.device) * 255
     std = torch.tensor(IMAGENET_STD_RGB, device=crops.device) * 255

@@ -14,7 +14,7 @@ HALF_BODY_MARGIN = 1.5
 TURN_SHARE = 0.6  # of the pictures are turned, as in the original
 CUT_SIDES = (0.25, 0.1, 0.25, 0.4)  # how often each: left, top, right, bottom, as photographers cut people
 
-Cut = tuple[slice, slice]
+EdgeCut = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +45,19 @@ class Augmentation:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class CropTransform:
     """Which part of the frame becomes the crop.
 
     Attributes:
         centre: (2,) its middle in frame pixels.
         size: (2,) its width and height there.
-        turn: Radians it is turned by.
+        rotation: Radians it is turned by.
         mirrored: Whether it is mirrored.
     """
 
     centre: F32
     size: F32
-    turn: float = 0.0
+    rotation: float = 0.0
     mirrored: bool = False
 
     def to_crop(self, input_hw: tuple[int, int], udp: bool) -> F32:
@@ -66,7 +66,7 @@ class View:
         Without turn and mirror it is `geometry.crop_maps`'.
         """
         steps = np.array(input_hw[::-1]) - float(udp)
-        cos, sin = np.cos(self.turn), np.sin(self.turn)
+        cos, sin = np.cos(self.rotation), np.sin(self.rotation)
         turned = np.array([[cos, -sin], [sin, cos]])
         mirror = np.array([-1.0 if self.mirrored else 1.0, 1.0])
         linear = (mirror * steps / self.size)[:, None] * turned
@@ -74,7 +74,7 @@ class View:
         return np.concatenate([linear, offset[:, None]], axis=1).astype(np.float32)
 
 
-def draw_view(
+def sample_transform(
     how: Augmentation,
     rng: np.random.Generator,
     box_wh_centre: tuple[F32, F32],
@@ -82,7 +82,7 @@ def draw_view(
     labelled: Bools,
     skeleton: Skeleton,
     aspect: float,
-) -> View:
+) -> CropTransform:
     """Draw where to look at one person.
 
     Args:
@@ -112,10 +112,12 @@ def draw_view(
     if chance[1] <= TURN_SHARE:
         turn = np.deg2rad(np.clip(how.turn_deg * normal[1], -2 * how.turn_deg, 2 * how.turn_deg))
     centre = centre + size * (how.shift * normal[2:].clip(-2, 2)).astype(np.float32)
-    return View(centre, size, float(turn), bool(chance[2] < how.flip))
+    return CropTransform(centre, size, float(turn), bool(chance[2] < how.flip))
 
 
-def draw_cut(how: Augmentation, rng: np.random.Generator, crop_hw: tuple[int, int]) -> Cut | None:
+def sample_edge_cut(
+    how: Augmentation, rng: np.random.Generator, crop_hw: tuple[int, int]
+) -> EdgeCut | None:
     """Draw what is left of a crop that the picture's edge cuts: columns and rows; None for all of it."""
     if rng.random() >= how.cut:
         return None
@@ -131,7 +133,7 @@ def draw_cut(how: Augmentation, rng: np.random.Generator, crop_hw: tuple[int, in
     return slice(left, right), slice(top, bottom)
 
 
-def change_look(crop: U8, how: Augmentation, rng: np.random.Generator) -> U8:
+def augment_colour(crop: U8, how: Augmentation, rng: np.random.Generator) -> U8:
     """The crop (H, W, 3) in other colours and with parts of it hidden."""
     if how.colour:
         contrast, brightness, *tint = 1 + how.colour * rng.uniform(-1, 1, 5)

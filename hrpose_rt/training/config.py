@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.evaluation.annotations import People, find_data, load_people
+from hrpose_rt.evaluation.annotations import AnnotatedPeople, find_data, load_people
 from hrpose_rt.nets.hrnet_config import CONFIGS
 from hrpose_rt.training.recipes import Recipe
 
@@ -53,7 +53,7 @@ class DataSet:
             )
         return cls(Path(annotations), Path(images) if images else None, number)
 
-    def load(self) -> People:
+    def load(self) -> AnnotatedPeople:
         """Read it."""
         return load_people(self.annotations, self.images)
 

@@ -12,22 +12,29 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.evaluation.annotations import People
+from hrpose_rt.evaluation.annotations import AnnotatedPeople
 from hrpose_rt.geometry import input_to_heatmap
 from hrpose_rt.pose.targets import encode
-from hrpose_rt.training.augment import Cut, View, change_look, crop_of, draw_cut, draw_view
+from hrpose_rt.training.augment import (
+    CropTransform,
+    EdgeCut,
+    augment_colour,
+    crop_of,
+    sample_edge_cut,
+    sample_transform,
+)
 from hrpose_rt.training.config import Stage
-from hrpose_rt.training.distillation import TeacherMaps
+from hrpose_rt.training.distillation import TeacherHeatmaps
 from hrpose_rt.training.recipes import Recipe
 from hrpose_rt.types import F32, U8, Bools
 
-Keys = list[tuple[int, int]]  # (epoch, row): what chance is seeded with, and who
+SampleKeys = list[tuple[int, int]]  # (epoch, row): what chance is seeded with, and who
 Batch = dict[str, Tensor]
 
 HARD_JOINTS = {"elbow": 1.2, "knee": 1.2, "wrist": 1.5, "ankle": 1.5}  # the original's joint weights
 
 
-class Pictures:
+class ImageCache:
     """Decoded pictures, kept in memory as long as they fit.
 
     Args:
@@ -38,7 +45,7 @@ class Pictures:
         self._kept: dict[Path, U8] = {}
         self._left = limit
 
-    def read(self, people: People, row: int) -> U8:
+    def read(self, people: AnnotatedPeople, row: int) -> U8:
         """The picture of person `row` (H, W, 3) BGR, as stored: annotations know nothing of EXIF."""
         path = people.images[people.image_rows[row]]
         if (kept := self._kept.get(path)) is not None:
@@ -68,12 +75,12 @@ class CropDataset(Dataset[Batch]):
 
     def __init__(
         self,
-        people: People,
+        people: AnnotatedPeople,
         recipe: Recipe,
         stage: Stage,
         seed: int,
-        pictures: Pictures,
-        teacher: TeacherMaps | None = None,
+        pictures: ImageCache,
+        teacher: TeacherHeatmaps | None = None,
         augment: bool = True,
     ) -> None:
         self._people, self._recipe, self._stage, self._seed = people, recipe, stage, seed
@@ -83,7 +90,7 @@ class CropDataset(Dataset[Batch]):
         if recipe.squared_weights:
             self._joint_weights **= 2
 
-    def __getitem__(self, keys: Keys) -> Batch:
+    def __getitem__(self, keys: SampleKeys) -> Batch:
         """Crops (B, H, W, 3) uint8 BGR, targets (B, K, h, w), weights (B, K) and rows (B,)."""
         people, (h, w) = self._people, self._stage.input_hw
         udp = self._recipe.targets == "udp"
@@ -101,8 +108,8 @@ class CropDataset(Dataset[Batch]):
             if view.mirrored:
                 joints[i], labelled[i] = joints[i][self._flip_order], labelled[i][self._flip_order]
             if self._augment:
-                crops[i] = change_look(crops[i], self._recipe.augmentation, rng)
-                cut = draw_cut(self._recipe.augmentation, rng, (h, w))
+                crops[i] = augment_colour(crops[i], self._recipe.augmentation, rng)
+                cut = sample_edge_cut(self._recipe.augmentation, rng, (h, w))
                 if cut:
                     crops[i] = _only(crops[i], cut)
                     labelled[i] &= _within(joints[i], cut)
@@ -110,7 +117,7 @@ class CropDataset(Dataset[Batch]):
             views.append(view)
         points = input_to_heatmap(joints, (h, w), self._stage.heatmap_hw, udp)
         targets, inside = encode(points, self._stage.heatmap_hw, self._recipe.targets)
-        trust = np.where(people.by_human[rows], 1.0, self._recipe.machine_weight)
+        trust = np.where(people.human_labelled[rows], 1.0, self._recipe.machine_weight)
         weights = labelled * inside * trust[:, None]
         if self._teacher is not None:
             self._ask_teacher(rows, views, labelled, targets, weights)
@@ -125,12 +132,12 @@ class CropDataset(Dataset[Batch]):
             "rows": torch.from_numpy(rows),
         }
 
-    def _view(self, row: int, rng: np.random.Generator) -> View:
+    def _view(self, row: int, rng: np.random.Generator) -> CropTransform:
         people, aspect = self._people, self._stage.input_hw[1] / self._stage.input_hw[0]
         size, centre = crop_of(people.boxes[row], aspect)
         if not self._augment:
-            return View(centre, size)
-        return draw_view(
+            return CropTransform(centre, size)
+        return sample_transform(
             self._recipe.augmentation,
             rng,
             (size, centre),
@@ -141,15 +148,20 @@ class CropDataset(Dataset[Batch]):
         )
 
     def _ask_teacher(
-        self, rows: np.ndarray, views: Sequence[View], labelled: np.ndarray, targets: F32, weights: F32
+        self,
+        rows: np.ndarray,
+        views: Sequence[CropTransform],
+        labelled: np.ndarray,
+        targets: F32,
+        weights: F32,
     ) -> None:
         """Put the teacher's maps where there is no human label, and count them as a machine's."""
         assert self._teacher is not None
         udp = self._recipe.targets == "udp"
         for i, (row, view) in enumerate(zip(rows.tolist(), views, strict=True)):
-            expected = ~(labelled[i] & self._people.by_human[row])
+            expected = ~(labelled[i] & self._people.human_labelled[row])
             if expected.any():
-                maps = self._teacher.seen(row, view, self._stage.input_hw, udp)
+                maps = self._teacher.warped(row, view, self._stage.input_hw, udp)
                 targets[i, expected] = maps[self._flip_order if view.mirrored else slice(None)][expected]
                 weights[i, expected] = self._recipe.machine_weight
 
@@ -173,14 +185,14 @@ def epoch_rows(shares: Sequence[tuple[int, float]], seed: int, epoch: int) -> np
     return rng.permutation(np.concatenate(rows))
 
 
-def plan(rows: np.ndarray, epoch: int, batch: int) -> list[Keys]:
+def plan(rows: np.ndarray, epoch: int, batch: int) -> list[SampleKeys]:
     """An epoch's batches; the last is filled up from the beginning: batch norm dislikes small ones."""
     count = -(-len(rows) // batch)
     rows = np.resize(rows, count * batch)
     return [[(epoch, int(row)) for row in rows[i * batch : (i + 1) * batch]] for i in range(count)]
 
 
-def load(dataset: CropDataset, keys: Sequence[Keys], workers: int, pinned: bool) -> Iterator[Batch]:
+def load(dataset: CropDataset, keys: Sequence[SampleKeys], workers: int, pinned: bool) -> Iterator[Batch]:
     """The batches of `keys`, in their order, made by `workers` processes beside this one; 0 for in it."""
     return iter(
         DataLoader(
@@ -198,7 +210,7 @@ def _quiet_worker(_: int) -> None:
     cv2.setNumThreads(0)
 
 
-def _only(picture: NDArray[Any], cut: Cut) -> NDArray[Any]:
+def _only(picture: NDArray[Any], cut: EdgeCut) -> NDArray[Any]:
     """The picture (H, W, C) with 0 outside of `cut`."""
     columns, rows = cut
     left = np.zeros_like(picture)
@@ -206,13 +218,13 @@ def _only(picture: NDArray[Any], cut: Cut) -> NDArray[Any]:
     return left
 
 
-def _within(points: F32, cut: Cut) -> Bools:
+def _within(points: F32, cut: EdgeCut) -> Bools:
     """Which points (K, 2) lie in `cut`."""
     low, high = np.array([[s.start for s in cut], [s.stop for s in cut]])
     return np.asarray(((points >= low) & (points < high)).all(axis=1))
 
 
-def _shrunk(cut: Cut) -> Cut:
+def _shrunk(cut: EdgeCut) -> EdgeCut:
     """The cut of the heatmaps."""
     columns, rows = (slice(s.start // 4, -(-s.stop // 4)) for s in cut)
     return columns, rows

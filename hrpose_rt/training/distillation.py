@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.evaluation.annotations import People
+from hrpose_rt.evaluation.annotations import AnnotatedPeople
 from hrpose_rt.geometry import crop_frames, crop_maps, input_to_heatmap
 from hrpose_rt.nets.preprocessing import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 from hrpose_rt.nets.spec import spec_path
@@ -17,7 +17,7 @@ from hrpose_rt.paths import sha256
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.heatmaps import merge_flipped
 from hrpose_rt.runtimes.open import open_engine
-from hrpose_rt.training.augment import View
+from hrpose_rt.training.augment import CropTransform
 from hrpose_rt.types import F32, I64, U8
 
 Infer = Callable[[U8], F32]
@@ -25,7 +25,7 @@ _CHANNELS = 4  # what OpenCV warps at a time
 _STEP = 16  # people a batch
 
 
-class TeacherMaps:
+class TeacherHeatmaps:
     """A teacher's heatmaps of N people's plain crops, with flip test, as 8-bit levels in a file.
 
     Args:
@@ -35,13 +35,13 @@ class TeacherMaps:
         udp: Whether the teacher was trained with UDP.
     """
 
-    def __init__(self, file: Path, people: People, input_hw: tuple[int, int], udp: bool) -> None:
+    def __init__(self, file: Path, people: AnnotatedPeople, input_hw: tuple[int, int], udp: bool) -> None:
         self._maps = np.load(file, mmap_mode="r")
         self._joints = len(people.skeleton.joints)
         self._input_hw, self._udp = input_hw, udp
         self._centres, self._sizes = crop_frames(people.boxes, input_hw)
 
-    def seen(self, row: int, view: View, input_hw: tuple[int, int], udp: bool) -> F32:
+    def warped(self, row: int, view: CropTransform, input_hw: tuple[int, int], udp: bool) -> F32:
         """The maps (K, h, w) of person `row`, as the student sees it: moved, turned and mirrored.
 
         Channels are the teacher's: those of a mirrored view have yet to be swapped.
@@ -60,14 +60,14 @@ class TeacherMaps:
         return np.asarray(maps, np.float32) * np.float32(1 / 255)
 
 
-def teach(
+def run_teacher(
     teacher: str,
-    people: People,
-    read: Callable[[People, int], U8],
+    people: AnnotatedPeople,
+    read: Callable[[AnnotatedPeople, int], U8],
     folder: Path,
     threads: int,
     progress: Callable[[int], None],
-) -> TeacherMaps:
+) -> TeacherHeatmaps:
     """Ask the teacher about everybody, unless the folder holds its answers already.
 
     Args:
@@ -84,17 +84,17 @@ def teach(
     file = folder / f"teacher-{asked}.npy"
     if not file.is_file():
         partial = file.with_suffix(".partial")
-        _ask(infer, input_hw, udp, people, read, partial, progress)
+        _run(infer, input_hw, udp, people, read, partial, progress)
         partial.replace(file)
-    return TeacherMaps(file, people, input_hw, udp)
+    return TeacherHeatmaps(file, people, input_hw, udp)
 
 
-def _ask(
+def _run(
     infer: Infer,
     input_hw: tuple[int, int],
     udp: bool,
-    people: People,
-    read: Callable[[People, int], U8],
+    people: AnnotatedPeople,
+    read: Callable[[AnnotatedPeople, int], U8],
     file: Path,
     progress: Callable[[int], None],
 ) -> None:
@@ -131,13 +131,13 @@ def _open(teacher: str, threads: int) -> tuple[Infer, tuple[int, int], bool, str
     """The teacher as a function of uint8 BGR crops, its input size, whether it is UDP, its fingerprint."""
     path = Path(teacher)
     if path.suffix == ".onnx" and path.is_file() and not spec_path(path).is_file():
-        infer, input_hw = _foreign(path, threads)
+        infer, input_hw = _open_external(path, threads)
         return infer, input_hw, False, sha256(path)
     runtime, spec = open_engine(find_model(teacher, "pose"), "pose", threads=threads)
     return runtime.infer, spec.input_hw, spec.decode == "udp", spec.weights_sha256
 
 
-def _foreign(path: Path, threads: int) -> tuple[Infer, tuple[int, int]]:
+def _open_external(path: Path, threads: int) -> tuple[Infer, tuple[int, int]]:
     """An ONNX file of another project, by OpenVINO."""
     import openvino
 

@@ -12,7 +12,7 @@ from hrpose_rt.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class DistributedContext:
     """This process among those that train together.
 
     Attributes:
@@ -45,7 +45,7 @@ class World:
 
 
 @contextmanager
-def enter_world(device: str) -> Iterator[World]:
+def init_distributed(device: str) -> Iterator[DistributedContext]:
     """Join the processes that `torchrun` started, or be alone.
 
     Args:
@@ -67,7 +67,9 @@ def enter_world(device: str) -> Iterator[World]:
     if use_gpu:
         torch.cuda.set_device(local)
     try:
-        yield World(rank, size, torch.device("cuda", local) if use_gpu else torch.device("cpu"))
+        yield DistributedContext(
+            rank, size, torch.device("cuda", local) if use_gpu else torch.device("cpu")
+        )
     finally:
         if size > 1:
             distributed.destroy_process_group()

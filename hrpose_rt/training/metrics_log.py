@@ -14,7 +14,7 @@ METRICS, LOG, CURVES = "metrics.jsonl", "train.log", "curves.png"
 SMOOTH = 20  # losses that a point of the curve is the mean of
 
 
-class Journal:
+class MetricsLog:
     """Writes a run's `metrics.jsonl`, `train.log`, TensorBoard events and `curves.png`.
 
     Args:
@@ -35,18 +35,18 @@ class Journal:
         logging.getLogger("tensorboard").setLevel(logging.ERROR)
         self._board = SummaryWriter(str(folder), purge_step=step or None)
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """A line of the log."""
         self._log.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
         self._log.flush()
 
-    def note(self, kind: str, step: int, **figures: Any) -> None:
+    def log_metrics(self, kind: str, step: int, **metrics: Any) -> None:
         """Figures after `step` steps, of "train" or "val"."""
-        line = {"kind": kind, "step": step, **figures}
+        line = {"kind": kind, "step": step, **metrics}
         self._lines.append(line)
         with self._metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
-        for name, value in figures.items():
+        for name, value in metrics.items():
             if isinstance(value, int | float):
                 self._board.add_scalar(f"{kind}/{name}", value, step)
 
@@ -73,7 +73,7 @@ class Journal:
         figure.savefig(partial, format="png", dpi=100)
         partial.replace(self._curves)
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> "MetricsLog":
         return self
 
     def __exit__(self, *_: object) -> None:

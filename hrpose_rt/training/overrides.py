@@ -11,18 +11,18 @@ from hrpose_rt.training.augment import Augmentation
 from hrpose_rt.training.recipes import CHOICES, Recipe
 
 _OF_PICTURES = tuple(field.name for field in fields(Augmentation))
-KEYS = (*(f.name for f in fields(Recipe) if f.name not in ("name", "augmentation")), *_OF_PICTURES)
+OVERRIDE_KEYS = (*(f.name for f in fields(Recipe) if f.name not in ("name", "augmentation")), *_OF_PICTURES)
 
 
-def parse_changes(texts: Sequence[str]) -> dict[str, str]:
+def parse_overrides(texts: Sequence[str]) -> dict[str, str]:
     """Read "key=value"s; of one key the last counts."""
-    changes = {}
+    overrides = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not (key.strip() and equals):
             raise BadInput(f"`set` {text} changes nothing: write KEY=VALUE, such as lr_steps=90,110")
-        changes[key.strip()] = value.strip()
-    return changes
+        overrides[key.strip()] = value.strip()
+    return overrides
 
 
 def read_recipe(file: Path) -> tuple[str, dict[str, Any]]:
@@ -37,7 +37,7 @@ def read_recipe(file: Path) -> tuple[str, dict[str, Any]]:
     return str(base), content
 
 
-def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+def with_overrides(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
     """The recipe with other values, each a value of its field's type or the text of one.
 
     Raises:
@@ -45,9 +45,9 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """
     own: dict[str, Any] = {}
     pictures: dict[str, Any] = {}
-    for key, value in changes.items():
-        if key not in KEYS:
-            raise BadInput(f"a recipe has no {key!r} to set: choose {', '.join(KEYS)}")
+    for key, value in overrides.items():
+        if key not in OVERRIDE_KEYS:
+            raise BadInput(f"a recipe has no {key!r} to set: choose {', '.join(OVERRIDE_KEYS)}")
         part, target = (recipe.augmentation, pictures) if key in _OF_PICTURES else (recipe, own)
         target[key] = _typed(key, value, getattr(part, key))
     new = replace(recipe, augmentation=replace(recipe.augmentation, **pictures), **own)
@@ -89,7 +89,7 @@ def _check(recipe: Recipe) -> None:
     shares = ("warm_up", "ema", "momentum", "flip", "half_body", "close_up", "cut", "cutout", "scale")
     above_0 = ("lr", "batch", "epochs", "lr_factor")
     values = asdict(recipe) | asdict(recipe.augmentation)
-    for key in KEYS:
+    for key in OVERRIDE_KEYS:
         numbers = values[key] if isinstance(values[key], tuple) else (values[key],)
         for number in numbers:
             if not isinstance(number, int | float):

@@ -100,7 +100,7 @@ def _ap(engine: Path, spec: EngineSpec, annotations: Path, folder: Path) -> floa
     runtime = OpenVinoRuntime(engine, spec.precision, usable_cores())
     estimator = HostPoseEstimator(runtime, spec)
     results = pose_results(images, annotated(truth), estimator, COCO17, spec.input_hw, 0.9, lambda: None)
-    return float(coco.score(truth, results, "keypoints").figures[0])
+    return float(coco.score(truth, results, "keypoints").metrics[0])
 
 
 if __name__ == "__main__":

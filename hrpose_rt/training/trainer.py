@@ -11,27 +11,27 @@ import torch
 from torch import nn
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.evaluation.annotations import People, join
-from hrpose_rt.evaluation.contact_sheet import sheet, tile
+from hrpose_rt.evaluation.annotations import AnnotatedPeople, join
+from hrpose_rt.evaluation.contact_sheet import contact_sheet, thumbnail
 from hrpose_rt.nets.hrnet import HRNet, draw_weights
 from hrpose_rt.nets.hrnet_config import CONFIGS
-from hrpose_rt.training.amp import autocast, normalised
+from hrpose_rt.training.amp import autocast, normalized
 from hrpose_rt.training.checkpoints import Ema, Progress, load_last, save_best, save_last, start_from
 from hrpose_rt.training.config import DataSet, TrainSettings
-from hrpose_rt.training.dataset import Batch, CropDataset, Keys, Pictures, epoch_rows, load, plan
-from hrpose_rt.training.distillation import TeacherMaps
-from hrpose_rt.training.distributed import World
-from hrpose_rt.training.metrics_log import Journal
+from hrpose_rt.training.dataset import Batch, CropDataset, ImageCache, SampleKeys, epoch_rows, load, plan
+from hrpose_rt.training.distillation import TeacherHeatmaps
+from hrpose_rt.training.distributed import DistributedContext
+from hrpose_rt.training.metrics_log import MetricsLog
 from hrpose_rt.training.recipes import Recipe, learning_rate
-from hrpose_rt.training.validation import FIGURE_NAMES, Validation, heatmap_loss, validate
+from hrpose_rt.training.validation import METRIC_NAMES, Validation, heatmap_loss, validate
 
-NOTE_EVERY = 10  # steps
+LOG_EVERY = 10  # steps
 SAMPLES = 16  # people whose poses are drawn after every epoch
 Tick = Callable[[int, int, float], None]  # stage, people shown, loss
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class TrainData:
     """Whom a run trains on and whom it is judged by.
 
     Attributes:
@@ -40,15 +40,15 @@ class Data:
         jointless: How many were left out of `train` because no joint of theirs is labelled.
     """
 
-    train: People
-    val: People
+    train: AnnotatedPeople
+    val: AnnotatedPeople
     shares: tuple[tuple[int, float], ...]
     jointless: int = 0
 
 
 def load_data(
     sets: Sequence[DataSet], val: Sequence[DataSet], hold_out: int, unlabelled: bool = False
-) -> Data:
+) -> TrainData:
     """Read a run's data.
 
     Args:
@@ -65,7 +65,7 @@ def load_data(
     if val:
         judges = join(data.load() for data in val)
     else:
-        judges = join(p.select(p.held_out(hold_out) & p.by_human) for p, _ in people)
+        judges = join(p.select(p.held_out(hold_out) & p.human_labelled) for p, _ in people)
         people = [(p.select(~p.held_out(hold_out)), weight) for p, weight in people]
     judges = judges.select(judges.labelled.any(axis=1))
     everybody = sum(len(p) for p, _ in people)
@@ -78,7 +78,7 @@ def load_data(
     if train.skeleton is not judges.skeleton:
         raise BadInput(f"`val` has {judges.skeleton.name} joints, `data` {train.skeleton.name}")
     shares = tuple((len(p), weight) for p, weight in people)
-    return Data(train, judges, shares, jointless=everybody - len(train))
+    return TrainData(train, judges, shares, jointless=everybody - len(train))
 
 
 def optimizer_for(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
@@ -99,9 +99,9 @@ class Trainer:
     Args:
         settings: What to compute.
         data: From `load_data`.
-        world: This process among those that train together.
+        distributed: This process among those that train together.
         folder: Where the run is kept; process 0 writes there.
-        pictures: Where pictures come from.
+        images: Where pictures come from.
         teacher: What a teacher says of `data.train`.
         workers: Processes that make batches beside this one; 0 for none.
         save_every: Steps between checkpoints, besides those after every epoch.
@@ -110,33 +110,33 @@ class Trainer:
     def __init__(
         self,
         settings: TrainSettings,
-        data: Data,
-        world: World,
+        data: TrainData,
+        distributed: DistributedContext,
         folder: Path,
-        pictures: Pictures,
-        teacher: TeacherMaps | None = None,
+        images: ImageCache,
+        teacher: TeacherHeatmaps | None = None,
         workers: int = 0,
         save_every: int = 500,
     ) -> None:
-        self._settings, self._data, self._world, self._folder = settings, data, world, folder
-        self._pictures, self._teacher = pictures, teacher
+        self._settings, self._data, self._distributed, self._folder = settings, data, distributed, folder
+        self._pictures, self._teacher = images, teacher
         self._workers, self._save_every = workers, save_every
         recipe = settings.recipe
-        if recipe.batch % world.size:
-            raise BadInput(f"a batch of {recipe.batch} cannot be shared by {world.size} processes")
+        if recipe.batch % distributed.size:
+            raise BadInput(f"a batch of {recipe.batch} cannot be shared by {distributed.size} processes")
         torch.manual_seed(settings.seed)
         config = CONFIGS[settings.model].with_joints(len(data.train.skeleton.joints))
         self.net = HRNet(config)
         if recipe.init_std:
             draw_weights(self.net, recipe.init_std)
         self.missing = start_from(self.net, Path(settings.init)) if settings.init else []
-        self.net.to(memory_format=torch.channels_last).to(world.device)
+        self.net.to(memory_format=torch.channels_last).to(distributed.device)
         self._model: nn.Module = self.net
-        if world.size > 1:
+        if distributed.size > 1:
             self._model = nn.parallel.DistributedDataParallel(self.net)
         self._optimizer = optimizer_for(recipe, self.net)
         self._ema = Ema(self.net, recipe.ema)
-        self._judged = HRNet(config).to(memory_format=torch.channels_last).to(world.device)
+        self._ema_net = HRNet(config).to(memory_format=torch.channels_last).to(distributed.device)
         self.progress = Progress()
         self.epoch_steps = -(-len(epoch_rows(data.shares, 0, 0)) // recipe.batch)
         self._epochs = sum(stage.epochs for stage in settings.stages)
@@ -157,14 +157,14 @@ class Trainer:
 
     def save(self) -> None:
         """Write `last.pth`."""
-        if self._world.main:
+        if self._distributed.main:
             save_last(self._folder, self._settings, self.net, self._ema, self._optimizer, self.progress)
 
-    def run(self, journal: Journal | None, tick: Callable[[float], None]) -> None:
+    def run(self, log: MetricsLog | None, tick: Callable[[float], None]) -> None:
         """Train to the end.
 
         Args:
-            journal: Process 0's.
+            log: Process 0's.
             tick: Called with the loss after every step.
 
         Raises:
@@ -180,8 +180,8 @@ class Trainer:
             )
             for epoch in range(first_epoch, first_epoch + stage.epochs):
                 if self.progress.step < (epoch + 1) * self.epoch_steps:
-                    self._epoch(dataset, number, epoch, first_epoch, journal, tick)
-                    self._judge(number, epoch + 1, journal)
+                    self._epoch(dataset, number, epoch, first_epoch, log, tick)
+                    self._validate(number, epoch + 1, log)
                     self.save()
             first_epoch += stage.epochs
 
@@ -191,26 +191,26 @@ class Trainer:
         stage: int,
         epoch: int,
         first_epoch: int,
-        journal: Journal | None,
+        log: MetricsLog | None,
         tick: Callable[[float], None],
     ) -> None:
         keys = self._keys(epoch)[self.progress.step - epoch * self.epoch_steps :]
         stage_steps = self._settings.stages[stage].epochs * self.epoch_steps
-        for batch in load(dataset, keys, self._workers, pinned=self._world.device.type == "cuda"):
+        for batch in load(dataset, keys, self._workers, pinned=self._distributed.device.type == "cuda"):
             before = self.progress.step
             stage_share = (before - first_epoch * self.epoch_steps) / stage_steps
             run_share = before / self.steps
             rate = learning_rate(self._settings.recipe, stage_share, run_share, stage, self._epochs)
             loss = self.step(batch, rate)
             tick(loss)
-            if journal and self.progress.step % NOTE_EVERY == 0:
-                journal.note("train", self.progress.step, epoch=epoch, lr=rate, loss=loss)
+            if log and self.progress.step % LOG_EVERY == 0:
+                log.log_metrics("train", self.progress.step, epoch=epoch, lr=rate, loss=loss)
             if self.progress.step % self._save_every == 0 and self.progress.step % self.epoch_steps:
                 self.save()
 
     def step(self, batch: Batch, rate: float) -> float:
         """One step; returns the loss over all processes."""
-        settings, device = self._settings, self._world.device
+        settings, device = self._settings, self._distributed.device
         self._model.train(not settings.freeze_bn)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
@@ -218,9 +218,9 @@ class Trainer:
             batch[name].to(device, non_blocking=True) for name in ("crops", "targets", "weights")
         )
         with autocast(device, settings.precision):
-            heatmaps = self._model(normalised(crops))
+            heatmaps = self._model(normalized(crops))
         loss = heatmap_loss(heatmaps.float(), targets, weights)
-        everywhere = self._world.mean(loss.detach())
+        everywhere = self._distributed.mean(loss.detach())
         if not np.isfinite(everywhere):  # in one process, and so in all of them
             raise RunBroken(
                 f"the loss is {everywhere} at step {self.progress.step}: {self._folder} keeps what was good"
@@ -233,53 +233,53 @@ class Trainer:
         self._ema.update(self.net, self.progress.step)
         return everywhere
 
-    def _keys(self, epoch: int) -> list[Keys]:
+    def _keys(self, epoch: int) -> list[SampleKeys]:
         """This process's share of an epoch's batches."""
         seed, batch = self._settings.seed, self._settings.recipe.batch
         whole = plan(epoch_rows(self._data.shares, seed, epoch), epoch, batch)
-        return [keys[self._world.rank :: self._world.size] for keys in whole]
+        return [keys[self._distributed.rank :: self._distributed.size] for keys in whole]
 
-    def _judge(self, stage: int, epoch: int, journal: Journal | None) -> None:
-        if journal:
+    def _validate(self, stage: int, epoch: int, log: MetricsLog | None) -> None:
+        if log:
             settings, here = self._settings, self._settings.stages[stage]
             begin = time.perf_counter()
-            self._judged.load_state_dict(self._ema.state)
+            self._ema_net.load_state_dict(self._ema.state)
             found = validate(
-                *(self._judged, self._data.val, settings.recipe, here, settings.precision, self._pictures)
+                *(self._ema_net, self._data.val, settings.recipe, here, settings.precision, self._pictures)
             )
             names = self._data.val.skeleton.joints
             joints = {n: round(float(v), 4) for n, v in zip(names, found.joints, strict=True) if v == v}
             step = self.progress.step
             by = settings.recipe.select
-            figures = {"oks": found.oks, "pck": found.pck, by: found.chosen}
-            journal.note("val", step, epoch=epoch, loss=found.loss, **figures, joints=joints)
+            metrics = {"oks": found.oks, "pck": found.pck, by: found.chosen}
+            log.log_metrics("val", step, epoch=epoch, loss=found.loss, **metrics, joints=joints)
             better = found.chosen > self.progress.best
             if better:
                 self.progress.best, self.progress.best_epoch = found.chosen, epoch
                 save_best(self._folder, settings, stage, self._data.train.skeleton.name, self._ema.state)
             h, w = here.input_hw
-            journal.say(
+            log.log(
                 f"epoch {epoch} at {h}x{w}, step {step}: OKS {found.oks:.4f}, PCK@0.2 {found.pck:.4f}"
-                f"{'' if by == 'oks' else f', {FIGURE_NAMES[by]} {found.chosen:.4f}'} of "
+                f"{'' if by == 'oks' else f', {METRIC_NAMES[by]} {found.chosen:.4f}'} of "
                 f"{len(self._data.val)} people kept out{', the best so far' if better else ''} "
                 f"({time.perf_counter() - begin:.0f} s)"
             )
-            journal.draw()
+            log.draw()
             self._draw_samples(found)
-        self._world.wait()
+        self._distributed.wait()
 
     def _draw_samples(self, found: Validation) -> None:
-        people, tiles = self._data.val, []
+        people, thumbnails = self._data.val, []
         for i in range(min(SAMPLES, len(people))):
             truth = people.joints[i], people.labelled[i]
             picture = self._pictures.read(people, i)
-            tiles.append(
-                tile(
+            thumbnails.append(
+                thumbnail(
                     *(picture, people.boxes[i], found.keypoints[i], found.scores[i], truth),
                     *(people.skeleton, people.images[people.image_rows[i]].name),
                 )
             )
-        cv2.imwrite(str(self._folder / "samples.png"), sheet(tiles))
+        cv2.imwrite(str(self._folder / "samples.png"), contact_sheet(thumbnails))
 
     def _name(self, batch: Batch) -> str:
         people = [self._data.train.where(row) for row in batch["rows"].tolist()]

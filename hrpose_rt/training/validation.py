@@ -7,20 +7,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from hrpose_rt.evaluation.annotations import People
+from hrpose_rt.evaluation.annotations import AnnotatedPeople
 from hrpose_rt.geometry import crop_frames, heatmap_to_frame, oks, oks_nms
 from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS
 from hrpose_rt.pose.targets import TARGET_DECODERS
 from hrpose_rt.result import person_score
-from hrpose_rt.training.amp import autocast, normalised
+from hrpose_rt.training.amp import autocast, normalized
 from hrpose_rt.training.config import Stage
-from hrpose_rt.training.dataset import CropDataset, Pictures, load, plan
+from hrpose_rt.training.dataset import CropDataset, ImageCache, load, plan
 from hrpose_rt.training.recipes import Recipe
 from hrpose_rt.types import F32
 
 PCK_SHARE = 0.2  # of the torso, left shoulder to right hip
 PCKH_SHARE = 0.5  # of the head, from the neck to its top
-FIGURE_NAMES = {"oks": "OKS", "ap": "AP", "pckh": "PCKh@0.5"}
+METRIC_NAMES = {"oks": "OKS", "ap": "AP", "pckh": "PCKh@0.5"}
 _ALIKE = 0.9  # OKS of two poses above which the better goes on alone, as in the original's evaluation
 _BATCH = 64
 _FLAT_SIGMA = 0.0725  # the mean of COCO's, for skeletons that have none
@@ -49,11 +49,16 @@ class Validation:
 
 
 def validate(
-    net: nn.Module, people: People, recipe: Recipe, stage: Stage, precision: str, pictures: Pictures
+    net: nn.Module,
+    people: AnnotatedPeople,
+    recipe: Recipe,
+    stage: Stage,
+    precision: str,
+    images: ImageCache,
 ) -> Validation:
     """Estimate everybody's pose with `net`, in evaluation mode and without flip test, and compare."""
     device = next(net.parameters()).device
-    dataset = CropDataset(people, recipe, stage, 0, pictures, augment=False)
+    dataset = CropDataset(people, recipe, stage, 0, images, augment=False)
     decode = HEATMAP_DECODERS[TARGET_DECODERS[recipe.targets]]
     n, k = people.labelled.shape
     keypoints, scores, losses = np.zeros((n, k, 2), np.float32), np.zeros((n, k), np.float32), []
@@ -63,7 +68,7 @@ def validate(
     net.eval()
     for batch in load(dataset, plan(np.arange(n), 0, _BATCH), workers=0, pinned=False):
         with torch.inference_mode(), autocast(device, precision):
-            heatmaps = net(normalised(batch["crops"].to(device))).float()
+            heatmaps = net(normalized(batch["crops"].to(device))).float()
         losses.append(
             heatmap_loss(heatmaps, batch["targets"].to(device), batch["weights"].to(device)).item()
         )
@@ -90,7 +95,7 @@ def heatmap_loss(heatmaps: torch.Tensor, targets: torch.Tensor, weights: torch.T
     return squared.mean() / 2
 
 
-def average_precision(keypoints: F32, scores: F32, people: People, sizes: F32) -> float:
+def average_precision(keypoints: F32, scores: F32, people: AnnotatedPeople, sizes: F32) -> float:
     """COCO's AP of poses (N, K, 2) with scores (N, K), found in the annotated boxes of N people.
 
     Poses are scored and thinned out as the original's evaluation does, where every box has the score 1.
@@ -123,16 +128,16 @@ def average_precision(keypoints: F32, scores: F32, people: People, sizes: F32) -
             points = np.column_stack([keypoints[row], scores[row]]).astype(np.float64)
             found = {"keypoints": points.ravel().tolist(), "score": float(of_people[row])}
             results.append({"image_id": image, "category_id": 1, **found})
-    figures = coco.score(coco.indexed(truth), results, "keypoints", people.skeleton.sigmas).figures
-    return float(figures[0])
+    metrics = coco.score(coco.indexed(truth), results, "keypoints", people.skeleton.sigmas).metrics
+    return float(metrics[0])
 
 
-def head_pck(keypoints: F32, people: People) -> float:
+def head_pck(keypoints: F32, people: AnnotatedPeople) -> float:
     """MPII's PCKh@0.5, where a head is as long as from the neck to its top: its json has no head boxes."""
     return _within(keypoints, people, ("neck", "head"), PCKH_SHARE, left_out=("pelvis", "thorax"))[0]
 
 
-def torso_pck(keypoints: F32, people: People) -> tuple[float, F32]:
+def torso_pck(keypoints: F32, people: AnnotatedPeople) -> tuple[float, F32]:
     """Share of labelled joints within `PCK_SHARE` of the torso, in all and for each joint (K,).
 
     People whose left shoulder or right hip is not labelled have no torso and do not count.
@@ -141,7 +146,11 @@ def torso_pck(keypoints: F32, people: People) -> tuple[float, F32]:
 
 
 def _within(
-    keypoints: F32, people: People, ends: tuple[str, str], share: float, left_out: tuple[str, ...] = ()
+    keypoints: F32,
+    people: AnnotatedPeople,
+    ends: tuple[str, str],
+    share: float,
+    left_out: tuple[str, ...] = (),
 ) -> tuple[float, F32]:
     """Share of labelled joints within a share of the distance between two of them, in all and for each."""
     names = people.skeleton.joints

@@ -9,8 +9,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from hrpose_rt.bench.budget import likeness
-from hrpose_rt.bench.id_metrics import Identities
-from hrpose_rt.bench.report_text import ids_words, returning_words
+from hrpose_rt.bench.id_metrics import IdMetrics
+from hrpose_rt.bench.report_text import id_sentences, return_sentences
 from hrpose_rt.bench.scenes import Truth
 from hrpose_rt.cli.bench_crowd import as_table
 from hrpose_rt.cli.main import build_app
@@ -34,9 +34,9 @@ def truth(visible: tuple[float, float], returned: tuple[bool, bool] = (False, Fa
     return Truth(BOXES, np.array(visible, np.float32), np.array(returned))
 
 
-def story(after: list[int]) -> Identities:
+def story(after: list[int]) -> IdMetrics:
     """Two people with ids 0 and 1; the second is hidden, and both carry `after` when it is back."""
-    ids = Identities()
+    ids = IdMetrics()
     for _ in range(5):
         ids.add(result([0, 1]), truth((1, 1)))
     for _ in range(5):
@@ -50,12 +50,12 @@ def story(after: list[int]) -> Identities:
     ("after", "counted"), [([0, 1], (1, 1, 0, 0)), ([0, 2], (1, 0, 0, 1)), ([-1, 0], (1, 0, 1, 0))]
 )
 def test_who_comes_back_has_the_same_id_another_or_somebody_elses(after, counted) -> None:
-    assert story(after).regained() == counted
+    assert story(after).reid_outcomes() == counted
 
 
 def test_a_box_that_fits_two_people_stays_with_the_one_who_had_it() -> None:
     """The one behind comes back; the box, of id 0 so far, now fits him a little better."""
-    behind, ids = BOXES[0] + np.array([8, 0, 8, 0], np.float32), Identities()
+    behind, ids = BOXES[0] + np.array([8, 0, 8, 0], np.float32), IdMetrics()
     boxes = np.stack([BOXES[0], behind])
     for i, (left, seen) in enumerate([(0, 1.0), (0, 1.0), (0, 0.0), (5, 1.0)]):
         shown = Truth(boxes, np.array([1, seen], np.float32), np.array([False, i == 3]))
@@ -97,7 +97,7 @@ def test_all_who_came_back_are_counted_together() -> None:
         {"ids": {"bounded": {"came_back": 1, "own_id": 0.0, "wrong_id": 1.0}, "free": {"came_back": 0}}},
         {"scene": "a film"},
     ]
-    assert ids_words(rows) == [
+    assert id_sentences(rows) == [
         "Of 4 people who came back from behind a curtain under the budget, 0.750 had their own id again "
         "and 0.250 somebody else's."
     ]
@@ -117,12 +117,12 @@ def test_a_narrow_terminal_cuts_no_figure() -> None:
 
 def test_frames_in_which_many_come_back_are_told_of_all_scenes_together() -> None:
     rows = [{"reappearance": {"frames": 4, "ratio": ratio}} for ratio in (0.9, 1.1, 1.0)]
-    assert returning_words([*rows, {"reappearance": {"frames": 0}}, {}]) == [
+    assert return_sentences([*rows, {"reappearance": {"frames": 0}}, {}]) == [
         "Frames in which five or more come back (12, scenes: 3) have 0.90 to 1.10 times the p95 of those "
         "right after them, in the middle 1.00."
     ]
-    assert returning_words(rows[:1]) == [
+    assert return_sentences(rows[:1]) == [
         "Frames in which five or more come back (4, scenes: 1) have 0.90 times the p95 of those right "
         "after them."
     ]
-    assert returning_words([{}]) == []
+    assert return_sentences([{}]) == []

@@ -9,26 +9,26 @@ import numpy as np
 import pytest
 
 from hrpose_rt.bench import compare as comparing
-from hrpose_rt.bench.compare import Baseline, Contestant, Shot, compare, ratios
+from hrpose_rt.bench.compare import Baseline, Candidate, TestFrame, compare, ratios
 from hrpose_rt.cli.bench_compare import random_w32, rows
 from hrpose_rt.errors import BadInput, RunBroken
 
-SHOT = Shot(np.zeros((64, 96, 3), np.uint8), np.array([[10, 5, 40, 60]], np.float32))
+SHOT = TestFrame(np.zeros((64, 96, 3), np.uint8), np.array([[10, 5, 40, 60]], np.float32))
 
 
 def test_everybody_is_measured_in_turn_on_the_same_frames() -> None:
     order: list[tuple[str, int]] = []
 
     def work(name: str, ms: float):
-        def one(shot: Shot) -> float:
-            order.append((name, int(shot.boxes[0, 0])))
+        def one(frame: TestFrame) -> float:
+            order.append((name, int(frame.boxes[0, 0])))
             return ms
 
         return one
 
-    shots = [Shot(SHOT.image, SHOT.boxes + i) for i in range(2)]
-    ours, theirs = Contestant("ours", work("ours", 10.0)), Contestant("theirs", work("theirs", 35.0))
-    compare([ours, theirs], shots, 3)
+    frames = [TestFrame(SHOT.image, SHOT.boxes + i) for i in range(2)]
+    ours, theirs = Candidate("ours", work("ours", 10.0)), Candidate("theirs", work("theirs", 35.0))
+    compare([ours, theirs], frames, 3)
     assert [name for name, _ in order] == ["ours", "theirs"] * 4  # the first round only warms up
     assert order[0][1] == order[1][1]
     assert ours.ms == [10.0] * 3

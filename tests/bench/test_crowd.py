@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from hrpose_rt.bench import report as reports
-from hrpose_rt.bench.crowd import BLOCK, Cell, Sample, Way, check_plain, matches, measure
+from hrpose_rt.bench.crowd import BLOCK, CrowdTiming, Sample, Variant, check_untimed, matches, measure
 from hrpose_rt.bench.scenes import Scene
-from hrpose_rt.bench.stats import Line, fit, interval, percentiles, ratio_interval
+from hrpose_rt.bench.stats import PiecewiseLine, fit, interval, percentiles, ratio_interval
 from hrpose_rt.cli.bench_crowd import parse_crowds
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.config import Settings
@@ -28,20 +28,20 @@ def sample(round: int, ms: float, found: int = 2, returned: int = 0, plain_ms: f
 def test_a_line_with_a_knee_is_found_where_it_is() -> None:
     people = np.arange(60.0)
     straight = fit(people, 10 + 2 * people)
-    assert (straight.intercept, straight.slope, straight.knees) == (
+    assert (straight.intercept, straight.slope, straight.breakpoints) == (
         pytest.approx(10),
         pytest.approx(2),
         (),
     )
     bent = fit(people, 10 + 2 * np.minimum(people, 30) + 0.5 * np.maximum(people - 30, 0))
     assert bent.slope == pytest.approx(2)
-    assert bent.knees == ((30.0, pytest.approx(0.5)),)
+    assert bent.breakpoints == ((30.0, pytest.approx(0.5)),)
     assert bent.at(np.array([0.0, 40.0])) == pytest.approx([10, 75])
 
 
 def test_noise_is_no_knee() -> None:
     people = np.repeat(np.arange(1.0, 50.0), 4)
-    assert fit(people, 5 + people + np.random.default_rng(0).normal(0, 1, len(people))).knees == ()
+    assert fit(people, 5 + people + np.random.default_rng(0).normal(0, 1, len(people))).breakpoints == ()
 
 
 def test_intervals_hold_what_they_are_of() -> None:
@@ -64,16 +64,16 @@ def test_a_box_fits_one_person_only() -> None:
 
 
 def test_a_report_that_its_stages_do_not_bear_out_is_refused() -> None:
-    cell = Cell("ours", Scene([RED], 4), [sample(0, 10.0, plain_ms=10.2), sample(0, 10.0)])
-    assert check_plain([cell]) == ({"ours": pytest.approx(10 / 10.2, abs=1e-3)}, "")
-    cell.samples.append(sample(1, 10.0, plain_ms=12.0))
-    _, refused = check_plain([cell])
+    cell = CrowdTiming("ours", Scene([RED], 4), [sample(0, 10.0, untimed_ms=10.2), sample(0, 10.0)])
+    assert check_untimed([cell]) == ({"ours": pytest.approx(10 / 10.2, abs=1e-3)}, "")
+    cell.samples.append(sample(1, 10.0, untimed_ms=12.0))
+    _, refused = check_untimed([cell])
     assert "stages of ours add up to 0.901 of" in refused and "keep the machine quiet" in refused
 
 
 def test_a_refused_report_is_written_and_no_base_for_others(report, tmp_path) -> None:
     refused = report | {"refused": "it was loud"}
-    assert reports.words(refused)[0] == "Refused: it was loud."
+    assert reports.sentences(refused)[0] == "Refused: it was loud."
     with pytest.raises(BadInput, match=r"report\.json was refused, it was loud"):
         reports.load(reports.save(refused, tmp_path)[0])
 
@@ -88,10 +88,10 @@ class SlowScene(Scene):
 
 @pytest.mark.parametrize(("seconds", "least", "most"), [(0.0, 2, 2), (1.5, 3, 20)])
 def test_a_measurement_keeps_to_its_time(seconds, least, most) -> None:
-    way = Way("ours", Settings(), fake_networks([3]))
+    variant = Variant("ours", Settings(), fake_networks([3]))
     told: list[str] = []
     begin = time.perf_counter()
-    cells = measure([way], [SlowScene([RED], 4, (64, 48))] * 3, 50, seconds, told.append)
+    cells = measure([variant], [SlowScene([RED], 4, (64, 48))] * 3, 50, seconds, told.append)
     assert time.perf_counter() - begin < seconds + 1.5
     assert all(least <= len(cell.samples) <= most for cell in cells)
     assert told[0].startswith("warming up, ") and told[-1].startswith("round ")
@@ -99,17 +99,17 @@ def test_a_measurement_keeps_to_its_time(seconds, least, most) -> None:
 
 def test_people_who_come_back_are_compared_with_the_frames_after() -> None:
     samples = [sample(0, 10.0), sample(0, 30.0, returned=6), *[sample(0, 20.0)] * 5]
-    cell = Cell("ours", Scene([RED], 4), samples)
+    cell = CrowdTiming("ours", Scene([RED], 4), samples)
     assert reports.reappearance([cell], people=5) == {"frames": 1, "ratio_p50": 1.5, "ratio_p95": 1.5}
     assert reports.reappearance([cell], people=7) == {"frames": 0}
 
 
 @pytest.fixture(scope="module")
 def report():
-    way = Way("ours", Settings(), fake_networks([3]))
-    cells = measure([way], [Scene([RED], 4, (320, 240)), Scene([RED], 60, (320, 240))], 4, 60)
+    variant = Variant("ours", Settings(), fake_networks([3]))
+    cells = measure([variant], [Scene([RED], 4, (320, 240)), Scene([RED], 60, (320, 240))], 4, 60)
     assert [len(cell.samples) for cell in cells] == [4 * BLOCK] * 2
-    return reports.build_report([way], cells, {"ours": 1.0})
+    return reports.build_report([variant], cells, {"ours": 1.0})
 
 
 def test_a_report_says_what_was_found_and_what_it_cost(report) -> None:
@@ -128,27 +128,27 @@ def test_reports_are_written_read_and_compared(report, tmp_path) -> None:
     assert [file.name for file in files] == ["report.json", "report.md"]
     assert "| people | there | found |" in files[1].read_text()
     again = reports.load(files[0])
-    assert reports.moved(report, again) == []
+    assert reports.regressions(report, again) == []
     slow = json.loads(json.dumps(report))
     total = slow["cells"][1]["total_ms"]
     total["p50"], total["p50_95%"] = 2 * total["p50"], [1.9 * total["p50"], 2.1 * total["p50"]]
-    assert len(reports.moved(report, slow)) == 1
-    assert "+100.0%" in reports.moved(report, slow)[0]
+    assert len(reports.regressions(report, slow)) == 1
+    assert "+100.0%" in reports.regressions(report, slow)[0]
 
 
 def test_reports_of_different_machines_are_not_compared(report, tmp_path) -> None:
     other = json.loads(json.dumps(report))
     other["ways"]["ours"]["cpu"] = "another"
     with pytest.raises(BadInput, match=r"different machines \(none and another\): compare those of one"):
-        reports.moved(report, other)
-    for change, words in (
+        reports.regressions(report, other)
+    for change, sentences in (
         ({"kind": "bounded"}, "kind: invalid"),
         ({"schema": 2}, "schema: expected int <= 1"),
         ({"ways": {}}, "ways: expected object of length >= 1"),
         ({"cells": [{"way": "a"}]}, r"cells\[0\]: object missing required field"),
     ):
         (tmp_path / "r.json").write_text(json.dumps(report | change))
-        with pytest.raises(BadInput, match=rf"r\.json is no report of this version \({words}"):
+        with pytest.raises(BadInput, match=rf"r\.json is no report of this version \({sentences}"):
             reports.load(tmp_path / "r.json")
 
 
@@ -176,4 +176,4 @@ def test_the_command_measures_and_writes(photos, tmp_path) -> None:
 
 def test_line_of_a_report() -> None:
     fitted = {"fit": {"a": {"ms_of_an_empty_frame": 1, "ms_a_person": 2, "knees": []}}}
-    assert reports.line_of(fitted, "a") == Line(1, 2)
+    assert reports.line_of(fitted, "a") == PiecewiseLine(1, 2)

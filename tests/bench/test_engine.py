@@ -9,7 +9,7 @@ import onnx
 import pytest
 from typer.testing import CliRunner
 
-from hrpose_rt.bench.engine import Contestant, race
+from hrpose_rt.bench.engine import RuntimeCandidate, time_engines
 from hrpose_rt.bench.flops import count_flops, measure_peak
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput
@@ -38,8 +38,8 @@ def test_ways_are_measured_in_turn() -> None:
         runtime.name = name
         return runtime
 
-    ways = [Contestant(fake(name), (8, 8), flops=1e6, peak=1e9) for name in "ab"]
-    cells = race(ways, [1, 4], seconds=0.01)
+    variants = [RuntimeCandidate(fake(name), (8, 8), flops=1e6, peak=1e9) for name in "ab"]
+    cells = time_engines(variants, [1, 4], seconds=0.01)
     assert [(cell.runtime, cell.batch) for cell in cells] == [("a", 1), ("b", 1), ("a", 4), ("b", 4)]
     assert order[:4] == ["a", "a", "b", "b"]
     assert order[4:20] == ["a"] * 4 + ["b"] * 4 + ["a"] * 4 + ["b"] * 4
@@ -69,14 +69,14 @@ def test_pairs_that_do_not_exist_are_left_out_of_those_that_do(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "sentences"),
     [
         (["--batch", "1,x"], "--batch 1,x is no list of sizes: give numbers with commas"),
         (["--precision", "int3"], "no precision 'int3'"),
     ],
 )
-def test_what_makes_no_sense_is_said(options, words) -> None:
-    with pytest.raises(BadInput, match=words):
+def test_what_makes_no_sense_is_said(options, sentences) -> None:
+    with pytest.raises(BadInput, match=sentences):
         CliRunner().invoke(
             build_app(), ["bench", "engine", "hrnet-w16-lite", *options], catch_exceptions=False
         )

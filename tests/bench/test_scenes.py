@@ -22,7 +22,7 @@ def test_a_frame_depends_on_its_number_and_the_seed_alone() -> None:
 
 
 def test_people_are_where_the_truth_says() -> None:
-    scene = Scene([RED], 1, (320, 240), curtains=False)
+    scene = Scene([RED], 1, (320, 240), occluders=False)
     for index in (0, 40, 200):
         frame, truth = scene.frame_and_truth(index)
         x1, y1, x2, y2 = truth.boxes[0].astype(int)
@@ -33,7 +33,7 @@ def test_people_are_where_the_truth_says() -> None:
 
 
 def test_people_in_front_hide_those_behind() -> None:
-    scene = Scene([RED], 40, (320, 240), curtains=False)
+    scene = Scene([RED], 40, (320, 240), occluders=False)
     _, truth = scene.frame_and_truth(0)
     assert truth.visible.min() < 0.9 and truth.visible.max() == 1
     assert not truth.returned.any()

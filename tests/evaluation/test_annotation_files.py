@@ -147,7 +147,7 @@ def test_what_a_tool_writes_is_read_joint_by_joint(tool, tmp_path: Path) -> None
     (tmp_path / "found.json").write_text(json.dumps([found]))
     results = coco.load_results(tmp_path / "found.json", "keypoints", category)
     coco.check_joints(truth, results, COCO17)
-    assert coco.score(truth, results, "keypoints").figures[0] == pytest.approx(1)
+    assert coco.score(truth, results, "keypoints").metrics[0] == pytest.approx(1)
 
 
 def test_labelmes_own_file_of_a_picture_is_named(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_coco_people_have_boxes_joints_and_names(tmp_path: Path) -> None:
     assert people.skeleton.name == "coco17"
     assert people.boxes[3].tolist() == [10, 10, 85, 85]
     assert people.joints[3].ravel().tolist() == [v for i, v in enumerate(joints) if i % 3 < 2]
-    assert people.labelled.all() and people.by_human.all()
+    assert people.labelled.all() and people.human_labelled.all()
     assert people.where(3) == f"{tmp_path}/images/person-3.png, annotation 103"
 
 
@@ -51,7 +51,7 @@ def test_crowds_other_things_and_unlabelled_joints_are_left_out(tmp_path: Path) 
     people = load_people(edit(write_set(tmp_path), change))
     assert people.ids.tolist() == list(range(102, 112))
     assert people.labelled.sum() == 17 * 10 - 1 and not people.labelled[0, 0]
-    assert people.by_human.tolist() == [False] + [True] * 9
+    assert people.human_labelled.tolist() == [False] + [True] * 9
 
 
 def test_mpii_people_are_cropped_as_the_original_does(tmp_path: Path) -> None:

@@ -59,21 +59,21 @@ def test_figures_equal_those_of_cocos_own_summary(tmp_path: Path, kind, noise) -
         theirs = COCOeval(truth, truth.loadRes(results), kind)
         theirs.evaluate(), theirs.accumulate(), theirs.summarize()
     if kind == "keypoints":
-        np.testing.assert_allclose(ours.figures, theirs.stats, atol=1e-9)
+        np.testing.assert_allclose(ours.metrics, theirs.stats, atol=1e-9)
     else:  # box figures are others: AP, AP.5, AP.75, small, medium, large
-        np.testing.assert_allclose(ours.figures[:5], theirs.stats[[0, 1, 2, 4, 5]], atol=1e-9)
+        np.testing.assert_allclose(ours.metrics[:5], theirs.stats[[0, 1, 2, 4, 5]], atol=1e-9)
 
 
 def test_perfect_predictions_are_perfect_and_none_are_nothing(tmp_path: Path) -> None:
     truth = truth_of(tmp_path, [20, 10])
-    assert coco.score(truth, near(truth, 0), "keypoints").figures == pytest.approx(1)
+    assert coco.score(truth, near(truth, 0), "keypoints").metrics == pytest.approx(1)
     nothing = coco.score(truth, [], "keypoints")
-    assert nothing.figures.tolist() == [0.0] * 10
+    assert nothing.metrics.tolist() == [0.0] * 10
     assert (coco.resample(nothing) == 0).all()
 
 
 def test_where_there_is_nobody_there_are_no_figures(tmp_path: Path) -> None:
-    assert coco.score(truth_of(tmp_path, [0, 0]), [], "keypoints").figures.tolist() == [-1.0] * 10
+    assert coco.score(truth_of(tmp_path, [0, 0]), [], "keypoints").metrics.tolist() == [-1.0] * 10
 
 
 def test_precision_by_hand() -> None:
@@ -91,7 +91,7 @@ def test_intervals_hold_the_figure_and_shrink_with_more_images(tmp_path: Path) -
         truth = truth_of(tmp_path, [2] * images, seed=images)
         scores = coco.score(truth, near(truth, 0.06), "keypoints")
         low, high = np.percentile(coco.resample(scores), coco.INTERVAL, axis=0)
-        assert low[0] <= scores.figures[0] <= high[0]
+        assert low[0] <= scores.metrics[0] <= high[0]
         widths.append(high[0] - low[0])
     assert widths[1] < widths[0] / 2  # it goes with the root of the number
 
@@ -100,7 +100,7 @@ def test_a_paired_difference_is_surer_than_two_intervals(tmp_path: Path) -> None
     truth = truth_of(tmp_path, [2] * 60)
     good, bad = (coco.score(truth, near(truth, noise), "keypoints") for noise in (0.05, 0.06))
     low, high = np.percentile(coco.resample(good, bad), coco.INTERVAL, axis=0)
-    assert 0 < low[0] < good.figures[0] - bad.figures[0] < high[0]
+    assert 0 < low[0] < good.metrics[0] - bad.metrics[0] < high[0]
     assert (coco.resample(good, good) == 0).all()
 
 
@@ -172,7 +172,7 @@ def test_results_without_a_category_are_peoples(tmp_path: Path) -> None:
         del result["category_id"]
     (tmp_path / "results.json").write_text(json.dumps(found))
     results = coco.load_results(tmp_path / "results.json", "keypoints", coco.person_category(truth))
-    assert coco.score(truth, results, "keypoints").figures[0] == pytest.approx(1)
+    assert coco.score(truth, results, "keypoints").metrics[0] == pytest.approx(1)
     with pytest.raises(BadInput, match="the predictions are of category 7, people of 1 in the annotations"):
         coco.score(truth, [r | {"category_id": 7} for r in results], "keypoints")
 
@@ -206,7 +206,7 @@ def rewritten(folder: Path, change, category: int = 1):
     (folder / "changed.json").write_text(json.dumps(content))
     found = [
         {"image_id": p["image_id"], "category_id": category, "score": 0.9}
-        | {"keypoints": (np.array(p["keypoints"]) + np.tile([0.5, 0, 0], 17)).tolist()}
+        | {"keypoints": (np.array(p["keypoints"]) + np.thumbnail([0.5, 0, 0], 17)).tolist()}
         for p in content["annotations"]
     ]
     return coco.load_annotations(folder / "changed.json"), found
@@ -224,10 +224,10 @@ def rewritten(folder: Path, change, category: int = 1):
 )
 def test_what_has_one_meaning_is_filled_in(tmp_path: Path, change) -> None:
     truth, found = rewritten(tmp_path, change)
-    figures = coco.score(truth, found, "keypoints").figures
+    figures = coco.score(truth, found, "keypoints").metrics
     control = rewritten(tmp_path, lambda person: None)
     assert figures[0] > 0.9
-    np.testing.assert_array_equal(figures, coco.score(*control, "keypoints").figures)
+    np.testing.assert_array_equal(figures, coco.score(*control, "keypoints").metrics)
     assert truth.loadAnns(1)[0]["area"] > 0
 
 
@@ -235,4 +235,4 @@ def test_what_has_one_meaning_is_filled_in(tmp_path: Path, change) -> None:
 def test_the_file_says_which_category_people_are(tmp_path: Path, category: int) -> None:
     truth, found = rewritten(tmp_path, lambda person: None, category)
     assert coco.person_category(truth) == category
-    assert coco.score(truth, found, "keypoints").figures[0] > 0.9
+    assert coco.score(truth, found, "keypoints").metrics[0] > 0.9

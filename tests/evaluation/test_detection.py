@@ -37,7 +37,7 @@ def test_people_are_found_once_and_crowds_do_not_count(tmp_path: Path) -> None:
         box(3, [0, 0, 50, 50], 0.5),
     ]
     found = find(truth_of(tmp_path), results, min_score=0.3)
-    assert (found.right, found.wrong) == (2, 3)
+    assert (found.correct, found.false) == (2, 3)
     assert found.precision == 0.4
     assert found.recalls() == {
         "all": (8, 2 / 8),

@@ -7,8 +7,8 @@ import pytest
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation import coco, predict
-from hrpose_rt.evaluation.contact_sheet import TILE_HW, sheet, tile
-from hrpose_rt.evaluation.per_joint import joint_figures, pair
+from hrpose_rt.evaluation.contact_sheet import THUMBNAIL_HW, contact_sheet, thumbnail
+from hrpose_rt.evaluation.per_joint import joint_metrics, pair
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import Poses
@@ -51,11 +51,11 @@ def run(folder: Path, boxes=None, threshold: float = 0.9):
 
 def test_an_estimator_that_knows_the_truth_has_an_ap_of_one(tmp_path: Path) -> None:
     truth, results = run(tmp_path)
-    assert coco.score(truth, results, "keypoints").figures[0] == pytest.approx(1)
+    assert coco.score(truth, results, "keypoints").metrics[0] == pytest.approx(1)
     assert {r["score"] for r in results} == {0.8}
     people = pair(truth, results, COCO17.sigmas)
     assert people.oks().tolist() == pytest.approx([1] * 4)
-    counts, mean, right = joint_figures(people)
+    counts, mean, right = joint_metrics(people)
     assert (counts, mean, right) == ([4] * 17, pytest.approx([1] * 17), [1] * 17)
 
 
@@ -91,7 +91,7 @@ def test_boxes_are_written_as_corner_and_size(tmp_path: Path) -> None:
         pytest.approx([0, 0, 9.6, 96]),
         pytest.approx([86.4, 0, 9.6, 96], rel=1e-5),
     ]
-    assert coco.score(truth, results, "bbox").figures[0] == 0
+    assert coco.score(truth, results, "bbox").metrics[0] == 0
 
 
 def test_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_people_without_a_prediction_count_as_missed(tmp_path: Path) -> None:
     people = pair(truth, results[1:], COCO17.sigmas)
     assert people.oks().tolist() == pytest.approx([0, 1, 1, 1])
     assert np.isnan(people.keypoints[0]).all()
-    _, mean, _ = joint_figures(people)
+    _, mean, _ = joint_metrics(people)
     assert mean == pytest.approx([0.75] * 17)
 
 
@@ -116,16 +116,16 @@ def test_a_sheet_has_a_tile_for_everybody_found_or_not(tmp_path: Path) -> None:
     people = pair(truth, results[1:], COCO17.sigmas)
     picture = np.full((96, 96, 3), 60, np.uint8)
     tiles = [
-        tile(
+        thumbnail(
             *(picture, people.boxes[i], people.keypoints[i], people.scores[i]),
             *((people.joints[i], people.labelled[i]), COCO17, "text"),
         )
         for i in range(4)
     ]
-    assert tiles[0].shape == (*TILE_HW, 3)
+    assert tiles[0].shape == (*THUMBNAIL_HW, 3)
     assert (tiles[1] != tiles[0]).any()
     blue = [(t[..., 0].astype(int) - t[..., 2] > 100).sum() for t in tiles]  # the left side's limbs
     assert blue[0] == 0 and min(blue[1:]) > 50
-    whole = sheet([*tiles * 2, tiles[0]])
+    whole = contact_sheet([*tiles * 2, tiles[0]])
     assert whole.shape == (2 * 256, 8 * 192, 3)
     assert (whole[256:, 192:] == 0).all()

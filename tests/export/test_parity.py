@@ -18,7 +18,7 @@ def blobs(shift: float = 0.0, peak: float = 0.9) -> np.ndarray:
 def test_the_same_maps_are_the_same() -> None:
     found = compare_poses(blobs(), blobs(), HEIGHTS, 4, "fp32", udp=False)
     assert found.violations == ()
-    assert found.figures == {
+    assert found.metrics == {
         "crops": 3,
         "joints": 6,
         "median_px": 0,
@@ -44,7 +44,7 @@ def test_the_same_maps_are_the_same() -> None:
 )
 def test_limits_are_in_pixels_of_the_networks_input(precision, shift, good) -> None:
     found = compare_poses(blobs(), blobs(shift), HEIGHTS, 4, precision, udp=False)
-    assert found.figures["median_px"] == pytest.approx(4 * shift, abs=0.004)
+    assert found.metrics["median_px"] == pytest.approx(4 * shift, abs=0.004)
     assert (found.violations == ()) == good, found
 
 
@@ -53,7 +53,7 @@ def test_a_few_joints_that_jump_are_noticed() -> None:
     found = wanted.copy()
     found[0, 0] = blobs(10)[0, 0]
     compared = compare_poses(wanted, found, np.full(60, 200, np.float32), 4, "int8", udp=False)
-    assert compared.figures["moved"] == pytest.approx(1 / 120, abs=1e-4) and compared.violations == ()
+    assert compared.metrics["moved"] == pytest.approx(1 / 120, abs=1e-4) and compared.violations == ()
     found[1, 0] = blobs(10)[0, 0]
     compared = compare_poses(wanted, found, np.full(60, 200, np.float32), 4, "int8", udp=False)
     assert compared.violations == ("moved is 0.0167, 0.01 is allowed",)
@@ -61,7 +61,7 @@ def test_a_few_joints_that_jump_are_noticed() -> None:
 
 def test_joints_that_nobody_is_sure_of_do_not_count() -> None:
     found = compare_poses(blobs(peak=0.2), blobs(5, peak=0.2), HEIGHTS, 4, "fp32", udp=False)
-    assert found.figures["joints"] == 0 and found.violations == ()
+    assert found.metrics["joints"] == 0 and found.violations == ()
 
 
 def test_maps_that_are_no_numbers_are_beyond_any_limit() -> None:
@@ -81,9 +81,9 @@ def test_boxes_are_matched_one_by_one() -> None:
     one, two = [10, 10, 60, 110, 0.9, 0], [200, 10, 260, 110, 0.8, 0]
     near = [10, 11, 60, 111, 0.8, 0]
     found = compare_boxes([output(one, two)], [output(near, two)], "int8")
-    assert found.figures == {"pictures": 1, "boxes": 2, "matched": 1, "score_difference": 0.05}
+    assert found.metrics == {"pictures": 1, "boxes": 2, "matched": 1, "score_difference": 0.05}
     found = compare_boxes([output(one, two)], [output([30, 10, 80, 110, 0.9, 0])], "int8")
-    assert found.figures["matched"] == 0
+    assert found.metrics["matched"] == 0
     assert found.violations == ("0 of the boxes are matched, 0.7 at least are asked for",)
 
 

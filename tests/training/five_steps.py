@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from hrpose_rt.training.config import DataSet, Stage, TrainSettings
-from hrpose_rt.training.dataset import Pictures
-from hrpose_rt.training.distributed import enter_world
+from hrpose_rt.training.dataset import ImageCache
+from hrpose_rt.training.distributed import init_distributed
 from hrpose_rt.training.recipes import MODERN
 from hrpose_rt.training.trainer import Trainer, load_data
 
@@ -27,9 +27,9 @@ def main(annotations: str, folder: str) -> None:
         if len(losses) == 5:
             raise Enough
 
-    with enter_world("cpu") as world:
+    with init_distributed("cpu") as world:
         data = load_data(sets, sets, 10)
-        trainer = Trainer(settings, data, world, Path(folder), Pictures(2**24))
+        trainer = Trainer(settings, data, world, Path(folder), ImageCache(2**24))
         try:
             trainer.run(None, tick)
         except Enough:

@@ -7,17 +7,17 @@ from hrpose_rt.geometry import crop_frames, crop_maps
 from hrpose_rt.skeleton import COCO17, MPII16
 from hrpose_rt.training.augment import (
     Augmentation,
-    View,
-    change_look,
+    CropTransform,
+    augment_colour,
     crop_of,
-    draw_cut,
-    draw_view,
+    sample_edge_cut,
+    sample_transform,
 )
 
 CENTRE, SIZE = np.array([50, 40], np.float32), np.array([60, 80], np.float32)
 
 
-def seen(view: View, point: tuple[float, float], udp: bool = False) -> np.ndarray:
+def seen(view: CropTransform, point: tuple[float, float], udp: bool = False) -> np.ndarray:
     matrix = view.to_crop((256, 192), udp)
     return matrix[:, :2] @ np.array(point) + matrix[:, 2]
 
@@ -25,7 +25,7 @@ def seen(view: View, point: tuple[float, float], udp: bool = False) -> np.ndarra
 @pytest.mark.parametrize("udp", [False, True])
 def test_a_plain_view_is_the_crop_that_the_pipeline_cuts(udp: bool) -> None:
     expected = crop_maps(CENTRE[None], SIZE[None], (256, 192), udp)[0]
-    np.testing.assert_allclose(View(CENTRE, SIZE).to_crop((256, 192), udp), expected, rtol=1e-5)
+    np.testing.assert_allclose(CropTransform(CENTRE, SIZE).to_crop((256, 192), udp), expected, rtol=1e-5)
 
 
 def test_the_crop_of_a_box_is_the_pipelines() -> None:
@@ -37,13 +37,13 @@ def test_the_crop_of_a_box_is_the_pipelines() -> None:
 
 def test_a_mirrored_view_equals_the_crop_of_the_mirrored_picture() -> None:
     # In a picture 100 wide the point (30, 25) mirrors to (69, 25), and the centre (50, 40) to (49, 40).
-    mirrored = seen(View(CENTRE, SIZE, mirrored=True), (30, 25))
-    np.testing.assert_allclose(mirrored, seen(View(np.array([49, 40]), SIZE), (69, 25)), rtol=1e-6)
+    mirrored = seen(CropTransform(CENTRE, SIZE, mirrored=True), (30, 25))
+    np.testing.assert_allclose(mirrored, seen(CropTransform(np.array([49, 40]), SIZE), (69, 25)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("udp", [False, True])
 def test_a_turned_view_turns_around_its_middle(udp: bool) -> None:
-    view = View(CENTRE, SIZE, turn=np.pi / 2)
+    view = CropTransform(CENTRE, SIZE, rotation=np.pi / 2)
     middle = np.array([191, 255]) / 2 if udp else np.array([96, 128])
     np.testing.assert_allclose(seen(view, (50, 40), udp), middle, atol=1e-3)
     right = seen(view, (60, 40), udp) - middle
@@ -55,18 +55,19 @@ def people(labelled: int = 17) -> tuple[np.ndarray, np.ndarray]:
     return joints, np.arange(17) < labelled
 
 
-def views(how: Augmentation, count: int = 400, labelled: int = 17, skeleton=COCO17) -> list[View]:
+def views(how: Augmentation, count: int = 400, labelled: int = 17, skeleton=COCO17) -> list[CropTransform]:
     joints, known = people(labelled)
     k = len(skeleton.joints)
     rng = np.random.default_rng(0)
     return [
-        draw_view(how, rng, (SIZE, CENTRE), joints[:k], known[:k], skeleton, 0.75) for _ in range(count)
+        sample_transform(how, rng, (SIZE, CENTRE), joints[:k], known[:k], skeleton, 0.75)
+        for _ in range(count)
     ]
 
 
 def test_the_originals_shares_and_limits() -> None:
     drawn = views(Augmentation(turn_deg=45, scale=0.35, half_body=0.0))
-    turns = np.rad2deg([v.turn for v in drawn])
+    turns = np.rad2deg([v.rotation for v in drawn])
     scales = np.array([v.size[0] for v in drawn]) / SIZE[0]
     assert 0.53 < np.mean(turns != 0) < 0.67
     assert np.abs(turns).max() <= 90 + 1e-6
@@ -101,28 +102,28 @@ def test_close_ups_show_a_part_of_the_crop() -> None:
 
 def test_cuts_take_one_or_two_sides() -> None:
     rng = np.random.default_rng(0)
-    cuts = [draw_cut(Augmentation(cut=1.0), rng, (256, 192)) for _ in range(200)]
+    cuts = [sample_edge_cut(Augmentation(cut=1.0), rng, (256, 192)) for _ in range(200)]
     for cut in cuts:
         columns, rows = cut
         taken = sum([columns.start > 0, rows.start > 0, columns.stop < 192, rows.stop < 256])
         assert 1 <= taken <= 2
         assert columns.stop - columns.start > 15 and rows.stop - rows.start > 20
-    assert draw_cut(Augmentation(), rng, (256, 192)) is None
+    assert sample_edge_cut(Augmentation(), rng, (256, 192)) is None
 
 
 def test_nothing_is_changed_where_nothing_is_asked_for() -> None:
     crop = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
-    assert (change_look(crop.copy(), Augmentation(), np.random.default_rng(1)) == crop).all()
+    assert (augment_colour(crop.copy(), Augmentation(), np.random.default_rng(1)) == crop).all()
     view = views(Augmentation(flip=0), count=1)[0]
-    assert (view.centre == CENTRE).all() and (view.size == SIZE).all() and view.turn == 0
+    assert (view.centre == CENTRE).all() and (view.size == SIZE).all() and view.rotation == 0
 
 
 def test_colours_change_within_bounds_and_pieces_are_covered() -> None:
     grey = np.full((64, 48, 3), 100, np.uint8)
     looks = [
-        change_look(grey.copy(), Augmentation(colour=0.2), np.random.default_rng(i)) for i in range(50)
+        augment_colour(grey.copy(), Augmentation(colour=0.2), np.random.default_rng(i)) for i in range(50)
     ]
     levels = np.array([look[0, 0] for look in looks])
     assert levels.min() >= 40 and levels.max() <= 160 and levels.std() > 5
-    covered = change_look(grey.copy(), Augmentation(cutout=1.0), np.random.default_rng(0))
+    covered = augment_colour(grey.copy(), Augmentation(cutout=1.0), np.random.default_rng(0))
     assert 0 < np.any(covered != 100, axis=2).mean() < 0.5

@@ -11,7 +11,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.annotations import load_people
 from hrpose_rt.training.augment import Augmentation
 from hrpose_rt.training.config import Stage
-from hrpose_rt.training.dataset import CropDataset, Pictures, epoch_rows, load, plan
+from hrpose_rt.training.dataset import CropDataset, ImageCache, epoch_rows, load, plan
 from hrpose_rt.training.recipes import MODERN, ORIGINAL
 from tests.training.people_set import write_set
 
@@ -21,7 +21,7 @@ PLAIN = replace(ORIGINAL, augmentation=Augmentation(flip=0), targets="dark")
 
 def dataset(folder: Path, recipe=PLAIN, stage=STAGE, seed: int = 0, people=None, **more) -> CropDataset:
     people = people or load_people(write_set(folder))
-    return CropDataset(people, recipe, stage, seed, Pictures(2**24), **more)
+    return CropDataset(people, recipe, stage, seed, ImageCache(2**24), **more)
 
 
 @pytest.mark.parametrize("targets", ["classic", "dark", "udp"])
@@ -58,7 +58,7 @@ def test_a_mirrored_picture_has_left_and_right_exchanged(tmp_path: Path) -> None
 def test_weights_tell_labelled_trusted_and_hard_joints(tmp_path: Path, squared, power) -> None:
     people = load_people(write_set(tmp_path))
     people.labelled[0, :3] = False
-    people.by_human[1] = False
+    people.human_labelled[1] = False
     recipe = replace(PLAIN, joint_weights=True, machine_weight=0.25, squared_weights=squared)
     weights = dataset(tmp_path, recipe, people=people)[[(0, 0), (0, 1)]]["weights"].numpy()
     joints = list(people.skeleton.joints)
@@ -109,9 +109,9 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_pictures_stay_in_memory_as_long_as_they_fit(tmp_path: Path) -> None:
     people = load_people(write_set(tmp_path))
-    pictures = Pictures(limit=2 * 96 * 96 * 3)
-    kept = [pictures.read(people, i) for i in range(3)]
-    assert [pictures.read(people, i) is kept[i] for i in range(3)] == [True, True, False]
+    images = ImageCache(limit=2 * 96 * 96 * 3)
+    kept = [images.read(people, i) for i in range(3)]
+    assert [images.read(people, i) is kept[i] for i in range(3)] == [True, True, False]
 
 
 def test_sets_are_shown_as_often_as_their_weights_say() -> None:

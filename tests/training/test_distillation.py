@@ -10,21 +10,21 @@ import pytest
 from onnx import TensorProto, helper
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.evaluation.annotations import People, load_people
+from hrpose_rt.evaluation.annotations import AnnotatedPeople, load_people
 from hrpose_rt.geometry import crop_frames, crop_maps
 from hrpose_rt.paths import models_folder
 from hrpose_rt.pose.targets import encode
 from hrpose_rt.training import distillation as teacher
-from hrpose_rt.training.augment import Augmentation, View, crop_of
+from hrpose_rt.training.augment import Augmentation, CropTransform, crop_of
 from hrpose_rt.training.config import Stage
-from hrpose_rt.training.dataset import CropDataset, Pictures
+from hrpose_rt.training.dataset import CropDataset, ImageCache
 from hrpose_rt.training.recipes import MODERN
 from tests.training.people_set import write_set
 
 HW = (256, 192)
 
 
-def perfect_maps(people: People, folder: Path) -> teacher.TeacherMaps:
+def perfect_maps(people: AnnotatedPeople, folder: Path) -> teacher.TeacherHeatmaps:
     """A teacher who knows where everybody's joints are."""
     centres, sizes = crop_frames(people.boxes, HW)
     maps = crop_maps(centres, sizes, HW)
@@ -34,7 +34,7 @@ def perfect_maps(people: People, folder: Path) -> teacher.TeacherMaps:
     levels[:, :17] = (answer * 255).round()
     file = folder / "maps.npy"
     np.save(file, levels.reshape(-1, 5, 4, 64, 48).transpose(0, 1, 3, 4, 2))
-    return teacher.TeacherMaps(file, people, HW, udp=False)
+    return teacher.TeacherHeatmaps(file, people, HW, udp=False)
 
 
 @pytest.mark.parametrize("hw", [(256, 192), (128, 96)])
@@ -43,8 +43,8 @@ def test_the_maps_move_with_the_view(tmp_path: Path, hw, udp) -> None:
     people = load_people(write_set(tmp_path))
     maps = perfect_maps(people, tmp_path)
     size, centre = crop_of(people.boxes[2], 0.75)
-    view = View(centre + 3, size * np.float32(1.1), turn=0.4, mirrored=True)
-    seen = maps.seen(2, view, hw, udp)
+    view = CropTransform(centre + 3, size * np.float32(1.1), turn=0.4, mirrored=True)
+    seen = maps.warped(2, view, hw, udp)
     matrix = view.to_crop(hw, udp)
     joints = people.joints[2] @ matrix[:, :2].T + matrix[:, 2]
     h, w = hw[0] // 4, hw[1] // 4
@@ -58,12 +58,12 @@ def test_the_maps_move_with_the_view(tmp_path: Path, hw, udp) -> None:
 def test_a_teacher_speaks_where_no_human_did(tmp_path: Path) -> None:
     people = load_people(write_set(tmp_path))
     people.labelled[0, 5] = False
-    people.by_human[1] = False
+    people.human_labelled[1] = False
     recipe = replace(MODERN, augmentation=Augmentation(flip=1.0), joint_weights=False)
     maps = perfect_maps(people, tmp_path)
-    student, pictures = Stage(HW, 1), Pictures(2**24)
-    taught = CropDataset(people, recipe, student, 0, pictures, maps)[[(0, 0), (0, 1)]]
-    alone = CropDataset(people, recipe, student, 0, pictures)[[(0, 0), (0, 1)]]
+    student, images = Stage(HW, 1), ImageCache(2**24)
+    taught = CropDataset(people, recipe, student, 0, images, maps)[[(0, 0), (0, 1)]]
+    alone = CropDataset(people, recipe, student, 0, images)[[(0, 0), (0, 1)]]
     left, right = 5, 6  # the shoulders, which the mirror exchanges
     assert alone["weights"][0, right] == 0
     assert taught["weights"][0, right] == recipe.machine_weight
@@ -75,13 +75,13 @@ def test_a_teacher_speaks_where_no_human_did(tmp_path: Path) -> None:
 
 def test_the_embedded_model_can_teach_and_is_asked_once(tmp_path: Path) -> None:
     people = load_people(write_set(tmp_path, people=3))
-    pictures, told = Pictures(2**24), []
-    ask = (str(models_folder() / "hrnet-w16-lite.pth"), people, pictures.read, tmp_path, 1)
-    first = teacher.teach(*ask, told.append)
+    images, told = ImageCache(2**24), []
+    ask = (str(models_folder() / "hrnet-w16-lite.pth"), people, images.read, tmp_path, 1)
+    first = teacher.run_teacher(*ask, told.append)
     assert sum(told) == 3
     size, centre = crop_of(people.boxes[0], 0.75)
-    assert first.seen(0, View(centre, size), HW, False).shape == (17, 64, 48)
-    teacher.teach(*ask, told.append)
+    assert first.warped(0, CropTransform(centre, size), HW, False).shape == (17, 64, 48)
+    teacher.run_teacher(*ask, told.append)
     assert sum(told) == 3
     assert len(list(tmp_path.glob("teacher-*.npy"))) == 1
 
@@ -106,15 +106,15 @@ def write_onnx(path: Path, channels: int, joints: int) -> Path:
 
 def test_another_projects_onnx_can_teach(tmp_path: Path) -> None:
     people = load_people(write_set(tmp_path, people=3))
-    pictures = Pictures(2**24)
-    maps = teacher.teach(
-        str(write_onnx(tmp_path / "t.onnx", 3, 17)), people, pictures.read, tmp_path, 1, lambda _: None
+    images = ImageCache(2**24)
+    maps = teacher.run_teacher(
+        str(write_onnx(tmp_path / "t.onnx", 3, 17)), people, images.read, tmp_path, 1, lambda _: None
     )
     size, centre = crop_of(people.boxes[0], 1.0)
-    view = View(centre, size)
-    seen = maps.seen(0, view, (64, 64), False)
+    view = CropTransform(centre, size)
+    seen = maps.warped(0, view, (64, 64), False)
     matrix = view.to_crop((64, 64), False)
-    crop = cv2.warpAffine(pictures.read(people, 0), matrix, (64, 64))
+    crop = cv2.warpAffine(images.read(people, 0), matrix, (64, 64))
     rgb = (crop[..., ::-1] / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     mean = rgb.sum(axis=2).reshape(16, 4, 16, 4).mean(axis=(1, 3)) * 0.1
     mirrored = np.concatenate([mean[:, :1], mean[:, :-1]], axis=1)
@@ -129,4 +129,4 @@ def test_a_teacher_that_does_not_fit_is_refused(tmp_path: Path, channels, joints
     people = load_people(write_set(tmp_path, people=2))
     file = write_onnx(tmp_path / "t.onnx", channels, joints)
     with pytest.raises(BadInput, match=words):
-        teacher.teach(str(file), people, Pictures(2**24).read, tmp_path, 1, lambda _: None)
+        teacher.run_teacher(str(file), people, ImageCache(2**24).read, tmp_path, 1, lambda _: None)

@@ -8,7 +8,7 @@ import pytest
 from hrpose_rt.errors import BadInput
 from hrpose_rt.skeleton import COCO17, MPII16
 from hrpose_rt.training.config import DataSet, Stage, TrainSettings, parse_stages
-from hrpose_rt.training.overrides import changed, parse_changes, read_recipe
+from hrpose_rt.training.overrides import parse_overrides, read_recipe, with_overrides
 from hrpose_rt.training.recipes import MODERN, ORIGINAL, check_select, learning_rate, recipe_for
 
 
@@ -32,11 +32,11 @@ def test_the_original_augments_mpii_less() -> None:
 
 def test_the_originals_numbers_are_its_authors() -> None:
     # lib/config/default.py and experiments/coco/hrnet/w32_256x192_adam_lr1e-3.yaml of their repository
-    o, pictures = ORIGINAL, ORIGINAL.augmentation
+    o, images = ORIGINAL, ORIGINAL.augmentation
     assert (o.optimizer, o.lr, o.lr_factor, o.momentum, o.nesterov) == ("adam", 1e-3, 0.1, 0.9, False)
     assert (o.weight_decay, o.init_std, o.joint_weights, o.squared_weights) == (1e-4, 0.001, False, True)
     assert [round(210 * step) for step in o.lr_steps] == [170, 200] and o.epochs == 210
-    assert (pictures.flip, pictures.turn_deg, pictures.scale, pictures.half_body) == (0.5, 45, 0.35, 0.3)
+    assert (images.flip, images.turn_deg, images.scale, images.half_body) == (0.5, 45, 0.35, 0.3)
     assert (o.select, recipe_for("original", MPII16).select) == ("ap", "pckh")
 
 
@@ -57,7 +57,7 @@ def test_a_recipe_can_be_changed() -> None:
         "lr=1e-2",
     )
     augmentation = replace(ORIGINAL.augmentation, scale=0.25)
-    assert changed(ORIGINAL, parse_changes(texts)) == replace(
+    assert with_overrides(ORIGINAL, parse_overrides(texts)) == replace(
         ORIGINAL,
         optimizer="sgd",
         nesterov=True,
@@ -66,7 +66,7 @@ def test_a_recipe_can_be_changed() -> None:
         lr=0.01,
         augmentation=augmentation,
     )
-    assert changed(MODERN, {"lr_steps": "", "ema": 0}) == replace(MODERN, lr_steps=(), ema=0.0)
+    assert with_overrides(MODERN, {"lr_steps": "", "ema": 0}) == replace(MODERN, lr_steps=(), ema=0.0)
     with pytest.raises(BadInput, match="no recipe 'best': choose original or modern"):
         recipe_for("best", COCO17)
 
@@ -95,7 +95,7 @@ def test_a_recipe_can_be_changed() -> None:
 )
 def test_a_change_that_makes_no_sense_is_named(text: str, words: str) -> None:
     with pytest.raises(BadInput, match=words):
-        changed(ORIGINAL, parse_changes([text]))
+        with_overrides(ORIGINAL, parse_overrides([text]))
 
 
 def test_a_recipe_of_ones_own_is_toml(tmp_path: Path) -> None:
@@ -104,10 +104,10 @@ def test_a_recipe_of_ones_own_is_toml(tmp_path: Path) -> None:
     base, changes = read_recipe(file)
     assert base == "modern"
     sgd = replace(MODERN, optimizer="sgd", lr=1.0, lr_steps=(90.0, 110.0), nesterov=True)
-    assert changed(MODERN, changes) == sgd
+    assert with_overrides(MODERN, changes) == sgd
     file.write_text("lr = true")
     with pytest.raises(BadInput, match="lr is a number, not True"):
-        changed(ORIGINAL, read_recipe(file)[1])
+        with_overrides(ORIGINAL, read_recipe(file)[1])
     file.write_text("lr = ")
     with pytest.raises(BadInput, match=r"mine.toml is no recipe in TOML"):
         read_recipe(file)

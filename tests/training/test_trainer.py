@@ -24,15 +24,15 @@ from hrpose_rt.paths import models_folder
 from hrpose_rt.training.augment import Augmentation
 from hrpose_rt.training.checkpoints import start_from
 from hrpose_rt.training.config import DataSet, Stage, TrainSettings
-from hrpose_rt.training.dataset import Pictures
-from hrpose_rt.training.distributed import World
-from hrpose_rt.training.metrics_log import Journal
+from hrpose_rt.training.dataset import ImageCache
+from hrpose_rt.training.distributed import DistributedContext
+from hrpose_rt.training.metrics_log import MetricsLog
 from hrpose_rt.training.recipes import MODERN, ORIGINAL
-from hrpose_rt.training.trainer import Data, Trainer, load_data, optimizer_for
+from hrpose_rt.training.trainer import TrainData, Trainer, load_data, optimizer_for
 from hrpose_rt.training.validation import validate
 from tests.training.people_set import write_set
 
-ALONE = World(0, 1, torch.device("cpu"))
+ALONE = DistributedContext(0, 1, torch.device("cpu"))
 ROOT = Path(__file__).parents[2]
 # Of pictures this small, threads cost more than they bring.
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -48,13 +48,13 @@ def settings_for(file: Path, **changes) -> TrainSettings:
 def trainer_for(settings: TrainSettings, folder: Path, **more) -> Trainer:
     folder.mkdir(exist_ok=True)
     data = load_data(settings.data, settings.val, settings.hold_out)
-    return Trainer(settings, data, ALONE, folder, Pictures(2**24), **more)
+    return Trainer(settings, data, ALONE, folder, ImageCache(2**24), **more)
 
 
 def run(trainer: Trainer, folder: Path) -> list[float]:
     losses: list[float] = []
-    with Journal(folder, trainer.progress.step) as journal:
-        trainer.run(journal, losses.append)
+    with MetricsLog(folder, trainer.progress.step) as log:
+        trainer.run(log, losses.append)
     return losses
 
 
@@ -205,7 +205,7 @@ def test_a_batch_is_shared_evenly_or_not_at_all(tmp_path: Path) -> None:
     settings = settings_for(write_set(tmp_path / "set", people=8))
     data = load_data(settings.data, settings.val, 10)
     with pytest.raises(BadInput, match="a batch of 4 cannot be shared by 3 processes"):
-        Trainer(settings, data, World(0, 3, torch.device("cpu")), tmp_path, Pictures(0))
+        Trainer(settings, data, DistributedContext(0, 3, torch.device("cpu")), tmp_path, ImageCache(0))
 
 
 def test_who_is_kept_out_is_not_trained_on_and_was_labelled_by_people(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_who_is_kept_out_is_not_trained_on_and_was_labelled_by_people(tmp_path: 
     file.write_text(json.dumps(content))
     data = load_data((DataSet(file),), (), hold_out=4)
     assert not set(data.train.image_rows.tolist()) & set(data.val.image_rows.tolist())
-    assert data.val.by_human.all() and 3 < len(data.val) < 15
+    assert data.val.human_labelled.all() and 3 < len(data.val) < 15
     assert 101 not in data.train.ids
     assert len(load_data((DataSet(file),), (), 4, unlabelled=True).train) >= len(data.train)
 
@@ -263,14 +263,14 @@ def test_thirty_real_photos_are_learnt_by_heart(data: Path, tmp_path: Path) -> N
     ends = people.joints[:, [joints.index("left_shoulder"), joints.index("right_hip")]]
     torsos = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)
     tall = torsos > 0.25 * (people.boxes[:, 2:] - people.boxes[:, :2]).max(axis=1)
-    wanted = np.flatnonzero(people.by_human & (people.labelled.sum(axis=1) > 12) & tall)[:30]
+    wanted = np.flatnonzero(people.human_labelled & (people.labelled.sum(axis=1) > 12) & tall)[:30]
     people = join([people.select(wanted)])
     recipe = replace(MODERN, augmentation=Augmentation(flip=0), batch=10, ema=0.0)
     stage = Stage((128, 96), 40)
     source = (DataSet(annotations, folder / "images"),)
     settings = TrainSettings("hrnet-w16-lite", source, (stage,), recipe, source)
     settings = replace(settings, init=str(models_folder() / "hrnet-w16-lite.pth"))
-    pictures = Pictures(2**30)
-    trainer = Trainer(settings, Data(people, people, ((30, 1.0),)), ALONE, tmp_path, pictures)
+    images = ImageCache(2**30)
+    trainer = Trainer(settings, TrainData(people, people, ((30, 1.0),)), ALONE, tmp_path, images)
     trainer.run(None, lambda loss: None)
-    assert validate(trainer.net, people, recipe, stage, "fp32", pictures).pck > 0.95
+    assert validate(trainer.net, people, recipe, stage, "fp32", images).pck > 0.95

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from hrpose_rt.evaluation.annotations import load_people
-from hrpose_rt.training.amp import normalised
+from hrpose_rt.training.amp import normalized
 from hrpose_rt.training.config import Stage
-from hrpose_rt.training.dataset import Pictures
+from hrpose_rt.training.dataset import ImageCache
 from hrpose_rt.training.recipes import MODERN
 from hrpose_rt.training.validation import average_precision, head_pck, heatmap_loss, torso_pck, validate
 from tests.training.people_set import write_mpii, write_set
@@ -89,7 +89,7 @@ def test_a_network_that_finds_everybody_is_perfect(tmp_path: Path) -> None:
     people.joints[:] = people.joints[:, :1]
     recipe = replace(MODERN, targets="classic")
     net = Painter().train()
-    found = validate(net, people, recipe, Stage((128, 96), 1), "fp32", Pictures(2**24))
+    found = validate(net, people, recipe, Stage((128, 96), 1), "fp32", ImageCache(2**24))
     assert found.oks > 0.8
     assert np.abs(found.keypoints - people.joints).max() < 2
     assert net.training
@@ -97,7 +97,7 @@ def test_a_network_that_finds_everybody_is_perfect(tmp_path: Path) -> None:
 
 def test_crops_are_normalised_as_the_exported_network_does(tmp_path: Path) -> None:
     crops = torch.randint(0, 256, (2, 8, 6, 3), dtype=torch.uint8)
-    ours = normalised(crops)
+    ours = normalized(crops)
     rgb = crops.numpy()[..., ::-1] / 255
     by_hand = (rgb - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     np.testing.assert_allclose(ours.numpy(), by_hand.transpose(0, 3, 1, 2), atol=1e-5)
