@@ -38,7 +38,7 @@ def measure(film: str, heads: list[np.ndarray], tiles: str) -> tuple[float, floa
     with detector, open_source(film) as source:
         frame_hw = (source.info.height, source.info.width)
         tiling = Tiling(tiles, frame_hw, detector.input_hw_for(frame_hw))
-        detector.warm_up(frame_hw, tiling.most)
+        detector.warm_up(frame_hw, tiling.max_tiles)
         for frame, points in zip(source, heads, strict=False):
             begin = time.perf_counter()
             boxes = detector.detect(frame.image, StageClock(), tiling.choose(recent)).boxes

@@ -10,7 +10,8 @@ import pytest
 
 from hrpose_rt.bench import compare as comparing
 from hrpose_rt.bench.compare import Baseline, Candidate, TestFrame, compare, ratios
-from hrpose_rt.cli.bench_compare import random_w32, rows
+from hrpose_rt.bench.report_text import ratio_rows
+from hrpose_rt.cli.bench_compare import random_w32
 from hrpose_rt.errors import BadInput, RunBroken
 
 SHOT = TestFrame(np.zeros((64, 96, 3), np.uint8), np.array([[10, 5, 40, 60]], np.float32))
@@ -34,7 +35,7 @@ def test_everybody_is_measured_in_turn_on_the_same_frames() -> None:
     assert ours.ms == [10.0] * 3
     (line,) = ratios([ours], [theirs])
     assert (line["ratio"], line["95%"]) == (3.5, [3.5, 3.5])
-    assert rows([line])[1] == ["ours", "10.0", "theirs", "35.0", "3.50", "3.50-3.50"]
+    assert ratio_rows([line])[1] == ["ours", "10.0", "theirs", "35.0", "3.50", "3.50-3.50"]
 
 
 def test_a_baseline_that_ends_says_why(tmp_path: Path) -> None:
