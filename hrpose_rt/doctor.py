@@ -60,9 +60,9 @@ def _program() -> list[Check]:
 
 def _processor() -> list[Check]:
     features = cpu_features()
-    found = f"{usable_cores()} cores of {cpu_name()} ({', '.join(features) or 'no features known'})"
+    result = f"{usable_cores()} cores of {cpu_name()} ({', '.join(features) or 'no features known'})"
     todo = "" if _has_bf16() else "without bf16 arithmetic the networks run in fp32, about half as fast"
-    return [Check("processor", True, found, todo)]
+    return [Check("processor", True, result, todo)]
 
 
 def _runtimes() -> list[Check]:
@@ -85,10 +85,10 @@ def _runtimes() -> list[Check]:
 
 def _tensorrt() -> Check:
     gpus = nvidia_gpus()
-    found = [
+    result = [
         f"{package} {_version(package)}" for package in ("tensorrt", "tensorrt-rtx") if _version(package)
     ]
-    text = f"{' and '.join(found) or 'missing'}: {_precisions('tensorrt')}"
+    text = f"{' and '.join(result) or 'missing'}: {_precisions('tensorrt')}"
     if not gpus:
         return Check("tensorrt", None, text, "nothing: there is no NVIDIA GPU here to run on")
     if not tensorrt_format():
@@ -105,12 +105,12 @@ def _version(package: str) -> str:
 
 def _precisions(runtime: str) -> str:
     """What it computes in on each of its devices, as far as this processor has it."""
-    found = []
+    result = []
     for (name, device), precisions in PRECISIONS_OF.items():
         if name == runtime:
             here = [p for p in precisions if (device, p) != ("cpu", "bf16") or _has_bf16()]
-            found.append(f"{' '.join(here)} on {device}")
-    return ", ".join(found)
+            result.append(f"{' '.join(here)} on {device}")
+    return ", ".join(result)
 
 
 def _has_bf16() -> bool:
@@ -162,9 +162,9 @@ def _codecs() -> list[Check]:
     import av
 
     missing = [name for name in VIDEO_DECODERS if name not in av.codecs_available]
-    found = f"PyAV {av.__version__} reads {', '.join(n for n in VIDEO_DECODERS if n not in missing)}"
+    result = f"PyAV {av.__version__} reads {', '.join(n for n in VIDEO_DECODERS if n not in missing)}"
     todo = f"no {', '.join(missing)}: pip install --force-reinstall av" if missing else ""
-    reads = Check("video in", not missing, found, todo)
+    reads = Check("video in", not missing, result, todo)
     writes = VIDEO_ENCODER in av.codecs_available
     todo = "" if writes else "--save cannot write mp4: pip install --force-reinstall av"
     return [
@@ -201,8 +201,8 @@ def _models() -> list[Check]:
             todo = "the file was changed: install the package again"
         checks.append(Check(name, not todo, f"embedded, {task}", todo))
     here = [name for name, model in PUBLISHED.items() if (fetched_folder() / model.file_name).is_file()]
-    found = ", ".join(here) or "none"
-    checks.append(Check("fetched", None, found, "" if here else "hrpose-rt models pull NAME fetches one"))
+    result = ", ".join(here) or "none"
+    checks.append(Check("fetched", None, result, "" if here else "hrpose-rt models pull NAME fetches one"))
     return checks
 
 

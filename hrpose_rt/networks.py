@@ -234,12 +234,13 @@ def ensure_engine(
     if model.spec is None:
         model = replace(model, spec=spec_of_checkpoint(model, task, skeleton))
     request = ExportRequest(format, precision, free_hw=format == "onnx", device=choice.device)
-    made = export(model, task, request, lambda step: progress(f"{model.name}, once only: {step}"))
-    if made.built:
+    exported = export(model, task, request, lambda step: progress(f"{model.name}, once only: {step}"))
+    if exported.built:
         progress(
-            f"{made.path.name} built in {time.perf_counter() - begin:.0f} s, kept in {made.path.parent}"
+            f"{exported.path.name} built in {time.perf_counter() - begin:.0f} s, kept in "
+            f"{exported.path.parent}"
         )
-    return replace(model, engine=made.path, spec=made.spec)
+    return replace(model, engine=exported.path, spec=exported.spec)
 
 
 def _stays_on_device(runtime: Runtime) -> "TypeGuard[DeviceRuntime]":

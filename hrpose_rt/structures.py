@@ -68,11 +68,11 @@ def check_fields(settings: Any) -> None:
         value = getattr(settings, name)
         plain = value.item() if isinstance(value, np.generic) else value
         try:
-            found = convert(plain, expected)
+            converted = convert(plain, expected)
         except ValueError as error:
             words = str(error).replace("null", "None").replace("array", "tuple")
             raise BadInput(f"`{name}` is {value!r}: {words}") from error
-        object.__setattr__(settings, name, found)  # it may be frozen
+        object.__setattr__(settings, name, converted)  # it may be frozen
 
 
 @lru_cache

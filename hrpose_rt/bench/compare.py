@@ -145,11 +145,11 @@ def compare(
 
 def ratios(ours: Sequence[Candidate], theirs: Sequence[Candidate]) -> list[dict[str, Any]]:
     """How many times as long each of theirs took as each of ours, and where 95% of that lies."""
-    found = []
+    pairs = []
     for them in theirs:
         for us in ours:
             ratio, low, high = ratio_interval(us.ms, them.ms)
-            found.append(
+            pairs.append(
                 {
                     "ours": us.name,
                     "theirs": them.name,
@@ -159,4 +159,4 @@ def ratios(ours: Sequence[Candidate], theirs: Sequence[Candidate]) -> list[dict[
                     "95%": [round(low, 3), round(high, 3)],
                 }
             )
-    return found
+    return pairs

@@ -41,17 +41,17 @@ def cut_out(photos: Iterable[U8], networks: Networks, most: int = 200) -> list[C
     A cut-out stays only if the detector finds it standing alone: what it then misses in a composed scene
     is due to the scene.
     """
-    found: list[Cutout] = []
+    cutouts: list[Cutout] = []
     for photo in photos:
         people = networks.detector.detect(photo, StageClock())
         poses = networks.estimator.estimate(photo, people.boxes, StageClock())
         for i in _worth_it(people):
             cutout = _cut(photo, people, poses, i, networks.skeleton.edges)
             if cutout and _found_alone(cutout, networks):
-                found.append(cutout)
-        if len(found) >= most:
+                cutouts.append(cutout)
+        if len(cutouts) >= most:
             break
-    return found[:most]
+    return cutouts[:most]
 
 
 def _worth_it(people: Detections) -> list[int]:

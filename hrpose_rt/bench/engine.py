@@ -73,21 +73,21 @@ def time_engines(
     cells = []
     for batch in batches:
         progress(f"batch {batch}")
-        pictures = [_noise(rng, batch, candidate.input_hw) for candidate in candidates]
+        images = [_noise(rng, batch, candidate.input_hw) for candidate in candidates]
         times: list[list[float]] = [[] for _ in candidates]
-        for candidate, picture in zip(candidates, pictures, strict=True):
+        for candidate, image in zip(candidates, images, strict=True):
             for _ in range(2):
-                candidate.runtime.infer(picture)
+                candidate.runtime.infer(image)
         begin = time.perf_counter()
         while time.perf_counter() - begin < seconds or len(times[0]) < MIN_ROUNDS:
-            for candidate, picture, taken in zip(candidates, pictures, times, strict=True):
+            for candidate, image, elapsed_ms in zip(candidates, images, times, strict=True):
                 time.sleep(SETTLE_S)
-                candidate.runtime.infer(picture)
+                candidate.runtime.infer(image)
                 for _ in range(TURNS):
                     start = time.perf_counter()
-                    candidate.runtime.infer(picture)
-                    taken.append(time.perf_counter() - start)
-        cells += [_timing(c, batch, taken) for c, taken in zip(candidates, times, strict=True)]
+                    candidate.runtime.infer(image)
+                    elapsed_ms.append(time.perf_counter() - start)
+        cells += [_timing(c, batch, elapsed_ms) for c, elapsed_ms in zip(candidates, times, strict=True)]
     return cells
 
 

@@ -31,10 +31,10 @@ def save_plots(report: Report, cells: Sequence[CrowdTiming], folder: Path) -> li
 def _latency(axes: Axes, report: Report, cells: Sequence[CrowdTiming]) -> None:
     for variant in report["ways"]:
         samples = [s for cell in cells if cell.variant == variant for s in cell.samples]
-        found = np.array([s.found for s in samples])
+        counts = np.array([s.found for s in samples])
         total = np.array([s.times.total for s in samples])
-        groups = [total[found // WIDTH == g] for g in np.unique(found // WIDTH)]
-        people = np.array([found[found // WIDTH == g].mean() for g in np.unique(found // WIDTH)])
+        groups = [total[counts // WIDTH == g] for g in np.unique(counts // WIDTH)]
+        people = np.array([counts[counts // WIDTH == g].mean() for g in np.unique(counts // WIDTH)])
         p50, p95 = (np.array([np.percentile(group, q) for group in groups]) for q in (50, 95))
         (curve,) = axes.plot(people, p50, ".-", label=f"{variant}, p50")
         axes.fill_between(

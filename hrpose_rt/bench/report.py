@@ -90,7 +90,7 @@ def provenance() -> Report:
         "hrpose": version("hrpose-rt"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "git": _revision(),
-        "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
+        "libraries": {name: installed for name in LIBRARIES if (installed := _version(name))},
         "gpus": [f"{gpu.name}, {gpu.arch}, driver {gpu.driver}" for gpu in nvidia_gpus()],
     }
 
@@ -114,14 +114,14 @@ def _revision() -> str:
 
 def _cell(cell: CrowdTiming) -> Report:
     rounds = _by_round(cell.samples)
-    found = round(float(np.median([s.found for s in cell.samples])))
+    people = round(float(np.median([s.found for s in cell.samples])))
     spread = _spread(cell.samples, rounds)
     return {
         "way": cell.variant,
         "scene": cell.source.info.name,
         "people": cell.source.people,
         **_figures(cell.samples, rounds),
-        "batches": [s.stop - s.start for s in plan_batches(found)],
+        "batches": [s.stop - s.start for s in plan_batches(people)],
         "memory_mib": cell.memory_mib,
         "spread": round(spread, 3),
         "busy": spread > BUSY,
@@ -176,8 +176,8 @@ def _figures(samples: Sequence[Sample], rounds: Sequence[Sequence[Sample]]) -> R
 def _spread(samples: Sequence[Sample], rounds: Sequence[Sequence[Sample]]) -> float:
     """How far the rounds lie apart, as a share, frames with as many people being compared."""
     usual: dict[int, float] = {}
-    for found in {s.found for s in samples}:
-        usual[found] = float(np.median([s.times.total for s in samples if s.found == found]))
+    for people in {s.found for s in samples}:
+        usual[people] = float(np.median([s.times.total for s in samples if s.found == people]))
     excess = [float(np.median([s.times.total / usual[s.found] for s in one])) for one in rounds]
     return float(np.percentile(excess, 90) - np.percentile(excess, 10))
 
@@ -243,11 +243,11 @@ def regressions(base: Report, now: Report) -> list[str]:
                 "compare those of one"
             )
     known = {(cell["way"], cell["scene"]): cell for cell in base["cells"]}
-    here = [cell for cell in now["cells"] if (cell["way"], cell["scene"]) in known]
-    if not here:
+    common = [cell for cell in now["cells"] if (cell["way"], cell["scene"]) in known]
+    if not common:
         raise BadInput("the reports have no cell in common: measure with the same options")
     lines = []
-    for cell in here:
+    for cell in common:
         before, after = known[cell["way"], cell["scene"]]["total_ms"], cell["total_ms"]
         (low, high), (low2, high2) = before["p50_95%"], after["p50_95%"]
         change = after["p50"] / before["p50"] - 1

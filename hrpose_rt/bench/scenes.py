@@ -129,15 +129,15 @@ class Scene:
         image = self._background.copy()
         owner = np.full(image.shape[:2], -1, np.int16)
         places = [walk.at(t) for walk in self._walks]
-        boxes, whole = np.zeros((self.people, 4), np.float32), np.zeros(self.people)
+        boxes, full = np.zeros((self.people, 4), np.float32), np.zeros(self.people)
         for i in sorted(range(self.people), key=lambda i: places[i][1]):  # those behind first
-            boxes[i], whole[i] = self._put(image, owner, i, *places[i], t)
+            boxes[i], full[i] = self._put(image, owner, i, *places[i], t)
         occluder = self._occluder(index)
         if occluder is not None:
             image[:, occluder] = self._occluder_texture[:, occluder]
             owner[:, occluder] = -1
         seen = np.bincount(owner[owner >= 0], minlength=self.people)
-        visible = np.asarray(seen / np.maximum(whole, 1), np.float32)
+        visible = np.asarray(seen / np.maximum(full, 1), np.float32)
         before = self._occluder(index - 1) if index else None
         returned = np.zeros(self.people, np.bool_)
         if before is not None and occluder is None:

@@ -73,7 +73,7 @@ def fit(people: Sequence[float], ms: Sequence[float]) -> PiecewiseLine:
     """The line that explains best, with a knee only where Schwarz's criterion (BIC, 1978) asks for it."""
     x, y = np.asarray(people, np.float64), np.asarray(ms, np.float64)
     breakpoints: list[float] = []
-    found, score = _with_breakpoints(x, y, breakpoints)
+    coefficients, score = _with_breakpoints(x, y, breakpoints)
     candidates = np.unique(x)[2:-2]
     while len(breakpoints) < MAX_BREAKPOINTS and len(candidates):
         trials = [(*_with_breakpoints(x, y, sorted([*breakpoints, knee])), knee) for knee in candidates]
@@ -81,16 +81,18 @@ def fit(people: Sequence[float], ms: Sequence[float]) -> PiecewiseLine:
         if lower >= score - 10:  # "very strong" evidence by the usual scale
             break
         breakpoints.append(float(knee))
-        found, score = better, lower
-    slopes = np.cumsum(found[1:])
+        coefficients, score = better, lower
+    slopes = np.cumsum(coefficients[1:])
     return PiecewiseLine(
-        float(found[0]), float(slopes[0]), tuple(zip(sorted(breakpoints), slopes[1:].tolist(), strict=True))
+        float(coefficients[0]),
+        float(slopes[0]),
+        tuple(zip(sorted(breakpoints), slopes[1:].tolist(), strict=True)),
     )
 
 
 def _with_breakpoints(x: F64, y: F64, breakpoints: list[float]) -> tuple[F64, float]:
     basis = np.stack([np.ones_like(x), x, *(np.maximum(x - knee, 0) for knee in breakpoints)], axis=1)
-    found = np.linalg.lstsq(basis, y, rcond=None)[0]
-    error = float(((basis @ found - y) ** 2).mean())
+    coefficients = np.linalg.lstsq(basis, y, rcond=None)[0]
+    error = float(((basis @ coefficients - y) ** 2).mean())
     penalty = (2 * len(breakpoints) + 2) * float(np.log(len(x)))
-    return found, len(x) * float(np.log(max(error, 1e-9))) + penalty
+    return coefficients, len(x) * float(np.log(max(error, 1e-9))) + penalty

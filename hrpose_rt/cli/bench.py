@@ -61,7 +61,7 @@ def bench_engine(
         check_free(output, overwrite)
     console = Console(stderr=True)
     task = task_of(model)
-    found = find(model, task)
+    chosen = find(model, task)
     settings = [
         Settings(runtime=one, precision=other, device=device, threads=threads)
         for one in runtime.split(",")
@@ -71,7 +71,7 @@ def bench_engine(
         candidates, refused = [], []
         for setting in settings:
             try:
-                candidates.append(_candidate(found, task, setting, console))
+                candidates.append(_candidate(chosen, task, setting, console))
             except BadInput as error:  # a pair that does not exist, among those that do
                 refused.append(error)
                 continue
@@ -82,10 +82,10 @@ def bench_engine(
             cells = time_engines(
                 candidates, batches, seconds, lambda step: status.update(f"measuring, {step}")
             )
-    facts = {"model": found.name, **hardware_info(Settings(threads=threads))}
+    facts = {"model": chosen.name, **hardware_info(Settings(threads=threads))}
     Console().print(_table(cells))
     features = ", ".join(facts["cpu_features"])
-    print(f"{found.name} on {facts['threads']} cores of {facts['cpu']} ({features})")
+    print(f"{chosen.name} on {facts['threads']} cores of {facts['cpu']} ({features})")
     if output:
         report = {"hrpose": version("hrpose-rt"), "schema": REPORT_SCHEMA, **facts}
         peaks = {f"{c.runtime.name} {c.runtime.precision}": round(c.peak / 1e9, 1) for c in candidates}

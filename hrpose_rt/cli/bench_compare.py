@@ -53,7 +53,7 @@ def bench_compare(
         folder = Path(name)
         checkpoint = weights or random_w32(folder)
         variants = _variants(checkpoint)
-        found: dict[str, list[dict[str, Any]]] = {}
+        comparisons: dict[str, list[dict[str, Any]]] = {}
         with ExitStack() as stack:
             default = stack.enter_context(open_networks(Settings()))
             opened = {
@@ -67,7 +67,7 @@ def bench_compare(
             )
             cutouts = cut_out(packaged_or(people), default)
             compare([*ours, *theirs], _test_frames(default, cutouts, CROPS_OF), rounds, status.update)
-            found[f"crops of {CROPS_OF} people to keypoints"] = ratios(ours, theirs)
+            comparisons[f"crops of {CROPS_OF} people to keypoints"] = ratios(ours, theirs)
         with ExitStack() as stack:
             default = stack.enter_context(open_networks(Settings()))
             opened = {
@@ -81,8 +81,8 @@ def bench_compare(
                 ours = [Candidate(variant, _frame(networks)) for variant, networks in opened.items()]
                 theirs = [Candidate(them.name, them.work) for them in theirs]
                 compare([*ours, *theirs], _test_frames(default, cutouts, count), rounds, status.update)
-                found[f"frame with {count} people"] = ratios(ours, theirs)
-    for what, lines in found.items():
+                comparisons[f"frame with {count} people"] = ratios(ours, theirs)
+    for what, lines in comparisons.items():
         print(f"{what}:")
         Console().print(as_table(ratio_rows(lines)))
     facts = hardware_info(Settings())
@@ -91,7 +91,7 @@ def bench_compare(
         report = {"kind": "compare", "schema": 1, **provenance(), **facts, "weights": "given"}
         if not weights:
             report["weights"] = "random"
-        output.write_text(json.dumps(report | {"ratios": found}, indent=1) + "\n")
+        output.write_text(json.dumps(report | {"ratios": comparisons}, indent=1) + "\n")
 
 
 def random_w32(folder: Path) -> Path:
@@ -116,8 +116,10 @@ def _variants(checkpoint: Path) -> dict[str, Settings]:
     variants = {}
     for (h, w), precision in [(SMALL, "fp32"), (SMALL, "bf16"), (SMALL, "int8"), (LARGE, "int8")]:
         stored = "int8" if precision == "int8" else "fp32"
-        made = export(model, "pose", ExportRequest(precision=stored, input_hw=(h, w), verify=False), say)
-        variants[f"hrnet-w32 {h}x{w} {precision}"] = Settings(pose=str(made.path), precision=precision)
+        exported = export(
+            model, "pose", ExportRequest(precision=stored, input_hw=(h, w), verify=False), say
+        )
+        variants[f"hrnet-w32 {h}x{w} {precision}"] = Settings(pose=str(exported.path), precision=precision)
     return variants
 
 
@@ -149,6 +151,6 @@ def _frame(networks: Networks) -> Callable[[TestFrame], float]:
 
 def _test_frames(networks: Networks, cutouts: list[Cutout], count: int) -> list[TestFrame]:
     scene = Scene(cutouts, count, occluders=False)
-    found = [scene.frame_and_truth(10 * i) for i in range(TEST_FRAMES)]
-    networks.detector.warm_up(found[0][0].image.shape[:2])
-    return [TestFrame(frame.image, truth.boxes) for frame, truth in found]
+    scenes = [scene.frame_and_truth(10 * i) for i in range(TEST_FRAMES)]
+    networks.detector.warm_up(scenes[0][0].image.shape[:2])
+    return [TestFrame(frame.image, truth.boxes) for frame, truth in scenes]

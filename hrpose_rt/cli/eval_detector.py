@@ -68,12 +68,14 @@ def eval_detector(
     scores = coco.score(truth, results, "bbox")
     metrics = dict(zip(coco.METRICS, scores.metrics.tolist(), strict=True))
     print_table(["", *METRICS], [["", *(share(metrics[name]) for name in METRICS)]])
-    found = find(truth, results, det_score)
-    recalls = found.recalls()
-    print(f"\nAt score {det_score:g}: precision {share(found.precision)}; a box counts from IoU 0.5 on.\n")
+    matches = find(truth, results, det_score)
+    recalls = matches.recalls()
+    print(
+        f"\nAt score {det_score:g}: precision {share(matches.precision)}; a box counts from IoU 0.5 on.\n"
+    )
     print_table(["people", "number", "recall"], [[n, str(c), share(r)] for n, (c, r) in recalls.items()])
     if output:
         report = {"figures": {name: metrics[name] for name in METRICS}, "det_score": det_score}
-        report |= {"precision": found.precision}
+        report |= {"precision": matches.precision}
         report |= {"recall": {name: {"people": c, "found": r} for name, (c, r) in recalls.items()}}
         write_json(output, SCORES, {"schema": SCORES_SCHEMA, **facts, **report})

@@ -109,10 +109,10 @@ def missing_package(module: str | None) -> str | None:
 
 def missing_library(message: str) -> str | None:
     """What to install where an import failed for want of a system library; None if it was not that."""
-    found = re.search(r"(lib[\w+.-]+\.so[.\d]*): cannot open shared object", message)
-    if not found:
+    match = re.search(r"(lib[\w+.-]+\.so[.\d]*): cannot open shared object", message)
+    if not match:
         return None
-    name = found.group(1)
+    name = match.group(1)
     package = _SYSTEM_LIBRARIES.get(name)
     todo = f"apt-get install {package}" if package else f"install the package that holds {name}"
     return f"the system library {name} is missing: {todo}"

@@ -32,8 +32,8 @@ def list_models(debug: options.Debug = False) -> None:
         table.add_row(name, task, f"{h}x{w}", spec.skeleton, decode, "see its card", "embedded")
     for name, model in PUBLISHED.items():
         h, w = model.input_hw
-        here = "yes" if (fetched_folder() / model.file_name).is_file() else "pull"
-        table.add_row(name, "pose", f"{h}x{w}", model.skeleton, model.decode, model.figure, here)
+        fetched = "yes" if (fetched_folder() / model.file_name).is_file() else "pull"
+        table.add_row(name, "pose", f"{h}x{w}", model.skeleton, model.decode, model.figure, fetched)
     table.add_row("yolo26n, ...", "detection", "640x640", "", "", "Ultralytics'", "pull")
     Console().print(table)
     plain = ", ".join(f"{alias} is {name}" for alias, name in ALIASES.items())

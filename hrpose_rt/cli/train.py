@@ -82,8 +82,8 @@ def train(
     if (output / LAST).exists() and not resume:
         raise BadInput(f"{output} holds a run already: go on with --resume, or give another --output")
     sets = tuple(DataSet.parse(text) for text in data)
-    judges = tuple(DataSet.parse(text) for text in val or ())
-    people = load_data(sets, judges, hold_out, unlabelled=bool(teacher))
+    val_sets = tuple(DataSet.parse(text) for text in val or ())
+    people = load_data(sets, val_sets, hold_out, unlabelled=bool(teacher))
     skeleton = people.train.skeleton
     how = _recipe(recipe, skeleton, change or (), lr=lr, batch=batch, epochs=epochs, targets=targets)
     size = input_hw or (MPII_INPUT if skeleton.name == "mpii16" else "256x192")
@@ -92,7 +92,7 @@ def train(
         data=sets,
         stages=parse_stages(stages or f"{size}:{how.epochs}"),
         recipe=how,
-        val=judges,
+        val=val_sets,
         hold_out=hold_out,
         init=_checkpoint(init) if init else "",
         teacher=teacher,

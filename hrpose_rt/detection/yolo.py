@@ -90,13 +90,13 @@ class YoloDetector:
                 "(1, 4 + classes, N)"
             )
         check_answer(output, self._model)
-        looks = []
+        parts = []
         for i, (letterbox, region) in enumerate(zip(letterboxes, regions, strict=True)):
             boxes, scores = decode_boxes(output[i : i + 1], self._min_score)
             boxes = letterbox.to_frame(boxes) + np.array(region[:2] * 2, np.float32)
             uncut = not_cut(boxes, region, frame_hw) if i else np.ones(len(boxes), np.bool_)
-            looks.append((boxes[uncut], scores[uncut], np.full(int(uncut.sum()), i)))
-        boxes, scores, source = (np.concatenate(parts) for parts in zip(*looks, strict=True))
+            parts.append((boxes[uncut], scores[uncut], np.full(int(uncut.sum()), i)))
+        boxes, scores, source = (np.concatenate(part) for part in zip(*parts, strict=True))
         return self._filter(boxes, scores, source, frame_hw)
 
     def _pictures(self, shape: tuple[int, int, int]) -> U8:
@@ -143,12 +143,12 @@ def decode_boxes(output: F32, min_score: float) -> tuple[F32, F32]:
         rows = rows[(rows[:, 4] >= min_score) & (rows[:, 5] == YOLO_PERSON)]
         boxes, scores = rows[:, :4].copy(), rows[:, 4].copy()
     else:
-        found = np.flatnonzero(rows[4 + YOLO_PERSON] >= min_score)
+        candidates = np.flatnonzero(rows[4 + YOLO_PERSON] >= min_score)
         if len(rows) > 5:  # several classes: a box counts where "person" is the best of them
-            found = found[rows[4:, found].argmax(axis=0) == YOLO_PERSON]
-        centre, size = rows[:2, found].T, rows[2:4, found].T
+            candidates = candidates[rows[4:, candidates].argmax(axis=0) == YOLO_PERSON]
+        centre, size = rows[:2, candidates].T, rows[2:4, candidates].T
         boxes = np.concatenate([centre - size / 2, centre + size / 2], axis=1)
-        scores = rows[4 + YOLO_PERSON, found]
+        scores = rows[4 + YOLO_PERSON, candidates]
     if len(scores) > MAX_CANDIDATES:
         best = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
         boxes, scores = boxes[best], scores[best]

@@ -130,16 +130,16 @@ def clean_boxes(xywh: F32, image_whs: F32) -> F32:
 
 
 def _coco(content: dict[str, Any], file: Path, folder: Path) -> AnnotatedPeople:
-    whole = check_annotations(content, file, joints=True)
-    images = {image["id"]: image for image in whole["images"]}
+    checked = check_annotations(content, file, joints=True)
+    images = {image["id"]: image for image in checked["images"]}
     for image in images.values():
         if not isinstance(image.get("file_name"), str):
             raise BadInput(f"{file}, image {image['id']} has no file_name: correct it")
         if not all(is_number(image.get(side)) and image[side] > 0 for side in ("width", "height")):
             raise BadInput(f"{file}, image {image['id']} has no width and height in pixels: correct it")
     rows = {image_id: i for i, image_id in enumerate(images)}
-    persons = [a for a in whole["annotations"] if not a["iscrowd"]]
-    skeleton = _skeleton(whole, file)
+    persons = [a for a in checked["annotations"] if not a["iscrowd"]]
+    skeleton = _skeleton(checked, file)
     joints = len(skeleton.joints)
     points = np.array([a["keypoints"] for a in persons], np.float32).reshape(-1, joints, 3)
     sizes = [(images[a["image_id"]]["width"], images[a["image_id"]]["height"]) for a in persons]
@@ -212,11 +212,11 @@ def _mpii(content: list[dict[str, Any]], file: Path, folder: Path) -> AnnotatedP
     )
 
 
-def _skeleton(whole: dict[str, Any], file: Path) -> Skeleton:
+def _skeleton(checked: dict[str, Any], file: Path) -> Skeleton:
     """Whose joints they are: by the names in the category, or by their number where it gives none."""
-    names = whole["categories"][0].get("keypoints") or []
+    names = checked["categories"][0].get("keypoints") or []
     if not names:
-        counts = {len(a["keypoints"]) // 3 for a in whole["annotations"]} or {len(COCO17.joints)}
+        counts = {len(a["keypoints"]) // 3 for a in checked["annotations"]} or {len(COCO17.joints)}
         known = [s for s in (COCO17, MPII16) if counts == {len(s.joints)}]
         if known:
             return known[0]

@@ -68,10 +68,10 @@ def load_annotations(path: Path, joints: bool = True) -> Any:
         raise BadInput(f"{path} does not exist: check the path") from error
     except (ValueError, OSError, RecursionError) as error:
         raise BadInput(f"{path} is no COCO annotation file ({error}): check the file") from error
-    whole = check_annotations(content, path, joints)
+    checked = check_annotations(content, path, joints)
     # pycocotools takes a match with id 0 for none.
-    whole["annotations"] = [{**a, "id": i + 1} for i, a in enumerate(whole["annotations"])]
-    return indexed(whole)
+    checked["annotations"] = [{**a, "id": i + 1} for i, a in enumerate(checked["annotations"])]
+    return indexed(checked)
 
 
 def person_category(annotations: Any) -> int:

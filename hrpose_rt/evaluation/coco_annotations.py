@@ -102,18 +102,18 @@ def _complete(entry: Entry, where: str, joints: bool, k: int | None) -> Entry:
     area = entry.get("area") or box[2] * box[3]
     if type(area) not in (int, float) or not 0 <= area <= FARTHEST**2:
         raise BadInput(f"{where} {_what(entry, 'area')}: it is a number of square pixels, not below 0")
-    whole = {**entry, "iscrowd": crowd, "area": area}
+    complete = {**entry, "iscrowd": crowd, "area": area}
     if not joints:
-        return whole
+        return complete
     if entry.get("keypoints") in (None, []):
-        return {**whole, "keypoints": [0] * 3 * (k or 17), "num_keypoints": 0}
+        return {**complete, "keypoints": [0] * 3 * (k or 17), "num_keypoints": 0}
     points = check_numbers(entry, "keypoints", where)
     if len(points) % 3 or (k and len(points) != 3 * k):
         raise BadInput(
             f"{where} has {len(points) / 3:g} joints, its category names {k or 'whole ones'}: "
             "correct the annotation"
         )
-    return {**whole, "num_keypoints": _labelled(points)}
+    return {**complete, "num_keypoints": _labelled(points)}
 
 
 def _labelled(points: list[float]) -> int:

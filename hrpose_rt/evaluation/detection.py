@@ -63,18 +63,18 @@ def find(annotations: Any, results: list[Result], min_score: float) -> Detection
         guesses = sorted(by_image.get(image_id, []), key=lambda r: -r["score"])
         boxes = _xyxy([r["bbox"] for r in guesses])
         overlap = iou(boxes, _xyxy([p["bbox"] for p in single]))
-        taken = np.zeros(len(single), np.bool_)
+        matched = np.zeros(len(single), np.bool_)
         inside = _share_inside(boxes, regions)
         for row, is_inside in zip(overlap, inside, strict=True):
-            free = np.where(taken, 0, row)
+            free = np.where(matched, 0, row)
             if len(free) and free.max() >= MATCH_IOU:
-                taken[free.argmax()] = True
+                matched[free.argmax()] = True
                 right += 1
             elif not is_inside:
                 wrong += 1
         areas += [p["area"] for p in single]
         crowds += [crowd_bin(len(single))] * len(single)
-        found += taken.tolist()
+        found += matched.tolist()
     return DetectionMatches(np.array(areas, np.float32), crowds, np.array(found, np.bool_), right, wrong)
 
 

@@ -53,11 +53,11 @@ def pair(annotations: Any, results: list[Result], sigmas: tuple[float, ...]) -> 
     keypoints = np.full((len(persons), k, 3), np.nan, np.float32)
     similar = np.zeros((len(persons), k), np.float32)
     for i, person in enumerate(persons):
-        found = by_image.get(person["image_id"])
-        if not found:
+        own_results = by_image.get(person["image_id"])
+        if not own_results:
             continue
-        points = np.array([r["keypoints"] for r in found], np.float32).reshape(-1, k, 3)
-        area = np.full(len(found), person["area"], np.float32)
+        points = np.array([r["keypoints"] for r in own_results], np.float32).reshape(-1, k, 3)
+        area = np.full(len(own_results), person["area"], np.float32)
         alike = oks_terms(points[..., :2], truth[i, :, :2], area, spread)
         best = (alike * labelled[i]).sum(axis=1).argmax()
         keypoints[i], similar[i] = points[best], alike[best]

@@ -64,11 +64,11 @@ def listed(results: Iterable[Result]) -> Boxes:
         by_image.setdefault(result["image_id"], []).append(result)
 
     def boxes(image: AnnotatedImage, _: U8) -> Detections:
-        found = by_image.get(image.id, [])
-        xywh = np.array([r["bbox"] for r in found], np.float32).reshape(-1, 4)
+        listed = by_image.get(image.id, [])
+        xywh = np.array([r["bbox"] for r in listed], np.float32).reshape(-1, 4)
         xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
         sound = (xywh[:, 2:] > 0).all(axis=1)
-        return Detections.found(xyxy[sound], np.array([r["score"] for r in found], np.float32)[sound])
+        return Detections.found(xyxy[sound], np.array([r["score"] for r in listed], np.float32)[sound])
 
     return boxes
 

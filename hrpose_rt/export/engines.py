@@ -94,11 +94,11 @@ class _Export:
                     spec.save(spec_path(path))
                 return ExportedEngine(path, self._verify_pending(path, spec), built=False)
             with tempfile.TemporaryDirectory(prefix=".building-", dir=self._folder) as place:
-                made = Path(place) / path.name
-                spec = self._build(made)
-                spec = replace(spec, parity=self._parity(made, spec))
+                building = Path(place) / path.name
+                spec = self._build(building)
+                spec = replace(spec, parity=self._parity(building, spec))
                 spec_path(path).unlink(missing_ok=True)  # until the new one is there, nothing opens
-                for file in engine_files(made):
+                for file in engine_files(building):
                     file.replace(self._folder / file.name)
                 spec.save(spec_path(path))
         return ExportedEngine(path, spec, built=True)
@@ -111,21 +111,21 @@ class _Export:
         spec.save(spec_path(path))
         return spec
 
-    def _parity(self, made: Path, spec: EngineSpec) -> dict[str, Any]:
+    def _parity(self, building: Path, spec: EngineSpec) -> dict[str, Any]:
         if not self._request.verify:
             return {"status": verify.NOT_ASKED}
         self._progress("comparing with fp32")
-        return verify.verdict(spec, self._compared(made, spec), self._request.keep)
+        return verify.verdict(spec, self._compared(building, spec), self._request.keep)
 
-    def _compared(self, made: Path, spec: EngineSpec) -> Parity | str:
+    def _compared(self, building: Path, spec: EngineSpec) -> Parity | str:
         from hrpose_rt.runtimes.ort import OnnxRuntime
 
         if spec.precision == "fp32" and spec.format == "onnx" and self._model.checkpoint:
             reference: Runtime = verify.torch_reference(self._model, self._task)
         else:
-            reference = OnnxRuntime(self._graph(made.parent, "fp32")[0], usable_cores())
+            reference = OnnxRuntime(self._graph(building.parent, "fp32")[0], usable_cores())
         try:
-            return verify.compare(made, spec, reference, self._calibration_set, self._request.device)
+            return verify.compare(building, spec, reference, self._calibration_set, self._request.device)
         finally:
             reference.close()
 
@@ -153,32 +153,32 @@ class _Export:
         asked = asdict(self._request.trt) | {"archs": None}
         if spec.build is None or spec.build.options | {"archs": None} != asked:
             return None
-        found = load_tensorrt(spec.format).__version__
+        result = load_tensorrt(spec.format).__version__
         number = gpu_number(self._request.device)
-        return None if incompatibility(spec.build, spec.format, found, number=number) else spec
+        return None if incompatibility(spec.build, spec.format, result, number=number) else spec
 
-    def _build(self, made: Path) -> EngineSpec:
-        """Write the engine to `made`."""
+    def _build(self, building: Path) -> EngineSpec:
+        """Write the engine to `building`."""
         request, begin = self._request, perf_counter()
         if request.format == "onnx":
-            layers = self._typed_graph(made, request.precision)
+            layers = self._typed_graph(building, request.precision)
             build = Build("onnx", version("onnx"))
-            onnx_sha256 = engine_sha256(made)
+            onnx_sha256 = engine_sha256(building)
         else:
             # TensorRT computes in the graph's types; OpenVINO is asked for 16 bits when it opens an engine.
             typed = (
                 request.precision if request.format != "openvino" or request.precision == "int8" else "fp32"
             )
-            graph, layers = self._graph(made.parent, typed)
+            graph, layers = self._graph(building.parent, typed)
             onnx_sha256 = engine_sha256(graph)
             self._progress(f"building for {request.format}")
             if request.format == "openvino":
-                build = _build_openvino(graph, made, request.precision)
+                build = _build_openvino(graph, building, request.precision)
                 if request.precision in ("bf16", "fp16"):
                     layers = {request.precision: sum(layers.values())}
             else:
                 build, layers = build_engine(
-                    graph, made, request.format, request.trt, self._progress, gpu_number(request.device)
+                    graph, building, request.format, request.trt, self._progress, gpu_number(request.device)
                 )
         if not build.seconds:
             build = replace(build, seconds=round(perf_counter() - begin, 1))
@@ -187,7 +187,7 @@ class _Export:
             precision=request.precision,
             format=request.format,
             max_batch=request.trt.max_batch if request.format.startswith("tensorrt") else 0,
-            sha256=engine_sha256(made),
+            sha256=engine_sha256(building),
             onnx_sha256=onnx_sha256,
             build=build,
             layers=layers,
@@ -200,12 +200,12 @@ class _Export:
                 self._request, format="onnx", precision=precision, trt=TrtOptions(), verify=False
             )
             request = replace(request, verify=self._request.verify and precision == "int8", rebuild=False)
-            found = _Export(self._model, self._task, request, self._folder, self._progress).run()
-            return found.path, found.spec.layers
+            result = _Export(self._model, self._task, request, self._folder, self._progress).run()
+            return result.path, result.spec.layers
         graph = place / f"{precision}.onnx"
         return graph, self._typed_graph(graph, precision)
 
-    def _typed_graph(self, made: Path, precision: str) -> dict[str, int]:
+    def _typed_graph(self, building: Path, precision: str) -> dict[str, int]:
         """Write the graph in `precision`; returns its layers."""
         import onnx
 
@@ -215,26 +215,26 @@ class _Export:
 
         if precision == "fp32":
             self._progress("tracing the network")
-            self._fp32_graph(made)
-            return layers_by_precision(onnx.load(made))
+            self._fp32_graph(building)
+            return layers_by_precision(onnx.load(building))
         spec = replace(self._fixed, precision=precision)
-        source = onnx.load(self._graph(made.parent, "fp32")[0])
+        source = onnx.load(self._graph(building.parent, "fp32")[0])
         if precision != "int8":
             self._progress(f"typing the graph as {precision}")
             model = to_16_bits(source, precision)
-            save_onnx(model, made, spec)
+            save_onnx(model, building, spec)
             return layers_by_precision(model)
         batches = self._calibration_set.batches()
         for sensitive in ([], first_and_last(source)):
             self._progress(f"measuring ranges on {len(batches)} pictures")
             model = to_int8(source, batches, keep=sensitive)
-            save_onnx(model, made, spec)
-            found = self._compared(made, spec) if self._request.verify else ""
-            if isinstance(found, str) or not found.violations:
+            save_onnx(model, building, spec)
+            result = self._compared(building, spec) if self._request.verify else ""
+            if isinstance(result, str) or not result.violations:
                 break  # first and last layers keep more bits only where the error asks for it
         return layers_by_precision(model)
 
-    def _fp32_graph(self, made: Path) -> None:
+    def _fp32_graph(self, building: Path) -> None:
         spec, model = self._fixed, self._model
         if model.checkpoint is None:
             own, kind = model.spec, ("format", "precision", "inputs_hw")
@@ -243,7 +243,7 @@ class _Export:
                     f"{model.name} is an engine of another kind, and there is no checkpoint to make this "
                     "one of: give the checkpoint"
                 )
-            shutil.copyfile(model.engine, made)
+            shutil.copyfile(model.engine, building)
             return
         from hrpose_rt.export.torch_onnx import export_onnx
         from hrpose_rt.nets.checkpoints import load_hrnet
@@ -251,17 +251,17 @@ class _Export:
         from hrpose_rt.nets.yolo import load_yolo
 
         if self._task == "pose":
-            export_onnx(hrnet_on_crops(load_hrnet(model.weights())[0]), made, spec)
+            export_onnx(hrnet_on_crops(load_hrnet(model.weights())[0]), building, spec)
         else:
             net = load_yolo(model.weights(), model.classic_head, fixed=not self._free_hw)
-            export_onnx(net, made, spec, self._free_hw)
+            export_onnx(net, building, spec, self._free_hw)
 
 
-def _build_openvino(graph: Path, made: Path, precision: str) -> Build:
+def _build_openvino(graph: Path, building: Path, precision: str) -> Build:
     try:
         import openvino
     except ImportError as error:
         raise RuntimeMissing(f"OpenVINO does not load ({error}): pip install openvino") from error
     model = openvino.Core().read_model(graph)
-    openvino.save_model(model, made, compress_to_fp16=precision == "fp16")
+    openvino.save_model(model, building, compress_to_fp16=precision == "fp16")
     return Build("openvino", openvino.__version__)

@@ -47,12 +47,12 @@ def pictures(source: Path | None = None) -> list[U8]:
     if source is not None:
         return _read(source)
     photos = packaged_photos()
-    found: list[U8] = []
+    images: list[U8] = []
     for photo in photos:
         for scale in SCALES:
             small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-            found += [np.asarray(small, np.uint8), np.ascontiguousarray(small[:, ::-1], np.uint8)]
-    return found
+            images += [np.asarray(small, np.uint8), np.ascontiguousarray(small[:, ::-1], np.uint8)]
+    return images
 
 
 def packaged_photos() -> list[U8]:

@@ -136,10 +136,10 @@ def _cast_before(node: Any, made_by: dict[str, Any], names: "dict[Any, str]", ty
     """The precision of a layer without weights: that of the nearest cast or weight before it."""
     waiting, seen = [node], set()
     while waiting:
-        here = waiting.pop(0)
-        if here.op_type == "Cast":
-            return names.get(here.attribute[0].i, "fp32")
-        for name in here.input:
+        node = waiting.pop(0)
+        if node.op_type == "Cast":
+            return names.get(node.attribute[0].i, "fp32")
+        for name in node.input:
             if types.get(name) in names:
                 return names[types[name]]
             if name in made_by and name not in seen:

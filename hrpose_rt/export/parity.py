@@ -39,19 +39,19 @@ class Parity:
 
 
 def compare_poses(
-    expected: F32, found: F32, heights: F32, cell: float, precision: str, udp: bool
+    expected: F32, outputs: F32, heights: F32, cell: float, precision: str, udp: bool
 ) -> Parity:
     """Compare heatmaps.
 
     Args:
-        expected, found: (N, K, h, w) of the fp32 network and of the engine, for the same crops.
+        expected, outputs: (N, K, h, w) of the fp32 network and of the engine, for the same crops.
         heights: (N,) of the people, in pixels of the network's input.
         cell: Pixels of the input that a heatmap's cell is wide.
         precision: The engine's, which decides the limits.
         udp: Whether they are read with UDP; else with DARK.
     """
     decode = HEATMAP_DECODERS["udp" if udp else "dark"]
-    (at, scores), (there, _) = decode(expected), decode(found)
+    (at, scores), (there, _) = decode(expected), decode(outputs)
     confident = scores > MIN_KEYPOINT_SCORE
     moved = cell * np.linalg.norm(there - at, axis=2)
     share = moved / np.maximum(heights[:, None], 1)
@@ -64,22 +64,22 @@ def compare_poses(
         "p95_px": float(np.percentile(distances, 95)),
         "max_px": float(distances.max()),
         "moved": float((share[confident] > MOVED_HEIGHTS).mean()) if confident.any() else 0.0,
-        "heatmap_error": float(np.abs(expected - found).mean()) / max(spread, 1e-9),
+        "heatmap_error": float(np.abs(expected - outputs).mean()) / max(spread, 1e-9),
     }
     violations = [
         f"{name} is {metrics[name]:.3g}, {limit:g} is allowed"
         for name, limit in LIMITS[precision].items()
         if not metrics[name] <= limit
     ]
-    if not np.isfinite(found).all():
+    if not np.isfinite(outputs).all():
         violations.append("some heatmaps are not finite")
     return Parity(_rounded(metrics), tuple(violations))
 
 
-def compare_boxes(expected: list[F32], found: list[F32], precision: str) -> Parity:
+def compare_boxes(expected: list[F32], outputs: list[F32], precision: str) -> Parity:
     """Compare a detector's outputs, picture by picture, each (1, ...) as `decode_boxes` takes it."""
     matched, differences = [], []
-    for one, other in zip(expected, found, strict=True):
+    for one, other in zip(expected, outputs, strict=True):
         (boxes, scores), (candidates, their_scores) = _best(one), _best(other)
         if not len(boxes):
             continue

@@ -50,13 +50,13 @@ class ExportRequest:
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
             raise BadInput(f"there is no format {self.format!r}: choose {', '.join(FORMATS)}")
-        here = PRECISIONS_OF_FORMAT[self.format]
-        if self.precision not in here:
+        precisions = PRECISIONS_OF_FORMAT[self.format]
+        if self.precision not in precisions:
             others = [name for name, has in PRECISIONS_OF_FORMAT.items() if self.precision in has]
             hint = f", or `form` {' or '.join(others)}" if others else ""
             raise BadInput(
-                f"{self.format} engines are {', '.join(here)}, not {self.precision}: use `precision` "
-                f"{here[0]}{hint}"
+                f"{self.format} engines are {', '.join(precisions)}, not {self.precision}: use `precision` "
+                f"{precisions[0]}{hint}"
             )
         if self.input_hw and (min(self.input_hw) < 32 or any(side % 32 for side in self.input_hw)):
             raise BadInput("`input_hw` is HEIGHTxWIDTH in multiples of 32, such as 256x192")

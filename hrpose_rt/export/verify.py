@@ -79,8 +79,8 @@ def compare(
     try:
         if spec.task == "detection":
             batches = examples.batches()
-            expected, found = ([run.infer(b).copy() for b in batches] for run in (reference, runtime))
-            return compare_boxes(expected, found, spec.precision)
+            expected, compared = ([run.infer(b).copy() for b in batches] for run in (reference, runtime))
+            return compare_boxes(expected, compared, spec.precision)
         people = examples.people()
         if len(people.crops) < MIN_CROPS:
             raise BadInput(
@@ -96,17 +96,17 @@ def compare(
         runtime.close()
 
 
-def verdict(spec: EngineSpec, found: Parity | str, keep: bool) -> dict[str, Any]:
+def verdict(spec: EngineSpec, compared: Parity | str, keep: bool) -> dict[str, Any]:
     """What a spec says of a comparison; RunBroken if the engine may not be kept."""
-    if isinstance(found, str):
-        return {"status": found}
-    if found.violations and not keep:
+    if isinstance(compared, str):
+        return {"status": compared}
+    if compared.violations and not keep:
         raise RunBroken(
-            f"{spec.model} in {spec.precision} is too far from fp32: {'; '.join(found.violations)}. It was "
-            "not kept: calibrate with other footage, choose another precision, or add `keep`"
+            f"{spec.model} in {spec.precision} is too far from fp32: {'; '.join(compared.violations)}. It "
+            "was not kept: calibrate with other footage, choose another precision, or add `keep`"
         )
-    kept = {"kept_although": list(found.violations)} if found.violations else {}
-    return {"status": "verified", **found.metrics, **kept}
+    kept = {"kept_although": list(compared.violations)} if compared.violations else {}
+    return {"status": "verified", **compared.metrics, **kept}
 
 
 def open_for_verification(engine: Path, spec: EngineSpec, device: str = "cuda") -> Runtime | None:

@@ -154,10 +154,10 @@ def _numpy_types() -> list[Any]:
     """What a pickled NumPy array is made of, under the names of NumPy 1 and 2."""
     from numpy._core import multiarray
 
-    made = (multiarray._reconstruct, multiarray.scalar)
-    old_names = [(item, f"numpy.core.multiarray.{item.__name__}") for item in made]
+    builders = (multiarray._reconstruct, multiarray.scalar)
+    old_names = [(item, f"numpy.core.multiarray.{item.__name__}") for item in builders]
     dtypes = [type(np.dtype(code)) for code in ("f4", "f8", "i4", "i8", "u1", "?", "U1")]
-    return [np.ndarray, np.dtype, *made, *old_names, *dtypes]
+    return [np.ndarray, np.dtype, *builders, *old_names, *dtypes]
 
 
 def _safetensors_error() -> type[Exception]:

@@ -53,11 +53,11 @@ def fetch(
 def check_hash(file: Path, sha256_prefix: str, by_hand: str) -> None:
     """Remove `file` and raise RunBroken unless its sha256 begins as it should."""
     with file.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
-    if not found.startswith(sha256_prefix):
+        actual = hashlib.file_digest(opened, "sha256").hexdigest()
+    if not actual.startswith(sha256_prefix):
         file.unlink()
         raise RunBroken(
-            f"what arrived is another file, and was removed: its sha256 begins with {found[:8]}, not "
+            f"what arrived is another file, and was removed: its sha256 begins with {actual[:8]}, not "
             f"{sha256_prefix}; try again, or {by_hand}"
         )
 

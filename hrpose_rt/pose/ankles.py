@@ -53,8 +53,8 @@ class Ankles:
         second = rest.argmax(axis=1)
         every = np.arange(len(near))
         top = both[every, first]
-        found = (top > 0) & (rest[every, second] >= MIN_PEAK_RATIO * top)
-        near, x1, y1, second = near[found], x1[found], y1[found], second[found]
+        same_foot = (top > 0) & (rest[every, second] >= MIN_PEAK_RATIO * top)
+        near, x1, y1, second = near[same_foot], x1[same_foot], y1[same_foot], second[same_foot]
         x2, y2 = second % w, second // w
 
         def reach(px: I64, py: I64, knee: int) -> F32:

@@ -128,8 +128,8 @@ class DevicePoseEstimator:
                 heatmaps = (heatmaps + back) * 0.5
             self._uploader.wait()
         with clock.stage("heatmap"):
-            found = decode(heatmaps.float(), self._decode, self._ankles).cpu().numpy()
-        return found[..., :2], found[..., 2]
+            decoded = decode(heatmaps.float(), self._decode, self._ankles).cpu().numpy()
+        return decoded[..., :2], decoded[..., 2]
 
     def close(self) -> None:
         """Close the runtime."""
@@ -195,13 +195,15 @@ def _parted(flat: Tensor, place: Tensor, w: int, of: Ankles) -> Tensor:
     everywhere = torch.arange(flat.shape[2], device=flat.device)
     far = gap(everywhere[None], first[:, None]) > MIN_FOOT_GAP_PX
     next_top, second = both.where(far, torch.full_like(both, -torch.inf)).max(dim=1)
-    found = (gap(place[:, a], place[:, b]) <= SAME_FOOT_PX) & (top > 0) & (next_top >= MIN_PEAK_RATIO * top)
+    same_foot = (
+        (gap(place[:, a], place[:, b]) <= SAME_FOOT_PX) & (top > 0) & (next_top >= MIN_PEAK_RATIO * top)
+    )
     straight = gap(first, place[:, knee_a]) + gap(second, place[:, knee_b])
     crossed = gap(second, place[:, knee_a]) + gap(first, place[:, knee_b])
     own = straight <= crossed
     place = place.clone()
-    place[:, a] = torch.where(found, torch.where(own, first, second), place[:, a])
-    place[:, b] = torch.where(found, torch.where(own, second, first), place[:, b])
+    place[:, a] = torch.where(same_foot, torch.where(own, first, second), place[:, a])
+    place[:, b] = torch.where(same_foot, torch.where(own, second, first), place[:, b])
     return place
 
 
@@ -232,8 +234,8 @@ def _dark(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     rows = (y[..., None, None] + around[:, None]).expand(-1, -1, -1, side)
     blur, blur_h, blur_w = (_blur(n, kernel, heatmaps.device) for n in (2 * DERIVATIVE_RADIUS + 1, h, w))
     blurred = blur @ _gather(heatmaps, cols, rows) @ blur.T  # (N, K, 5, 5)
-    whole = blur_h[:, border:-border] @ heatmaps @ blur_w[:, border:-border].T
-    top, peak = whole.amax(dim=(2, 3)), heatmaps.amax(dim=(2, 3))
+    blurred_h = blur_h[:, border:-border] @ heatmaps @ blur_w[:, border:-border].T
+    top, peak = blurred_h.amax(dim=(2, 3)), heatmaps.amax(dim=(2, 3))
     faint = (blurred < MIN_LOG_INPUT).any(dim=3).any(dim=2) & (top > 0)
     lost = torch.where(faint, peak / top.where(faint, torch.ones_like(top)), torch.ones_like(top))
     log = (blurred * lost[..., None, None]).clamp_min(MIN_LOG_INPUT).log()

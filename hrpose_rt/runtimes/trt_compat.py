@@ -64,10 +64,10 @@ def incompatibility(
     later = build.options.get("version_compat") and ours[:1] == theirs[:1] and ours >= theirs
     if build.version != found and not later:
         return f"built for {NAMES[format]} {build.version}, found {found}"
-    here = (nvidia_gpus() if gpus is None else gpus)[number:]
-    if not here:
+    matching = (nvidia_gpus() if gpus is None else gpus)[number:]
+    if not matching:
         return ""
-    gpu, level = here[0], build.options.get("hardware_compat", "none")
+    gpu, level = matching[0], build.options.get("hardware_compat", "none")
     if format == "tensorrt-rtx":
         return "" if gpu.arch in build.archs else f"built for {', '.join(build.archs)}, found {gpu.arch}"
     if level == "none" and gpu.name != build.gpu:

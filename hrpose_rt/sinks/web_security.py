@@ -69,8 +69,8 @@ def answer_headers(page: str) -> list[tuple[str, str]]:
 
 
 def _hashes(page: str, tag: str) -> str:
-    found = re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
-    sums = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in found)
+    blocks = re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+    sums = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in blocks)
     return " ".join(f"'sha256-{one}'" for one in sums)
 
 

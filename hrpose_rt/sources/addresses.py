@@ -19,12 +19,12 @@ def redacted(name: str) -> str:
     query, those in the path (`/user=admin&password=...`, as some cameras have it) and a fragment. Where an
     `@` may be of the password or of the query, the protocol alone is left. Names of files stay as they are.
     """
-    found = _SCHEME.match(name)
-    if not found:
+    scheme_match = _SCHEME.match(name)
+    if not scheme_match:
         # An address whose protocol was forgotten, perhaps in a list. Names of files seldom look like one.
         rest = name.rpartition("@")[2] if re.search(":.*@", name, re.DOTALL) else name
         return _without_values(rest) if re.search(r"[?&]\w+=", rest) else rest
-    scheme, rest = found.group(), name[found.end() :]
+    scheme, rest = scheme_match.group(), name[scheme_match.end() :]
     before, at, after = rest.rpartition("@")
     if at and "?" in before and _HOST.fullmatch(before.partition("?")[0]):
         return scheme + HIDDEN

@@ -107,5 +107,5 @@ def _open(device: int | Path) -> cv2.VideoCapture:
 
 def _cameras() -> str:
     """What there is instead, as far as the system tells."""
-    found = sorted(path.name.removeprefix("video") for path in Path("/dev").glob("video[0-9]*"))
-    return f"this machine has {', '.join(found)}" if found else "no camera is connected"
+    devices = sorted(path.name.removeprefix("video") for path in Path("/dev").glob("video[0-9]*"))
+    return f"this machine has {', '.join(devices)}" if devices else "no camera is connected"

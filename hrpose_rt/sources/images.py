@@ -138,18 +138,18 @@ def _why_not(path: Path) -> str:
 
 def _unusual(path: Path, data: U8, image: U8) -> list[str]:
     """What is not all there of a file that was read."""
-    found = []
+    reasons = []
     count = _count(path, data)
     if count > 1:
-        found.append(f"of {count} pictures only the first is used; save each as a file")
+        reasons.append(f"of {count} pictures only the first is used; save each as a file")
     if 0 < image.max() <= _DARK:
         full = _decoded(data, cv2.IMREAD_UNCHANGED)
         if full is not None and full.dtype == np.uint16:
             bits = int(full.max()).bit_length()
-            found.append(
+            reasons.append(
                 f"nearly black, as it has {bits} bits where there is room for 16; multiply its values"
             )
-    return found
+    return reasons
 
 
 def _count(path: Path, data: U8) -> int:

@@ -61,8 +61,8 @@ class LatestFrame(Generic[T]):
 
     def frames(self, clip: Clip) -> Iterator[Frame]:
         """The newest picture, whenever one is asked for; RunBroken when no more will come."""
-        taken, dropped = 0, 0
-        while clip.max_frames is None or taken < clip.max_frames:
+        frames_taken, dropped = 0, 0
+        while clip.max_frames is None or frames_taken < clip.max_frames:
             begin = time.perf_counter()
             with self._fresh:
                 self._fresh.wait_for(lambda: self._newest or self._ended is not None)
@@ -78,4 +78,4 @@ class LatestFrame(Generic[T]):
             image = self._picture(picture)
             read_ms = 1e3 * (time.perf_counter() - begin)
             yield Frame(index, image, time_s, captured, dropped, read_ms)
-            taken, dropped = taken + 1, 0
+            frames_taken, dropped = frames_taken + 1, 0

@@ -31,31 +31,31 @@ def expand(names: Iterable[str]) -> list[str]:
     So does a folder with films in it; its images are one source. A list has a source a line; lines that are
     empty or begin with `#` are left out, and relative paths start from the list's folder.
     """
-    found = []
+    sources = []
     for name in names:
         path = Path(name)
         if set(name) & set("*?[") and "://" not in name and not os.path.exists(name):
             matches = sorted(glob.glob(name, recursive=True), key=natural_order)
             if not matches:
                 raise BadInput(f"nothing matches {redacted(name)}: check the pattern")
-            found += matches
+            sources += matches
         elif path.suffix.lower() == LIST_SUFFIX and os.path.isfile(name):
-            found += _listed(path)
+            sources += _listed(path)
         elif os.path.isdir(name):
-            found += _in_folder(path)
+            sources += _in_folder(path)
         else:
-            found.append(name)
-    return found
+            sources.append(name)
+    return sources
 
 
 def _in_folder(path: Path) -> list[str]:
     """A folder with its images as one source, and each of its films as another."""
     from hrpose_rt.sources.images import may_be_image
 
-    found = sorted(path.iterdir(), key=lambda file: natural_order(file.name))
-    found = [file for file in found if file.is_file() and not file.name.startswith(".")]
-    images = [file for file in found if may_be_image(file)]
-    films = [str(file) for file in found if file.suffix.lower() in VIDEO_SUFFIXES and file not in images]
+    files = sorted(path.iterdir(), key=lambda file: natural_order(file.name))
+    files = [file for file in files if file.is_file() and not file.name.startswith(".")]
+    images = [file for file in files if may_be_image(file)]
+    films = [str(file) for file in files if file.suffix.lower() in VIDEO_SUFFIXES and file not in images]
     return [str(path), *films] if images or not films else films
 
 

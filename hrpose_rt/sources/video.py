@@ -119,16 +119,16 @@ class VideoFile(BaseSource):
         packets = _packets(self._container, None if self._duration_s and self._sized else ends)
         if before is not None and not before.sought:
             deque(islice(packets, before.count), 0)
-        index, broken, taken, time_s = -1, 0, 0, 0.0
+        index, corrupt_frames, frames_taken, time_s = -1, 0, 0, 0.0
         begin = time.perf_counter()
         for decoded in _decode(packets, lost, _order(self._container), fed):
             time_s = self._time_of(decoded, index + 1)
-            broken += decoded.is_corrupt
+            corrupt_frames += decoded.is_corrupt
             if before is not None and index < 0:
                 ahead = sum(ticks < (decoded.pts or 0) for ticks in fed)  # in the file behind, shown before
                 index = numbers.begin(before.count + ahead)
             else:
-                index = numbers.next(time_s, len(lost), broken)
+                index = numbers.next(time_s, len(lost), corrupt_frames)
             if time_s < clip.start - 1e-6 or index % clip.stride:
                 continue
             if clip.end is not None and time_s >= clip.end - 1e-6:
@@ -140,12 +140,12 @@ class VideoFile(BaseSource):
                 continue
             now = time.perf_counter()
             yield Frame(index, image, time_s, now, read_ms=1e3 * (now - begin))
-            taken += 1
-            if taken == clip.max_frames:
+            frames_taken += 1
+            if frames_taken == clip.max_frames:
                 break
             begin = time.perf_counter()
         else:
-            self._report(max(len(lost), numbers.gaps), broken, time_s + 1 / self._rate, ends)
+            self._report(max(len(lost), numbers.gaps), corrupt_frames, time_s + 1 / self._rate, ends)
 
     def _seek(self) -> "_Before | None":
         """Where to begin to decode for the clip's start; None where only decoding all of it tells."""
@@ -174,12 +174,12 @@ class VideoFile(BaseSource):
     def _time_of(self, frame: av.VideoFrame, guess: int) -> float:
         return guess / self._rate if frame.time is None else max(0.0, frame.time - self._begin_s)
 
-    def _report(self, lost: int, broken: int, end_s: float, ends: StreamEnd) -> None:
+    def _report(self, lost: int, corrupt_frames: int, end_s: float, ends: StreamEnd) -> None:
         """Say what was missing, once everything there was has been given."""
-        if lost or broken:
+        if lost or corrupt_frames:
             raise RunBroken(
-                f"{self._name} is damaged: {lost} of its frames could not be decoded and {broken} only in "
-                "part; all the others were used"
+                f"{self._name} is damaged: {lost} of its frames could not be decoded and {corrupt_frames} "
+                "only in part; all the others were used"
             )
         promised_s = self._duration_s
         if not (self._sized and promised_s):  # the header knows the length of the whole alone

@@ -62,14 +62,14 @@ def save_last(
     folder: Path, settings: TrainSettings, net: nn.Module, ema: Ema, optimizer: Any, progress: Progress
 ) -> None:
     """Everything that the run needs to go on."""
-    whole = {
+    state = {
         "settings": json.dumps(settings.as_json()),
         "state_dict": net.state_dict(),
         "ema": ema.state,
         "optimizer": optimizer.state_dict(),
         "progress": {"step": progress.step, "best": progress.best, "best_epoch": progress.best_epoch},
     }
-    _save(whole, folder / LAST)
+    _save(state, folder / LAST)
 
 
 def load_last(folder: Path, settings: TrainSettings, net: nn.Module, ema: Ema, optimizer: Any) -> Progress:
@@ -78,8 +78,8 @@ def load_last(folder: Path, settings: TrainSettings, net: nn.Module, ema: Ema, o
     if not path.is_file():
         raise BadInput(f"{folder} has no {LAST} to go on from: leave out `resume`")
     try:
-        whole = torch.load(path, map_location=next(net.parameters()).device, weights_only=True)
-        differing = settings.differences(json.loads(whole["settings"]))
+        state = torch.load(path, map_location=next(net.parameters()).device, weights_only=True)
+        differing = settings.differences(json.loads(state["settings"]))
     except (*UNREADABLE, TypeError, AttributeError) as error:
         raise BadInput(
             f"{path} is broken or of no run ({last_line(error)}): give another `folder`"
@@ -90,11 +90,11 @@ def load_last(folder: Path, settings: TrainSettings, net: nn.Module, ema: Ema, o
             "or another `folder`"
         )
     try:
-        net.load_state_dict(whole["state_dict"])
-        optimizer.load_state_dict(whole["optimizer"])
-        for name, tensor in whole["ema"].items():
+        net.load_state_dict(state["state_dict"])
+        optimizer.load_state_dict(state["optimizer"])
+        for name, tensor in state["ema"].items():
             ema.state[name].copy_(tensor)
-        return Progress(**whole["progress"])
+        return Progress(**state["progress"])
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(
             f"{path} is of another network ({last_line(error)}): give another `folder`"
@@ -103,16 +103,16 @@ def load_last(folder: Path, settings: TrainSettings, net: nn.Module, ema: Ema, o
 
 def save_best(folder: Path, settings: TrainSettings, stage: int, skeleton: str, state: StateDict) -> None:
     """A plain state dict, and beside it what has to be known to use it."""
-    path, here = folder / BEST, settings.stages[stage]
+    path, stage_settings = folder / BEST, settings.stages[stage]
     _save({name: tensor.cpu() for name, tensor in state.items()}, path)
     spec = EngineSpec(
         model=settings.model,
         task="pose",
-        inputs_hw=(here.input_hw,),
+        inputs_hw=(stage_settings.input_hw,),
         precision="fp32",
         weights_sha256=sha256(path),
         skeleton=skeleton,
-        heatmap_hw=here.heatmap_hw,
+        heatmap_hw=stage_settings.heatmap_hw,
         decode=TARGET_DECODERS[settings.recipe.targets],
     )
     spec.save(spec_path(path))
@@ -144,7 +144,7 @@ def start_from(net: HRNet, path: Path) -> list[str]:
     return missing
 
 
-def _save(whole: dict[str, Any], path: Path) -> None:
+def _save(state: dict[str, Any], path: Path) -> None:
     partial = path.with_suffix(".partial")
-    torch.save(whole, partial)
+    torch.save(state, partial)
     partial.replace(path)

@@ -121,8 +121,8 @@ def parse_stages(text: str) -> tuple[Stage, ...]:
     """Read "128x96:8,256x192:2": height x width : epochs."""
     stages = []
     for part in text.split(","):
-        found = re.fullmatch(r"(\d+)x(\d+):(\d+)", part.strip())
-        numbers = [int(n) for n in found.groups()] if found else [0, 0, 0]
+        match = re.fullmatch(r"(\d+)x(\d+):(\d+)", part.strip())
+        numbers = [int(n) for n in match.groups()] if match else [0, 0, 0]
         h, w, epochs = numbers
         if not (h and w and epochs) or h % 32 or w % 32:
             raise BadInput(

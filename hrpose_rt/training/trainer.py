@@ -244,38 +244,41 @@ class Trainer:
             settings, here = self._settings, self._settings.stages[stage]
             begin = time.perf_counter()
             self._ema_net.load_state_dict(self._ema.state)
-            found = validate(
+            validation = validate(
                 *(self._ema_net, self._data.val, settings.recipe, here, settings.precision, self._pictures)
             )
             names = self._data.val.skeleton.joints
-            joints = {n: round(float(v), 4) for n, v in zip(names, found.joints, strict=True) if v == v}
+            joints = {
+                n: round(float(v), 4) for n, v in zip(names, validation.joints, strict=True) if v == v
+            }
             step = self.progress.step
             by = settings.recipe.select
-            metrics = {"oks": found.oks, "pck": found.pck, by: found.chosen}
-            log.log_metrics("val", step, epoch=epoch, loss=found.loss, **metrics, joints=joints)
-            better = found.chosen > self.progress.best
+            metrics = {"oks": validation.oks, "pck": validation.pck, by: validation.chosen}
+            log.log_metrics("val", step, epoch=epoch, loss=validation.loss, **metrics, joints=joints)
+            better = validation.chosen > self.progress.best
             if better:
-                self.progress.best, self.progress.best_epoch = found.chosen, epoch
+                self.progress.best, self.progress.best_epoch = validation.chosen, epoch
                 save_best(self._folder, settings, stage, self._data.train.skeleton.name, self._ema.state)
             h, w = here.input_hw
             log.log(
-                f"epoch {epoch} at {h}x{w}, step {step}: OKS {found.oks:.4f}, PCK@0.2 {found.pck:.4f}"
-                f"{'' if by == 'oks' else f', {METRIC_NAMES[by]} {found.chosen:.4f}'} of "
+                f"epoch {epoch} at {h}x{w}, step {step}: OKS {validation.oks:.4f}, PCK@0.2 "
+                f"{validation.pck:.4f}"
+                f"{'' if by == 'oks' else f', {METRIC_NAMES[by]} {validation.chosen:.4f}'} of "
                 f"{len(self._data.val)} people kept out{', the best so far' if better else ''} "
                 f"({time.perf_counter() - begin:.0f} s)"
             )
             log.draw()
-            self._draw_samples(found)
+            self._draw_samples(validation)
         self._distributed.wait()
 
-    def _draw_samples(self, found: Validation) -> None:
+    def _draw_samples(self, validation: Validation) -> None:
         people, thumbnails = self._data.val, []
         for i in range(min(SAMPLES, len(people))):
             truth = people.joints[i], people.labelled[i]
             picture = self._pictures.read(people, i)
             thumbnails.append(
                 thumbnail(
-                    *(picture, people.boxes[i], found.keypoints[i], found.scores[i], truth),
+                    *(picture, people.boxes[i], validation.keypoints[i], validation.scores[i], truth),
                     *(people.skeleton, people.images[people.image_rows[i]].name),
                 )
             )

@@ -126,8 +126,8 @@ def average_precision(keypoints: F32, scores: F32, people: AnnotatedPeople, size
         areas = sizes[rows].prod(axis=1)
         for row in rows[oks_nms(keypoints[rows], of_people[rows], areas, sigmas, _ALIKE)].tolist():
             points = np.column_stack([keypoints[row], scores[row]]).astype(np.float64)
-            found = {"keypoints": points.ravel().tolist(), "score": float(of_people[row])}
-            results.append({"image_id": image, "category_id": 1, **found})
+            pose = {"keypoints": points.ravel().tolist(), "score": float(of_people[row])}
+            results.append({"image_id": image, "category_id": 1, **pose})
     metrics = coco.score(coco.indexed(truth), results, "keypoints", people.skeleton.sigmas).metrics
     return float(metrics[0])
 
