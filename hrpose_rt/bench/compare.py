@@ -24,7 +24,7 @@ WARM_UP_FRAMES = 1  # frames before the first that counts
 
 
 @dataclass(frozen=True, slots=True)
-class TestFrame:
+class BenchFrame:
     """A frame and the people in it, the same for everybody."""
 
     image: U8
@@ -71,7 +71,7 @@ class Baseline:
             self.name: str = self._answer()["ready"]
             self._opened = opened.pop_all()
 
-    def __call__(self, frame: TestFrame) -> float:
+    def __call__(self, frame: BenchFrame) -> float:
         """Milliseconds that it took for a frame.
 
         Raises:
@@ -122,13 +122,13 @@ class Candidate:
     """Somebody measured: a name and what takes a frame and says how many milliseconds it took."""
 
     name: str
-    work: Callable[[TestFrame], float]
+    work: Callable[[BenchFrame], float]
     ms: list[float] = field(default_factory=list)
 
 
 def compare(
     candidates: Sequence[Candidate],
-    frames: Sequence[TestFrame],
+    frames: Sequence[BenchFrame],
     rounds: int,
     progress: Callable[[str], None] = lambda step: None,
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from hrpose_rt.bench.compare import Baseline, Candidate, TestFrame, compare, ratios
+from hrpose_rt.bench.compare import Baseline, BenchFrame, Candidate, compare, ratios
 from hrpose_rt.bench.cutouts import Cutout, cut_out
 from hrpose_rt.bench.report_text import ratio_rows
 from hrpose_rt.bench.scenes import Scene
@@ -28,7 +28,7 @@ from hrpose_rt.timing import StageClock
 CROPS_OF = 20  # people whose given boxes are posed
 FRAMES_WITH = (3, 8, 18, 60)
 SMALL, LARGE = (256, 192), (384, 288)
-TEST_FRAMES = 5
+BENCH_FRAMES = 5
 
 
 def bench_compare(
@@ -66,7 +66,7 @@ def bench_compare(
                 stack, folder, [("one_by_one.py", str(checkpoint)), ("batched_eager.py", str(checkpoint))]
             )
             cutouts = cut_out(packaged_or(people), default)
-            compare([*ours, *theirs], _test_frames(default, cutouts, CROPS_OF), rounds, status.update)
+            compare([*ours, *theirs], _bench_frames(default, cutouts, CROPS_OF), rounds, status.update)
             comparisons[f"crops of {CROPS_OF} people to keypoints"] = ratios(ours, theirs)
         with ExitStack() as stack:
             default = stack.enter_context(open_networks(Settings()))
@@ -80,7 +80,7 @@ def bench_compare(
             for count in FRAMES_WITH:
                 ours = [Candidate(variant, _frame(networks)) for variant, networks in opened.items()]
                 theirs = [Candidate(them.name, them.work) for them in theirs]
-                compare([*ours, *theirs], _test_frames(default, cutouts, count), rounds, status.update)
+                compare([*ours, *theirs], _bench_frames(default, cutouts, count), rounds, status.update)
                 comparisons[f"frame with {count} people"] = ratios(ours, theirs)
     for what, lines in comparisons.items():
         print(f"{what}:")
@@ -128,8 +128,8 @@ def _baselines(stack: ExitStack, folder: Path, commands: list[tuple[str, ...]]) 
     return [Candidate(baseline.name, baseline) for baseline in opened]
 
 
-def _pose(networks: Networks) -> Callable[[TestFrame], float]:
-    def work(frame: TestFrame) -> float:
+def _pose(networks: Networks) -> Callable[[BenchFrame], float]:
+    def work(frame: BenchFrame) -> float:
         begin = time.perf_counter()
         networks.estimator.estimate(frame.image, frame.boxes, StageClock())
         return 1e3 * (time.perf_counter() - begin)
@@ -137,10 +137,10 @@ def _pose(networks: Networks) -> Callable[[TestFrame], float]:
     return work
 
 
-def _frame(networks: Networks) -> Callable[[TestFrame], float]:
+def _frame(networks: Networks) -> Callable[[BenchFrame], float]:
     """Detector and poses; of the boxes given, so that nobody is fast by finding few."""
 
-    def work(frame: TestFrame) -> float:
+    def work(frame: BenchFrame) -> float:
         begin = time.perf_counter()
         networks.detector.detect(frame.image, StageClock())
         networks.estimator.estimate(frame.image, frame.boxes, StageClock())
@@ -149,8 +149,8 @@ def _frame(networks: Networks) -> Callable[[TestFrame], float]:
     return work
 
 
-def _test_frames(networks: Networks, cutouts: list[Cutout], count: int) -> list[TestFrame]:
+def _bench_frames(networks: Networks, cutouts: list[Cutout], count: int) -> list[BenchFrame]:
     scene = Scene(cutouts, count, occluders=False)
-    scenes = [scene.frame_and_truth(10 * i) for i in range(TEST_FRAMES)]
+    scenes = [scene.frame_and_truth(10 * i) for i in range(BENCH_FRAMES)]
     networks.detector.warm_up(scenes[0][0].image.shape[:2])
-    return [TestFrame(frame.image, truth.boxes) for frame, truth in scenes]
+    return [BenchFrame(frame.image, truth.boxes) for frame, truth in scenes]

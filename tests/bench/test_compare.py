@@ -9,25 +9,25 @@ import numpy as np
 import pytest
 
 from hrpose_rt.bench import compare as comparing
-from hrpose_rt.bench.compare import Baseline, Candidate, TestFrame, compare, ratios
+from hrpose_rt.bench.compare import Baseline, BenchFrame, Candidate, compare, ratios
 from hrpose_rt.bench.report_text import ratio_rows
 from hrpose_rt.cli.bench_compare import random_w32
 from hrpose_rt.errors import BadInput, RunBroken
 
-SHOT = TestFrame(np.zeros((64, 96, 3), np.uint8), np.array([[10, 5, 40, 60]], np.float32))
+SHOT = BenchFrame(np.zeros((64, 96, 3), np.uint8), np.array([[10, 5, 40, 60]], np.float32))
 
 
 def test_everybody_is_measured_in_turn_on_the_same_frames() -> None:
     order: list[tuple[str, int]] = []
 
     def work(name: str, ms: float):
-        def one(frame: TestFrame) -> float:
+        def one(frame: BenchFrame) -> float:
             order.append((name, int(frame.boxes[0, 0])))
             return ms
 
         return one
 
-    frames = [TestFrame(SHOT.image, SHOT.boxes + i) for i in range(2)]
+    frames = [BenchFrame(SHOT.image, SHOT.boxes + i) for i in range(2)]
     ours, theirs = Candidate("ours", work("ours", 10.0)), Candidate("theirs", work("theirs", 35.0))
     compare([ours, theirs], frames, 3)
     assert [name for name, _ in order] == ["ours", "theirs"] * 4  # the first round only warms up
