@@ -293,7 +293,7 @@ def test_annotations(tmp_path: Path) -> None:
         if not refused(coco.load_annotations, path):
             people = coco.load_annotations(path).dataset["annotations"]
             perfect = [{**p, "score": 1.0} for p in people]
-            figures = coco.score(coco.load_annotations(path), perfect, "keypoints").figures
+            figures = coco.score(coco.load_annotations(path), perfect, "keypoints").metrics
             assert np.isfinite(figures).all() and figures.max() <= 1
         if not refused(load_people, path, images):
             found = load_people(path, images)

@@ -53,7 +53,7 @@ class AnnotatedPeople:
 
     def select(self, rows: NDArray[Any] | np.bool) -> "AnnotatedPeople":
         """Some of the people, in the order of `rows`."""
-        names = ("image_rows", "ids", "boxes", "joints", "labelled", "by_human", "areas")
+        names = ("image_rows", "ids", "boxes", "joints", "labelled", "human_labelled", "areas")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def where(self, row: int) -> str:
@@ -113,7 +113,7 @@ def join(sets: Iterable[AnnotatedPeople]) -> AnnotatedPeople:
         raise BadInput(f"sets with different joints cannot be mixed: {' and '.join(sorted(skeletons))}")
     starts = np.cumsum([0, *(len(people.images) for people in sets)])
     moved = [p.image_rows + start for p, start in zip(sets, starts, strict=False)]
-    rest = ("ids", "boxes", "joints", "labelled", "by_human", "areas")
+    rest = ("ids", "boxes", "joints", "labelled", "human_labelled", "areas")
     return AnnotatedPeople(
         skeleton=sets[0].skeleton,
         images=tuple(image for people in sets for image in people.images),

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hrpose_rt.bench import report as reports
+from hrpose_rt.bench import report_text
 from hrpose_rt.bench.crowd import BLOCK, CrowdTiming, Sample, Variant, check_untimed, matches, measure
 from hrpose_rt.bench.scenes import Scene
 from hrpose_rt.bench.stats import PiecewiseLine, fit, interval, percentiles, ratio_interval
@@ -20,9 +21,9 @@ from tests.bench.test_scenes import RED
 from tests.fakes import fake_networks
 
 
-def sample(round: int, ms: float, found: int = 2, returned: int = 0, plain_ms: float = float("nan")):
+def sample(round: int, ms: float, found: int = 2, returned: int = 0, untimed_ms: float = float("nan")):
     times = StageTimes(pose=ms, total=ms)
-    return Sample(round, 4, found, 2, returned, times, ms, plain_ms)
+    return Sample(round, 4, found, 2, returned, times, ms, untimed_ms)
 
 
 def test_a_line_with_a_knee_is_found_where_it_is() -> None:
@@ -73,9 +74,9 @@ def test_a_report_that_its_stages_do_not_bear_out_is_refused() -> None:
 
 def test_a_refused_report_is_written_and_no_base_for_others(report, tmp_path) -> None:
     refused = report | {"refused": "it was loud"}
-    assert reports.sentences(refused)[0] == "Refused: it was loud."
+    assert report_text.sentences(refused)[0] == "Refused: it was loud."
     with pytest.raises(BadInput, match=r"report\.json was refused, it was loud"):
-        reports.load(reports.save(refused, tmp_path)[0])
+        reports.load(report_text.save(refused, tmp_path)[0])
 
 
 class SlowScene(Scene):
@@ -124,7 +125,7 @@ def test_a_report_says_what_was_found_and_what_it_cost(report) -> None:
 
 
 def test_reports_are_written_read_and_compared(report, tmp_path) -> None:
-    files = reports.save(report, tmp_path)
+    files = report_text.save(report, tmp_path)
     assert [file.name for file in files] == ["report.json", "report.md"]
     assert "| people | there | found |" in files[1].read_text()
     again = reports.load(files[0])

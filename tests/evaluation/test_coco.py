@@ -206,7 +206,7 @@ def rewritten(folder: Path, change, category: int = 1):
     (folder / "changed.json").write_text(json.dumps(content))
     found = [
         {"image_id": p["image_id"], "category_id": category, "score": 0.9}
-        | {"keypoints": (np.array(p["keypoints"]) + np.thumbnail([0.5, 0, 0], 17)).tolist()}
+        | {"keypoints": (np.array(p["keypoints"]) + np.tile([0.5, 0, 0], 17)).tolist()}
         for p in content["annotations"]
     ]
     return coco.load_annotations(folder / "changed.json"), found
