@@ -82,12 +82,12 @@ class FrameResult:
         points = np.column_stack([self.poses.keypoints[i], self.poses.scores[i].clip(0, 1)])
         return {
             "id": int(self.track_ids[i]),
-            "box": _rounded(self.detections.boxes[i], 2),
+            "box": [round(v, 2) for v in self.detections.boxes[i].tolist()],
             "score": round(float(self.detections.scores[i].clip(0, 1)), 4),
             "from": Origin(self.detections.origin[i]).name.lower(),
             "fresh": bool(self.poses.fresh[i]),
             "age": age,
-            "keypoints": None if age < 0 else [_rounded(point, 3) for point in points],
+            "keypoints": None if age < 0 else [[round(v, 3) for v in point] for point in points.tolist()],
         }
 
     def to_supervision(self) -> "tuple[sv.Detections, sv.KeyPoints]":
@@ -123,7 +123,3 @@ def person_score(box_scores: F32, keypoint_scores: F32) -> F32:
     sure = keypoint_scores > 0.2
     total = (keypoint_scores * sure).sum(axis=1)
     return np.asarray(box_scores * total / np.maximum(sure.sum(axis=1), 1), np.float32)
-
-
-def _rounded(values: "np.typing.NDArray[np.float32]", digits: int) -> list[float]:
-    return [round(v, digits) for v in values.tolist()]

@@ -150,7 +150,8 @@ class VideoSession:
         self, frame: Frame, detector: Detector, clock: StageClock, tiling: Tiling, predicted_s: float
     ) -> None:
         """Run the detector and update the tracks; `predicted_s` is when they were propagated."""
-        tiles = tiling.choose(self._tracker.boxes, self._affordable_tiles())
+        boxes = self._tracker.boxes
+        tiles = tiling.choose(boxes, self._affordable_tiles())
         begin = self._now()
         detections = _detect(detector, frame, clock, tiles)
         detect_ms = 1e3 * (self._now() - begin)
@@ -158,7 +159,7 @@ class VideoSession:
         self._only_in_tile += detections.added
         self._tiles_ms += detect_ms * len(tiles) / (1 + len(tiles))  # frame and tiles are one batch
         with clock.stage("track"):
-            self._tracker.update(detections, ~tiling.not_searched(self._tracker.boxes, tiles))
+            self._tracker.update(detections, ~tiling.not_searched(boxes, tiles))
         self._latency.update_detect(1e3 * (self._now() - predicted_s) / (1 + len(tiles)))
 
     def finish(self, rows: I64, poses: Poses, clock: StageClock) -> TrackedPeople:

@@ -1,7 +1,7 @@
 """Which joints a pose has, how they hang together and how exactly people place them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
 from pathlib import Path
@@ -42,6 +42,12 @@ class Skeleton:
     edges: tuple[tuple[int, int], ...]
     flip_pairs: tuple[tuple[int, int], ...]
     sigmas: tuple[float, ...] = ()
+    _edge_sides: tuple[Side, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        sides = [_side(name) for name in self.joints]
+        edge_sides = (sides[a] if sides[a] == sides[b] else Side.MIDDLE for a, b in self.edges)
+        object.__setattr__(self, "_edge_sides", tuple(edge_sides))  # it is frozen
 
     def flip_order(self) -> list[int]:
         """The K indices that put the channels of a mirrored picture back in place."""
@@ -50,14 +56,9 @@ class Skeleton:
             order[left], order[right] = right, left
         return order
 
-    def joint_sides(self) -> list[Side]:
-        """The side of each joint."""
-        return [_side(name) for name in self.joints]
-
-    def edge_sides(self) -> list[Side]:
+    def edge_sides(self) -> tuple[Side, ...]:
         """The side of each limb: that of its joints if they share one, else the middle."""
-        sides = self.joint_sides()
-        return [sides[a] if sides[a] == sides[b] else Side.MIDDLE for a, b in self.edges]
+        return self._edge_sides
 
     def is_upper(self) -> list[bool]:
         """Whether each joint belongs to the upper half of the body."""

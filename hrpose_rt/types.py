@@ -100,11 +100,8 @@ class Detections:
     added: int = 0
 
     def __post_init__(self) -> None:
-        _check_arrays(boxes=self.boxes, scores=self.scores, origin=self.origin)
-        n = len(self.boxes)
-        _check_shape("boxes", self.boxes, (n, 4))
-        _check_shape("scores", self.scores, (n,))
-        _check_shape("origin", self.origin, (n,))
+        n = len(self.boxes) if isinstance(self.boxes, np.ndarray) and self.boxes.ndim else 0
+        _check_arrays(boxes=(self.boxes, (n, 4)), scores=(self.scores, (n,)), origin=(self.origin, (n,)))
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -132,13 +129,16 @@ class Poses:
     age: I64
 
     def __post_init__(self) -> None:
-        _check_arrays(keypoints=self.keypoints, scores=self.scores, fresh=self.fresh, age=self.age)
-        if self.scores.ndim != 2:
+        is_array = isinstance(self.scores, np.ndarray)
+        if is_array and self.scores.ndim != 2:
             raise BadInput(f"scores has shape {self.scores.shape}, (N, K) was wanted")
-        n, k = self.scores.shape
-        _check_shape("keypoints", self.keypoints, (n, k, 2))
-        _check_shape("fresh", self.fresh, (n,))
-        _check_shape("age", self.age, (n,))
+        n, k = self.scores.shape if is_array else (0, 0)
+        _check_arrays(
+            scores=(self.scores, (n, k)),
+            keypoints=(self.keypoints, (n, k, 2)),
+            fresh=(self.fresh, (n,)),
+            age=(self.age, (n,)),
+        )
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -246,12 +246,10 @@ def check_boxes(boxes: ArrayLike, image: U8) -> F32:
     return array
 
 
-def _check_arrays(**arrays: object) -> None:
-    for name, array in arrays.items():
+def _check_arrays(**arrays: tuple[object, tuple[int, ...]]) -> None:
+    """Raise BadInput unless each is an array of the shape beside it."""
+    for name, (array, expected) in arrays.items():
         if not isinstance(array, np.ndarray) or not array.ndim:
             raise BadInput(f"{name} is a NumPy array, not {type(array).__name__}")
-
-
-def _check_shape(name: str, array: NDArray[np.generic], expected: tuple[int, ...]) -> None:
-    if array.shape != expected:
-        raise BadInput(f"{name} has shape {array.shape}, {expected} was wanted")
+        if array.shape != expected:
+            raise BadInput(f"{name} has shape {array.shape}, {expected} was wanted")

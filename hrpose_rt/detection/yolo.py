@@ -49,6 +49,9 @@ class YoloDetector:
         self._min_score = min_score
         self._max_people = max_people or None
         self._canvases: dict[tuple[int, int, int], U8] = {}
+        # Of the last frame size alone: a folder of images may have thousands.
+        self._frame_hw, self._input_hw = (0, 0), (0, 0)
+        self._letterboxes: dict[tuple[int, int], Letterbox] = {}  # by height and width of a region
 
     def warm_up(self, frame_hw: tuple[int, int], max_tiles: int = 0) -> None:
         """See `Detector.warm_up`."""
@@ -62,7 +65,18 @@ class YoloDetector:
             w, h = Letterbox.fit(frame_hw, hw).size_wh
             return w * h, -hw[0] * hw[1]
 
-        return max(self._inputs_hw, key=largest_then_cheapest)
+        if frame_hw != self._frame_hw:
+            self._input_hw = max(self._inputs_hw, key=largest_then_cheapest)
+            self._frame_hw, self._letterboxes = frame_hw, {}
+        return self._input_hw
+
+    def _letterbox(self, region: Region) -> Letterbox:
+        """How a region of the frame, whose size `input_hw_for` was asked for, fits into the input."""
+        x1, y1, x2, y2 = region
+        size_hw = (y2 - y1, x2 - x1)
+        if size_hw not in self._letterboxes:
+            self._letterboxes[size_hw] = Letterbox.fit(size_hw, self._input_hw)
+        return self._letterboxes[size_hw]
 
     def detect(self, image: U8, clock: StageClock, tiles: Sequence[Region] = ()) -> Detections:
         """See `Detector.detect`."""
@@ -70,12 +84,12 @@ class YoloDetector:
         regions = [(0, 0, frame_hw[1], frame_hw[0]), *tiles]
         with clock.stage("letterbox"):
             input_hw = self.input_hw_for(frame_hw)
-            boxes = [Letterbox.fit((y2 - y1, x2 - x1), input_hw) for x1, y1, x2, y2 in regions]
-            pictures = self._pictures((len(regions), *input_hw))
-            for picture, (x1, y1, x2, y2), letterbox in zip(pictures, regions, boxes, strict=True):
-                letterbox.fill(picture, image[y1:y2, x1:x2])
+            letterboxes = [self._letterbox(region) for region in regions]
+            batch = self._batch((len(regions), *input_hw))
+            for canvas, (x1, y1, x2, y2), letterbox in zip(batch, regions, letterboxes, strict=True):
+                letterbox.fill(canvas, image[y1:y2, x1:x2])
         with clock.stage("detect"):
-            return self._decode(self._runtime.infer(pictures), boxes, regions, frame_hw)
+            return self._decode(self._runtime.infer(batch), letterboxes, regions, frame_hw)
 
     def _decode(
         self,
@@ -99,7 +113,7 @@ class YoloDetector:
         boxes, scores, source = (np.concatenate(part) for part in zip(*parts, strict=True))
         return self._filter(boxes, scores, source, frame_hw)
 
-    def _pictures(self, shape: tuple[int, int, int]) -> U8:
+    def _batch(self, shape: tuple[int, int, int]) -> U8:
         if shape not in self._canvases:
             self._canvases[shape] = np.empty((*shape, 3), np.uint8)
         return self._canvases[shape]

@@ -153,10 +153,12 @@ class PersonTracker:
         unmatched[old_rows[old_rows >= 0]] = False
         kept = np.zeros_like(unmatched) if searched is None else unmatched & ~searched
         kept &= self._detected_recently
-        self._lose(old.select(unmatched & ~kept))
-        undetected = old.select(kept)
-        undetected.origin[:] = Origin.TRACKED
-        self._tracks = self._continued(detections, appearance, number, old, old_rows).concat(undetected)
+        self._lose(old, unmatched & ~kept)
+        self._tracks = self._continued(detections, appearance, number, old, old_rows)
+        if kept.any():
+            undetected = old.select(kept)
+            undetected.origin[:] = Origin.TRACKED
+            self._tracks = self._tracks.concat(undetected)
 
     def finish(self, rows: I64, poses: Poses) -> TrackedPeople:
         """Take new poses, give ids to confirmed tracks and remove duplicates.
@@ -170,7 +172,9 @@ class PersonTracker:
         """
         self._take_poses(rows, poses)
         self._assign_ids()
-        self._tracks = self._tracks.select(~duplicates(self._tracks, self._sigmas))
+        removed = duplicates(self._tracks, self._sigmas)
+        if removed.any():
+            self._tracks = self._tracks.select(~removed)
         tracks = self._tracks
         return TrackedPeople(
             Detections(self.boxes, tracks.score.copy(), tracks.origin.copy()),
@@ -261,24 +265,28 @@ class PersonTracker:
 
     def _keep(self, rows: Bools) -> None:
         """Lose all other tracks."""
-        self._lose(self._tracks.select(~rows))
-        self._tracks = self._tracks.select(rows)
+        if not rows.all():
+            self._lose(self._tracks, ~rows)
+            self._tracks = self._tracks.select(rows)
 
-    def _lose(self, tracks: Tracks) -> None:
-        """Tracks without a box from now on; those with an id may be re-identified."""
-        rows = np.flatnonzero(tracks.track_ids != NO_ID)
-        poses = tracks.normalized_poses(rows)
+    def _lose(self, tracks: Tracks, lost: Bools) -> None:
+        """Rows `lost` (N,) have no box from now on; those with an id may be re-identified."""
+        rows = np.flatnonzero(lost & (tracks.track_ids != NO_ID))
+        if not len(rows):
+            return
+        tracks = tracks.select(rows)  # a copy: what is lost changes no more
+        poses = tracks.normalized_poses(np.arange(len(rows)))
         self.lost.add(
             [
                 LostTrack(
                     track_id=int(tracks.track_ids[row]),
                     box=tracks.detected_box[row],
                     velocity=tracks.velocity[row],
-                    pose=poses[i],
+                    pose=poses[row],
                     appearance=tracks.appearance[row],
                     last_seen_s=float(tracks.last_seen_s[row]),
                 )
-                for i, row in enumerate(rows.tolist())
+                for row in range(len(rows))
             ]
         )
 

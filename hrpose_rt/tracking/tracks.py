@@ -62,30 +62,26 @@ class Tracks:
     @classmethod
     def empty(cls, n: int, joints: int) -> "Tracks":
         """`n` tracks with nothing in them yet."""
-
-        def zeros(*shape: int) -> F32:
-            return np.zeros((n, *shape), np.float32)
-
         unknown = np.full(n, NO_ID, np.int64)
         return cls(
             track_ids=unknown,
             track_number=unknown.copy(),
-            box=zeros(4),
-            detected_box=zeros(4),
-            velocity=zeros(2),
+            box=np.zeros((n, 4), np.float32),
+            detected_box=np.zeros((n, 4), np.float32),
+            velocity=np.zeros((n, 2), np.float32),
             last_seen_s=np.zeros(n),
             first_seen_s=np.zeros(n),
             hits=np.zeros(n, np.int64),
             flow_valid=np.ones(n, np.bool_),
-            score=zeros(),
+            score=np.zeros(n, np.float32),
             origin=np.zeros(n, np.int64),
-            keypoints=zeros(joints, 2),
-            filter_velocity=zeros(joints, 2),
-            keypoint_scores=zeros(joints),
+            keypoints=np.zeros((n, joints, 2), np.float32),
+            filter_velocity=np.zeros((n, joints, 2), np.float32),
+            keypoint_scores=np.zeros((n, joints), np.float32),
             last_posed_s=np.full(n, -np.inf),
             pose_age=np.full(n, NEVER, np.int64),
-            mean_score=zeros(),
-            appearance=zeros(DESCRIPTOR_SIZE),
+            mean_score=np.zeros(n, np.float32),
+            appearance=np.zeros((n, DESCRIPTOR_SIZE), np.float32),
         )
 
     @property

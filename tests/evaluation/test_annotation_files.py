@@ -95,7 +95,7 @@ def labelme() -> dict[str, Any]:
 def roboflow() -> dict[str, Any]:
     """Roboflow's COCO: category 0 is the project, of which nothing is annotated; numbers with fractions."""
     return {
-        "info": {"year": "2025", "version": "1", "description": "ExportedEngine from roboflow.com"},
+        "info": {"year": "2025", "version": "1", "description": "Exported from roboflow.com"},
         "licenses": [{"id": 1, "url": "", "name": "CC BY 4.0"}],
         "categories": [
             {"id": 0, "name": "people", "supercategory": "none"},
