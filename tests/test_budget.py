@@ -12,7 +12,7 @@ def latency() -> LatencyModel:
     return LatencyModel(detect_ms=8.0, batch_ms={8: 12.0, 4: 7.0, 2: 4.0, 1: 2.5}, other_ms=1.0)
 
 
-def test_costs_add_up_as_the_batch_plan_does() -> None:
+def test_latency_model_pose_cost_follows_batch_sizes() -> None:
     assert latency().pose_ms(0) == 0
     assert latency().pose_ms(21) == 12 + 12 + 7 + 2.5
     assert latency().max_crops(100.0, 5) == 5
@@ -20,7 +20,7 @@ def test_costs_add_up_as_the_batch_plan_does() -> None:
     assert latency().max_crops(2.0, 50) == 0
 
 
-def test_costs_are_learnt() -> None:
+def test_latency_model_learns_pose_and_detection_cost() -> None:
     known = latency()
     for _ in range(60):
         known.update_pose(8, 24.0)  # everything takes twice as long now
@@ -31,14 +31,14 @@ def test_costs_are_learnt() -> None:
     known.update_pose(0, 5.0)  # nobody was posed
 
 
-def test_without_a_budget_everybody_is_posed_and_looked_for() -> None:
+def test_budget_of_zero_detects_every_frame_and_poses_all_people() -> None:
     tracker, budget = person_tracker(), FrameBudget(25.0, 1, 0.0, 10, latency())
     track(tracker, range(3))
     assert all(budget.should_detect(IMAGE, tracker) for _ in range(5))
     assert budget.rows_to_pose(tracker, 100.0).tolist() == [0, 1, 2]
 
 
-def test_newcomers_are_looked_for_within_a_fifth_of_a_second() -> None:
+def test_budget_auto_detects_at_least_every_200_ms() -> None:
     tracker, budget = person_tracker(), FrameBudget(25.0, 0, 0.0, 10, latency())
     track(tracker, range(3))
     looks = [budget.should_detect(IMAGE, tracker) for _ in range(12)]
@@ -47,7 +47,7 @@ def test_newcomers_are_looked_for_within_a_fifth_of_a_second() -> None:
     assert gaps.max() <= 5
 
 
-def test_under_a_budget_people_are_looked_for_as_often_as_a_share_of_it_pays_for() -> None:
+def test_budget_share_sets_detection_gap() -> None:
     def gap(detect_ms: float, every: int = 0) -> int:
         return FrameBudget(25.0, every, 40.0, 10, LatencyModel(detect_ms=detect_ms)).max_gap
 
@@ -58,7 +58,7 @@ def test_under_a_budget_people_are_looked_for_as_often_as_a_share_of_it_pays_for
     )  # seldom, without a budget
 
 
-def test_another_scene_is_looked_at_at_once() -> None:
+def test_budget_scene_cut_triggers_detection() -> None:
     tracker, budget = person_tracker(), FrameBudget(25.0, 0, 0.0, 10, latency())
     track(tracker, range(3))
     budget.should_detect(IMAGE, tracker)
@@ -67,7 +67,7 @@ def test_another_scene_is_looked_at_at_once() -> None:
 
 
 @pytest.mark.parametrize("every", [0, 1, 10])
-def test_nobody_is_carried_on_into_another_scene(every) -> None:
+def test_budget_scene_cut_drops_all_tracks(every) -> None:
     tracker, budget = person_tracker(), FrameBudget(25.0, every, 0.0, 10, latency())
     tracker.lost = LostTracks(0.0)  # it may know somebody again: no part of this
     track(tracker, range(3))
@@ -88,7 +88,7 @@ def test_nobody_is_carried_on_into_another_scene(every) -> None:
     assert not {0, 1, 2} & set(tracker.track_ids.tolist())
 
 
-def test_newcomers_come_first_then_those_waiting_longest() -> None:
+def test_budget_poses_new_people_first_then_oldest_poses() -> None:
     tracker, budget = person_tracker(), FrameBudget(25.0, 1, 15.0, 10, latency())
     for i in range(4):
         tracker.predict(IMAGE, i / 25)
@@ -100,7 +100,7 @@ def test_newcomers_come_first_then_those_waiting_longest() -> None:
     assert rows.tolist() == [0, 1, 4, 5]
 
 
-def test_nobody_waits_for_longer_than_the_oldest_may_while_the_budget_holds() -> None:
+def test_budget_keeps_pose_age_within_maximum() -> None:
     tracker, budget = person_tracker(), FrameBudget(25.0, 1, 16.0, 4, latency())
     oldest = 0
     for i in range(40):
@@ -114,7 +114,7 @@ def test_nobody_waits_for_longer_than_the_oldest_may_while_the_budget_holds() ->
     assert oldest <= 4 and budget.stale_pose_frames == 0
 
 
-def test_a_budget_that_cannot_hold_it_says_so_and_still_brings_somebody_on() -> None:
+def test_budget_too_small_counts_stale_frames_and_poses_in_turn() -> None:
     tracker, budget = person_tracker(), FrameBudget(25.0, 0, 3.0, 2, latency())
     track(tracker, range(3), n=6)
     posed = set()

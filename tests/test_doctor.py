@@ -14,7 +14,7 @@ def checks(check) -> dict[str, doctor.Check]:
     return {check.name: check for check in check()}
 
 
-def test_everything_the_program_needs_is_found_here() -> None:
+def test_doctor_finds_runtimes_models_and_video_support() -> None:
     found = checks(doctor.run_checks)
     needed = {
         "program",
@@ -33,13 +33,13 @@ def test_everything_the_program_needs_is_found_here() -> None:
     assert "fp32 int8 on cpu, fp32 fp16 on cuda; sees" in found["onnxruntime"].result
 
 
-def test_the_command_prints_it_and_ends_well() -> None:
+def test_doctor_command_prints_checks_and_exits_zero() -> None:
     done = CliRunner().invoke(build_app(), ["doctor"])
     assert done.exit_code == 0
     assert "openvino" in done.stdout and "to do" in done.stdout
 
 
-def test_what_is_broken_is_told_with_what_to_do(monkeypatch, tmp_path: Path) -> None:
+def test_doctor_reports_wrong_model_hash_and_unwritable_home(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr("hrpose_rt.nets.zoo.sha256", lambda path: "0" * 64)
     monkeypatch.setattr(doctor, "cache_dir", lambda: Path("/proc/nowhere"))
     models, folders = checks(doctor._models), checks(doctor._folders)
@@ -50,7 +50,7 @@ def test_what_is_broken_is_told_with_what_to_do(monkeypatch, tmp_path: Path) -> 
     assert done.exit_code == 1
 
 
-def test_a_missing_runtime_is_told_with_what_installs_it(monkeypatch) -> None:
+def test_doctor_missing_runtime_shows_pip_install(monkeypatch) -> None:
     def absent(package: str) -> str:
         raise doctor.PackageNotFoundError(package)
 
@@ -63,7 +63,7 @@ def test_a_missing_runtime_is_told_with_what_installs_it(monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("code", "text", "good"), [(0, "GPU X, 600.1, 8.9\n", True), (9, "driver mismatch\n", False)]
 )
-def test_gpus_are_asked_for_by_nvidias_tool(monkeypatch, code, text, good) -> None:
+def test_doctor_reads_gpu_from_nvidia_smi(monkeypatch, code, text, good) -> None:
     answer = subprocess.CompletedProcess([], code, text, "")
     monkeypatch.setattr(doctor.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
     monkeypatch.setattr(doctor.subprocess, "run", lambda *_, **__: answer)
@@ -71,7 +71,7 @@ def test_gpus_are_asked_for_by_nvidias_tool(monkeypatch, code, text, good) -> No
     assert (found.ok, found.result) == (good, text.strip())
 
 
-def test_a_check_that_breaks_is_a_finding(monkeypatch) -> None:
+def test_doctor_reports_exception_of_failing_check(monkeypatch) -> None:
     def _broken() -> list[doctor.Check]:
         raise ZeroDivisionError("by zero")
 

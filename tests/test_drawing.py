@@ -26,14 +26,14 @@ def person(points: dict[int, tuple[float, float]], score: float = 0.9) -> tuple[
 @pytest.mark.parametrize(
     ("joints", "side"), [((5, 7), Side.LEFT), ((6, 8), Side.RIGHT), ((5, 6), Side.MIDDLE)]
 )
-def test_a_limb_has_the_colour_of_its_side(joints, side) -> None:
+def test_drawing_limb_has_colour_of_its_side(joints, side) -> None:
     picture = np.zeros((400, 200, 3), np.uint8)
     detections, poses = person({joints[0]: (50, 100), joints[1]: (150, 100)})
     draw_people(picture, detections, np.array([1]), poses, COCO17)
     assert tuple(picture[100, 100].tolist()) == SIDE_COLOURS[side]
 
 
-def test_doubtful_joints_and_their_limbs_are_left_out() -> None:
+def test_drawing_skips_joints_and_limbs_below_min_score() -> None:
     picture = np.zeros((400, 200, 3), np.uint8)
     detections, poses = person({5: (50, 100), 7: (150, 100)}, score=0.2)
     draw_people(picture, detections, np.array([1]), poses, COCO17, min_score=0.3)
@@ -42,7 +42,7 @@ def test_doubtful_joints_and_their_limbs_are_left_out() -> None:
     assert picture[90:110, 45:155].max() > 0
 
 
-def test_somebody_never_posed_has_a_box_alone() -> None:
+def test_drawing_person_without_pose_has_only_box() -> None:
     picture = np.zeros((400, 200, 3), np.uint8)
     detections, poses = person({5: (50, 100), 7: (150, 100)})
     never = Poses(poses.keypoints, poses.scores, np.array([False]), np.array([-1]))
@@ -51,7 +51,7 @@ def test_somebody_never_posed_has_a_box_alone() -> None:
     assert picture[380, 100].max() > 0
 
 
-def test_an_old_pose_is_drawn_thinner() -> None:
+def test_drawing_stale_pose_is_thinner() -> None:
     drawn = {}
     for fresh in (True, False):
         picture = np.zeros((400, 200, 3), np.uint8)
@@ -62,7 +62,7 @@ def test_an_old_pose_is_drawn_thinner() -> None:
     assert 0 < drawn[False] < drawn[True]
 
 
-def test_nobody_leaves_the_picture_as_it_is() -> None:
+def test_drawing_zero_people_changes_nothing() -> None:
     picture = np.full((40, 40, 3), 7, np.uint8)
     nobody = Detections.found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
     none = Poses.estimated(np.zeros((0, 17, 2), np.float32), np.zeros((0, 17), np.float32))
@@ -70,7 +70,7 @@ def test_nobody_leaves_the_picture_as_it_is() -> None:
     assert (picture == 7).all()
 
 
-def test_joints_far_outside_do_no_harm() -> None:
+def test_drawing_accepts_joints_far_outside_image() -> None:
     picture = np.zeros((400, 200, 3), np.uint8)
     detections, poses = person({5: (-1e9, 100), 7: (1e9, 100), 6: (-5, -5)})
     draw_people(picture, detections, np.array([1]), poses, COCO17)
@@ -78,14 +78,14 @@ def test_joints_far_outside_do_no_harm() -> None:
 
 
 @pytest.mark.parametrize("hw", [(1, 1), (40, 40), (720, 1280)])
-def test_the_overlay_fits_any_picture(hw) -> None:
+def test_drawing_overlay_fits_any_image_size(hw) -> None:
     picture = np.full((*hw, 3), 255, np.uint8)
     draw_overlay(picture, 3, StageTimes(total=12.3))
     assert picture.min() < 255
     assert picture.shape == (*hw, 3)
 
 
-def test_trails_go_where_people_went_and_fade() -> None:
+def test_drawing_trails_follow_tracks_and_expire() -> None:
     trails = Trails(1.0)
     for i in range(5):
         x = 10 + 20 * i

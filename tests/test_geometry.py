@@ -22,24 +22,24 @@ def boxes(*rows: tuple[float, float, float, float]) -> np.ndarray:
     return np.array(rows, np.float32)
 
 
-def test_two_squares_that_share_half_of_each_overlap_by_a_third() -> None:
+def test_iou_of_half_overlapping_squares_is_one_third() -> None:
     a, b = boxes((0, 0, 2, 2)), boxes((1, 0, 3, 2))
     np.testing.assert_allclose(iou(a, b), [[1 / 3]], rtol=1e-6)
 
 
-def test_iou_is_one_with_itself_and_nothing_with_a_line_or_a_stranger() -> None:
+def test_iou_is_one_for_same_box_and_zero_for_line_or_disjoint() -> None:
     square = boxes((0, 0, 2, 2))
     others = boxes((0, 0, 2, 2), (1, 1, 1, 2), (5, 5, 6, 6))
     np.testing.assert_array_equal(iou(square, others), [[1, 0, 0]])
     np.testing.assert_array_equal(iou(boxes((1, 1, 1, 1)), boxes((1, 1, 1, 1))), [[0]])
 
 
-def test_iou_of_nobody_has_no_rows() -> None:
+def test_iou_of_zero_boxes_is_empty() -> None:
     assert iou(NOBODY, boxes((0, 0, 1, 1))).shape == (0, 1)
     assert iou(NOBODY, NOBODY).shape == (0, 0)
 
 
-def test_nms_keeps_the_best_of_each_heap_best_first() -> None:
+def test_nms_keeps_best_box_of_each_cluster_in_score_order() -> None:
     heap = boxes((0, 0, 10, 10), (0, 0, 10, 9), (20, 0, 30, 10))
     scores = np.array([0.5, 0.9, 0.7], np.float32)
     assert nms(heap, scores, 0.6).tolist() == [1, 2]
@@ -52,7 +52,7 @@ def test_nms_does_not_let_a_suppressed_box_suppress() -> None:
     assert nms(chain, scores, 0.4).tolist() == [0, 2]
 
 
-def test_nms_of_nobody() -> None:
+def test_nms_of_zero_boxes_is_empty() -> None:
     assert nms(NOBODY, np.zeros(0, np.float32), 0.5).tolist() == []
 
 
@@ -65,12 +65,12 @@ def test_nms_of_nobody() -> None:
         ((1, 5000), (640, 1), (0, 191)),
     ],
 )
-def test_a_letterbox_centres_the_frame(frame_hw, size_wh, offset_xy) -> None:
+def test_letterbox_centres_frame(frame_hw, size_wh, offset_xy) -> None:
     letterbox = Letterbox.fit(frame_hw, (384, 640))
     assert (letterbox.size_wh, letterbox.offset_xy) == (size_wh, offset_xy)
 
 
-def test_a_letterbox_leads_back_to_the_frame() -> None:
+def test_letterbox_maps_boxes_back_to_frame() -> None:
     letterbox = Letterbox.fit((720, 1280), (384, 640))
     np.testing.assert_allclose(letterbox.to_frame(boxes((0, 12, 640, 372))), [[0, 0, 1280, 720]])
     assert letterbox.to_frame(NOBODY).shape == (0, 4)
@@ -83,20 +83,20 @@ def test_a_letterbox_leads_back_to_the_frame() -> None:
         ((0, 0, 60, 20), (75, 100)),  # wider than 3:4: 60 wide, 80 high
     ],
 )
-def test_a_crop_is_the_box_widened_to_the_input_and_a_quarter_more(box, size) -> None:
+def test_crop_frame_is_box_at_input_aspect_ratio_plus_a_quarter(box, size) -> None:
     centres, sizes = crop_frames(boxes(box), (256, 192))
     np.testing.assert_allclose(centres, [[(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]])
     np.testing.assert_allclose(sizes, [size])
 
 
-def test_a_crop_map_puts_the_centre_into_the_middle_of_the_input() -> None:
+def test_crop_map_puts_box_centre_at_input_centre() -> None:
     centres, sizes = np.array([[50, 40]], np.float32), np.array([[75, 100]], np.float32)
     (matrix,) = crop_maps(centres, sizes, (256, 192))
     np.testing.assert_allclose(matrix @ [50, 40, 1], [96, 128], atol=1e-4)
     np.testing.assert_allclose(matrix @ [50 - 37.5, 40 - 50, 1], [0, 0], atol=1e-4)
 
 
-def test_from_frame_to_input_to_heatmap_and_back() -> None:
+def test_crop_map_and_heatmap_to_frame_are_inverse() -> None:
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 500, (7, 2))
     people = np.hstack([corners, corners + rng.uniform(10, 300, (7, 2))]).astype(np.float32)
@@ -108,7 +108,7 @@ def test_from_frame_to_input_to_heatmap_and_back() -> None:
     np.testing.assert_allclose(back, points, atol=1e-2)
 
 
-def test_udp_maps_the_first_pixel_to_the_first_and_the_last_to_the_last() -> None:
+def test_udp_crop_map_and_heatmap_align_first_and_last_pixels() -> None:
     centres, sizes = np.array([[50, 40]], np.float32), np.array([[30, 40]], np.float32)
     matrix = crop_maps(centres, sizes, (256, 192), udp=True)[0]
     corners = np.array([[35, 20, 1], [65, 60, 1]], np.float32)
@@ -122,7 +122,7 @@ def test_udp_maps_the_first_pixel_to_the_first_and_the_last_to_the_last() -> Non
     )
 
 
-def test_oks_of_one_joint_at_the_distance_where_it_is_known() -> None:
+def test_oks_of_one_joint_at_two_sigma_distance() -> None:
     sigmas = np.array([0.05], np.float32)
     area = np.array([10000], np.float32)
     # e^-1/2 at a distance of 2 sigma times the square root of the area: 10 pixels.
@@ -131,7 +131,7 @@ def test_oks_of_one_joint_at_the_distance_where_it_is_known() -> None:
     assert oks(found, truth, seen, area, sigmas)[0] == pytest.approx(np.exp(-0.5), rel=1e-5)
 
 
-def test_oks_counts_labelled_joints_alone() -> None:
+def test_oks_counts_only_labelled_joints() -> None:
     sigmas = np.full(2, 0.05, np.float32)
     found = np.array([[[0, 0], [1000, 0]]] * 2, np.float32)
     seen = np.array([[True, False], [False, False]])
@@ -139,7 +139,7 @@ def test_oks_counts_labelled_joints_alone() -> None:
     assert oks(found, np.zeros_like(found), seen, area, sigmas).tolist() == [1, 0]
 
 
-def test_oks_nms_keeps_the_better_of_two_like_poses_and_everybody_else() -> None:
+def test_oks_nms_keeps_better_of_two_similar_poses() -> None:
     sigmas = np.full(3, 0.05, np.float32)
     pose = np.array([[0, 0], [50, 0], [0, 80]], np.float32)
     poses = np.stack([pose, pose + 1, pose + 40, pose])

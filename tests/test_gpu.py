@@ -37,7 +37,7 @@ BOXES = np.array([[50, 400, 245, 905], [222, 405, 345, 860], [668, 390, 810, 880
 @needs_tensorrt
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8"])
 @pytest.mark.parametrize(("name", "task"), [("hrnet-w16-lite", "pose"), ("yolo26n-person", "detection")])
-def test_an_engine_is_right_in_every_precision(name, task, precision, tmp_path: Path) -> None:
+def test_tensorrt_engine_passes_parity_in_every_precision(name, task, precision, tmp_path: Path) -> None:
     made = export(
         find_model(name, task), task, ExportRequest(tensorrt_format(), precision, folder=tmp_path)
     )
@@ -45,7 +45,7 @@ def test_an_engine_is_right_in_every_precision(name, task, precision, tmp_path: 
 
 
 @needs_tensorrt
-def test_every_batch_gives_what_its_crops_give_alone(tmp_path: Path) -> None:
+def test_tensorrt_batches_equal_single_crops(tmp_path: Path) -> None:
     made = export(
         find_model("hrnet-w16-lite", "pose"),
         "pose",
@@ -65,7 +65,7 @@ def test_every_batch_gives_what_its_crops_give_alone(tmp_path: Path) -> None:
     "runtime",
     ["torch", pytest.param("onnxruntime", marks=needs_onnxruntime), TENSORRT],
 )
-def test_poses_on_the_gpu_are_those_of_the_cpu(runtime) -> None:
+def test_gpu_keypoint_scores_equal_cpu(runtime) -> None:
     rng = np.random.default_rng(0)
     image = cv2.resize(rng.integers(0, 256, (27, 20, 3), np.uint8), (810, 1080))
     found = []
@@ -81,7 +81,7 @@ def test_poses_on_the_gpu_are_those_of_the_cpu(runtime) -> None:
 
 
 @pytest.mark.parametrize("runtime", ["torch", TENSORRT])
-def test_a_frame_on_the_gpu_is_what_it_is_on_the_cpu(runtime, photos) -> None:
+def test_gpu_pipeline_keypoints_equal_cpu(runtime, photos) -> None:
     image = cv2.imread(str(photos / "bus.jpg"))
     with PosePipeline(Settings(runtime="torch", device="cpu", precision="fp32")) as pipeline:
         wanted = pipeline.process(image)

@@ -20,12 +20,12 @@ from hrpose_rt.hardware import container_cores, usable_cores
         ({}, None),
     ],
 )
-def test_a_containers_limit_is_read(tmp_path: Path, files, cores) -> None:
+def test_container_cores_are_read_from_cgroup(tmp_path: Path, files, cores) -> None:
     (tmp_path / "cpu").mkdir()
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     assert container_cores(tmp_path) == cores
 
 
-def test_there_is_at_least_one_core() -> None:
+def test_usable_cores_is_at_least_one() -> None:
     assert usable_cores() >= 1

@@ -27,9 +27,7 @@ def base(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_wheel_runs_a_photo_with_base_dependencies_from_another_folder(
-    base: Path, tmp_path: Path, photos: Path
-) -> None:
+def test_wheel_runs_image_with_base_dependencies_only(base: Path, tmp_path: Path, photos: Path) -> None:
     command = str(base / "bin" / "hrpose-rt")
     _run([command, "run", str(photos / "bus.jpg"), "--save", "out.jpg", "--json", "out.jsonl"], tmp_path)
 
@@ -59,7 +57,9 @@ BASE_LACKS = {  # command, where {} is a photo: a part of the sentence
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", BASE_LACKS)
-def test_what_base_dependencies_lack_is_one_sentence(command, base: Path, photos: Path, tmp_path) -> None:
+def test_wheel_commands_name_missing_pip_extra_in_one_line(
+    command, base: Path, photos: Path, tmp_path
+) -> None:
     images = [{"id": 1, "file_name": "bus.jpg"}]
     categories = [{"id": 1, "name": "person", "keypoints": list(COCO17.joints)}]
     people = {"images": images, "annotations": [], "categories": categories}
@@ -74,12 +74,12 @@ def test_what_base_dependencies_lack_is_one_sentence(command, base: Path, photos
 
 
 @pytest.mark.slow
-def test_the_doctor_says_all_of_it_where_the_output_is_a_file(base: Path, tmp_path) -> None:
+def test_doctor_output_is_not_truncated_when_piped(base: Path, tmp_path) -> None:
     found = "".join(_run([str(base / "bin" / "hrpose-rt"), "doctor"], tmp_path).split())
     assert "pipinstall'hrpose-rt[train]'" in found and "…" not in found
 
 
-def test_continuous_integration_is_a_newcomer_who_keeps_the_settings_of_pip(tmp_path: Path) -> None:
+def test_ci_runs_with_fresh_home_and_keeps_pip_config(tmp_path: Path) -> None:
     settings = tmp_path / "old" / ".config" / "pip" / "pip.conf"
     settings.parent.mkdir(parents=True)
     settings.touch()

@@ -83,7 +83,7 @@ def imported_modules(module: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("module", MODULES.values(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_point_down(module: Path) -> None:
+def test_layers_import_only_downwards(module: Path) -> None:
     here = module.relative_to(PACKAGE).parts[0].removesuffix(".py")
     for name in imports(module):
         if name.startswith("hrpose_rt."):
@@ -93,11 +93,11 @@ def test_imports_point_down(module: Path) -> None:
             assert not (neighbours and LAYERS[here] == 3), f"{here} knows of {there}"
 
 
-def test_files_import_in_no_circle() -> None:
+def test_modules_have_no_import_cycles() -> None:
     TopologicalSorter({name: imported_modules(path) for name, path in MODULES.items()}).prepare()
 
 
-def test_packages_import_in_no_circle() -> None:
+def test_packages_have_no_import_cycles() -> None:
     rooms: dict[str, set[str]] = {}
     for name, path in MODULES.items():
         others = {room(other) for other in imported_modules(path)} - {room(name)}
@@ -106,20 +106,20 @@ def test_packages_import_in_no_circle() -> None:
 
 
 @pytest.mark.parametrize("module", MODULES.values(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_heavy_libraries_are_imported_where_they_are_used(module: Path) -> None:
+def test_heavy_libraries_are_imported_lazily(module: Path) -> None:
     allowed = {AT_HOME.get(module.relative_to(PACKAGE).as_posix())}
     loaded = {name.split(".")[0] for name in imports(module, top_level_only=True)}
     assert loaded & HEAVY <= allowed
 
 
-def test_importing_the_package_loads_nothing_heavy() -> None:
+def test_package_import_loads_no_heavy_library() -> None:
     heavy = sorted(HEAVY | {"cv2", "scipy", "rich", "typer"})
     code = f"import sys, hrpose_rt; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-def test_every_public_name_can_be_had() -> None:
+def test_public_names_are_importable() -> None:
     import hrpose_rt
 
     for name in hrpose_rt.__all__:

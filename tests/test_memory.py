@@ -19,7 +19,7 @@ from tests.sinks.test_video import HEADER
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
-def test_ten_thousand_frames_take_no_more_than_a_thousand(tmp_path: Path) -> None:
+def test_memory_and_open_files_stay_constant_over_10000_frames(tmp_path: Path) -> None:
     """With everything that is written, and a browser that watches and never reads."""
     source = FakeSource(frames=10_000, hw=(96, 128))
     info, table = source.info, LatencyTable()

@@ -22,25 +22,25 @@ from tests.fakes import fake_networks
 from tests.test_skeleton import TOML
 
 
-def test_the_facts_say_what_runs() -> None:
+def test_networks_facts_name_models_runtime_and_cpu() -> None:
     facts = open_networks(Settings(precision="fp32", threads=1)).facts
     assert facts["models"] == {"pose": "hrnet-w16-lite", "detector": "yolo26n-person"}
     assert (facts["runtime"], facts["precision"], facts["threads"]) == ("openvino", "fp32", 1)
     assert (facts["cpu"], facts["cpu_features"]) == (cpu_name(), cpu_features())
 
 
-def test_threads_that_are_not_there_are_refused() -> None:
+def test_networks_reject_more_threads_than_cores() -> None:
     threads = usable_cores() + 1
     with pytest.raises(BadInput, match=f"{threads} threads are asked for: this machine has 1 to"):
         open_networks(Settings(threads=threads))
 
 
-def test_a_detector_is_no_pose_network() -> None:
+def test_networks_reject_pose_model_as_detector() -> None:
     with pytest.raises(BadInput, match="a pose network, one for detection is needed here"):
         open_networks(Settings(detector="hrnet-w16-lite"))
 
 
-def test_any_number_of_joints_is_found_and_drawn_once_a_file_names_them(tmp_path, photos) -> None:
+def test_networks_run_other_joint_count_with_skeleton_file(tmp_path, photos) -> None:
     net = HRNet(W16_LITE.with_joints(3))
     torch.save(net.state_dict(), tmp_path / "cat.pth")
     (tmp_path / "cat.toml").write_text(TOML)
@@ -71,7 +71,7 @@ def test_any_number_of_joints_is_found_and_drawn_once_a_file_names_them(tmp_path
         ("mine.pth", {}, "256x192", "quarter", "256x192 and quarter assumed, `input_hw` and `decode` can"),
     ],
 )
-def test_size_and_decoding_are_asked_for_named_or_assumed(
+def test_pose_input_size_and_decode_come_from_settings_or_file_name(
     name, asked, size, decode, assumed, tmp_path
 ) -> None:
     torch.save(HRNet(W16_LITE).state_dict(), tmp_path / name)
@@ -85,7 +85,7 @@ def test_size_and_decoding_are_asked_for_named_or_assumed(
     assert len(said) == bool(assumed) and assumed in "".join(said)
 
 
-def test_an_engine_is_built_for_a_size_and_read_as_asked(tmp_path, monkeypatch) -> None:
+def test_onnxruntime_engine_uses_input_hw_and_decode_of_settings(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HRPOSE_HOME", str(tmp_path / "home"))
     how = {"runtime": "onnxruntime", "precision": "fp32", "threads": 1, "input_hw": (64, 64)}
     for decode in ("quarter", "udp"):
@@ -104,24 +104,24 @@ def test_an_engine_is_built_for_a_size_and_read_as_asked(tmp_path, monkeypatch) 
         ((4096, 64), "`input_hw` 4096x64 is no size"),
     ],
 )
-def test_what_is_no_size_is_refused(size, words) -> None:
+def test_input_hw_invalid_size_raises_bad_input(size, words) -> None:
     with pytest.raises(BadInput, match=words):
         open_pose(Settings(input_hw=size))
 
 
-def test_an_engine_alone_is_for_one_size() -> None:
+def test_onnx_engine_rejects_other_input_hw() -> None:
     engine = str(models_folder() / "hrnet-w16-lite.onnx")
     with pytest.raises(BadInput, match="is an engine for 256x192 and no other `input_hw`: export one for"):
         open_pose(Settings(pose=engine, input_hw=(128, 96)))
 
 
-def test_a_spec_may_name_a_skeleton_file_that_lies_beside_it(tmp_path) -> None:
+def test_spec_skeleton_file_is_found_beside_spec(tmp_path) -> None:
     (tmp_path / "cat.toml").write_text(TOML)
     EngineSpec("cat", "pose", ((256, 192),), "fp32", "0", "cat.toml", (64, 48)).save(tmp_path / "net.json")
     assert find_skeleton(EngineSpec.load(tmp_path / "net.json").skeleton).joints[0] == "tail"
 
 
-def test_people_in_front_have_a_box_and_a_torso_in_it_and_things_have_none() -> None:
+def test_pipeline_on_packaged_photos_finds_people_and_nothing_else() -> None:
     """In the two photos that come with a package; people's boxes are drawn by hand."""
     bus = np.array([[48, 398, 245, 903], [223, 407, 344, 857], [669, 392, 809, 877]], np.float32)
     near = np.array([[745, 41, 1147, 714], [150, 200, 1100, 714]], np.float32)
@@ -149,7 +149,7 @@ def test_people_in_front_have_a_box_and_a_torso_in_it_and_things_have_none() -> 
         ({"pose": "no-such-model"}, "no-such-model"),
     ],
 )
-def test_what_was_opened_is_closed_where_the_rest_cannot_be_had(settings, words, monkeypatch) -> None:
+def test_networks_close_opened_runtimes_when_opening_fails(settings, words, monkeypatch) -> None:
     opened = []
 
     def remembered(*arguments):
@@ -165,7 +165,7 @@ def test_what_was_opened_is_closed_where_the_rest_cannot_be_had(settings, words,
     assert opened and all(opened)  # each was closed
 
 
-def test_networks_are_closed_where_a_command_breaks_off(monkeypatch, tmp_path) -> None:
+def test_networks_are_closed_when_bench_command_fails(monkeypatch, tmp_path) -> None:
     from hrpose_rt.cli import bench_budget as bench_bounded
 
     networks = fake_networks([0])

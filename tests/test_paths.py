@@ -16,13 +16,13 @@ from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.paths import cache_dir, make_writable
 
 
-def test_a_folder_is_made(tmp_path: Path) -> None:
+def test_make_writable_creates_folder(tmp_path: Path) -> None:
     make_writable(tmp_path / "a" / "b")
     make_writable(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
 
 
-def test_a_user_without_a_home_is_told_the_way_out(monkeypatch) -> None:
+def test_cache_dir_without_home_suggests_hrpose_home(monkeypatch) -> None:
     def unknown() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
@@ -48,7 +48,7 @@ ALONE = """
 """
 
 
-def test_nobody_is_told_that_it_runs(tmp_path: Path) -> None:
+def test_pipeline_sends_no_telemetry_and_leaves_no_home_files(tmp_path: Path) -> None:
     """No library looks a host up, or leaves a file about the user at home."""
     environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     environment |= {"HOME": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])}
@@ -59,7 +59,7 @@ def test_nobody_is_told_that_it_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["file", "read-only"])
-def test_a_home_that_cannot_be_written_is_said_with_the_way_out(how, tmp_path: Path, monkeypatch) -> None:
+def test_unwritable_home_raises_bad_input_in_export_and_download(how, tmp_path: Path, monkeypatch) -> None:
     home = tmp_path / "home"
     if how == "file":
         home.write_text("in the way")

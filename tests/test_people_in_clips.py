@@ -19,7 +19,7 @@ CLIPS = (
 
 
 @pytest.mark.data
-def test_both_people_are_found_where_they_were_drawn_by_hand(data: Path) -> None:
+def test_clip_detections_match_labelled_boxes_by_iou(data: Path) -> None:
     drawn = json.loads((GOLDEN / "two_people_boxes.json").read_text())["boxes"]
     both = 0
     for result in hrpose_rt.stream(str(data / "clips" / "two-people.mp4"), clip=hrpose_rt.Clip(stride=7)):
@@ -33,7 +33,7 @@ def test_both_people_are_found_where_they_were_drawn_by_hand(data: Path) -> None
 
 
 @pytest.mark.data
-def test_joints_lie_on_the_person(data: Path) -> None:
+def test_clip_keypoints_lie_in_box_from_head_to_ankles(data: Path) -> None:
     """Of somebody standing upright, head above shoulders above hips above ankles, inside the box.
 
     In fp32 the leg of a table is a second person, scored .40 at most; people come with the surest first.
@@ -54,7 +54,7 @@ def test_joints_lie_on_the_person(data: Path) -> None:
 
 
 @pytest.mark.data
-def test_tiles_find_more_of_a_crowd_at_little_loss_of_precision(data: Path) -> None:
+def test_tiles_raise_crowd_recall_with_little_precision_loss(data: Path) -> None:
     clips = data / "clips"
     heads = json.loads((clips / "mall-counted.json").read_text())["head_points_xy"][:40]
     points = [np.array(frame, np.float32).reshape(-1, 2) for frame in heads]
@@ -68,7 +68,7 @@ def test_tiles_find_more_of_a_crowd_at_little_loss_of_precision(data: Path) -> N
 @pytest.mark.data
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLIPS)
-def test_every_clip_runs_to_its_end(name: str, data: Path) -> None:
+def test_clip_runs_to_last_frame(name: str, data: Path) -> None:
     source = hrpose_rt.open_source(str(data / "clips" / name), hrpose_rt.Clip(stride=8))
     results = list(hrpose_rt.stream(source))
     assert len(results) == source.info.frames

@@ -20,7 +20,7 @@ from tests.fakes import FakeDetector, FakeEstimator, FakeSource, fake_networks
 IMAGE = np.zeros((48, 64, 3), np.uint8)
 
 
-def test_nobody_in_view_is_an_ordinary_case() -> None:
+def test_pipeline_with_zero_people_gives_empty_arrays() -> None:
     with PosePipeline(networks=fake_networks([0])) as pipeline:
         result = pipeline.process(IMAGE)
     assert len(result) == 0
@@ -28,7 +28,7 @@ def test_nobody_in_view_is_an_ordinary_case() -> None:
     assert result.track_ids.shape == (0,)
 
 
-def test_row_i_is_the_same_person_throughout() -> None:
+def test_session_rows_of_boxes_and_poses_are_the_same_person() -> None:
     with PosePipeline(networks=fake_networks([5])) as pipeline, pipeline.session() as session:
         for _ in range(3):
             result = session.process(IMAGE)
@@ -37,7 +37,7 @@ def test_row_i_is_the_same_person_throughout() -> None:
     assert sorted(result.track_ids.tolist()) == [0, 1, 2, 3, 4]
 
 
-def test_stages_add_up_to_the_total() -> None:
+def test_pipeline_stage_times_add_up_to_total() -> None:
     with PosePipeline(networks=fake_networks([3])) as pipeline:
         times = pipeline.process(IMAGE).times
     assert sum(getattr(times, name) for name in STAGES) == pytest.approx(times.total)
@@ -45,14 +45,14 @@ def test_stages_add_up_to_the_total() -> None:
     assert times.pose > 0
 
 
-def test_images_are_numbered_and_frames_keep_their_numbers() -> None:
+def test_session_numbers_images_and_keeps_frame_numbers() -> None:
     with PosePipeline(networks=fake_networks()) as pipeline, pipeline.session(fps=25) as session:
         frames = [session.process(IMAGE).frame for _ in range(3)]
         assert [(frame.index, frame.time_s) for frame in frames] == [(0, 0.0), (1, 0.04), (2, 0.08)]
         assert session.process(Frame(40, IMAGE, 1.6, 0.0)).frame.index == 40
 
 
-def test_pictures_by_themselves_know_nobody_and_nothing_of_films() -> None:
+def test_pipeline_single_images_get_no_track_ids_and_no_smoothing() -> None:
     detector = MarkedDetector()
     with PosePipeline(networks=marked_networks(detector)) as pipeline:
         with pipeline.session() as film:
@@ -64,7 +64,7 @@ def test_pictures_by_themselves_know_nobody_and_nothing_of_films() -> None:
             np.testing.assert_array_equal(result.poses.keypoints[:, 0], level)  # nothing holds them back
 
 
-def test_two_films_side_by_side_are_what_each_is_alone() -> None:
+def test_pipeline_interleaved_streams_equal_separate_runs() -> None:
     def said(result) -> tuple[int, list[int], list[float]]:
         return result.frame.index, result.track_ids.tolist(), result.poses.keypoints.ravel().tolist()
 
@@ -97,7 +97,7 @@ def marked_networks(detector: MarkedDetector) -> Networks:
     return Networks(detector, FakeEstimator(), COCO17, {})
 
 
-def test_threads_that_share_a_pipeline_get_their_own_pictures_people() -> None:
+def test_pipeline_shared_by_threads_gives_each_its_own_people() -> None:
     detector = MarkedDetector()
 
     def people(level: int) -> list[float]:
@@ -110,7 +110,7 @@ def test_threads_that_share_a_pipeline_get_their_own_pictures_people() -> None:
     assert detector.most_at_work == 1
 
 
-def test_threads_that_share_a_session_number_its_frames_once() -> None:
+def test_session_shared_by_threads_numbers_frames_once() -> None:
     with (
         PosePipeline(networks=fake_networks([2])) as pipeline,
         pipeline.session() as session,
@@ -120,7 +120,7 @@ def test_threads_that_share_a_session_number_its_frames_once() -> None:
     assert sorted(result.frame.index for result in results) == list(range(20))
 
 
-def test_a_film_left_half_way_leaves_the_networks_to_others() -> None:
+def test_pipeline_unfinished_stream_does_not_block_other_threads() -> None:
     with PosePipeline(networks=fake_networks([2])) as pipeline:
         film = pipeline.stream(FakeSource(frames=9))
         next(film)  # waits at its yield
@@ -128,7 +128,7 @@ def test_a_film_left_half_way_leaves_the_networks_to_others() -> None:
             assert len(pool.submit(pipeline.process, IMAGE).result(timeout=10)) == 2
 
 
-def test_what_is_closed_says_so_and_closes_once() -> None:
+def test_pipeline_and_session_reject_use_after_close() -> None:
     pipeline = PosePipeline(networks=fake_networks())
     session, film = pipeline.session(), pipeline.stream(FakeSource())
     session.process(IMAGE), next(film)
@@ -147,14 +147,14 @@ def test_what_is_closed_says_so_and_closes_once() -> None:
             use()
 
 
-def test_a_session_needs_a_rate() -> None:
+def test_session_rejects_invalid_fps() -> None:
     with PosePipeline(networks=fake_networks()) as pipeline:
         for fps in (0, -1, float("nan"), float("inf")):
             with pytest.raises(BadInput, match="fps is how many pictures there are a second"):
                 pipeline.session(fps)
 
 
-def test_networks_that_cannot_be_probed_are_closed(monkeypatch) -> None:
+def test_pipeline_closes_networks_when_budget_probe_fails(monkeypatch) -> None:
     networks = fake_networks()
     networks.estimator.estimate = lambda *_: 1 / 0
     monkeypatch.setattr("hrpose_rt.pipeline.open_networks", lambda _: networks)
@@ -163,7 +163,7 @@ def test_networks_that_cannot_be_probed_are_closed(monkeypatch) -> None:
     assert networks.detector.closed and networks.estimator.closed
 
 
-def test_tiles_are_those_of_each_pictures_own_size() -> None:
+def test_pipeline_tiles_fit_size_of_each_image() -> None:
     asked = []
 
     class Asked(FakeDetector):
@@ -179,7 +179,7 @@ def test_tiles_are_those_of_each_pictures_own_size() -> None:
     assert asked == [(320, 320), (300, 300)] * 2
 
 
-def test_results_are_the_callers_to_change() -> None:
+def test_session_is_not_affected_by_changes_to_its_results() -> None:
     with PosePipeline(Settings(detect_every=3), fake_networks([2])) as pipeline:
         with pipeline.session() as session:
             first = session.process(IMAGE)
@@ -191,14 +191,14 @@ def test_results_are_the_callers_to_change() -> None:
     assert second.track_ids.tolist() == [-1, -1] and second.poses.scores.min() > 0.7
 
 
-def test_every_source_gets_ids_of_its_own() -> None:
+def test_pipeline_restarts_track_ids_for_each_source() -> None:
     with PosePipeline(networks=fake_networks([2])) as pipeline:
         for _ in range(2):
             *_, last = pipeline.stream(FakeSource(frames=4))
             assert sorted(last.track_ids.tolist()) == [0, 1]
 
 
-def test_several_sources_at_once_are_each_what_they_are_alone() -> None:
+def test_pipeline_stream_all_equals_separate_streams() -> None:
     sources = [FakeSource(frames=4), FakeSource(frames=2, hw=(96, 64))]
     ends = []
     with PosePipeline(networks=fake_networks([3])) as pipeline:
@@ -215,13 +215,13 @@ def test_several_sources_at_once_are_each_what_they_are_alone() -> None:
     assert sorted(ends) == [(0, None), (1, None)]
 
 
-def test_what_frames_cost_together_is_shared_out_by_their_people() -> None:
+def test_stage_times_plus_adds_share_of_batch() -> None:
     alone, together = StageTimes(detect=4, total=4), StageTimes(pose=6, crop=2, total=8)
     times = alone.plus(together, 0.25)
     assert (times.detect, times.pose, times.crop, times.total) == (4, 1.5, 0.5, 6)
 
 
-def test_a_network_that_does_not_close_leaves_the_other_closed() -> None:
+def test_networks_close_estimator_when_detector_close_fails() -> None:
     networks = fake_networks([1])
     networks.detector.close = lambda: 1 / 0
     with pytest.raises(ZeroDivisionError):
@@ -229,7 +229,7 @@ def test_a_network_that_does_not_close_leaves_the_other_closed() -> None:
     assert networks.estimator.closed
 
 
-def test_closing_closes_both_networks() -> None:
+def test_pipeline_close_closes_both_networks() -> None:
     networks = fake_networks()
     with PosePipeline(networks=networks):
         pass
@@ -237,7 +237,7 @@ def test_closing_closes_both_networks() -> None:
     assert networks.estimator.closed
 
 
-def test_own_boxes_may_reach_over_the_edge() -> None:
+def test_pipeline_estimate_accepts_boxes_beyond_image_edge() -> None:
     with PosePipeline(networks=fake_networks()) as pipeline:
         poses = pipeline.estimate(IMAGE, [[-10, -10, 20, 20], [30, 10, 90, 60]])
         assert poses.keypoints[:, 0].tolist() == [[5, 5], [60, 35]]
@@ -262,12 +262,12 @@ def test_own_boxes_may_reach_over_the_edge() -> None:
         ("nonsense", r"boxes are \(N, 4\) numbers"),
     ],
 )
-def test_a_box_that_is_none_is_named(boxes, words) -> None:
+def test_check_boxes_rejects_invalid_boxes(boxes, words) -> None:
     with pytest.raises(BadInput, match=words):
         check_boxes(boxes, IMAGE)
 
 
-def test_a_picture_that_is_none_is_refused() -> None:
+def test_pipeline_rejects_image_of_wrong_dtype_or_shape() -> None:
     with PosePipeline(networks=fake_networks()) as pipeline:
         with pytest.raises(BadInput, match=r"an image is \(H, W, 3\)"):
             pipeline.process(IMAGE.astype(np.float32))
@@ -275,7 +275,7 @@ def test_a_picture_that_is_none_is_refused() -> None:
             pipeline.estimate(IMAGE[..., 0], [[0, 0, 5, 5]])
 
 
-def test_an_estimator_that_leaves_somebody_out_is_told() -> None:
+def test_pipeline_rejects_estimator_with_too_few_poses() -> None:
     networks = fake_networks([2])
     networks.estimator.estimate_all = lambda images, boxes, clock: [
         FakeEstimator().estimate(image, of[:1], clock) for image, of in zip(images, boxes, strict=True)
@@ -285,7 +285,7 @@ def test_an_estimator_that_leaves_somebody_out_is_told() -> None:
             pipeline.process(IMAGE)
 
 
-def test_a_detector_that_gives_something_else_is_told() -> None:
+def test_pipeline_rejects_detector_with_wrong_result_type() -> None:
     networks = fake_networks([2])
     for answer, words in (
         (lambda: [[0, 0, 9, 9]], "the detector gave list, Detections are needed"),
@@ -310,12 +310,12 @@ def test_a_detector_that_gives_something_else_is_told() -> None:
         ({"input_hw": (256, 192, 3)}, "`input_hw` is"),
     ],
 )
-def test_settings_of_other_types_are_refused(changes, words) -> None:
+def test_settings_reject_wrong_types(changes, words) -> None:
     with pytest.raises(BadInput, match=words):
         Settings(**changes)
 
 
-def test_settings_take_paths_skeletons_and_numpys_numbers(monkeypatch) -> None:
+def test_settings_accept_paths_skeletons_and_numpy_numbers(monkeypatch) -> None:
     monkeypatch.setattr("hrpose_rt.skeleton.SKELETONS", dict(SKELETONS))  # where it becomes known
     mine = Skeleton("mine", ("a", "b"), ((0, 1),), ())
     settings = Settings(
@@ -334,12 +334,12 @@ def test_settings_take_paths_skeletons_and_numpys_numbers(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("settings", ["hrnet-w16-lite", None, {"pose": "hrnet-w16-lite"}])
-def test_a_pipeline_takes_settings_and_nothing_else(settings) -> None:
+def test_pipeline_rejects_settings_of_other_type(settings) -> None:
     with pytest.raises(BadInput, match="`settings` are a Settings, not"):
         PosePipeline(settings)
 
 
-def test_what_can_be_streamed(film: Path) -> None:
+def test_pipeline_stream_accepts_path_or_str_and_rejects_others(film: Path) -> None:
     with PosePipeline(networks=fake_networks()) as pipeline:
         assert [len(list(pipeline.stream(given))) for given in (film, str(film))] == [10, 10]
         for given in (None, True, 2.5, IMAGE, b"film.mp4"):
@@ -351,7 +351,7 @@ def test_what_can_be_streamed(film: Path) -> None:
             next(pipeline.stream(77))
 
 
-def test_a_frame_has_a_time_and_its_numbers_become_plain() -> None:
+def test_frame_rejects_nan_time_and_converts_numpy_numbers() -> None:
     with pytest.raises(BadInput, match="time_s is a finite number of seconds, not nan"):
         Frame(0, IMAGE, float("nan"), 0.0)
     with PosePipeline(networks=fake_networks()) as pipeline:
@@ -365,5 +365,5 @@ def test_results_are_compared_by_identity() -> None:
     assert one == one and one != other and one in [other, one] and len({one, other}) == 2
 
 
-def test_the_public_names_are_listed() -> None:
+def test_public_names_are_listed_by_dir() -> None:
     assert set(dir(hrpose_rt)) == set(hrpose_rt.__all__)

@@ -28,7 +28,7 @@ def block(language: str) -> str:
     return text
 
 
-def test_the_python_example_runs(tmp_path, monkeypatch, photos, capsys) -> None:
+def test_readme_python_example_runs(tmp_path, monkeypatch, photos, capsys) -> None:
     write_film(tmp_path / "video.mp4", frames=3)
     monkeypatch.chdir(tmp_path)
     image = cv2.imread(str(photos / "bus.jpg"))
@@ -41,7 +41,7 @@ def test_the_python_example_runs(tmp_path, monkeypatch, photos, capsys) -> None:
     assert names["line"]["frame"] == 0
 
 
-def test_the_page_on_python_runs(tmp_path, monkeypatch, photos, capsys) -> None:
+def test_docs_python_page_examples_run(tmp_path, monkeypatch, photos, capsys) -> None:
     write_film(tmp_path / "video.mp4", frames=3)
     monkeypatch.chdir(tmp_path)
     names = {"image": cv2.imread(str(photos / "bus.jpg"))}
@@ -52,7 +52,7 @@ def test_the_page_on_python_runs(tmp_path, monkeypatch, photos, capsys) -> None:
     assert names["picture"].shape == names["image"].shape
 
 
-def test_the_table_of_precisions_is_the_programs_own() -> None:
+def test_readme_precision_table_equals_code() -> None:
     table, runtime = {}, ""
     rows = README.partition("| `--runtime` |")[2].partition("\n\n")[0].splitlines()[2:]
     for row in rows:
@@ -62,13 +62,13 @@ def test_the_table_of_precisions_is_the_programs_own() -> None:
     assert table == PRECISIONS_OF
 
 
-def test_the_skeleton_shown_is_one(tmp_path: Path) -> None:
+def test_docs_skeleton_toml_example_is_valid(tmp_path: Path) -> None:
     (shown,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "models.md").read_text(), re.S)
     (tmp_path / "cat.toml").write_text(shown)
     assert find_skeleton(str(tmp_path / "cat.toml")).flip_pairs == ((1, 2),)
 
 
-def test_the_lines_of_json_have_the_keys_that_are_shown() -> None:
+def test_readme_jsonl_example_has_keys_of_real_output() -> None:
     header, frame = map(json.loads, block("json").splitlines())
     about = info()
     written = {
@@ -99,7 +99,7 @@ def commands() -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_shown_takes_its_options(page: Path) -> None:
+def test_docs_commands_accept_their_options(page: Path) -> None:
     known = commands()
     shown = re.findall(
         r"(?:hrpose-rt|-m hrpose_rt) ((?:(?:eval|bench) )?[a-z]+)((?: [^\n`]*)?)", page.read_text()
@@ -125,7 +125,7 @@ def runnable() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("page", "command"), runnable())
-def test_every_run_shown_runs(page, command, tmp_path, monkeypatch) -> None:
+def test_docs_run_commands_succeed(page, command, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("hrpose_rt.pipeline.open_networks", lambda _: fake_networks([2, 0, 7]))
     monkeypatch.chdir(tmp_path)
     for name in ("video.mp4", "clips/one.mp4", "clips/two.mp4"):
@@ -141,18 +141,18 @@ def test_every_run_shown_runs(page, command, tmp_path, monkeypatch) -> None:
         assert option not in words or Path(words[words.index(option) + 1]).exists()
 
 
-def test_runs_of_every_page_are_run() -> None:
+def test_docs_run_commands_come_from_readme_running_and_outputs() -> None:
     assert {"README.md", "running.md", "outputs.md"} <= {page for page, _ in runnable()}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_option_named_exists(page: Path) -> None:
+def test_docs_options_exist(page: Path) -> None:
     known = set().union(*commands().values()) | {"--nproc-per-node"}
     assert set(re.findall(r"--[a-z][a-z-]+", page.read_text())) <= known
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_docs_links_have_targets(page: Path) -> None:
     for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         file, _, heading = link.partition("#")
         target = page.parent / file
@@ -161,7 +161,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not heading or heading in {title.lower().replace(" ", "-") for title in titles}, link
 
 
-def test_every_make_target_named_exists() -> None:
+def test_readme_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     named = set(re.findall(r"(?:`|^    )make ([a-z]+)", README, re.M))
     assert {"demo", "test"} <= named

@@ -85,7 +85,7 @@ JUNK = (
 )
 
 
-def test_enough_is_tried() -> None:
+def test_fuzz_tries_at_least_800_inputs() -> None:
     assert sum(TRIES.values()) + len(NAMES) >= 800
 
 
@@ -153,7 +153,7 @@ def look(path: Path, clip: Clip | None = None) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi"])
-def test_films(suffix: str, tmp_path: Path) -> None:
+def test_fuzz_damaged_videos_are_read_or_rejected(suffix: str, tmp_path: Path) -> None:
     whole = write_film(tmp_path / f"whole{suffix}").read_bytes()
     for i in range(TRIES["films"] // 4):
         path = tmp_path / f"{i}{suffix}"
@@ -162,7 +162,7 @@ def test_films(suffix: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tiff", ".gif"])
-def test_images(suffix: str, tmp_path: Path) -> None:
+def test_fuzz_damaged_images_are_read_or_rejected(suffix: str, tmp_path: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (40, 30, 3), np.uint8)
     whole = tmp_path / f"whole{suffix}"
     if suffix == ".gif":
@@ -186,7 +186,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
-def test_names(name: str, tmp_path: Path) -> None:
+def test_fuzz_source_names_are_rejected(name: str, tmp_path: Path) -> None:
     with contextlib.chdir(tmp_path):
         assert refused(_first, name)
 
@@ -196,7 +196,7 @@ def _first(name: str) -> None:
         next(iter(source))
 
 
-def test_options(tmp_path: Path) -> None:
+def test_fuzz_command_line_options_are_rejected(tmp_path: Path) -> None:
     """Values that mean nothing are refused before anything is opened."""
     app, rng = build_app(), random.Random(0)
     numbers = (
@@ -224,7 +224,7 @@ def test_options(tmp_path: Path) -> None:
         assert refused(parse_address, text), text
 
 
-def test_specs(tmp_path: Path) -> None:
+def test_fuzz_engine_specs_are_valid_or_rejected(tmp_path: Path) -> None:
     good = json.loads((models_folder() / "hrnet-w16-lite-int8.json").read_text())
     for i in range(TRIES["specs"]):
         path = write(tmp_path / "m.json", mangled(random.Random(i), good))
@@ -235,7 +235,7 @@ def test_specs(tmp_path: Path) -> None:
             assert spec.input_hw[0] > 0 and spec.skeleton and isinstance(spec.decode, str)
 
 
-def test_skeletons(tmp_path: Path) -> None:
+def test_fuzz_skeleton_files_are_valid_or_rejected(tmp_path: Path) -> None:
     good = {
         "name": "cat",
         "joints": ["tail", "left_ear", "right_ear"],
@@ -251,7 +251,7 @@ def test_skeletons(tmp_path: Path) -> None:
             assert all(map(math.isfinite, skeleton.sigmas))
 
 
-def test_recipes(tmp_path: Path) -> None:
+def test_fuzz_recipes_are_valid_or_rejected(tmp_path: Path) -> None:
     rng = random.Random(0)
     names = [
         "lr",
@@ -285,7 +285,7 @@ def _changed_by_file(path: Path) -> Recipe:
     return with_overrides(MODERN, read_recipe(path)[1])
 
 
-def test_annotations(tmp_path: Path) -> None:
+def test_fuzz_coco_annotations_are_valid_or_rejected(tmp_path: Path) -> None:
     good = json.loads(write_set(tmp_path / "set", people=3).read_text())
     images = tmp_path / "set" / "images"
     for i in range(TRIES["annotations"]):
@@ -301,7 +301,7 @@ def test_annotations(tmp_path: Path) -> None:
         refused(read_image_ids, path, [])
 
 
-def test_results(tmp_path: Path) -> None:
+def test_fuzz_coco_results_are_valid_or_rejected(tmp_path: Path) -> None:
     good = [
         {
             "image_id": 1,
@@ -319,7 +319,7 @@ def test_results(tmp_path: Path) -> None:
                     assert all(map(math.isfinite, [*result[field], result["score"]]))
 
 
-def test_reports(tmp_path: Path) -> None:
+def test_fuzz_bench_reports_are_read_or_rejected(tmp_path: Path) -> None:
     cell = {"way": "a", "scene": "b", "total_ms": {"p50": 2.0, "p50_95%": [1.0, 3.0]}}
     ways = {"a": {"cpu": "x", "threads": 2}}
     good = {"kind": "crowd", "schema": 1, "ways": ways, "cells": [cell]}
@@ -329,7 +329,7 @@ def test_reports(tmp_path: Path) -> None:
             refused(reports.moved, good, reports.load(path))
 
 
-def test_matrices(tmp_path: Path) -> None:
+def test_fuzz_mpii_mat_files_are_valid_or_rejected(tmp_path: Path) -> None:
     joints = np.random.default_rng(0).uniform(1, 99, (16, 2, 4))
     truth = {"pos_gt_src": joints, "jnt_missing": np.zeros((16, 4)), "headboxes_src": np.ones((2, 2, 4))}
     truth["headboxes_src"][1] = 60
@@ -344,7 +344,7 @@ def test_matrices(tmp_path: Path) -> None:
                 assert (load(path).heads > 0).all() and np.isfinite(load(path).joints).all()
 
 
-def test_weights(tmp_path: Path, monkeypatch) -> None:
+def test_fuzz_changed_bundled_weights_are_rejected_by_hash(tmp_path: Path, monkeypatch) -> None:
     torch.save(HRNet(TINY).state_dict(), tmp_path / "whole.pth")
     for i in range(TRIES["weights"] // 2):
         path = tmp_path / f"{i}.pth"
@@ -363,7 +363,7 @@ def test_weights(tmp_path: Path, monkeypatch) -> None:
         file.write_bytes(whole)
 
 
-def test_requests(capfd) -> None:
+def test_fuzz_web_requests_leave_server_running(capfd) -> None:
     whole = b"GET /state HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
     with WebView() as view:
         port = int(view.url.rstrip("/").rpartition(":")[2])

@@ -30,7 +30,7 @@ def result(n: int = 2, never_posed: int | None = None) -> FrameResult:
     )
 
 
-def test_a_line_of_json_is_schema_1() -> None:
+def test_result_to_dict_is_json_schema_1() -> None:
     line = result().to_dict()
     assert list(line) == ["frame", "time_s", "people", "latency_ms", "dropped"]
     assert (line["frame"], line["time_s"], line["dropped"]) == (7, 0.28, 2)
@@ -45,24 +45,24 @@ def test_a_line_of_json_is_schema_1() -> None:
     assert first["keypoints"][1] == [4.5, 4.5, 0.0]
 
 
-def test_a_line_says_where_its_times_are_a_share_of_what_several_frames_cost() -> None:
+def test_result_to_dict_marks_shared_latency() -> None:
     line = replace(result(), shared=True).to_dict()
     assert list(line) == ["frame", "time_s", "people", "latency_share_ms", "dropped"]
     assert line["latency_share_ms"]["total"] == 2
 
 
-def test_a_line_never_holds_nan_also_of_somebody_never_posed() -> None:
+def test_result_to_dict_has_no_nan_for_person_without_pose() -> None:
     line = result(never_posed=1).to_dict()
     assert line["people"][1]["keypoints"] is None
     assert (line["people"][1]["fresh"], line["people"][1]["age"]) == (False, -1)
     assert "NaN" not in json.dumps(line, allow_nan=False)
 
 
-def test_nobody_is_an_empty_list() -> None:
+def test_result_to_dict_of_zero_people_is_empty_list() -> None:
     assert result(0).to_dict()["people"] == []
 
 
-def test_drawing_leaves_the_frame_alone_and_fills_a_given_canvas() -> None:
+def test_result_draw_keeps_frame_and_fills_given_canvas() -> None:
     r = result()
     picture = r.draw(overlay=True)
     assert r.frame.image.max() == 0
@@ -87,7 +87,7 @@ def test_drawing_leaves_the_frame_alone_and_fills_a_given_canvas() -> None:
         (np.broadcast_to(np.uint8(0), (40, 60, 3)), "this one is read-only: give a copy"),
     ],
 )
-def test_what_cannot_be_drawn_on_is_said(canvas, words) -> None:
+def test_result_draw_rejects_invalid_canvas(canvas, words) -> None:
     with pytest.raises(BadInput, match=words):
         result().draw(canvas)
 
@@ -95,7 +95,7 @@ def test_what_cannot_be_drawn_on_is_said(canvas, words) -> None:
 NEVER = np.zeros(2, np.bool_), np.full(2, -1)  # fresh, age
 
 
-def test_nothing_is_drawn_by_supervision_of_somebody_never_posed() -> None:
+def test_result_to_supervision_hides_person_without_pose() -> None:
     import supervision as sv
 
     _, keypoints = result(never_posed=1).to_supervision()
@@ -106,7 +106,7 @@ def test_nothing_is_drawn_by_supervision_of_somebody_never_posed() -> None:
     assert not sv.VertexAnnotator().annotate(picture.copy(), nobody).any()
 
 
-def test_supervision_gets_the_same_people_in_the_same_order() -> None:
+def test_result_to_supervision_keeps_ids_boxes_and_keypoints() -> None:
     boxes, keypoints = result().to_supervision()
     assert boxes.tracker_id.tolist() == [-1, 0]
     assert boxes.xyxy.shape == (2, 4)

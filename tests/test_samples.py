@@ -19,7 +19,7 @@ def load(name: str):
     return module
 
 
-def test_the_detectors_data_are_written_in_ultralytics_format(tmp_path: Path) -> None:
+def test_sample_detector_dataset_is_in_ultralytics_format(tmp_path: Path) -> None:
     people = load_people(write_set(tmp_path / "set", people=30))
     file = load("train_person_detector").write_data(people, tmp_path / "data")
     assert "0: person" in file.read_text()

@@ -74,12 +74,12 @@ def run(
 
 
 @pytest.mark.parametrize("people", [3, 20, 60, 200])
-def test_a_frame_never_takes_more_than_it_may(people: int) -> None:
+def test_session_frame_never_exceeds_budget(people: int) -> None:
     spent, _, _ = run(people, 33.0)
     assert max(spent) <= 33.0
 
 
-def test_nobody_is_left_alone_and_nobody_gets_too_old_where_the_budget_holds_it() -> None:
+def test_session_with_enough_budget_limits_pose_age() -> None:
     _, ages, session = run(20, 33.0)
     assert all(age.max() <= 10 for age in ages[12:])
     assert not session.over_budget
@@ -87,13 +87,13 @@ def test_nobody_is_left_alone_and_nobody_gets_too_old_where_the_budget_holds_it(
     assert counts["frames"] == counts["frames_with_detection"] == 60  # 9 ms are less than .3 of 33
 
 
-def test_a_budget_that_is_too_small_is_told() -> None:
+def test_session_reports_too_small_budget() -> None:
     _, ages, session = run(200, 12.0)
     assert session.over_budget
     assert (ages[0] == -1).sum() > 100  # never posed: a box and no keypoints
 
 
-def test_what_tiles_cost_is_their_share_of_the_batch() -> None:
+def test_session_tiles_ms_is_share_of_detector_batch() -> None:
     clock = Time()
     detector = SlowDetector(clock, 3)
     session = open_session(Settings(tiles="1x2"), INFO, detector, COCO17, LatencyModel(), clock)
@@ -104,7 +104,7 @@ def test_what_tiles_cost_is_their_share_of_the_batch() -> None:
     assert (session.stats()["tiles"], session.stats()["tiles_ms"]) == (8, 24.0)
 
 
-def test_it_is_said_once(capsys) -> None:
+def test_session_warns_once_about_too_small_budget(capsys) -> None:
     networks = fake_networks([30])
     clock_free = PosePipeline(Settings(budget_ms=1e-3, max_pose_age=1), networks)
     session = clock_free.begin(INFO)
@@ -114,7 +114,7 @@ def test_it_is_said_once(capsys) -> None:
     assert capsys.readouterr().err.count("0.001 ms a frame cannot hold poses of at most 1 frames") == 1
 
 
-def test_pictures_that_are_no_film_know_nobody() -> None:
+def test_session_of_single_images_gives_no_track_ids() -> None:
     pictures = replace(INFO, is_video=False)
     session = open_session(Settings(), pictures, FakeDetector([2]), COCO17, LatencyModel())
     frame = Frame(0, IMAGE, 0.0, 0.0)
@@ -138,6 +138,6 @@ def test_pictures_that_are_no_film_know_nobody() -> None:
         ({"detect_every": -2}, "`detect_every` is -2: expected int >= 0"),
     ],
 )
-def test_what_cannot_be_followed_is_said(wrong, words) -> None:
+def test_session_rejects_invalid_settings(wrong, words) -> None:
     with pytest.raises(BadInput, match=words):
         check(replace(Settings(), **wrong))

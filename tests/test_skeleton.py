@@ -10,7 +10,7 @@ from hrpose_rt.skeleton import COCO17, MPII16, SKELETONS, Side, Skeleton, find_s
 
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
-def test_a_skeleton_holds_together(skeleton) -> None:
+def test_skeleton_joints_edges_and_sigmas_are_consistent(skeleton) -> None:
     k = len(skeleton.joints)
     assert len(set(skeleton.joints)) == k
     assert {i for edge in skeleton.edges for i in edge} == set(range(k))
@@ -18,7 +18,7 @@ def test_a_skeleton_holds_together(skeleton) -> None:
 
 
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
-def test_a_mirror_swaps_left_and_right_and_nothing_else(skeleton) -> None:
+def test_skeleton_flip_order_swaps_only_left_and_right(skeleton) -> None:
     mirrored = [skeleton.joints[i] for i in skeleton.flip_order()]
     swap = {"left": "right", "right": "left"}
     for name, other in zip(skeleton.joints, mirrored, strict=True):
@@ -26,12 +26,12 @@ def test_a_mirror_swaps_left_and_right_and_nothing_else(skeleton) -> None:
         assert other == (f"{swap[side]}_{part}" if side in swap else name)
 
 
-def test_flip_pairs_are_the_published_ones() -> None:
+def test_skeleton_flip_pairs_equal_published_coco_and_mpii() -> None:
     assert COCO17.flip_pairs == tuple((i, i + 1) for i in range(1, 16, 2))
     assert MPII16.flip_pairs == ((0, 5), (1, 4), (2, 3), (10, 15), (11, 14), (12, 13))
 
 
-def test_limbs_take_the_side_that_their_joints_share() -> None:
+def test_skeleton_edge_side_is_side_shared_by_its_joints() -> None:
     sides = dict(zip(COCO17.edges, COCO17.edge_sides(), strict=True))
     assert sides[5, 7] == sides[5, 11] == Side.LEFT
     assert sides[12, 14] == Side.RIGHT
@@ -52,7 +52,7 @@ sigmas = [0.1, 0.025, 0.025]
 """
 
 
-def test_a_file_describes_a_skeleton_in_toml_as_in_json(tmp_path: Path) -> None:
+def test_skeleton_file_in_toml_equals_json(tmp_path: Path) -> None:
     (tmp_path / "cat.toml").write_text(TOML)
     (tmp_path / "cat.json").write_text(json.dumps(FIELDS))
     wanted = Skeleton("cat", tuple(FIELDS["joints"]), ((1, 2), (2, 0)), ((1, 2),), (0.1, 0.025, 0.025))
@@ -76,14 +76,14 @@ def test_a_file_describes_a_skeleton_in_toml_as_in_json(tmp_path: Path) -> None:
         ({"joints": ["tail", None]}, r"joints\[1\]: expected str, got null"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_said(change, words, tmp_path: Path) -> None:
+def test_skeleton_file_error_names_invalid_field(change, words, tmp_path: Path) -> None:
     path = tmp_path / "cat.json"
     path.write_text(json.dumps(FIELDS | change))
     with pytest.raises(BadInput, match=rf"cat\.json describes no skeleton \(.*{words}"):
         find_skeleton(str(path))
 
 
-def test_what_is_no_skeleton_is_said(tmp_path: Path) -> None:
+def test_skeleton_unknown_name_or_missing_file_raises_bad_input(tmp_path: Path) -> None:
     with pytest.raises(
         BadInput, match=r"no skeleton 'dog': choose coco17 or mpii16, or give the path of a"
     ):

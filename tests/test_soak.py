@@ -180,7 +180,7 @@ def held() -> tuple[int, int, int]:
 @pytest.mark.slow
 @pytest.mark.timeout(SECONDS + 300)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
-def test_many_threads_share_a_pipeline_for_long(tmp_path: Path) -> None:
+def test_soak_threads_share_pipeline_without_leaks(tmp_path: Path) -> None:
     films = [write_marked(tmp_path / f"{seed}.mp4", seed) for seed in range(4)]
     estimator = HostPoseEstimator(FakeRuntime(brightest_pixel), SPEC)
     networks = Networks(SpotDetector(), estimator, COCO17, {})

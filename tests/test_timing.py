@@ -16,11 +16,11 @@ from hrpose_rt.types import STAGES, StageTimes
         *((15, "15-20"), (20, "15-20"), (21, "21-49"), (49, "21-49"), (50, "50+"), (500, "50+")),
     ],
 )
-def test_crowd_bins_meet_without_gaps(people: int, label: str) -> None:
+def test_crowd_bins_have_no_gaps(people: int, label: str) -> None:
     assert crowd_bin(people) == label
 
 
-def test_stages_and_what_has_no_name_add_up_to_the_total() -> None:
+def test_stage_clock_stages_and_other_add_up_to_total() -> None:
     ticks = count()  # each look at the clock is a second later
     clock = StageClock(now=lambda: float(next(ticks)))
     with clock.stage("detect"):
@@ -34,7 +34,7 @@ def test_stages_and_what_has_no_name_add_up_to_the_total() -> None:
     assert sum(getattr(times, name) for name in STAGES) == times.total
 
 
-def test_a_stage_counts_also_when_it_fails() -> None:
+def test_stage_clock_counts_stage_that_raises() -> None:
     ticks = count()
     clock = StageClock(now=lambda: float(next(ticks)))
     with pytest.raises(KeyError), clock.stage("crop"):
@@ -42,7 +42,7 @@ def test_a_stage_counts_also_when_it_fails() -> None:
     assert clock.times().crop == 1000
 
 
-def test_percentiles_of_a_histogram_are_within_one_percent() -> None:
+def test_histogram_percentiles_are_within_one_percent() -> None:
     values = np.random.default_rng(0).lognormal(2, 1, 5000)
     histogram = Histogram()
     for value in values:
@@ -54,7 +54,7 @@ def test_percentiles_of_a_histogram_are_within_one_percent() -> None:
     assert (histogram.count, histogram.min, histogram.max) == (5000, values.min(), values.max())
 
 
-def test_a_histogram_of_one_value_is_that_value_and_of_nothing_is_nan() -> None:
+def test_histogram_is_nan_when_empty_and_exact_for_one_value() -> None:
     histogram = Histogram()
     assert np.isnan(histogram.percentile(50))
     assert np.isnan(histogram.mean)
@@ -63,13 +63,13 @@ def test_a_histogram_of_one_value_is_that_value_and_of_nothing_is_nan() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, -0.001, 1e-9, 1e12])
-def test_a_histogram_takes_what_lies_outside_its_buckets(value: float) -> None:
+def test_histogram_accepts_values_outside_buckets(value: float) -> None:
     histogram = Histogram()
     histogram.add(value)
     assert histogram.percentile(50) == value
 
 
-def test_a_latency_table_sorts_frames_by_the_people_in_them() -> None:
+def test_latency_table_bins_frames_by_people_count() -> None:
     table = LatencyTable()
     for people, total in ((60, 40.0), (2, 10.0), (3, 20.0), (0, 1.0)):
         table.add(people, StageTimes(total=total, pose=total / 2))

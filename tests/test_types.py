@@ -11,33 +11,33 @@ from hrpose_rt.types import Detections, Frame, Origin, Poses
     "image",
     [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)],
 )
-def test_a_frame_wants_uint8_pictures_of_three_channels(image) -> None:
+def test_frame_requires_uint8_image_with_three_channels(image) -> None:
     with pytest.raises(BadInput, match=r"an image is \(H, W, 3\) uint8 BGR"):
         Frame(0, image, 0.0, 0.0)
 
 
-def test_an_image_that_could_not_be_read_is_no_image() -> None:
+def test_frame_rejects_none_as_image() -> None:
     with pytest.raises(BadInput, match="an image is a NumPy array, this one is NoneType: was it read"):
         Frame(0, None, 0.0, 0.0)
 
 
-def test_a_frame_wants_a_pixel() -> None:
+def test_frame_rejects_empty_image() -> None:
     with pytest.raises(BadInput, match="at least one pixel"):
         Frame(0, np.zeros((0, 4, 3), np.uint8), 0.0, 0.0)
 
 
-def test_detections_want_a_score_for_every_box() -> None:
+def test_detections_require_score_per_box() -> None:
     with pytest.raises(BadInput, match=r"scores has shape \(1,\), \(2,\) was wanted"):
         Detections.found(np.zeros((2, 4), np.float32), np.zeros(1, np.float32))
 
 
-def test_detections_of_a_detector_are_detected() -> None:
+def test_detections_found_have_origin_detected() -> None:
     nobody = Detections.found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
     assert len(nobody) == 0
     one = Detections.found(np.zeros((1, 4), np.float32), np.zeros(1, np.float32))
     assert one.origin.tolist() == [Origin.DETECTED]
 
 
-def test_poses_want_a_score_for_every_joint() -> None:
+def test_poses_require_score_per_joint() -> None:
     with pytest.raises(BadInput, match="keypoints has shape"):
         Poses.estimated(np.zeros((2, 16, 2), np.float32), np.zeros((2, 17), np.float32))

@@ -49,11 +49,11 @@ def story(after: list[int]) -> IdMetrics:
 @pytest.mark.parametrize(
     ("after", "counted"), [([0, 1], (1, 1, 0, 0)), ([0, 2], (1, 0, 0, 1)), ([-1, 0], (1, 0, 1, 0))]
 )
-def test_who_comes_back_has_the_same_id_another_or_somebody_elses(after, counted) -> None:
+def test_reid_outcomes_count_own_wrong_and_new_ids(after, counted) -> None:
     assert story(after).reid_outcomes() == counted
 
 
-def test_a_box_that_fits_two_people_stays_with_the_one_who_had_it() -> None:
+def test_id_metrics_keep_box_with_last_owner_over_higher_iou() -> None:
     """The one behind comes back; the box, of id 0 so far, now fits him a little better."""
     behind, ids = BOXES[0] + np.array([8, 0, 8, 0], np.float32), IdMetrics()
     boxes = np.stack([BOXES[0], behind])
@@ -63,25 +63,25 @@ def test_a_box_that_fits_two_people_stays_with_the_one_who_had_it() -> None:
     assert [carried.tolist() for carried in ids._carried] == [[0, 1], [0, 1], [0, -1], [0, -1]]
 
 
-def test_perfect_ids_score_one() -> None:
+def test_perfect_ids_have_idf1_and_hota_of_one() -> None:
     scores = story([0, 1]).scores()
     assert scores["idf1"] == scores["hota"] == 1
     assert (scores["people"], scores["ids"], scores["own_id"]) == (2, 2, 1)
 
 
-def test_the_same_poses_are_alike_and_people_without_are_counted() -> None:
+def test_oks_likeness_of_equal_poses_is_one_and_counts_missing_poses() -> None:
     similar, without = likeness(result([0, 1]), result([0, 1]))
     assert similar == pytest.approx([1, 1]) and without == 0
     similar, without = likeness(result([0], BOXES[:1]), result([0, 1]))
     assert len(similar) == 1 and without == 1
 
 
-def test_a_short_run_is_refused() -> None:
+def test_cli_bench_bounded_below_40_frames_raises_bad_input() -> None:
     with pytest.raises(BadInput, match="--frames is 40 or more, not 5"):
         CliRunner().invoke(build_app(), ["bench", "bounded", "--frames", "5"], catch_exceptions=False)
 
 
-def test_the_command_runs(photos, tmp_path) -> None:
+def test_cli_bench_bounded_reports_budget_and_lower_filtered_jitter(photos, tmp_path) -> None:
     path = tmp_path / "b.json"
     command = ["bench", "bounded", "--crowd", "6", "--frames", "60", "--output", str(path)]
     done = CliRunner().invoke(build_app(), command)
@@ -91,7 +91,7 @@ def test_the_command_runs(photos, tmp_path) -> None:
     assert 0 < jitter["filtered"]["mean"] < jitter["estimated"]["mean"]
 
 
-def test_all_who_came_back_are_counted_together() -> None:
+def test_reid_sentence_pools_own_and_wrong_ids_of_all_scenes() -> None:
     rows = [
         {"ids": {"bounded": {"came_back": 3, "own_id": 1.0, "wrong_id": 0.0}, "free": {"came_back": 0}}},
         {"ids": {"bounded": {"came_back": 1, "own_id": 0.0, "wrong_id": 1.0}, "free": {"came_back": 0}}},
@@ -103,7 +103,7 @@ def test_all_who_came_back_are_counted_together() -> None:
     ]
 
 
-def test_a_narrow_terminal_cuts_no_figure() -> None:
+def test_table_in_80_columns_keeps_all_figures() -> None:
     heads = ["crowd", "found", "free p50", "bounded p50", "p95", "of budget", "OKS", "no pose"]
     figures = ["46.5", "186.7", "134.0", "138.8", "1.05", "0.906", "0.16", "10", "0.84", "0.05"]
     rows = [[*heads, "pose age p95", "own id", "wrong id"], ["2x2 of plaza-29-40 in 1280x720", *figures]]
@@ -115,7 +115,7 @@ def test_a_narrow_terminal_cuts_no_figure() -> None:
     assert "…" not in text
 
 
-def test_frames_in_which_many_come_back_are_told_of_all_scenes_together() -> None:
+def test_reappearance_sentence_pools_latency_ratios_of_all_scenes() -> None:
     rows = [{"reappearance": {"frames": 4, "ratio": ratio}} for ratio in (0.9, 1.1, 1.0)]
     assert return_sentences([*rows, {"reappearance": {"frames": 0}}, {}]) == [
         "Frames in which five or more come back (12, scenes: 3) have 0.90 to 1.10 times the p95 of those "

@@ -17,7 +17,7 @@ from hrpose_rt.errors import BadInput, RunBroken
 SHOT = BenchFrame(np.zeros((64, 96, 3), np.uint8), np.array([[10, 5, 40, 60]], np.float32))
 
 
-def test_everybody_is_measured_in_turn_on_the_same_frames() -> None:
+def test_compare_interleaves_candidates_and_gives_latency_ratio() -> None:
     order: list[tuple[str, int]] = []
 
     def work(name: str, ms: float):
@@ -38,7 +38,7 @@ def test_everybody_is_measured_in_turn_on_the_same_frames() -> None:
     assert ratio_rows([line])[1] == ["ours", "10.0", "theirs", "35.0", "3.50", "3.50-3.50"]
 
 
-def test_a_baseline_that_ends_says_why(tmp_path: Path) -> None:
+def test_baseline_start_failure_raises_with_reason(tmp_path: Path) -> None:
     with pytest.raises(RunBroken, match=r"a baseline ended: python batched_eager\.py WEIGHTS\.pth"):
         Baseline("batched_eager.py", (), tmp_path)
     with pytest.raises(BadInput, match=r"none\.py is not installed with the package: run this in a check"):
@@ -61,7 +61,7 @@ def program(tmp_path: Path, monkeypatch):
     return write
 
 
-def test_what_libraries_print_is_no_answer(program, tmp_path: Path) -> None:
+def test_baseline_stdout_noise_goes_to_log(program, tmp_path: Path) -> None:
     name = program(
         """print("Creating new settings")
 os.system("echo a library in C")
@@ -77,7 +77,7 @@ serve("noisy", work)"""
     assert (tmp_path / "ours.log").read_text().splitlines() == printed
 
 
-def test_a_baseline_that_breaks_leaves_nothing_open(program, tmp_path: Path) -> None:
+def test_baseline_crash_leaks_no_file_descriptor_or_process(program, tmp_path: Path) -> None:
     before = sorted(os.listdir("/proc/self/fd"))
     with pytest.raises(RunBroken, match="a baseline ended: RuntimeError: no weights"):
         Baseline(program('print("loading")\nraise RuntimeError("no weights")'), (), tmp_path)
@@ -95,7 +95,7 @@ def test_a_baseline_that_breaks_leaves_nothing_open(program, tmp_path: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("program", ["batched_eager.py", "one_by_one.py", "original.py", "yolo_pose.py"])
-def test_a_baseline_answers_with_milliseconds(program: str, tmp_path: Path) -> None:
+def test_baseline_returns_latency_ms(program: str, tmp_path: Path) -> None:
     pytest.importorskip("torchvision")
     arguments = () if program == "yolo_pose.py" else (str(random_w32(tmp_path)),)
     with Baseline(program, arguments, tmp_path) as baseline:

@@ -26,7 +26,7 @@ def sample(round: int, ms: float, found: int = 2, returned: int = 0, untimed_ms:
     return Sample(round, 4, found, 2, returned, times, ms, untimed_ms)
 
 
-def test_a_line_with_a_knee_is_found_where_it_is() -> None:
+def test_latency_fit_recovers_slope_and_breakpoint() -> None:
     people = np.arange(60.0)
     straight = fit(people, 10 + 2 * people)
     assert (straight.intercept, straight.slope, straight.breakpoints) == (
@@ -40,31 +40,31 @@ def test_a_line_with_a_knee_is_found_where_it_is() -> None:
     assert bent.at(np.array([0.0, 40.0])) == pytest.approx([10, 75])
 
 
-def test_noise_is_no_knee() -> None:
+def test_latency_fit_of_noisy_line_has_no_breakpoint() -> None:
     people = np.repeat(np.arange(1.0, 50.0), 4)
     assert fit(people, 5 + people + np.random.default_rng(0).normal(0, 1, len(people))).breakpoints == ()
 
 
-def test_intervals_hold_what_they_are_of() -> None:
+def test_bootstrap_bounds_contain_median_and_ratio() -> None:
     low, high = interval([[1.0, 2.0, 3.0], [2.0, 3.0, 4.0], [3.0, 4.0, 5.0]])
     assert low <= 3 <= high and low < high
     assert interval([[5.0]] * 4) == (5.0, 5.0)
     assert ratio_interval([10.0, 10.0], [30.0, 30.0]) == (3.0, 3.0, 3.0)
 
 
-def test_a_p99_needs_two_hundred_samples() -> None:
+def test_latency_p99_needs_200_samples() -> None:
     assert set(percentiles([1.0] * 199)) == {"p50", "p90", "p95"}
     assert percentiles(list(range(201)))["p99"] == 198
 
 
-def test_a_box_fits_one_person_only() -> None:
+def test_iou_match_counts_each_person_once() -> None:
     people = np.array([[0, 0, 10, 10], [100, 0, 110, 10]], np.float32)
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [200, 0, 210, 10]], np.float32)
     assert matches(boxes, people) == 1
     assert matches(boxes[:0], people) == matches(boxes, people[:0]) == 0
 
 
-def test_a_report_that_its_stages_do_not_bear_out_is_refused() -> None:
+def test_report_refused_if_stage_sum_differs_from_untimed_latency() -> None:
     cell = CrowdTiming("ours", Scene([RED], 4), [sample(0, 10.0, untimed_ms=10.2), sample(0, 10.0)])
     assert check_untimed([cell]) == ({"ours": pytest.approx(10 / 10.2, abs=1e-3)}, "")
     cell.samples.append(sample(1, 10.0, untimed_ms=12.0))
@@ -72,7 +72,7 @@ def test_a_report_that_its_stages_do_not_bear_out_is_refused() -> None:
     assert "stages of ours add up to 0.901 of" in refused and "keep the machine quiet" in refused
 
 
-def test_a_refused_report_is_written_and_no_base_for_others(report, tmp_path) -> None:
+def test_report_refused_is_saved_but_load_raises_bad_input(report, tmp_path) -> None:
     refused = report | {"refused": "it was loud"}
     assert report_text.sentences(refused)[0] == "Refused: it was loud."
     with pytest.raises(BadInput, match=r"report\.json was refused, it was loud"):
@@ -88,7 +88,7 @@ class SlowScene(Scene):
 
 
 @pytest.mark.parametrize(("seconds", "least", "most"), [(0.0, 2, 2), (1.5, 3, 20)])
-def test_a_measurement_keeps_to_its_time(seconds, least, most) -> None:
+def test_measure_stops_at_time_limit(seconds, least, most) -> None:
     variant = Variant("ours", Settings(), fake_networks([3]))
     told: list[str] = []
     begin = time.perf_counter()
@@ -98,7 +98,7 @@ def test_a_measurement_keeps_to_its_time(seconds, least, most) -> None:
     assert told[0].startswith("warming up, ") and told[-1].startswith("round ")
 
 
-def test_people_who_come_back_are_compared_with_the_frames_after() -> None:
+def test_reappearance_latency_ratio_to_following_frames() -> None:
     samples = [sample(0, 10.0), sample(0, 30.0, returned=6), *[sample(0, 20.0)] * 5]
     cell = CrowdTiming("ours", Scene([RED], 4), samples)
     assert reports.reappearance([cell], people=5) == {"frames": 1, "ratio_p50": 1.5, "ratio_p95": 1.5}
@@ -113,7 +113,7 @@ def report():
     return reports.build_report([variant], cells, {"ours": 1.0})
 
 
-def test_a_report_says_what_was_found_and_what_it_cost(report) -> None:
+def test_report_bins_have_found_people_and_stage_latencies(report) -> None:
     assert [bin["bin"] for bin in report["bins"]] == ["1-5", "50+"]
     small = report["bins"][0]
     assert small["frames"] == 4 * BLOCK and small["found"] == 3
@@ -124,7 +124,7 @@ def test_a_report_says_what_was_found_and_what_it_cost(report) -> None:
     assert report["schema"] == 1 and report["libraries"]["numpy"]
 
 
-def test_reports_are_written_read_and_compared(report, tmp_path) -> None:
+def test_report_roundtrip_and_latency_regression(report, tmp_path) -> None:
     files = report_text.save(report, tmp_path)
     assert [file.name for file in files] == ["report.json", "report.md"]
     assert "| people | there | found |" in files[1].read_text()
@@ -137,7 +137,7 @@ def test_reports_are_written_read_and_compared(report, tmp_path) -> None:
     assert "+100.0%" in reports.regressions(report, slow)[0]
 
 
-def test_reports_of_different_machines_are_not_compared(report, tmp_path) -> None:
+def test_report_of_other_machine_or_schema_raises_bad_input(report, tmp_path) -> None:
     other = json.loads(json.dumps(report))
     other["ways"]["ours"]["cpu"] = "another"
     with pytest.raises(BadInput, match=r"different machines \(none and another\): compare those of one"):
@@ -153,13 +153,13 @@ def test_reports_of_different_machines_are_not_compared(report, tmp_path) -> Non
             reports.load(tmp_path / "r.json")
 
 
-def test_the_originals_bins_are_understood() -> None:
+def test_crowd_option_parses_bins_and_numbers() -> None:
     assert parse_crowds("5-10,3") == [6, 8, 10, 3]
     with pytest.raises(BadInput, match="--crowd many is none: give numbers, or of 1-5, 6-10, 15-20, 50"):
         parse_crowds("many")
 
 
-def test_the_command_measures_and_writes(photos, tmp_path) -> None:
+def test_cli_bench_crowd_writes_report_and_plots(photos, tmp_path) -> None:
     command = ["bench", "crowd", "--crowd", "2", "--quick", "--output", str(tmp_path / "r")]
     done = CliRunner().invoke(build_app(), command)
     assert "composing\n" in done.stderr and "round 1 of 2\n" in done.stderr
@@ -175,6 +175,6 @@ def test_the_command_measures_and_writes(photos, tmp_path) -> None:
         CliRunner().invoke(build_app(), command, catch_exceptions=False)
 
 
-def test_line_of_a_report() -> None:
+def test_report_line_of_returns_fitted_line() -> None:
     fitted = {"fit": {"a": {"ms_of_an_empty_frame": 1, "ms_a_person": 2, "knees": []}}}
     assert reports.line_of(fitted, "a") == PiecewiseLine(1, 2)

@@ -19,13 +19,13 @@ from tests.export.test_half import graph
 from tests.fakes import FakeRuntime
 
 
-def test_operations_are_counted_as_by_hand(tmp_path: Path) -> None:
+def test_flops_of_onnx_graph_match_hand_count(tmp_path: Path) -> None:
     onnx.save(graph(), tmp_path / "g.onnx")
     # 3x3x3 into 4 channels at 8x8, then 4 into 2 at 16x16; a multiply-add is two.
     assert count_flops(tmp_path / "g.onnx", (8, 8)) == 2 * (8 * 8 * 4 * 27 + 16 * 16 * 2 * 4)
 
 
-def test_ways_are_measured_in_turn() -> None:
+def test_time_engines_interleaves_runtimes_per_batch_size() -> None:
     order: list[str] = []
 
     def fake(name: str) -> FakeRuntime:
@@ -51,12 +51,12 @@ def test_ways_are_measured_in_turn() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("int8", [False, True])
-def test_the_peak_is_that_of_a_machine(int8: bool) -> None:
+def test_peak_flops_of_fp32_and_int8_are_plausible(int8: bool) -> None:
     peak = measure_peak(lambda path: OnnxRuntime(path, usable_cores()), int8)
     assert 1e9 < peak < 1e15
 
 
-def test_pairs_that_do_not_exist_are_left_out_of_those_that_do(tmp_path: Path) -> None:
+def test_cli_bench_engine_skips_unsupported_precision(tmp_path: Path) -> None:
     options = ["--runtime", "onnxruntime", "--precision", "fp32,bf16", "--batch", "1", "--seconds", "0.1"]
     command = ["bench", "engine", "hrnet-w16-lite", *options, "--output", str(tmp_path / "r.json")]
     done = CliRunner().invoke(build_app(), command, catch_exceptions=False)
@@ -75,7 +75,7 @@ def test_pairs_that_do_not_exist_are_left_out_of_those_that_do(tmp_path: Path) -
         (["--precision", "int3"], "no precision 'int3'"),
     ],
 )
-def test_what_makes_no_sense_is_said(options, sentences) -> None:
+def test_cli_bench_engine_rejects_invalid_options(options, sentences) -> None:
     with pytest.raises(BadInput, match=sentences):
         CliRunner().invoke(
             build_app(), ["bench", "engine", "hrnet-w16-lite", *options], catch_exceptions=False

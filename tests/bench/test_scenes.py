@@ -14,14 +14,14 @@ from tests.fakes import FakeDetector
 RED = Cutout(np.full((60, 24, 3), (0, 0, 255), np.uint8), np.ones((60, 24), np.float32))
 
 
-def test_a_frame_depends_on_its_number_and_the_seed_alone() -> None:
+def test_scene_frame_depends_only_on_index_and_seed() -> None:
     one, same, other = Scene([RED], 5), Scene([RED], 5), Scene([RED], 5, seed=1)
     list(same.frame(i) for i in range(3))
     assert np.array_equal(one.frame(30).image, same.frame(30).image)
     assert not np.array_equal(one.frame(30).image, other.frame(30).image)
 
 
-def test_people_are_where_the_truth_says() -> None:
+def test_scene_ground_truth_boxes_match_pixels() -> None:
     scene = Scene([RED], 1, (320, 240), occluders=False)
     for index in (0, 40, 200):
         frame, truth = scene.frame_and_truth(index)
@@ -32,14 +32,14 @@ def test_people_are_where_the_truth_says() -> None:
         assert frame.time_s == index / FPS
 
 
-def test_people_in_front_hide_those_behind() -> None:
+def test_scene_front_people_occlude_those_behind() -> None:
     scene = Scene([RED], 40, (320, 240), occluders=False)
     _, truth = scene.frame_and_truth(0)
     assert truth.visible.min() < 0.9 and truth.visible.max() == 1
     assert not truth.returned.any()
 
 
-def test_curtains_hide_people_who_come_back_at_once() -> None:
+def test_scene_occluder_makes_people_reappear_together() -> None:
     scene = Scene([RED], 30, (640, 360))
     behind, after = scene.frame_and_truth(49)[1], scene.frame_and_truth(50)[1]
     assert after.returned.sum() >= 5
@@ -48,7 +48,7 @@ def test_curtains_hide_people_who_come_back_at_once() -> None:
     assert not scene.frame_and_truth(51)[1].returned.any()
 
 
-def test_nobody_leaves_the_frame() -> None:
+def test_scene_people_stay_inside_frame() -> None:
     scene = Scene([RED], 20, (640, 360))
     for index in range(0, 1000, 97):
         _, truth = scene.frame_and_truth(index)
@@ -56,7 +56,7 @@ def test_nobody_leaves_the_frame() -> None:
         assert widths.min() > 8 and heights.min() > 20
 
 
-def test_people_are_cut_out_of_photos_along_their_outline(photos) -> None:
+def test_cutouts_follow_person_outline_with_soft_alpha(photos) -> None:
     import cv2
 
     found = cut_out([cv2.imread(str(photos / "bus.jpg"))], open_networks(Settings()))
@@ -68,12 +68,12 @@ def test_people_are_cut_out_of_photos_along_their_outline(photos) -> None:
         assert ((cutout.alpha > 0.05) & (cutout.alpha < 0.95)).any()  # soft
 
 
-def test_nobody_is_cut_out_of_an_empty_photo() -> None:
+def test_cutouts_of_empty_photo_are_none() -> None:
     assert cut_out([np.zeros((64, 64, 3), np.uint8)], open_networks(Settings())) == []
 
 
 @pytest.mark.parametrize("side", [1, 2, 3])
-def test_a_mosaic_shows_a_film_several_times(side: int, tmp_path) -> None:
+def test_mosaic_repeats_video_in_grid_with_scaled_boxes(side: int, tmp_path) -> None:
     film = write_film(tmp_path / "film.mp4", frames=6, size_wh=(96, 48))
     mosaic = Mosaic(str(film), side, (192, 96), detector=FakeDetector([3]))
     frame, truth = mosaic.frame_and_truth(0)

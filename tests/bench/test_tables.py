@@ -16,7 +16,7 @@ def tables(monkeypatch):
     return module
 
 
-def test_no_number_is_typed(tables) -> None:
+def test_result_pages_equal_generated_tables(tables) -> None:
     page = (BENCHMARKS / "README.md").read_text()
     shown = page.partition(tables.BEGIN)[2].partition(tables.END)[0].strip()
     assert shown == tables.results_block().strip()
@@ -24,7 +24,7 @@ def test_no_number_is_typed(tables) -> None:
     assert (BENCHMARKS / "results" / "crowd.md").read_text() == crowd
 
 
-def test_every_cell_of_the_original_has_a_counterpart(tables) -> None:
+def test_crowd_page_has_all_bins_and_no_empty_cells(tables) -> None:
     page = (BENCHMARKS / "results" / "crowd.md").read_text()
     lines = [line for line in page.splitlines() if line.startswith("| ")][2:]
     assert [line.split("|")[1].strip() for line in lines] == ["1-5", "5-10", "15-20", "50+"]

@@ -35,14 +35,14 @@ def options(*kinds: type) -> list[Any]:
 
 @pytest.mark.parametrize(("command", "parameter"), options(int, float))
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 2**63, 1e308])
-def test_numbers_are_numbers(command, parameter, value) -> None:
+def test_numeric_options_reject_nan_inf_and_huge_values(command, parameter, value) -> None:
     with pytest.raises(BadInput) as error:
         command(**{parameter.name: value})
     assert str(error.value) == f"{option_of(parameter)} is a number up to 1,000,000,000, not {value}"
 
 
 @pytest.mark.parametrize(("command", "parameter"), options(str))
-def test_nothing_is_no_answer(command, parameter) -> None:
+def test_text_options_reject_empty_string(command, parameter) -> None:
     if parameter.default == "":
         pytest.skip("it is empty by default")
     with pytest.raises(BadInput) as error:
@@ -50,7 +50,7 @@ def test_nothing_is_no_answer(command, parameter) -> None:
     assert str(error.value) == f"{option_of(parameter)} is empty: leave it out, or give it something"
 
 
-def test_options_are_called_as_the_user_calls_them() -> None:
+def test_option_names_match_cli_spelling() -> None:
     assert len(options(int, float)) > 40
     assert len(options(str)) > 40
     called = {option_of(param.values[1]) for param in options(int, float, str)}

@@ -17,7 +17,7 @@ def printed(renderable) -> str:
     return console.file.getvalue()
 
 
-def test_the_table_has_a_column_for_each_crowd_and_a_row_for_each_stage() -> None:
+def test_latency_table_has_crowd_columns_and_stage_rows() -> None:
     table = LatencyTable()
     for people, total in ((2, 10.0), (3, 20.0), (60, 80.0)):
         table.add(people, StageTimes(detect=4.0, total=total, age=99.0))
@@ -30,7 +30,7 @@ def test_the_table_has_a_column_for_each_crowd_and_a_row_for_each_stage() -> Non
     assert {"letterbox", "track", "crop", "pose", "heatmap", "other", "read", "draw", "write"} < set(cells)
 
 
-def test_one_line_says_which_networks_run_and_on_what() -> None:
+def test_describe_names_networks_runtimes_precision_and_cpu() -> None:
     facts = fake_networks().facts
     assert describe(facts | {"cpu": "Z80", "cpu_features": ["avx2"], "threads": 2}) == (
         "pose fake-pose 256x192 on fake fp32 (cpu: for a test), people fake-detector on fake bf16; "
@@ -39,7 +39,7 @@ def test_one_line_says_which_networks_run_and_on_what() -> None:
     assert "features unknown" in describe(facts)
 
 
-def test_the_live_view_shows_progress_on_a_terminal_and_nothing_elsewhere() -> None:
+def test_live_view_shows_progress_only_on_terminal() -> None:
     source = FakeSource(frames=4)
     for terminal in (True, False):
         console = Console(file=io.StringIO(), force_terminal=terminal, width=120)

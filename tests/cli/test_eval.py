@@ -21,7 +21,7 @@ def evaluate(*options: object) -> str:
     return done.stdout
 
 
-def test_a_network_is_scored_and_its_predictions_score_the_same(tmp_path: Path) -> None:
+def test_eval_coco_network_and_its_saved_results_score_the_same(tmp_path: Path) -> None:
     file, out = write_set(tmp_path / "set", people=3), tmp_path / "out"
     where = ("--annotations", file, "--images", tmp_path / "set" / "images")
     text = evaluate("coco", *where, "--gt-boxes", "--flip-test", "--output", out, "--visualize", 2)
@@ -41,7 +41,7 @@ def test_a_network_is_scored_and_its_predictions_score_the_same(tmp_path: Path) 
     assert values == scores["figures"]["values"]
 
 
-def test_any_skeleton_is_scored_with_the_sigmas_of_its_file(tmp_path: Path) -> None:
+def test_eval_coco_custom_skeleton_uses_oks_sigmas_of_toml(tmp_path: Path) -> None:
     (tmp_path / "cat.toml").write_text(TOML)
     annotations, results = [], []
     for i in range(4):
@@ -64,7 +64,7 @@ def test_any_skeleton_is_scored_with_the_sigmas_of_its_file(tmp_path: Path) -> N
         evaluate("coco", *where, "--skeleton", "mpii16")
 
 
-def test_detections_of_a_file_and_of_the_detector_are_posed(tmp_path: Path) -> None:
+def test_eval_coco_with_boxes_from_detections_file_or_detector(tmp_path: Path) -> None:
     file = write_set(tmp_path / "set", people=2)
     boxes = tmp_path / "boxes.json"
     listed = [{"image_id": i, "category_id": 1, "bbox": [10, 10, 70, 70], "score": 0.5} for i in (1, 2)]
@@ -87,19 +87,19 @@ def test_detections_of_a_file_and_of_the_detector_are_posed(tmp_path: Path) -> N
         (["--gt-boxes", "--visualize", "3"], "--visualize needs --images to draw on and --output"),
     ],
 )
-def test_what_cannot_be_evaluated_is_said(tmp_path: Path, options, words) -> None:
+def test_eval_coco_rejects_conflicting_or_missing_options(tmp_path: Path, options, words) -> None:
     file = write_set(tmp_path / "set", people=2)
     with pytest.raises(BadInput, match=words):
         evaluate("coco", "--annotations", file, *options)
 
 
-def test_figures_that_are_there_are_kept(tmp_path: Path) -> None:
+def test_eval_does_not_overwrite_existing_scores_json(tmp_path: Path) -> None:
     (tmp_path / "scores.json").write_text("{}")
     with pytest.raises(BadInput, match=r"scores.json exists: choose another name, or add --overwrite"):
         evaluate("coco", "--annotations", "x.json", "--output", tmp_path)
 
 
-def test_mpii_predictions_are_scored(tmp_path: Path) -> None:
+def test_eval_mpii_predictions_file_reports_pckh(tmp_path: Path) -> None:
     truth = truth_of()
     gt, pred = write_files(tmp_path, truth, truth.joints)
     out = tmp_path / "out"
@@ -111,7 +111,7 @@ def test_mpii_predictions_are_scored(tmp_path: Path) -> None:
         evaluate("mpii", "--ground-truth", gt)
 
 
-def test_an_mpii_network_is_scored_in_the_files_order(tmp_path: Path) -> None:
+def test_eval_mpii_network_writes_pred_mat_and_rejects_mismatch(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from hrpose_rt.nets.hrnet import HRNet
     from hrpose_rt.nets.hrnet_config import W16_LITE
@@ -137,7 +137,7 @@ def test_an_mpii_network_is_scored_in_the_files_order(tmp_path: Path) -> None:
         evaluate("mpii", "--ground-truth", gt, "--annotations", annotations, "--pose", "x")
 
 
-def test_a_detector_is_scored(tmp_path: Path) -> None:
+def test_eval_detector_reports_recall(tmp_path: Path) -> None:
     file, out = write_set(tmp_path / "set", people=2), tmp_path / "out"
     where = ("--annotations", file, "--images", tmp_path / "set" / "images")
     text = evaluate("detector", *where, "--output", out)

@@ -16,7 +16,7 @@ def call(monkeypatch, *arguments: str) -> int:
     return exit_.value.code or 0
 
 
-def test_the_version(monkeypatch, capsys) -> None:
+def test_version_option_prints_version(monkeypatch, capsys) -> None:
     assert call(monkeypatch, "--version") == 0
     assert capsys.readouterr().out.startswith("hrpose-rt 0.")
 
@@ -27,7 +27,7 @@ def test_an_unknown_option_is_a_usage_error(monkeypatch, capsys) -> None:
 
 
 @pytest.mark.parametrize(("error", "status"), [(BadInput("what and why"), 2), (RunBroken("what broke"), 1)])
-def test_an_error_is_one_sentence_and_a_status(error, status, monkeypatch, capsys) -> None:
+def test_error_prints_one_line_and_sets_exit_status(error, status, monkeypatch, capsys) -> None:
     def fail():
         raise error
 
@@ -52,7 +52,7 @@ def test_an_error_is_one_sentence_and_a_status(error, status, monkeypatch, capsy
         ),
     ],
 )
-def test_a_missing_system_library_is_named_with_its_package(message, words, monkeypatch, capsys) -> None:
+def test_missing_shared_library_names_apt_package(message, words, monkeypatch, capsys) -> None:
     def fail():
         raise ImportError(message)
 
@@ -61,7 +61,7 @@ def test_a_missing_system_library_is_named_with_its_package(message, words, monk
     assert capsys.readouterr().err == f"hrpose-rt: {words}\n"
 
 
-def test_an_import_that_failed_otherwise_is_not_dressed_up(monkeypatch) -> None:
+def test_other_import_error_is_reraised(monkeypatch) -> None:
     def fail():
         raise ImportError("No module named 'nonsense'")
 
@@ -71,7 +71,7 @@ def test_an_import_that_failed_otherwise_is_not_dressed_up(monkeypatch) -> None:
         cli.main()
 
 
-def test_ctrl_c_before_anything_began(monkeypatch) -> None:
+def test_keyboard_interrupt_exits_with_status_130(monkeypatch) -> None:
     def interrupt():
         raise KeyboardInterrupt
 
@@ -87,5 +87,5 @@ def test_ctrl_c_before_anything_began(monkeypatch) -> None:
         ("`memory_s` is 0 or more: give another `folder`", "--memory is 0 or more: give another --output"),
     ],
 )
-def test_the_command_line_names_options_where_the_library_names_arguments(message, said) -> None:
+def test_error_message_uses_cli_option_names(message, said) -> None:
     assert cli.name_options(message) == said

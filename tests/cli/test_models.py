@@ -26,7 +26,7 @@ def models(*words: str) -> str:
     return done.stdout
 
 
-def test_the_list_has_every_model_with_its_whole_name(home: Path) -> None:
+def test_models_list_shows_every_full_name(home: Path) -> None:
     text = models("list")
     for name in (*EMBEDDED, *PUBLISHED, "yolo26n"):
         assert f" {name}" in text
@@ -34,13 +34,13 @@ def test_the_list_has_every_model_with_its_whole_name(home: Path) -> None:
     assert str(home / "models") in text
 
 
-def test_a_model_that_is_not_here_is_described_with_what_fetches_it() -> None:
+def test_models_info_of_missing_model_shows_pull_command() -> None:
     text = models("info", "hrnet-w48-384x288-udp")
     assert "not here yet: hrpose-rt models pull hrnet-w48-384x288-udp fetches https://" in text
     assert "decode: udp" in text and "inputs: 384x288" in text
 
 
-def test_a_file_is_described_by_what_lies_beside_it(tmp_path: Path) -> None:
+def test_models_info_of_checkpoint_reads_spec_json_beside_it(tmp_path: Path) -> None:
     assert "skeleton: coco17" in models("info", "hrnet-w16-lite")
     mine = tmp_path / "mine.pth"
     shutil.copy(models_folder() / "hrnet-w16-lite.pth", mine)
@@ -50,11 +50,11 @@ def test_a_file_is_described_by_what_lies_beside_it(tmp_path: Path) -> None:
     assert "decode: dark" in models("info", str(mine))
 
 
-def test_what_is_here_need_not_be_fetched(home: Path) -> None:
+def test_models_pull_skips_download_of_embedded_model(home: Path) -> None:
     assert "yolo26n-person is here: " in models("pull", "yolo26n-person")
 
 
-def test_what_cannot_be_fetched_is_said(monkeypatch) -> None:
+def test_models_pull_download_failure_names_url(monkeypatch) -> None:
     from hrpose_rt.nets import zoo
 
     def broken(url: str, *_: object) -> None:

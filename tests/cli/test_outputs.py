@@ -20,7 +20,7 @@ def images(tmp_path) -> Path:
     return folder
 
 
-def test_what_is_there_is_kept_unless_told_otherwise(tmp_path) -> None:
+def test_check_free_raises_on_existing_file_or_folder(tmp_path) -> None:
     file = tmp_path / "out.mp4"
     check_free(file, overwrite=False)
     file.touch()
@@ -31,13 +31,13 @@ def test_what_is_there_is_kept_unless_told_otherwise(tmp_path) -> None:
         check_free(tmp_path, overwrite=True)
 
 
-def test_what_is_read_is_never_written(images) -> None:
+def test_check_free_raises_when_output_is_a_source(images) -> None:
     for source in (images / "a.jpg", images):
         with pytest.raises(BadInput, match=r"a\.jpg is what is read: write to another place"):
             check_free(images / "a.jpg", overwrite=True, sources=["gone.mp4", str(source)])
 
 
-def test_two_outputs_are_not_one_file(tmp_path, monkeypatch) -> None:
+def test_check_distinct_raises_on_same_output_path(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     check_distinct([Path("a.mp4"), Path("a.jsonl"), Path("o/a.mp4")])
     with pytest.raises(
@@ -52,7 +52,7 @@ def test_two_outputs_are_not_one_file(tmp_path, monkeypatch) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_where_a_report_cannot_go_is_known_before_the_run(tmp_path) -> None:
+def test_check_writable_raises_on_unwritable_report_path(tmp_path) -> None:
     (tmp_path / "old.json").write_text("old")
     (tmp_path / "file").touch()
     for file in (tmp_path / "old.json", tmp_path / "new.json", tmp_path / "folder" / "new.json"):
@@ -65,5 +65,5 @@ def test_where_a_report_cannot_go_is_known_before_the_run(tmp_path) -> None:
         check_writable(tmp_path / "file" / "r.json")
 
 
-def test_sources_of_one_name_get_files_of_their_own() -> None:
+def test_distinct_stems_number_equal_source_names() -> None:
     assert distinct_stems([FakeSource(), FakeSource(), FakeSource()]) == ["fake", "fake-2", "fake-3"]

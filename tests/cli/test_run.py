@@ -60,7 +60,7 @@ def lines_of(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_run_writes_film_lines_and_report_and_prints_the_table(run, film, tmp_path) -> None:
+def test_run_writes_video_jsonl_and_report_and_prints_table(run, film, tmp_path) -> None:
     status, out, err = run(film, "--save", "o/a.mp4", "--json", "o/a.jsonl", "--report", "o/r.json")
     assert (status, err) == (0, "")
     assert "pose fake-pose 256x192" in out
@@ -75,23 +75,23 @@ def test_a_run_writes_film_lines_and_report_and_prints_the_table(run, film, tmp_
     assert [report["latency_ms"][b]["frames"] for b in ("0", "1-5", "6-10")] == [3, 4, 3]
 
 
-def test_lines_on_standard_output_have_it_to_themselves(run, film) -> None:
+def test_jsonl_on_stdout_sends_table_to_stderr(run, film) -> None:
     status, out, err = run(film, "--json", "-")
     assert status == 0
     assert len([json.loads(line) for line in out.splitlines()]) == 11
     assert "10 frames in" in err
 
 
-def test_quiet_is_quiet(run, film) -> None:
+def test_quiet_option_prints_nothing(run, film) -> None:
     assert run(film, "--quiet") == (0, "", "")
 
 
-def test_the_options_of_a_clip_reach_the_source(run, film, tmp_path) -> None:
+def test_start_end_stride_and_max_frames_select_frames(run, film, tmp_path) -> None:
     run(film, "--start", 0.2, "--end", 0.9, "--stride", 2, "--max-frames", 3, "--json", "a.jsonl")
     assert [line["frame"] for line in lines_of(tmp_path / "a.jsonl")[1:]] == [2, 4, 6]
 
 
-def test_several_sources_each_get_files_of_their_own(run, film, tmp_path) -> None:
+def test_multiple_sources_write_separate_files(run, film, tmp_path) -> None:
     other = write_film(tmp_path / "other.mp4", frames=4)
     (tmp_path / "photos").mkdir()
     cv2.imwrite(str(tmp_path / "photos" / "a.png"), np.zeros((40, 40, 3), np.uint8))
@@ -105,7 +105,7 @@ def test_several_sources_each_get_files_of_their_own(run, film, tmp_path) -> Non
     assert len(lines_of(tmp_path / "out" / "other.jsonl")) == 5
 
 
-def test_a_damaged_source_ends_with_1_after_everything_that_could_be_had(run, film, tmp_path) -> None:
+def test_unreadable_image_exits_1_after_all_others_are_processed(run, film, tmp_path) -> None:
     (tmp_path / "photos").mkdir()
     for name in ("a.png", "c.png"):
         cv2.imwrite(str(tmp_path / "photos" / name), np.zeros((40, 40, 3), np.uint8))
@@ -139,7 +139,7 @@ def empty_folder(folder: Path) -> str:
         (lambda _: "ftp://nowhere/1", "ftp://nowhere/1 is no address that can be played"),
     ],
 )
-def test_a_source_that_is_none_is_one_sentence_and_2(source, words, run, tmp_path) -> None:
+def test_invalid_source_exits_2_with_one_line_error(source, words, run, tmp_path) -> None:
     status, out, err = run(source(tmp_path), "--save", "out.mp4")
     assert (status, out) == (2, "")
     assert err.startswith("hrpose-rt: ")
@@ -148,14 +148,14 @@ def test_a_source_that_is_none_is_one_sentence_and_2(source, words, run, tmp_pat
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_one_bad_source_among_several_stops_the_run_before_it_begins(run, film, tmp_path) -> None:
+def test_one_invalid_source_stops_run_before_any_output(run, film, tmp_path) -> None:
     status, _, err = run(film, "gone.mp4", "--save", "out")
     assert status == 2
     assert "gone.mp4 does not exist" in err
     assert not (tmp_path / "out").exists()
 
 
-def test_what_was_made_before_is_kept(run, film, tmp_path) -> None:
+def test_existing_outputs_are_kept_without_overwrite_option(run, film, tmp_path) -> None:
     for name, option in (("a.mp4", "--save"), ("a.jsonl", "--json"), ("r.json", "--report")):
         (tmp_path / name).write_text("precious")
         status, _, err = run(film, option, name)
@@ -173,7 +173,7 @@ def test_what_was_made_before_is_kept(run, film, tmp_path) -> None:
         ["other/film.mp4", "film.mp4", "--save", "."],
     ],
 )
-def test_no_source_is_ever_written_over(arguments, run, film, tmp_path) -> None:
+def test_source_is_never_overwritten(arguments, run, film, tmp_path) -> None:
     (tmp_path / "other").mkdir()
     shutil.copy(film, tmp_path / "other")
     before = film.read_bytes()
@@ -182,7 +182,7 @@ def test_no_source_is_ever_written_over(arguments, run, film, tmp_path) -> None:
     assert film.read_bytes() == before
 
 
-def test_two_outputs_do_not_share_a_file(run, film) -> None:
+def test_two_outputs_to_same_file_exit_2(run, film) -> None:
     status, _, err = run(film, "--json", "out.json", "--report", "out.json")
     assert status == 2
     assert "out.json would be written twice: give each output a name of its own" in err
@@ -191,16 +191,14 @@ def test_two_outputs_do_not_share_a_file(run, film) -> None:
 @pytest.mark.parametrize(
     "options", [("{}.mp4",), ("film.mp4", "--json", "{}.jsonl"), ("film.mp4", "--save", "{}/a")]
 )
-def test_a_name_that_is_too_long_is_one_sentence_and_2(options, run, film) -> None:
+def test_too_long_file_name_exits_2_with_one_line_error(options, run, film) -> None:
     status, _, err = run(*(option.format(300 * "x") for option in options))
     assert status == 2
     assert "xxx" in err and "File name too long" in err
     assert err.count("\n") == 1
 
 
-def test_the_table_is_printed_though_the_report_fails_and_the_report_written_though_the_table_does(
-    run, film, monkeypatch, tmp_path
-) -> None:
+def test_report_and_latency_table_fail_independently(run, film, monkeypatch, tmp_path) -> None:
     def full(path: Path, *_: object) -> None:
         raise RunBroken(f"writing {path} failed")
 
@@ -219,7 +217,7 @@ def test_the_table_is_printed_though_the_report_fails_and_the_report_written_tho
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_a_full_disk_is_one_sentence_and_1(run, film) -> None:
+def test_full_disk_exits_1_with_one_line_error(run, film) -> None:
     status, _, err = run(film, "--json", "/dev/full", "--overwrite")
     assert status == 1
     assert err.startswith("hrpose-rt: writing /dev/full failed (No space left on device): make room")
@@ -239,7 +237,7 @@ FULL = """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
-def test_a_full_disk_is_one_sentence_for_a_film_and_the_next_source_has_its_turn(tmp_path) -> None:
+def test_full_disk_on_one_video_still_processes_next_source(tmp_path) -> None:
     write_film(tmp_path / "large.mp4", frames=40, size_wh=(640, 480))
     write_film(tmp_path / "small.mp4", frames=4)
     command = [
@@ -285,7 +283,7 @@ def hostile(folder: Path) -> str:
         (hostile, "hostile.pth was refused because it holds more than tensors"),
     ],
 )
-def test_a_network_that_cannot_be_had_is_one_sentence_and_2(pose, words, film, tmp_path) -> None:
+def test_invalid_pose_checkpoint_exits_2_with_one_line_error(pose, words, film, tmp_path) -> None:
     done = real(film, "--pose", pose(tmp_path), folder=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("hrpose-rt: ")
@@ -294,14 +292,14 @@ def test_a_network_that_cannot_be_had_is_one_sentence_and_2(pose, words, film, t
     assert not (tmp_path / "exploded").exists()
 
 
-def test_with_debug_there_is_a_traceback(tmp_path) -> None:
+def test_debug_option_prints_traceback(tmp_path) -> None:
     done = real("gone.mp4", "--debug", folder=tmp_path)
     assert done.returncode != 0
     assert "Traceback" in done.stderr
     assert "BadInput: gone.mp4 does not exist" in done.stderr
 
 
-def test_people_in_a_photo_with_the_embedded_networks(photos, tmp_path) -> None:
+def test_embedded_networks_find_person_and_keypoints_in_photo(photos, tmp_path) -> None:
     done = real(photos / "bus.jpg", "--json", "-", "--save", "out.jpg", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "pose hrnet-w16-lite 256x192 on openvino" in done.stderr
@@ -319,7 +317,7 @@ def test_people_in_a_photo_with_the_embedded_networks(photos, tmp_path) -> None:
     assert cv2.imread(str(tmp_path / "out.jpg")).shape == (1080, 810, 3)
 
 
-def test_a_picture_of_one_pixel_is_no_trouble(tmp_path) -> None:
+def test_one_pixel_image_is_processed(tmp_path) -> None:
     cv2.imwrite(str(tmp_path / "dot.png"), np.zeros((1, 1, 3), np.uint8))
     done = real("dot.png", "--json", "-", "--save", "out.png", folder=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -327,7 +325,7 @@ def test_a_picture_of_one_pixel_is_no_trouble(tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_a_16k_picture_is_no_trouble(tmp_path) -> None:
+def test_16k_image_is_processed(tmp_path) -> None:
     cv2.imwrite(str(tmp_path / "large.png"), np.zeros((8640, 15360, 3), np.uint8))
     done = real("large.png", "--json", "-", folder=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -336,7 +334,7 @@ def test_a_16k_picture_is_no_trouble(tmp_path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_with_the_table_and_readable_files(number: int, tmp_path) -> None:
+def test_sigint_sigterm_and_sighup_leave_table_and_readable_outputs(number: int, tmp_path) -> None:
     film = write_film(tmp_path / "long.mp4", frames=3000, size_wh=(320, 240))
     command = [*COMMAND, "run", str(film), "--save", "a.mp4", "--json", "a.jsonl", "--report", "r.json"]
     with subprocess.Popen(
@@ -361,7 +359,7 @@ def test_a_signal_ends_with_the_table_and_readable_files(number: int, tmp_path) 
     assert abs(json.loads((tmp_path / "r.json").read_text())["frames"] - written) <= 1
 
 
-def test_the_flip_test_and_both_decodings_run(photos, tmp_path) -> None:
+def test_flip_test_and_dark_and_quarter_decode_differ_slightly(photos, tmp_path) -> None:
     shutil.copy(photos / "bus.jpg", tmp_path)
     joints = {}
     for options in (("--decode", "quarter"), ("--decode", "dark"), ("--flip-test",)):
@@ -375,7 +373,7 @@ def test_the_flip_test_and_both_decodings_run(photos, tmp_path) -> None:
     assert 0 < np.median(np.abs(flipped - dark)[sure, :2]) < 15
 
 
-def test_live_sources_run_at_once_and_each_keeps_its_own(run, film, tmp_path) -> None:
+def test_live_streams_and_file_write_own_jsonl_and_video(run, film, tmp_path) -> None:
     with live_server() as one, live_server() as two:
         status, out, err = run(one.url, two.url, film, "--json", "o", "--save", "o", "--max-frames", 8)
     assert (status, err) == (0, "")
@@ -392,7 +390,7 @@ def test_live_sources_run_at_once_and_each_keeps_its_own(run, film, tmp_path) ->
     assert "24 frames in" in out
 
 
-def test_the_password_of_a_camera_is_nowhere(run, tmp_path) -> None:
+def test_camera_credentials_never_appear_in_outputs(run, tmp_path) -> None:
     with live_server() as server:
         url = server.url.replace("http://", "http://admin:secret@") + "?user=admin&pwd=secret"
         options = ("--save", "o", "--json", "o", "--report", "o/r.json", "--max-frames", 3)
@@ -410,7 +408,7 @@ def test_the_password_of_a_camera_is_nowhere(run, tmp_path) -> None:
     assert "secret" not in everything and "admin" not in everything
 
 
-def test_a_source_that_breaks_leaves_the_others_running(run, film, tmp_path, monkeypatch) -> None:
+def test_reconnect_timeout_of_one_stream_keeps_others_running(run, film, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
     with live_server() as steady, live_server() as gone:
         gone.break_after = 12
@@ -421,7 +419,7 @@ def test_a_source_that_breaks_leaves_the_others_running(run, film, tmp_path, mon
     assert {path.name for path in (tmp_path / "o").iterdir()} == {"127-0-0-1.csv", "127-0-0-1-2.csv"}
 
 
-def test_tracks_of_images_need_a_rate(run, photos, tmp_path) -> None:
+def test_mot_output_of_image_folder_needs_fps(run, photos, tmp_path) -> None:
     (tmp_path / "still").mkdir()
     for i in range(4):
         shutil.copy(photos / "bus.jpg", tmp_path / "still" / f"{i}.jpg")
@@ -433,7 +431,7 @@ def test_tracks_of_images_need_a_rate(run, photos, tmp_path) -> None:
     assert (tmp_path / "t.txt").read_text().startswith("4,")
 
 
-def test_a_camera_that_is_off_keeps_no_other_waiting(run, tmp_path, monkeypatch) -> None:
+def test_reconnect_to_offline_camera_does_not_block_other_stream(run, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
     off = "http://127.0.0.1:9/off.ts"
     with live_server() as steady:
@@ -444,7 +442,7 @@ def test_a_camera_that_is_off_keeps_no_other_waiting(run, tmp_path, monkeypatch)
     assert [path.name for path in (tmp_path / "o").iterdir()] == ["127-0-0-1-2.csv"]
 
 
-def test_a_camera_that_comes_on_later_is_written_from_there(run, film, tmp_path, monkeypatch) -> None:
+def test_reconnect_to_late_camera_writes_its_frames(run, film, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
     with live_server() as server:
         server.off = 3  # connections
@@ -455,7 +453,7 @@ def test_a_camera_that_comes_on_later_is_written_from_there(run, film, tmp_path,
     assert (header["width"], header["height"], len(lines)) == (*HW[::-1], 8)
 
 
-def test_a_run_can_be_watched(film, tmp_path) -> None:
+def test_serve_option_answers_state_over_http_until_run_ends(film, tmp_path) -> None:
     command = [*COMMAND, "run", str(film), "--serve", "0"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         address = process.stdout.readline().removeprefix("watch at ").strip()

@@ -35,7 +35,7 @@ def train(*options: object) -> None:
         (["--resume"], r"has no last\.pth to go on from: leave out `resume`"),
     ],
 )
-def test_what_cannot_be_trained_is_said(tmp_path: Path, options, words) -> None:
+def test_train_rejects_invalid_options(tmp_path: Path, options, words) -> None:
     file = write_set(tmp_path / "set", people=3)
     if not {"--val", "--hold-out"} & set(options):
         options = [*options, "--val", str(file)]
@@ -43,7 +43,7 @@ def test_what_cannot_be_trained_is_said(tmp_path: Path, options, words) -> None:
         train("--data", file, "--output", tmp_path / "run", *options)
 
 
-def test_cuda_is_refused_where_there_is_none(tmp_path: Path) -> None:
+def test_train_device_cuda_without_gpu_raises_bad_input(tmp_path: Path) -> None:
     import torch
 
     if torch.cuda.is_available():

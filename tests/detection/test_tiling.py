@@ -14,7 +14,7 @@ def boxes(*rows: tuple[float, float, float, float]) -> np.ndarray:
     return np.array(rows, np.float32).reshape(-1, 4)
 
 
-def test_tiles_cover_the_frame_and_overlap() -> None:
+def test_tile_grid_covers_frame_and_overlaps() -> None:
     regions = grid((720, 1280), 2, 3)
     covered = np.zeros((720, 1280), np.uint8)
     for x1, y1, x2, y2 in regions:
@@ -23,13 +23,13 @@ def test_tiles_cover_the_frame_and_overlap() -> None:
     assert covered.min() == 1 and covered.max() == 4
 
 
-def test_a_box_cut_by_an_inner_edge_does_not_count() -> None:
+def test_tile_box_cut_by_inner_edge_is_dropped() -> None:
     region = (0, 0, 400, 720)
     detections = boxes((0, 10, 50, 100), (380, 10, 400, 100), (300, 10, 350, 719.5))
     assert not_cut(detections, region, (720, 1280)).tolist() == [True, False, True]
 
 
-def test_the_seams_are_merged() -> None:
+def test_tile_merge_removes_duplicates_across_seams() -> None:
     two = (10, 10, 50, 110), (11, 10, 51, 112)
     detections = boxes(*two, (10, 10, 50, 60), (12, 12, 48, 58), (200, 0, 220, 50))
     scores = np.array([0.9, 0.8, 0.7, 0.65, 0.6], np.float32)
@@ -38,7 +38,7 @@ def test_the_seams_are_merged() -> None:
     assert merge_tiles(detections, scores, source, 0.6).tolist() == [0, 3, 4]
 
 
-def test_only_where_people_are_small() -> None:
+def test_tiles_auto_are_chosen_only_where_people_are_small() -> None:
     tiling = Tiling("auto", (720, 1280), (384, 640))
     assert tiling.max_tiles == 4
     assert tiling.choose(boxes()) == []
@@ -48,7 +48,7 @@ def test_only_where_people_are_small() -> None:
     assert len(Tiling("2x3", (720, 1280), (384, 640)).choose(boxes())) == 6
 
 
-def test_tiles_take_turns_where_not_all_fit() -> None:
+def test_tiles_take_turns_when_limit_is_below_grid_size() -> None:
     tiling = Tiling("2x2", (720, 1280), (384, 640))
     tiles = [tiling.choose(boxes(), 1)[0] for _ in range(4)]
     assert sorted(tiles) == sorted(grid((720, 1280), 2, 2))
@@ -57,13 +57,13 @@ def test_tiles_take_turns_where_not_all_fit() -> None:
     assert tiling.not_searched(small, tiles[:1]).tolist() == [False, True, False]
 
 
-def test_tiles_are_read() -> None:
+def test_tiles_option_is_parsed() -> None:
     assert parse_tiles("2x3") == (2, 3)
     with pytest.raises(BadInput, match="`tiles` is auto, off, or rows and columns such as 2x3, not many"):
         parse_tiles("many")
 
 
-def test_boxes_of_tiles_lie_where_they_were_seen() -> None:
+def test_tile_boxes_map_back_to_frame_coordinates() -> None:
     """What is too small in the whole frame is found in a tile."""
 
     def answer(batch: np.ndarray) -> np.ndarray:

@@ -28,19 +28,19 @@ def detect(output: np.ndarray, image_hw=(384, 640), score=0.3, **options):
     return detector.detect(np.zeros((*image_hw, 3), np.uint8), StageClock())
 
 
-def test_a_classic_head_gives_corners_of_centre_and_size() -> None:
+def test_decode_boxes_classic_head_converts_cxcywh_to_xyxy() -> None:
     boxes, scores = decode_boxes(classic((50, 40, 20, 60, 0.9), (10, 10, 5, 5, 0.1)), 0.3)
     assert boxes.tolist() == [[40, 10, 60, 70]]
     assert scores.tolist() == pytest.approx([0.9])
 
 
-def test_a_box_of_a_classic_head_counts_where_person_is_its_best_class() -> None:
+def test_decode_boxes_classic_head_needs_person_as_best_class() -> None:
     output = classic((50, 40, 20, 60, 0.6, 0.2, 0.1), (90, 40, 20, 60, 0.6, 0.7, 0.1))
     boxes, _ = decode_boxes(output, 0.3)
     assert boxes.tolist() == [[40, 10, 60, 70]]
 
 
-def test_an_nms_free_head_is_filtered_by_score_and_class() -> None:
+def test_decode_boxes_nms_free_head_filters_score_and_class() -> None:
     output = nms_free((1, 2, 3, 4, 0.9, 0), (5, 6, 7, 8, 0.9, 1), (5, 6, 7, 8, 0.2, 0))
     boxes, scores = decode_boxes(output, 0.3)
     assert boxes.tolist() == [[1, 2, 3, 4]]
@@ -48,13 +48,13 @@ def test_an_nms_free_head_is_filtered_by_score_and_class() -> None:
 
 
 @pytest.mark.parametrize("output", [classic((5, 5, 2, 2, 0.1)), nms_free()], ids=["classic", "nms-free"])
-def test_nobody_is_found(output) -> None:
+def test_no_detections_give_empty_boxes_and_scores(output) -> None:
     boxes, scores = decode_boxes(output, 0.3)
     assert (boxes.shape, scores.shape) == ((0, 4), (0,))
     assert len(detect(output)) == 0
 
 
-def test_of_too_many_candidates_the_best_are_kept() -> None:
+def test_decode_boxes_keeps_best_max_candidates() -> None:
     scores = np.linspace(0.31, 0.99, 3000)
     output = classic(*((5, 5, 2, 2, s) for s in scores))
     _, kept = decode_boxes(output, 0.3)
@@ -62,23 +62,23 @@ def test_of_too_many_candidates_the_best_are_kept() -> None:
     assert kept.min() >= np.sort(scores)[-MAX_CANDIDATES] - 1e-6
 
 
-def test_near_duplicates_of_either_head_are_one_person() -> None:
+def test_nms_removes_near_duplicates_of_both_heads() -> None:
     assert len(detect(classic((50, 50, 20, 60, 0.9), (51, 50, 20, 60, 0.8)))) == 1
     assert len(detect(nms_free((40, 20, 60, 80, 0.9, 0), (41, 20, 61, 80, 0.8, 0)))) == 1
 
 
-def test_boxes_come_back_in_frame_pixels_inside_the_frame() -> None:
+def test_letterbox_boxes_map_to_frame_pixels_and_are_clipped() -> None:
     # 1280x720 fits 640x384 at half its size, 12 rows of grey above it.
     people = detect(nms_free((-20, 12, 100, 212, 0.9, 0)), image_hw=(720, 1280))
     np.testing.assert_allclose(people.boxes, [[0, 0, 200, 400]], atol=1e-3)
 
 
-def test_people_too_small_to_tell_are_left_out_but_not_in_a_tiny_picture() -> None:
+def test_tiny_boxes_are_dropped_except_in_tiny_image() -> None:
     assert len(detect(nms_free((10, 10, 13, 80, 0.9, 0)))) == 0
     assert len(detect(nms_free((0, 0, 640, 640, 0.9, 0)), image_hw=(1, 1))) == 1
 
 
-def test_at_most_so_many_people_best_first() -> None:
+def test_max_people_keeps_highest_scores_in_order() -> None:
     output = nms_free((0, 0, 20, 60, 0.5, 0), (100, 0, 120, 60, 0.9, 0), (200, 0, 220, 60, 0.7, 0))
     assert detect(output).scores.tolist() == pytest.approx([0.9, 0.7, 0.5])
     assert detect(output, max_people=2).scores.tolist() == pytest.approx([0.9, 0.7])
@@ -93,7 +93,7 @@ def test_at_most_so_many_people_best_first() -> None:
         ((9, 900), (384, 640)),
     ],
 )
-def test_a_frame_takes_the_cheapest_input_in_which_it_is_largest(frame_hw, input_hw) -> None:
+def test_letterbox_picks_cheapest_input_size_with_largest_scale(frame_hw, input_hw) -> None:
     runtime = FakeRuntime(lambda _: nms_free())
     detector = YoloDetector(runtime, INPUTS, 0.3)
     detector.warm_up(frame_hw)
@@ -101,7 +101,7 @@ def test_a_frame_takes_the_cheapest_input_in_which_it_is_largest(frame_hw, input
     assert runtime.shapes == [(1, *input_hw, 3)] * 2
 
 
-def test_the_letterbox_is_grey_around_the_frame_every_time() -> None:
+def test_letterbox_padding_is_grey_on_every_frame() -> None:
     seen = []
     runtime = FakeRuntime(lambda batch: (seen.append(batch.copy()), nms_free())[1])
     detector = YoloDetector(runtime, ((64, 64),), 0.3)
@@ -114,7 +114,7 @@ def test_the_letterbox_is_grey_around_the_frame_every_time() -> None:
     assert (seen[1][0, 16:48] == 9).all()
 
 
-def test_settings_that_make_no_sense_are_refused() -> None:
+def test_invalid_score_or_max_people_raises_bad_input() -> None:
     with pytest.raises(BadInput, match=r"score is between 0 and 1, not 1.5"):
         detect(nms_free(), score=1.5)
     with pytest.raises(BadInput, match="there cannot be -1 people"):
@@ -122,7 +122,7 @@ def test_settings_that_make_no_sense_are_refused() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_boxes_that_are_no_numbers_stop_the_run_and_name_the_network(bad) -> None:
+def test_nan_or_inf_boxes_raise_run_broken_with_model_name(bad) -> None:
     output = np.zeros((1, 5, 4), np.float32)
     output[0, 4, 2] = bad
     detector = YoloDetector(FakeRuntime(lambda _: output), INPUTS, 0.3, model="mine")
@@ -131,7 +131,7 @@ def test_boxes_that_are_no_numbers_stop_the_run_and_name_the_network(bad) -> Non
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 9), (5,), (1, 17, 64, 48)])
-def test_what_is_no_detectors_answer_is_said(shape) -> None:
+def test_unknown_detector_output_shape_raises_bad_input(shape) -> None:
     detector = YoloDetector(FakeRuntime(lambda _: np.zeros(shape)), INPUTS, 0.3, model="mine")
     with pytest.raises(BadInput, match=r"mine gives .*, which no detector does"):
         detector.detect(np.zeros((48, 64, 3), np.uint8), StageClock())

@@ -129,7 +129,7 @@ def coco_annotator() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("tool", [cvat, label_studio, labelme, roboflow, coco_annotator])
-def test_what_a_tool_writes_is_read_joint_by_joint(tool, tmp_path: Path) -> None:
+def test_coco_exports_of_annotation_tools_load_keypoints_in_order(tool, tmp_path: Path) -> None:
     file = write(tmp_path, tool())
     people = load_people(file)
     labelled = people.select(people.labelled.any(axis=1))
@@ -150,14 +150,14 @@ def test_what_a_tool_writes_is_read_joint_by_joint(tool, tmp_path: Path) -> None
     assert coco.score(truth, results, "keypoints").metrics[0] == pytest.approx(1)
 
 
-def test_labelmes_own_file_of_a_picture_is_named(tmp_path: Path) -> None:
+def test_labelme_single_image_json_raises_bad_input(tmp_path: Path) -> None:
     shape = {"label": "nose", "points": [[3, 4]], "shape_type": "point", "group_id": 1, "flags": {}}
     own = {"version": "5.4.1", "flags": {}, "shapes": [shape], "imagePath": "a.jpg", "imageData": None}
     with pytest.raises(BadInput, match=r"people.json is labelme's of one picture: make a file of COCO"):
         load_people(write(tmp_path, own))
 
 
-def test_joints_that_are_only_numbered_are_refused(tmp_path: Path) -> None:
+def test_numbered_keypoint_names_raise_bad_input(tmp_path: Path) -> None:
     content = cvat()
     content["categories"][1]["keypoints"] = [
         str(i + 1) for i in range(17)
@@ -171,7 +171,7 @@ def test_joints_that_are_only_numbered_are_refused(tmp_path: Path) -> None:
         coco.check_joints(coco.load_annotations(file), [], COCO17)
 
 
-def test_cocos_joints_without_the_nose_are_not_mpiis(tmp_path: Path) -> None:
+def test_coco_keypoints_without_nose_are_not_taken_for_mpii(tmp_path: Path) -> None:
     content = labelme()
     content["categories"][0]["keypoints"] = list(COCO17.joints[1:])
     content["annotations"][0]["keypoints"] = points(list(COCO17.joints[1:]))
@@ -181,7 +181,7 @@ def test_cocos_joints_without_the_nose_are_not_mpiis(tmp_path: Path) -> None:
         load_people(write(tmp_path, content, "a.JPG"))
 
 
-def test_joints_beside_cocos_are_left_out(tmp_path: Path) -> None:
+def test_extra_keypoints_beside_coco_are_ignored(tmp_path: Path) -> None:
     content = labelme()
     content["categories"][0]["keypoints"] = ["Neck", *COCO17.joints]
     content["annotations"][0]["keypoints"] = [1, 2, 2, *points(list(COCO17.joints))]
@@ -196,11 +196,11 @@ def test_joints_beside_cocos_are_left_out(tmp_path: Path) -> None:
         *(("R_Ankle", "right_ankle"), (" nose ", "nose"), ("head_top", "head"), ("17", "17")),
     ],
 )
-def test_names_of_joints_are_written_in_many_ways(name: str, plain: str) -> None:
+def test_keypoint_name_spellings_are_normalised(name: str, plain: str) -> None:
     assert plain_name(name) == plain
 
 
-def test_the_order_of_joints_goes_by_their_names() -> None:
+def test_keypoint_order_follows_names() -> None:
     assert joint_order(MPII16.joints) == (MPII16, list(range(16)))
     assert joint_order(UPSIDE_DOWN) == (COCO17, list(range(16, -1, -1)))
     assert joint_order([*COCO17.joints, "nose"]) is None  # which one is meant?
@@ -218,14 +218,14 @@ def test_the_order_of_joints_goes_by_their_names() -> None:
         ("images/a.jpg", "images/a.jpg"),
     ],
 )
-def test_pictures_are_found_by_the_names_that_tools_give_them(stored, written, tmp_path: Path) -> None:
+def test_image_file_name_matches_across_separator_case_and_unicode(stored, written, tmp_path: Path) -> None:
     content = cvat()
     content["images"][0]["file_name"] = written
     people = load_people(write(tmp_path, content, stored))
     assert people.images[0].samefile(tmp_path / "images" / stored)
 
 
-def test_a_name_that_fits_two_pictures_is_none(tmp_path: Path) -> None:
+def test_ambiguous_image_file_name_raises_bad_input(tmp_path: Path) -> None:
     content = cvat()
     content["images"][0]["file_name"] = "A.Jpg"
     file = write(tmp_path, content, "a.jpg")
@@ -234,7 +234,7 @@ def test_a_name_that_fits_two_pictures_is_none(tmp_path: Path) -> None:
         load_people(file)
 
 
-def test_json_is_utf_8_with_a_mark_or_packed(tmp_path: Path) -> None:
+def test_json_with_bom_or_gzip_loads_and_corrupt_gzip_raises(tmp_path: Path) -> None:
     file = write(tmp_path, cvat())
     data = file.read_bytes()
     file.write_bytes(b"\xef\xbb\xbf" + data)
@@ -248,7 +248,7 @@ def test_json_is_utf_8_with_a_mark_or_packed(tmp_path: Path) -> None:
             load_people(packed)
 
 
-def test_the_number_of_labelled_joints_is_counted(tmp_path: Path) -> None:
+def test_num_keypoints_is_recounted_from_visibility(tmp_path: Path) -> None:
     content = cvat()
     content["annotations"][0]["num_keypoints"] = 0  # which pycocotools would leave out
     truth = coco.load_annotations(write(tmp_path, content))

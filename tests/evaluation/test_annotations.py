@@ -22,7 +22,7 @@ def edit(path: Path, change) -> Path:
     return path
 
 
-def test_coco_people_have_boxes_joints_and_names(tmp_path: Path) -> None:
+def test_coco_people_have_boxes_keypoints_and_source_location(tmp_path: Path) -> None:
     file = write_set(tmp_path)
     joints = json.loads(file.read_text())["annotations"][3]["keypoints"]
     people = load_people(file)
@@ -34,13 +34,13 @@ def test_coco_people_have_boxes_joints_and_names(tmp_path: Path) -> None:
     assert people.where(3) == f"{tmp_path}/images/person-3.png, annotation 103"
 
 
-def test_boxes_lose_a_pixel_and_what_is_outside() -> None:
+def test_clean_boxes_subtracts_one_pixel_and_clips_to_image() -> None:
     boxes = np.array([[10, 20, 30, 40], [-5, -5, 20, 20], [90, 90, 30, 30], [5, 5, 0, 9]], np.float32)
     clean = clean_boxes(boxes, np.full((4, 2), 100, np.float32))
     assert clean.tolist() == [[10, 20, 39, 59], [0, 0, 19, 19], [90, 90, 99, 99], [5, 5, 5, 13]]
 
 
-def test_crowds_other_things_and_unlabelled_joints_are_left_out(tmp_path: Path) -> None:
+def test_iscrowd_other_category_and_unlabelled_joints_are_skipped(tmp_path: Path) -> None:
     def change(content) -> None:
         persons = content["annotations"]
         persons[0]["iscrowd"] = 1
@@ -54,7 +54,7 @@ def test_crowds_other_things_and_unlabelled_joints_are_left_out(tmp_path: Path) 
     assert people.human_labelled.tolist() == [False] + [True] * 9
 
 
-def test_mpii_people_are_cropped_as_the_original_does(tmp_path: Path) -> None:
+def test_mpii_crop_matches_reference_center_and_scale(tmp_path: Path) -> None:
     people = load_people(write_mpii(tmp_path))
     centres, sizes = crop_frames(people.boxes, (256, 256))
     # centre (48, 45 + 15 * 0.4) - 1, side 200 * 0.4 * 1.25
@@ -98,7 +98,7 @@ def test_mpii_people_are_cropped_as_the_original_does(tmp_path: Path) -> None:
         (lambda c: c["images"].append(dict(c["images"][3], id=1)), "two image entries with the id 1"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, change, words) -> None:
+def test_invalid_coco_file_raises_bad_input(tmp_path: Path, change, words) -> None:
     with pytest.raises(BadInput, match=words):
         load_people(edit(write_set(tmp_path), change))
 
@@ -127,20 +127,20 @@ def test_what_is_wrong_with_a_file_is_named(tmp_path: Path, change, words) -> No
         ({"keypoints": [None] * 51}, "annotation 104 has the keypoints .None"),
     ],
 )
-def test_an_annotation_that_makes_no_sense_is_named(tmp_path: Path, change, words) -> None:
+def test_invalid_coco_annotation_raises_bad_input_with_id(tmp_path: Path, change, words) -> None:
     file = edit(write_set(tmp_path), lambda c: c["annotations"][4].update(change))
     with pytest.raises(BadInput, match=words):
         load_people(file)
 
 
 @pytest.mark.parametrize("field", ["bbox", "category_id", "image_id"])
-def test_a_missing_field_is_named_with_its_annotation(tmp_path: Path, field) -> None:
+def test_missing_coco_annotation_field_raises_bad_input_with_id(tmp_path: Path, field) -> None:
     file = edit(write_set(tmp_path), lambda c: c["annotations"][4].pop(field))
     with pytest.raises(BadInput, match=f"people.json, annotation 104 has no {field}"):
         load_people(file)
 
 
-def test_a_missing_area_is_the_boxs(tmp_path: Path) -> None:
+def test_missing_or_zero_coco_area_is_box_area(tmp_path: Path) -> None:
     def change(content) -> None:
         content["annotations"][0].pop("area")
         content["annotations"][1]["area"] = 0
@@ -156,13 +156,13 @@ def test_a_missing_area_is_the_boxs(tmp_path: Path) -> None:
         ({"center": [float("inf"), 3]}, "person 1 .* no finite numbers"),
     ],
 )
-def test_an_mpii_person_that_makes_no_sense_is_named(tmp_path: Path, change, words) -> None:
+def test_invalid_mpii_scale_or_center_raises_bad_input(tmp_path: Path, change, words) -> None:
     file = edit(write_mpii(tmp_path), lambda c: c[1].update(change))
     with pytest.raises(BadInput, match=words):
         load_people(file)
 
 
-def test_a_set_with_unknown_joints_is_refused(tmp_path: Path) -> None:
+def test_unknown_or_unnamed_keypoints_raise_bad_input(tmp_path: Path) -> None:
     write_set(tmp_path)
     images = [{"id": 1, "file_name": "person-0.png", "width": 96, "height": 96}]
     file = write_json(
@@ -178,18 +178,18 @@ def test_a_set_with_unknown_joints_is_refused(tmp_path: Path) -> None:
         load_people(edit(file, lambda c: c["categories"][0].pop("keypoints")))
 
 
-def test_joined_sets_keep_their_pictures(tmp_path: Path) -> None:
+def test_joined_datasets_keep_image_paths(tmp_path: Path) -> None:
     both = join([load_people(write_set(tmp_path / n, people=2)) for n in ("a", "b")])
     assert [both.where(i).split("/")[-3] for i in range(4)] == ["a", "a", "b", "b"]
 
 
-def test_sets_with_other_joints_cannot_be_joined(tmp_path: Path) -> None:
+def test_join_of_coco_and_mpii_raises_bad_input(tmp_path: Path) -> None:
     sets = [load_people(write_set(tmp_path / "a")), load_people(write_mpii(tmp_path / "b"))]
     with pytest.raises(BadInput, match="coco17 and mpii16"):
         join(sets)
 
 
-def test_the_part_kept_out_goes_by_picture_and_is_always_the_same(tmp_path: Path) -> None:
+def test_held_out_hash_split_is_deterministic_and_stable(tmp_path: Path) -> None:
     people = load_people(write_set(tmp_path, people=60))
     kept = people.held_out(10)
     assert 1 <= kept.sum() <= 14
@@ -197,7 +197,7 @@ def test_the_part_kept_out_goes_by_picture_and_is_always_the_same(tmp_path: Path
     assert people.select(kept).held_out(10).all()
 
 
-def test_data_are_found_in_the_folder_of_the_environment(tmp_path: Path, monkeypatch) -> None:
+def test_find_data_uses_hrpose_data_environment_variable(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "set.json").write_text("[]")
     with pytest.raises(BadInput, match=r"set\.json does not exist: check the path, or set HRPOSE_DATA"):
         find_data(Path("set.json"))
@@ -205,7 +205,7 @@ def test_data_are_found_in_the_folder_of_the_environment(tmp_path: Path, monkeyp
     assert find_data(Path("set.json")) == tmp_path / "set.json"
 
 
-def test_people_without_joints_are_left_out_and_counted_unless_a_teacher_sees_them(tmp_path: Path) -> None:
+def test_people_without_keypoints_are_skipped_unless_unlabelled_is_set(tmp_path: Path) -> None:
     def change(content) -> None:
         content["annotations"][0].pop("keypoints")
         content["annotations"][1].update(keypoints=[], num_keypoints=0)

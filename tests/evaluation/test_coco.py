@@ -47,7 +47,7 @@ def near(truth, noise: float, seed: int = 0, repeat: int = 1) -> list[coco.Resul
 
 @pytest.mark.parametrize("kind", ["keypoints", "bbox"])
 @pytest.mark.parametrize("noise", [0.02, 0.06, 0.3])
-def test_figures_equal_those_of_cocos_own_summary(tmp_path: Path, kind, noise) -> None:
+def test_coco_metrics_equal_pycocotools(tmp_path: Path, kind, noise) -> None:
     from pycocotools.cocoeval import COCOeval
 
     truth = truth_of(tmp_path, [3, 0, 25, 1, 7])
@@ -64,7 +64,7 @@ def test_figures_equal_those_of_cocos_own_summary(tmp_path: Path, kind, noise) -
         np.testing.assert_allclose(ours.metrics[:5], theirs.stats[[0, 1, 2, 4, 5]], atol=1e-9)
 
 
-def test_perfect_predictions_are_perfect_and_none_are_nothing(tmp_path: Path) -> None:
+def test_ap_of_perfect_results_is_one_and_of_none_is_zero(tmp_path: Path) -> None:
     truth = truth_of(tmp_path, [20, 10])
     assert coco.score(truth, near(truth, 0), "keypoints").metrics == pytest.approx(1)
     nothing = coco.score(truth, [], "keypoints")
@@ -72,11 +72,11 @@ def test_perfect_predictions_are_perfect_and_none_are_nothing(tmp_path: Path) ->
     assert (coco.resample(nothing) == 0).all()
 
 
-def test_where_there_is_nobody_there_are_no_figures(tmp_path: Path) -> None:
+def test_coco_metrics_without_people_are_minus_one(tmp_path: Path) -> None:
     assert coco.score(truth_of(tmp_path, [0, 0]), [], "keypoints").metrics.tolist() == [-1.0] * 10
 
 
-def test_precision_by_hand() -> None:
+def test_average_precision_matches_hand_calculation() -> None:
     # Two people; the surest prediction is wrong, the next two are right: precisions 0, 1/2, 2/3.
     right = np.array([[False, True, True]] * 10)
     matches = coco.Matches(np.zeros(3, np.int64), right, np.zeros_like(right), np.array([2]))
@@ -85,7 +85,7 @@ def test_precision_by_hand() -> None:
     assert figures[5] == 1
 
 
-def test_intervals_hold_the_figure_and_shrink_with_more_images(tmp_path: Path) -> None:
+def test_bootstrap_bounds_contain_ap_and_shrink_with_more_images(tmp_path: Path) -> None:
     widths = []
     for images in (10, 160):
         truth = truth_of(tmp_path, [2] * images, seed=images)
@@ -96,7 +96,7 @@ def test_intervals_hold_the_figure_and_shrink_with_more_images(tmp_path: Path) -
     assert widths[1] < widths[0] / 2  # it goes with the root of the number
 
 
-def test_a_paired_difference_is_surer_than_two_intervals(tmp_path: Path) -> None:
+def test_bootstrap_paired_ap_difference_excludes_zero(tmp_path: Path) -> None:
     truth = truth_of(tmp_path, [2] * 60)
     good, bad = (coco.score(truth, near(truth, noise), "keypoints") for noise in (0.05, 0.06))
     low, high = np.percentile(coco.resample(good, bad), coco.INTERVAL, axis=0)
@@ -104,13 +104,13 @@ def test_a_paired_difference_is_surer_than_two_intervals(tmp_path: Path) -> None
     assert (coco.resample(good, good) == 0).all()
 
 
-def test_a_persons_score_is_the_boxs_times_the_mean_of_sure_joints() -> None:
+def test_person_score_is_box_score_times_mean_of_confident_joints() -> None:
     joints = np.array([[0.9, 0.5, 0.2, 0.1], [0.1, 0.2, 0.0, -1.0]], np.float32)
     scores = person_score(np.array([0.5, 0.9], np.float32), joints)
     assert scores.tolist() == pytest.approx([0.5 * 0.7, 0])
 
 
-def test_files_that_are_no_results_are_refused(tmp_path: Path) -> None:
+def test_coco_results_of_wrong_format_raise_bad_input(tmp_path: Path) -> None:
     file = tmp_path / "results.json"
     for content in (
         "{",
@@ -129,7 +129,7 @@ def test_files_that_are_no_results_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("category", [0, "1", 3])
-def test_results_with_nobody_of_the_category_are_refused(tmp_path: Path, category) -> None:
+def test_coco_results_of_other_category_raise_bad_input(tmp_path: Path, category) -> None:
     file = tmp_path / "results.json"
     file.write_text(
         json.dumps([{"image_id": 1, "category_id": category, "bbox": [1, 2, 3, 4], "score": 1}])
@@ -157,7 +157,7 @@ def test_results_with_nobody_of_the_category_are_refused(tmp_path: Path, categor
         ("bbox", {"image_id": [1]}, "entry 2 has no image_id"),
     ],
 )
-def test_results_that_are_no_numbers_are_refused(tmp_path: Path, field, change, words) -> None:
+def test_coco_results_with_invalid_values_raise_bad_input(tmp_path: Path, field, change, words) -> None:
     good = {"image_id": 1, "category_id": 1, "score": 1, "keypoints": [1, 2, 1] * 17, "bbox": [1, 2, 3, 4]}
     file = tmp_path / "results.json"
     file.write_text(json.dumps([good, good | change]))
@@ -165,7 +165,7 @@ def test_results_that_are_no_numbers_are_refused(tmp_path: Path, field, change, 
         coco.load_results(file, field, 1)
 
 
-def test_results_without_a_category_are_peoples(tmp_path: Path) -> None:
+def test_coco_results_without_category_id_count_as_person(tmp_path: Path) -> None:
     truth = truth_of(tmp_path, [2])
     found = near(truth, 0)
     for result in found:
@@ -177,7 +177,7 @@ def test_results_without_a_category_are_peoples(tmp_path: Path) -> None:
         coco.score(truth, [r | {"category_id": 7} for r in results], "keypoints")
 
 
-def test_files_that_are_no_annotations_are_refused(tmp_path: Path) -> None:
+def test_coco_annotations_of_wrong_format_raise_bad_input(tmp_path: Path) -> None:
     file = tmp_path / "truth.json"
     for content in ("{", "[]", '{"annotations": [{"id": 1}]}'):
         file.write_text(content)
@@ -187,7 +187,7 @@ def test_files_that_are_no_annotations_are_refused(tmp_path: Path) -> None:
         coco.load_annotations(tmp_path / "gone.json")
 
 
-def test_predictions_of_other_images_are_refused(tmp_path: Path) -> None:
+def test_coco_results_of_unknown_image_id_raise_bad_input(tmp_path: Path) -> None:
     truth = truth_of(tmp_path, [1])
     for other in (77, 0):  # 0 is an image like any other
         strange = [near(truth, 0)[0] | {"image_id": other}]
@@ -222,7 +222,7 @@ def rewritten(folder: Path, change, category: int = 1):
         lambda person: person.pop("num_keypoints"),
     ],
 )
-def test_what_has_one_meaning_is_filled_in(tmp_path: Path, change) -> None:
+def test_coco_missing_annotation_fields_are_filled_in(tmp_path: Path, change) -> None:
     truth, found = rewritten(tmp_path, change)
     figures = coco.score(truth, found, "keypoints").metrics
     control = rewritten(tmp_path, lambda person: None)
@@ -232,7 +232,7 @@ def test_what_has_one_meaning_is_filled_in(tmp_path: Path, change) -> None:
 
 
 @pytest.mark.parametrize("category", [0, 2])
-def test_the_file_says_which_category_people_are(tmp_path: Path, category: int) -> None:
+def test_person_category_id_is_read_from_coco_annotations(tmp_path: Path, category: int) -> None:
     truth, found = rewritten(tmp_path, lambda person: None, category)
     assert coco.person_category(truth) == category
     assert coco.score(truth, found, "keypoints").metrics[0] > 0.9

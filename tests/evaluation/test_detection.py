@@ -26,7 +26,7 @@ def box(image_id: int, xywh: list[float], score: float) -> coco.Result:
     return {"image_id": image_id, "category_id": 1, "bbox": xywh, "score": score}
 
 
-def test_people_are_found_once_and_crowds_do_not_count(tmp_path: Path) -> None:
+def test_recall_and_precision_match_once_and_ignore_crowds(tmp_path: Path) -> None:
     results = [
         box(1, [100, 100, 200, 210], 0.9),
         box(1, [101, 101, 200, 200], 0.8),  # the same person again
@@ -49,7 +49,7 @@ def test_people_are_found_once_and_crowds_do_not_count(tmp_path: Path) -> None:
     }
 
 
-def test_a_detector_that_finds_nobody(tmp_path: Path) -> None:
+def test_recall_and_precision_without_detections_are_zero(tmp_path: Path) -> None:
     found = find(truth_of(tmp_path), [], 0.3)
     assert found.recalls()["all"] == (8, 0)
     assert found.precision == 0

@@ -19,7 +19,7 @@ def truth_of(people: int = 4) -> MpiiTruth:
     return MpiiTruth(joints, np.ones((people, 16), np.bool_), np.full(people, 60, np.float32))
 
 
-def test_pckh_by_hand() -> None:
+def test_pckh_matches_hand_calculation() -> None:
     truth = truth_of()
     found = truth.joints.copy()
     found[0, AT("head"), 0] += 31  # just beyond half a head of 60
@@ -52,7 +52,7 @@ def write_files(folder: Path, truth: MpiiTruth, found: np.ndarray) -> tuple[Path
     return folder / "gt.mat", folder / "pred.mat"
 
 
-def test_files_are_read_as_written(tmp_path: Path) -> None:
+def test_mpii_mat_files_roundtrip(tmp_path: Path) -> None:
     truth = truth_of()
     truth.visible[2, 5] = False
     gt, pred = write_files(tmp_path, truth, truth.joints + 1)
@@ -63,7 +63,7 @@ def test_files_are_read_as_written(tmp_path: Path) -> None:
     np.testing.assert_allclose(load_predictions(pred, 4), truth.joints + 1)
 
 
-def test_files_that_hold_something_else_are_refused(tmp_path: Path) -> None:
+def test_mpii_mat_file_of_wrong_content_raises_bad_input(tmp_path: Path) -> None:
     gt, pred = write_files(tmp_path, truth_of(), np.zeros((3, 16, 2)))
     with pytest.raises(BadInput, match=r"predictions \(3, 16, 2\), the ground truth is of 4 people"):
         load_predictions(pred, 4)
@@ -95,7 +95,7 @@ def test_files_that_hold_something_else_are_refused(tmp_path: Path) -> None:
         ({"dataset_joints": np.array(["wing"] * 16, object)[None]}, "dataset_joints: it has _wing"),
     ],
 )
-def test_a_truth_of_another_form_is_named(tmp_path: Path, change, words) -> None:
+def test_mpii_ground_truth_of_wrong_shape_or_values_raises_bad_input(tmp_path: Path, change, words) -> None:
     from scipy.io import loadmat
 
     gt, _ = write_files(tmp_path, truth_of(), np.zeros((4, 16, 2)))
@@ -113,14 +113,14 @@ def test_a_truth_of_another_form_is_named(tmp_path: Path, change, words) -> None
         ({"pos_pred_src": np.zeros((16, 8))}, "numbers of 16 x 8 in pos_pred_src, numbers of 16 x 2 x N"),
     ],
 )
-def test_predictions_of_another_form_are_named(tmp_path: Path, content, words) -> None:
+def test_mpii_predictions_of_wrong_shape_or_values_raise_bad_input(tmp_path: Path, content, words) -> None:
     savemat(str(tmp_path / "pred.mat"), content)
     with pytest.raises(BadInput, match=words):
         load_predictions(tmp_path / "pred.mat", 4)
 
 
 @pytest.mark.data
-def test_published_predictions_have_their_published_figures(data: Path) -> None:
+def test_pckh_of_published_predictions_equals_published_values(data: Path) -> None:
     file = data / "mpii" / "mpii_valid_ground_truth_and_predictions.mat"
     truth = load_truth(file)
     found = load_predictions(file, len(truth.heads))

@@ -49,7 +49,7 @@ def run(folder: Path, boxes=None, threshold: float = 0.9):
     return truth, results
 
 
-def test_an_estimator_that_knows_the_truth_has_an_ap_of_one(tmp_path: Path) -> None:
+def test_perfect_estimator_has_ap_and_oks_of_one(tmp_path: Path) -> None:
     truth, results = run(tmp_path)
     assert coco.score(truth, results, "keypoints").metrics[0] == pytest.approx(1)
     assert {r["score"] for r in results} == {0.8}
@@ -59,7 +59,7 @@ def test_an_estimator_that_knows_the_truth_has_an_ap_of_one(tmp_path: Path) -> N
     assert (counts, mean, right) == ([4] * 17, pytest.approx([1] * 17), [1] * 17)
 
 
-def test_of_two_like_poses_one_is_left(tmp_path: Path) -> None:
+def test_oks_nms_keeps_best_of_duplicate_poses(tmp_path: Path) -> None:
     twice = [
         {"image_id": i, "bbox": [10, 10, 76, 76], "score": score}
         for i in range(1, 5)
@@ -71,7 +71,7 @@ def test_of_two_like_poses_one_is_left(tmp_path: Path) -> None:
     assert len(results) == 8
 
 
-def test_listed_boxes_without_area_are_left_out_and_none_for_its_score(tmp_path: Path) -> None:
+def test_listed_boxes_drop_zero_area_and_keep_low_score(tmp_path: Path) -> None:
     listed = predict.listed(
         [
             {"image_id": 1, "bbox": [5, 6, 10, 20], "score": 0.001},
@@ -83,7 +83,7 @@ def test_listed_boxes_without_area_are_left_out_and_none_for_its_score(tmp_path:
     assert len(listed(predict.AnnotatedImage(2, tmp_path), np.zeros((9, 9, 3), np.uint8))) == 0
 
 
-def test_boxes_are_written_as_corner_and_size(tmp_path: Path) -> None:
+def test_box_results_are_written_as_coco_xywh(tmp_path: Path) -> None:
     truth = coco.load_annotations(write_set(tmp_path, people=1))
     boxes = predict.detected(FakeDetector([2]))
     results = predict.box_results(images_of(tmp_path, truth), boxes, lambda: None)
@@ -94,7 +94,7 @@ def test_boxes_are_written_as_corner_and_size(tmp_path: Path) -> None:
     assert coco.score(truth, results, "bbox").metrics[0] == 0
 
 
-def test_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+def test_missing_or_corrupt_image_raises_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"gone.png \(image 7\) is missing: check `images`"):
         predict.AnnotatedImage(7, tmp_path / "gone.png").read()
     (tmp_path / "torn.png").write_bytes(b"PNG")
@@ -102,7 +102,7 @@ def test_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:
         predict.AnnotatedImage(8, tmp_path / "torn.png").read()
 
 
-def test_people_without_a_prediction_count_as_missed(tmp_path: Path) -> None:
+def test_oks_of_person_without_prediction_is_zero(tmp_path: Path) -> None:
     truth, results = run(tmp_path)
     people = pair(truth, results[1:], COCO17.sigmas)
     assert people.oks().tolist() == pytest.approx([0, 1, 1, 1])
@@ -111,7 +111,7 @@ def test_people_without_a_prediction_count_as_missed(tmp_path: Path) -> None:
     assert mean == pytest.approx([0.75] * 17)
 
 
-def test_a_sheet_has_a_tile_for_everybody_found_or_not(tmp_path: Path) -> None:
+def test_contact_sheet_has_thumbnail_for_found_and_missed_people(tmp_path: Path) -> None:
     truth, results = run(tmp_path)
     people = pair(truth, results[1:], COCO17.sigmas)
     picture = np.full((96, 96, 3), 60, np.uint8)

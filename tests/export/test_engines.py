@@ -54,7 +54,7 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def test_an_engine_is_built_once_and_says_all_about_itself(tiny, tmp_path) -> None:
+def test_engine_is_built_once_with_complete_spec(tiny, tmp_path) -> None:
     said: list[str] = []
     made = export(tiny, "pose", ExportRequest(folder=tmp_path), said.append)
     assert made.built and said == ["tracing the network", "comparing with fp32"]
@@ -69,7 +69,7 @@ def test_an_engine_is_built_once_and_says_all_about_itself(tiny, tmp_path) -> No
     assert export(tiny, "pose", ExportRequest(folder=tmp_path, rebuild=True)).built
 
 
-def test_one_flipped_byte_is_noticed_and_mended(tiny, tmp_path) -> None:
+def test_engine_hash_mismatch_raises_and_export_rebuilds(tiny, tmp_path) -> None:
     made = export(tiny, "pose", ExportRequest(folder=tmp_path, verify=False))
     data = bytearray(made.path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -82,7 +82,7 @@ def test_one_flipped_byte_is_noticed_and_mended(tiny, tmp_path) -> None:
     open_engine(find_model(str(made.path), "pose"), "pose")[0].close()
 
 
-def test_openvinos_weights_are_part_of_the_engine(tiny, tmp_path) -> None:
+def test_openvino_engine_hash_covers_bin_file(tiny, tmp_path) -> None:
     made = export(tiny, "pose", ExportRequest("openvino", "fp32", folder=tmp_path))
     assert made.path.suffix == ".xml" and made.spec.parity["status"] == "verified"
     made.path.with_suffix(".bin").write_bytes(b"")
@@ -90,7 +90,7 @@ def test_openvinos_weights_are_part_of_the_engine(tiny, tmp_path) -> None:
         open_engine(find_model(str(made.path), "pose"), "pose")
 
 
-def test_fp16_for_gpus_is_not_executed_on_a_cpu(tiny, tmp_path) -> None:
+def test_openvino_fp16_engine_on_cpu_raises_bad_input(tiny, tmp_path) -> None:
     made = export(tiny, "pose", ExportRequest("openvino", "fp16", folder=tmp_path))
     with pytest.raises(
         BadInput, match="openvino on cpu computes in bf16 or fp32 or int8, not in fp16: use"
@@ -98,7 +98,7 @@ def test_fp16_for_gpus_is_not_executed_on_a_cpu(tiny, tmp_path) -> None:
         open_engine(find_model(str(made.path), "pose"), "pose")
 
 
-def test_an_engine_too_far_from_fp32_is_not_kept(tiny, tmp_path, monkeypatch) -> None:
+def test_engine_beyond_parity_limits_is_removed_unless_keep(tiny, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(parity.LIMITS, "fp16", {"p95_px": -1.0})
     with pytest.raises(
         RunBroken, match=r"tiny in fp16 is too far from fp32: p95_px is 0, -1 is allowed. It was"
@@ -109,7 +109,7 @@ def test_an_engine_too_far_from_fp32_is_not_kept(tiny, tmp_path, monkeypatch) ->
     assert made.spec.parity["kept_although"] == ["p95_px is 0, -1 is allowed"]
 
 
-def test_an_export_that_is_cut_off_leaves_nothing_that_opens(tiny, tmp_path) -> None:
+def test_export_interrupted_leaves_no_partial_engine(tiny, tmp_path) -> None:
     def cut(step: str) -> None:
         if "comparing" in step:
             raise KeyboardInterrupt
@@ -132,7 +132,7 @@ export(find_model({0!r}, "pose"), "pose", ExportRequest(folder=Path({1!r})), die
 """
 
 
-def test_a_killed_export_leaves_nothing_that_opens(tiny, tmp_path) -> None:
+def test_export_killed_leaves_no_partial_engine(tiny, tmp_path) -> None:
     code = KILLED.format(str(tiny.checkpoint), str(tmp_path))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert done.returncode == -9
@@ -141,7 +141,7 @@ def test_a_killed_export_leaves_nothing_that_opens(tiny, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_build_an_engine_once(tiny, tmp_path) -> None:
+def test_export_in_two_processes_builds_engine_once(tiny, tmp_path) -> None:
     command = [sys.executable, "-m", "hrpose_rt", "export", str(tiny.checkpoint), "--output", str(tmp_path)]
     environment = {**os.environ, "COLUMNS": "200"}
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
@@ -151,7 +151,7 @@ def test_two_processes_build_an_engine_once(tiny, tmp_path) -> None:
     assert all("verified" in table for table in tables)
 
 
-def test_a_spec_of_another_version_is_refused_by_the_fields_name(tiny, tmp_path) -> None:
+def test_spec_of_newer_schema_or_other_precision_raises_bad_input(tiny, tmp_path) -> None:
     made = export(tiny, "pose", ExportRequest(folder=tmp_path, verify=False))
     path = spec_path(made.path)
     fields = json.loads(path.read_text())
@@ -164,7 +164,7 @@ def test_a_spec_of_another_version_is_refused_by_the_fields_name(tiny, tmp_path)
 
 
 @pytest.mark.parametrize("format", PRECISIONS_OF_FORMAT)
-def test_a_format_has_the_precisions_of_the_matrix_and_no_others(format: str) -> None:
+def test_export_format_accepts_only_its_precisions(format: str) -> None:
     for precision in ("fp32", "fp16", "bf16", "int8"):
         if precision in PRECISIONS_OF_FORMAT[format]:
             ExportRequest(format, precision)
@@ -175,7 +175,7 @@ def test_a_format_has_the_precisions_of_the_matrix_and_no_others(format: str) ->
                 ExportRequest(format, precision)
 
 
-def test_what_cannot_be_ordered_is_said() -> None:
+def test_export_request_rejects_invalid_format_and_input_size() -> None:
     with pytest.raises(BadInput, match="no format 'coreml': choose onnx, openvino, tensorrt, tensorrt-rtx"):
         ExportRequest("coreml")
     with pytest.raises(BadInput, match="`input_hw` is HEIGHTxWIDTH in multiples of 32"):
@@ -185,7 +185,7 @@ def test_what_cannot_be_ordered_is_said() -> None:
     assert parse_hw("64x32") == (64, 32)
 
 
-def test_a_run_builds_what_it_needs_and_finds_it_the_next_time(tiny, tmp_path, monkeypatch) -> None:
+def test_open_pose_builds_engine_once_and_reuses_it(tiny, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HRPOSE_HOME", str(tmp_path))
     said: list[str] = []
     settings = Settings(pose=str(tiny.checkpoint), precision="fp32")
@@ -204,7 +204,7 @@ def test_a_run_builds_what_it_needs_and_finds_it_the_next_time(tiny, tmp_path, m
     not {"avx512_vnni", "avx_vnni", "amx_int8", "i8mm"} & set(cpu_features()),
     reason="where a CPU has no dot products in int8, libraries add in 16 bits, which overflow",
 )
-def test_int8_runs_alike_on_every_cpu_runtime(tiny, tmp_path) -> None:
+def test_int8_outputs_agree_on_openvino_and_onnxruntime(tiny, tmp_path) -> None:
     made = export(tiny, "pose", ExportRequest(precision="int8", folder=tmp_path))
     assert set(made.spec.layers) == {"int8"}
     crops = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
@@ -217,7 +217,7 @@ def test_int8_runs_alike_on_every_cpu_runtime(tiny, tmp_path) -> None:
     assert np.abs(answers[0] - answers[1]).mean() < 0.05 * spread
 
 
-def test_the_embedded_detector_keeps_its_boxes_in_fp16(tmp_path) -> None:
+def test_fp16_embedded_detector_keeps_its_boxes(tmp_path) -> None:
     model = find_model("yolo26n-person", "detection")
     made = export(model, "detection", ExportRequest(precision="fp16", input_hw=(256, 320), folder=tmp_path))
     assert made.spec.parity["matched"] >= 0.95
@@ -229,7 +229,7 @@ RTX = [("fp32", "sm86"), ("fp16", "sm89"), ("bf16", "sm120"), ("int8", "sm89"), 
 
 
 @pytest.mark.parametrize(("precision", "arch"), RTX)
-def test_tensorrt_for_rtx_builds_without_a_gpu(precision, arch, tiny, tmp_path) -> None:
+def test_tensorrt_rtx_builds_without_gpu(precision, arch, tiny, tmp_path) -> None:
     pytest.importorskip("tensorrt_rtx")
     request = ExportRequest(
         "tensorrt-rtx", precision, trt=TrtOptions((arch,), max_batch=2), folder=tmp_path, verify=False
@@ -241,7 +241,7 @@ def test_tensorrt_for_rtx_builds_without_a_gpu(precision, arch, tiny, tmp_path) 
     assert not again.built
 
 
-def test_what_was_built_without_a_gpu_is_verified_where_there_is_one(tiny, tmp_path, monkeypatch) -> None:
+def test_tensorrt_rtx_unverified_engine_is_verified_once_gpu_exists(tiny, tmp_path, monkeypatch) -> None:
     pytest.importorskip("tensorrt_rtx")
     request = ExportRequest("tensorrt-rtx", "fp32", trt=TrtOptions(("sm89",), max_batch=1), folder=tmp_path)
     assert export(tiny, "pose", request).spec.parity == {"status": "unverified: no GPU here"}
@@ -252,7 +252,7 @@ def test_what_was_built_without_a_gpu_is_verified_where_there_is_one(tiny, tmp_p
     assert EngineSpec.load(next(tmp_path.glob("*rtx*.json"))).parity["status"] == "verified"
 
 
-def test_what_nobody_said_of_a_checkpoint_is_told_before_it_is_written_down(tmp_path) -> None:
+def test_export_announces_assumed_decode_of_unknown_checkpoint(tmp_path) -> None:
     said: list[str] = []
     torch.save(HRNet(TINY).state_dict(), tmp_path / "mine.pth")
     how = [

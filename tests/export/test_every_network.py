@@ -30,7 +30,7 @@ def of_random_weights(name: str, folder: Path) -> Model:
 
 
 @pytest.mark.parametrize("name", ["hrnet-w16-lite", "hrnet-w32", "hrnet-w48", "yolo26n"])
-def test_every_network_builds_in_every_precision_for_every_gpu(name: str, tmp_path: Path) -> None:
+def test_tensorrt_rtx_builds_every_network_precision_and_arch(name: str, tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx")
     task = "detection" if name == "yolo26n" else "pose"
     model = find_model(name, task) if name == "hrnet-w16-lite" else of_random_weights(name, tmp_path)

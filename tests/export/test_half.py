@@ -50,13 +50,13 @@ def run(model: onnx.ModelProto) -> np.ndarray:
     return session.run(None, {"crops": crops})[0]
 
 
-def test_what_lies_outside_the_layers_that_cost_is_told_apart() -> None:
+def test_fp16_region_is_first_to_last_conv() -> None:
     assert inside(graph().graph) == {"first", "relu", "resize", "last"}
     assert first_and_last(graph()) == ["first", "last"]
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
-def test_the_inside_takes_16_bits_and_the_outside_none(precision: str) -> None:
+def test_fp16_and_bf16_convert_inner_weights_and_keep_outer_fp32(precision: str) -> None:
     source = graph()
     half = to_16_bits(source, precision)
     onnx.checker.check_model(half, full_check=True)
@@ -74,11 +74,11 @@ def test_the_inside_takes_16_bits_and_the_outside_none(precision: str) -> None:
     assert [n.op_type for n in half.graph.node].count("Cast") == 3
 
 
-def test_fp16_computes_the_same_but_for_rounding() -> None:
+def test_fp16_output_matches_fp32_within_rounding() -> None:
     np.testing.assert_allclose(run(to_16_bits(graph(), "fp16")), run(graph()), atol=2e-3)
 
 
-def test_an_output_from_within_comes_out_as_fp32() -> None:
+def test_fp16_output_of_inner_layer_is_cast_to_fp32() -> None:
     source = graph()
     del source.graph.node[-1]
     source.graph.node[-1].output[0] = "heatmaps"
@@ -112,7 +112,7 @@ def answer(model: onnx.ModelProto) -> np.ndarray:
     return session.run(None, {"x": VALUES})[0]
 
 
-def test_unsigned_pairs_become_signed_ones_of_the_same_range() -> None:
+def test_int8_make_signed_keeps_range_of_uint8_pairs() -> None:
     model = quantised(np.uint8, 0.1)  # 0 to 25.5
     make_signed(model)
     kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
@@ -125,19 +125,19 @@ def test_unsigned_pairs_become_signed_ones_of_the_same_range() -> None:
     assert again == model
 
 
-def test_the_trap_an_unsigned_pair_read_as_signed_clips_at_half_its_range() -> None:
+def test_int8_uint8_scale_read_as_int8_clips_at_half_range() -> None:
     """What TensorRT would do with it: keep the scale, take int8."""
     trap = quantised(np.int8, 0.1)
     np.testing.assert_allclose(answer(trap), [0, 1, 10, 12.7, 12.7], atol=0.06)
 
 
-def test_another_zero_point_is_refused() -> None:
+def test_int8_nonzero_uint8_zero_point_raises_value_error() -> None:
     with pytest.raises(ValueError, match="q has zero point 3"):
         make_signed(quantised(np.uint8, 0.1, zero=3))
 
 
 @pytest.mark.slow
-def test_the_trap_on_a_whole_network(tmp_path: Path) -> None:
+def test_int8_hrnet_error_is_below_nncf_uint8_read_as_int8(tmp_path: Path) -> None:
     """The error against fp32 of int8 as it should be, and as TensorRT would read NNCF's own file."""
     import nncf
 

@@ -15,7 +15,7 @@ def blobs(shift: float = 0.0, peak: float = 0.9) -> np.ndarray:
     return np.broadcast_to(one, (3, 2, 64, 48)).astype(np.float32).copy()
 
 
-def test_the_same_maps_are_the_same() -> None:
+def test_parity_of_equal_heatmaps_has_no_violations() -> None:
     found = compare_poses(blobs(), blobs(), HEIGHTS, 4, "fp32", udp=False)
     assert found.violations == ()
     assert found.metrics == {
@@ -42,13 +42,13 @@ def test_the_same_maps_are_the_same() -> None:
         ("int8", 0.18, False),
     ],
 )
-def test_limits_are_in_pixels_of_the_networks_input(precision, shift, good) -> None:
+def test_parity_limits_are_in_network_input_pixels(precision, shift, good) -> None:
     found = compare_poses(blobs(), blobs(shift), HEIGHTS, 4, precision, udp=False)
     assert found.metrics["median_px"] == pytest.approx(4 * shift, abs=0.004)
     assert (found.violations == ()) == good, found
 
 
-def test_a_few_joints_that_jump_are_noticed() -> None:
+def test_parity_fails_if_over_one_percent_of_joints_jump() -> None:
     wanted = np.concatenate([blobs()] * 20)
     found = wanted.copy()
     found[0, 0] = blobs(10)[0, 0]
@@ -59,12 +59,12 @@ def test_a_few_joints_that_jump_are_noticed() -> None:
     assert compared.violations == ("moved is 0.0167, 0.01 is allowed",)
 
 
-def test_joints_that_nobody_is_sure_of_do_not_count() -> None:
+def test_parity_ignores_low_score_joints() -> None:
     found = compare_poses(blobs(peak=0.2), blobs(5, peak=0.2), HEIGHTS, 4, "fp32", udp=False)
     assert found.metrics["joints"] == 0 and found.violations == ()
 
 
-def test_maps_that_are_no_numbers_are_beyond_any_limit() -> None:
+def test_parity_of_nan_heatmaps_is_violation() -> None:
     broken = blobs()
     broken[0, 0, 0, 0] = np.nan
     with np.errstate(invalid="ignore"):
@@ -74,7 +74,7 @@ def test_maps_that_are_no_numbers_are_beyond_any_limit() -> None:
         )
 
 
-def test_boxes_are_matched_one_by_one() -> None:
+def test_parity_matches_detector_boxes_one_to_one() -> None:
     def output(*rows: list[float]) -> np.ndarray:
         return np.array([rows], np.float32)
 
@@ -87,5 +87,5 @@ def test_boxes_are_matched_one_by_one() -> None:
     assert found.violations == ("0 of the boxes are matched, 0.7 at least are asked for",)
 
 
-def test_every_precision_has_limits() -> None:
+def test_parity_limits_cover_every_precision() -> None:
     assert set(LIMITS) == {"fp32", "fp16", "bf16", "int8"}

@@ -34,7 +34,7 @@ def build(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("version", "flags"), [("10.9.0", 1 << 3), ("11.4", 0)])
-def test_strong_typing_is_asked_for_where_it_is_not_all_there_is(version, flags, build, tmp_path) -> None:
+def test_tensorrt_strongly_typed_flag_and_profiles_by_version(version, flags, build, tmp_path) -> None:
     library = FakeTrt(version)
     (made, layers), said = build(library, max_batch=5, workspace_mib=10)
     assert library.asked["flags"] == flags
@@ -50,14 +50,14 @@ def test_strong_typing_is_asked_for_where_it_is_not_all_there_is(version, flags,
     assert (tmp_path / "m.engine").read_bytes() == b"an engine"
 
 
-def test_timings_are_kept_from_build_to_build(build, tmp_path) -> None:
+def test_tensorrt_timing_cache_is_reused_by_next_build(build, tmp_path) -> None:
     first, second = FakeTrt(), FakeTrt()
     build(first)
     build(second)
     assert (first.asked["known"], second.asked["known"]) == (b"", b"timings")
 
 
-def test_compatibility_is_asked_for(build) -> None:
+def test_tensorrt_hardware_and_version_compat_flags_are_set(build) -> None:
     library = FakeTrt()
     (made, _), _ = build(library, hardware_compat="same-cc", version_compat=True)
     assert library.asked["hardware_compatibility_level"] == "same"
@@ -67,7 +67,7 @@ def test_compatibility_is_asked_for(build) -> None:
         build(FakeTrt("10.8.0"), hardware_compat="same-cc")
 
 
-def test_what_the_parser_does_not_take_is_named(build) -> None:
+def test_tensorrt_parser_error_names_onnx_node(build) -> None:
     error = SimpleNamespace(
         desc=lambda: "no such thing", node_name=lambda: "n7", node_operator=lambda: "Foo"
     )
@@ -77,7 +77,7 @@ def test_what_the_parser_does_not_take_is_named(build) -> None:
         build(FakeTrt(errors=(error,)))
 
 
-def test_a_warning_that_means_another_result_is_an_error(build, tmp_path) -> None:
+def test_tensorrt_uint8_zero_point_warning_raises_bad_input(build, tmp_path) -> None:
     warning = "QuantizeLinear with UINT8 zero_point only on DLA. Defaulting to INT8 instead."
     with pytest.raises(
         BadInput, match="would be computed otherwise than it says: QuantizeLinear with UINT8"
@@ -86,7 +86,7 @@ def test_a_warning_that_means_another_result_is_an_error(build, tmp_path) -> Non
     assert not (tmp_path / "m.engine").exists()
 
 
-def test_a_build_that_fails_says_what_the_library_said(build, tmp_path) -> None:
+def test_tensorrt_build_failure_raises_with_library_message(build, tmp_path) -> None:
     with pytest.raises(RunBroken, match=r"tensorrt built nothing of .*m\.onnx: no memory"):
         build(FakeTrt(builds=False))
     assert not (tmp_path / "m.engine").exists()
@@ -117,18 +117,18 @@ def test_a_build_that_fails_says_what_the_library_said(build, tmp_path) -> None:
         ("tensorrt-rtx", "fp16", {"max_batch": 65}, [], "a batch of 65 cannot be built: 1 to 64 can"),
     ],
 )
-def test_what_cannot_be_built_is_said(format, precision, options, gpus, words) -> None:
+def test_tensorrt_invalid_build_options_raise_bad_input(format, precision, options, gpus, words) -> None:
     with pytest.raises(BadInput, match=words):
         check_options(format, precision, TrtOptions(**options), gpus)
 
 
-def test_turing_is_built_for_where_it_is() -> None:
+def test_tensorrt_rtx_archs_include_turing_only_if_present() -> None:
     assert rtx_archs(TrtOptions(), []) == rtx_archs(TrtOptions(), [ADA]) == RTX_ARCHS[1:]
     assert rtx_archs(TrtOptions(), [ADA, TURING]) == RTX_ARCHS
     assert rtx_archs(TrtOptions(("sm89",)), [TURING]) == ("sm89",)
 
 
-def test_the_gpu_that_is_named_is_built_on(monkeypatch, tmp_path) -> None:
+def test_tensorrt_builds_on_selected_gpu(monkeypatch, tmp_path) -> None:
     current: list[int] = []
     monkeypatch.setattr(tensorrt, "nvidia_gpus", lambda: [ADA, TURING])
     monkeypatch.setattr(tensorrt, "load_tensorrt", lambda format: FakeTrt())
@@ -140,13 +140,13 @@ def test_the_gpu_that_is_named_is_built_on(monkeypatch, tmp_path) -> None:
     assert (made.gpu, made.archs, current) == ("T4", ("sm75",), [1])
 
 
-def test_profiles_go_up_to_the_first_that_holds_the_largest_batch() -> None:
+def test_tensorrt_profile_batches_are_powers_of_two_up_to_max_batch() -> None:
     assert profile_batches(1) == (1,)
     assert profile_batches(9) == (1, 2, 4, 8, 16)
     assert profile_batches(64) == (1, 2, 4, 8, 16, 32, 64)
 
 
-def test_a_file_that_nncf_left_alone_is_refused_by_the_real_parser(tmp_path: Path) -> None:
+def test_tensorrt_rtx_rejects_int8_graph_with_uint8_zero_point(tmp_path: Path) -> None:
     pytest.importorskip("tensorrt_rtx")
     import numpy as np
     import onnx

@@ -22,7 +22,7 @@ SPEC = EngineSpec("tiny", "pose", ((64, 64),), "fp32", "abc", "coco17", (16, 16)
 
 
 @pytest.mark.slow
-def test_the_graph_computes_what_the_network_does_at_any_batch(tmp_path) -> None:
+def test_onnx_export_matches_pytorch_at_any_batch_size(tmp_path) -> None:
     torch.manual_seed(0)
     module = hrnet_on_crops(HRNet(TINY)).eval()
     path = tmp_path / "tiny.onnx"
@@ -51,7 +51,7 @@ def test_the_graph_computes_what_the_network_does_at_any_batch(tmp_path) -> None
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
-def test_an_embedded_graph_is_sound_and_tells_nothing_of_where_it_was_made(name: str) -> None:
+def test_embedded_onnx_is_valid_and_holds_no_local_paths(name: str) -> None:
     path = models_folder() / f"{name}.onnx"
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)

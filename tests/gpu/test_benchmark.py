@@ -11,7 +11,7 @@ from tests.gpu.simulated import HAS_CUDA
 pytestmark = [pytest.mark.gpu if HAS_CUDA else pytest.mark.slow]
 
 
-def test_the_benchmark_writes_its_figures(tmp_path: Path) -> None:
+def test_gpu_benchmark_writes_report(tmp_path: Path) -> None:
     program = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "gpu.py"))
     report = json.loads(program["main"](tmp_path, quick=True).read_text())
     ways = len(report["ready_s"])

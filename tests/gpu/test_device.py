@@ -30,7 +30,7 @@ INPUTS = (SmallDetector.input_hw,)
     [(5, False, {}), (5, True, {}), (130, False, {}), (20, False, {"batches": (1, 2, 4, 8)})],
     ids=["a few", "flip test", "more than one batch", "an engine of 8"],
 )
-def test_poses_are_those_of_the_network(
+def test_device_poses_match_reference_in_batches_and_flip_test(
     n: int, flip_test: bool, file: dict[str, Any], bench: Bench
 ) -> None:
     runtime, uploader = bench.by_itself("pose")
@@ -44,7 +44,7 @@ def test_poses_are_those_of_the_network(
     bench.check(np.concatenate(found), np.concatenate(wanted))
 
 
-def test_boxes_are_those_of_their_frame(bench: Bench) -> None:
+def test_device_boxes_match_reference_of_same_frame(bench: Bench) -> None:
     runtime, uploader = bench.by_itself("detector")
     films = [frame(0, (64, 64)) // 2, frame(1, (64, 64)), frame(2, (64, 64)) // 3]
     plain = DeviceYoloDetector(runtime, uploader, INPUTS, 0.3)
@@ -55,7 +55,7 @@ def test_boxes_are_those_of_their_frame(bench: Bench) -> None:
     bench.check(np.stack(found), np.stack(wanted))
 
 
-def test_more_tiles_than_the_largest_batch(bench: Bench) -> None:
+def test_device_tiles_beyond_max_batch_match_reference(bench: Bench) -> None:
     tiles = [(x, y, x + 40, y + 40) for x in (0, 12, 24) for y in (0, 24)]
     runtime, uploader = bench.by_itself("detector")
     wanted = DeviceYoloDetector(runtime, uploader, INPUTS, 0.3).detect(
@@ -69,20 +69,20 @@ def test_more_tiles_than_the_largest_batch(bench: Bench) -> None:
     bench.check(found.boxes, wanted.boxes)
 
 
-def test_warming_looks_at_the_answer(bench: Bench) -> None:
+def test_device_warm_up_rejects_wrong_heatmap_shape(bench: Bench) -> None:
     wrong = replace(POSE, heatmap_hw=(16, 12))
     with pytest.raises(BadInput, match=r"small gives heatmaps \(17, 8, 6\), and coco17 .* \(17, 16, 12\)"):
         DevicePoseEstimator(bench.open(), wrong, FrameUploader(bench.device)).warm_up()
 
 
-def test_warming_meets_every_batch_size(bench: Bench) -> None:
+def test_device_warm_up_runs_every_batch_size(bench: Bench) -> None:
     runtime = bench.open(batches=(1, 2, 8))
     with mock.patch.object(runtime, "infer_device", wraps=runtime.infer_device) as infer:
         DevicePoseEstimator(runtime, POSE, FrameUploader(bench.device)).warm_up()
     assert {len(call.args[0]) for call in infer.call_args_list} == {1, 2, 8}
 
 
-def test_many_crops_do_not_copy_the_frame(bench: Bench) -> None:
+def test_device_crops_do_not_copy_frame_per_person(bench: Bench) -> None:
     n, hw = 50, (256, 192)
     maps = np.tile(np.array([[[0.5, 0, 0], [0, 0.5, 0]]], np.float32), (n, 1, 1))
     picture = FrameUploader(bench.device).frame(frame(0, (720, 1280)))
@@ -108,7 +108,7 @@ def networks(bench: Bench) -> Networks:
     return Networks(detector, estimator, find_skeleton("coco17"), {})
 
 
-def test_one_array_for_every_frame(bench: Bench) -> None:
+def test_device_pipeline_uploads_reused_frame_buffer_again(bench: Bench) -> None:
     """As `cv2.VideoCapture.read(picture)` fills it."""
     pytest.importorskip("scipy")  # not everywhere where a GPU is
     found, picture = [], frame()
@@ -123,7 +123,7 @@ def test_one_array_for_every_frame(bench: Bench) -> None:
         bench.check(reused, fresh)
 
 
-def test_one_array_for_boxes_alone(bench: Bench) -> None:
+def test_device_detector_uploads_reused_frame_buffer_again(bench: Bench) -> None:
     detector, picture = networks(bench).detector, frame(1)
     detector.detect(picture, StageClock())
     picture[:] = frame(2) // 3
@@ -131,7 +131,7 @@ def test_one_array_for_boxes_alone(bench: Bench) -> None:
     bench.check(found, detector.detect(frame(2) // 3, StageClock()).boxes)
 
 
-def test_one_array_for_poses_in_the_callers_boxes(bench: Bench) -> None:
+def test_device_estimate_uploads_reused_frame_buffer_again(bench: Bench) -> None:
     with PosePipeline(Settings(), networks(bench)) as pipeline:
         picture = frame(1)
         pipeline.estimate(picture, people(2))
@@ -141,7 +141,7 @@ def test_one_array_for_poses_in_the_callers_boxes(bench: Bench) -> None:
         )
 
 
-def test_frames_of_several_sources_travel_once_and_share_a_batch(bench: Bench) -> None:
+def test_device_frames_of_two_sources_upload_once_and_share_batch(bench: Bench) -> None:
     opened, both = networks(bench), [frame(1), frame(2)]
     runtime = opened.estimator._runtime
     for picture in both:
@@ -156,7 +156,7 @@ def test_frames_of_several_sources_travel_once_and_share_a_batch(bench: Bench) -
     bench.check(poses[1].scores, alone.scores)
 
 
-def test_a_frame_that_nobody_holds_leaves_the_device() -> None:
+def test_frame_uploader_releases_unreferenced_frames() -> None:
     uploader = FrameUploader(torch.device("cpu"))
     for seed in range(3):
         uploader.frame(frame(seed))

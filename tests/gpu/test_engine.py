@@ -25,14 +25,14 @@ RTX = replace(POSE, format="tensorrt-rtx")
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 11])
-def test_any_number_of_pictures_is_answered(n: int, bench: Bench) -> None:
+def test_engine_infers_any_batch_size(n: int, bench: Bench) -> None:
     runtime = bench.open(batches=(1, 2, 4))
     bench.check(runtime.infer(bench.pictures(n)), bench.answers(bench.pictures(n)))
     answers = runtime.infer_device(bench.put(bench.pictures(n))).cpu().numpy()
     bench.check(answers, bench.answers(bench.pictures(n)))
 
 
-def test_a_jump_in_people_makes_no_context_and_no_plain_call(bench: Bench) -> None:
+def test_cuda_graph_replays_batch_jumps_without_new_context(bench: Bench) -> None:
     library = bench.library()
     runtime = bench.open(library=library)
     assert runtime.batches == (1, 2, 4, 8, 16, 32, 64) and library.contexts_made == 7
@@ -43,20 +43,20 @@ def test_a_jump_in_people_makes_no_context_and_no_plain_call(bench: Bench) -> No
     assert not bench.gpu.complaints  # of the order of calls, alignment, sizes of memory, the default stream
 
 
-def test_a_graph_keeps_its_context(bench: Bench) -> None:
+def test_cuda_graph_keeps_execution_context_alive(bench: Bench) -> None:
     runtime = bench.open(library=bench.library(keep_contexts=False), batches=(1, 2, 4))
     gc.collect()
     bench.check(runtime.infer(bench.pictures(4)), bench.answers(bench.pictures(4)))
 
 
-def test_the_rtx_form_keeps_its_contexts(bench: Bench) -> None:
+def test_tensorrt_rtx_keeps_contexts_alive_without_cuda_graph(bench: Bench) -> None:
     runtime = bench.open(RTX, library=bench.library("1.7", keep_contexts=False), batches=(1, 2, 4))
     bench.check(runtime.infer(bench.pictures(4)), bench.answers(bench.pictures(4)))
     assert not bench.gpu.graphs  # it captures by itself
 
 
 @pytest.mark.parametrize("how", ["close", "drop"])
-def test_the_end_waits_for_work_in_flight(how: str, bench: Bench) -> None:
+def test_close_or_drop_waits_for_inference_in_flight(how: str, bench: Bench) -> None:
     runtime = bench.open(RTX, library=bench.library("1.7", keep_contexts=False))
     crops = bench.put(bench.pictures(8))
     torch.cuda.synchronize()
@@ -68,7 +68,7 @@ def test_the_end_waits_for_work_in_flight(how: str, bench: Bench) -> None:
     bench.check(kept.cpu().numpy(), bench.answers(bench.pictures(8)))
 
 
-def test_after_close_there_is_a_sentence(bench: Bench) -> None:
+def test_infer_after_close_raises_run_broken(bench: Bench) -> None:
     runtime = bench.open()
     runtime.close()
     runtime.close()
@@ -78,7 +78,7 @@ def test_after_close_there_is_a_sentence(bench: Bench) -> None:
         runtime.infer_device(bench.put(bench.pictures(1)))
 
 
-def test_a_program_that_ends_without_close_waits_first() -> None:
+def test_process_exit_waits_for_gpu_before_freeing_context() -> None:
     code = """
 import pathlib, tempfile, weakref
 from tests.gpu.conftest import Bench
@@ -95,7 +95,7 @@ with tempfile.TemporaryDirectory() as folder, machine() as gpu:
     assert done.stdout.splitlines() == ["waited", "its context is gone"], done.stderr
 
 
-def test_rtx_kernels_are_ready_at_the_start_and_on_disk(bench: Bench) -> None:
+def test_tensorrt_rtx_kernels_compile_eagerly_and_are_cached(bench: Bench) -> None:
     library = bench.library("1.7")
     runtime = bench.open(RTX, library=library, batches=(1, 2, 4))
     assert library.configs[0].dynamic_shapes_kernel_specialization_strategy == "EAGER"
@@ -109,14 +109,14 @@ def test_rtx_kernels_are_ready_at_the_start_and_on_disk(bench: Bench) -> None:
     assert again.read_bytes() == b"kernels of 2 contexts"  # what was refused is replaced
 
 
-def test_a_cache_that_cannot_be_kept_stops_nobody(bench: Bench) -> None:
+def test_tensorrt_rtx_unwritable_kernel_cache_is_ignored(bench: Bench) -> None:
     cache_dir().mkdir(parents=True)
     (cache_dir() / "rtx").write_text("in the way")
     runtime = bench.open(RTX, library=bench.library("1.7"), batches=(1, 2))
     bench.check(runtime.infer(bench.pictures(2)), bench.answers(bench.pictures(2)))
 
 
-def test_only_engines_built_to_hold_code_may_hold_code(bench: Bench) -> None:
+def test_engine_host_code_needs_version_compat_and_hash_match(bench: Bench) -> None:
     with pytest.raises(RunBroken, match=r"is refused by TensorRT 11\.4: export it again"):
         bench.open(host_code=True)
     options = {"version_compat": True, "hardware_compat": "ampere-plus"}
@@ -127,7 +127,7 @@ def test_only_engines_built_to_hold_code_may_hold_code(bench: Bench) -> None:
         bench.open(replace(spec, sha256="0" * 64), host_code=True)
 
 
-def test_what_the_library_does_not_do_is_said(bench: Bench) -> None:
+def test_tensorrt_execute_or_profile_failure_raises_run_broken(bench: Bench) -> None:
     runtime = bench.open(RTX, library=bench.library("1.7"), batches=(1, 2))
     with (
         mock.patch.object(Context, "execute_async_v3", lambda self, stream: False),
@@ -142,13 +142,13 @@ def test_what_the_library_does_not_do_is_said(bench: Bench) -> None:
 
 
 @pytest.mark.skipif(HAS_CUDA and torch.cuda.device_count() < 2, reason="one GPU is here")
-def test_the_second_gpu_holds_all_of_it(bench: Bench) -> None:
+def test_engine_on_second_gpu_matches_reference(bench: Bench) -> None:
     runtime = bench.open(device="cuda:1")
     bench.check(runtime.infer(bench.pictures(3)), bench.answers(bench.pictures(3)))
 
 
 @pytest.mark.parametrize("capture", ["refuses", "empty"])
-def test_without_a_graph_there_are_plain_calls(capture: str, bench: Bench) -> None:
+def test_cuda_graph_capture_failure_falls_back_to_plain_calls(capture: str, bench: Bench) -> None:
     caller = torch.cuda.current_stream().cuda_stream
     runtime = bench.open(library=bench.library(capture=capture))
     assert torch.cuda.current_stream().cuda_stream == caller
@@ -157,7 +157,7 @@ def test_without_a_graph_there_are_plain_calls(capture: str, bench: Bench) -> No
 
 
 @simulated
-def test_a_capture_lets_other_threads_allocate(bench: Bench) -> None:
+def test_cuda_graph_capture_mode_is_thread_local(bench: Bench) -> None:
     bench.open()
     assert set(bench.gpu.graphs) == {"thread_local"}
 
@@ -173,7 +173,7 @@ def test_a_capture_lets_other_threads_allocate(bench: Bench) -> None:
         ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", "start it again"),
     ],
 )
-def test_an_error_of_the_gpu_is_a_sentence(said: str, words: str, bench: Bench) -> None:
+def test_cuda_error_raises_run_broken_and_close_still_works(said: str, words: str, bench: Bench) -> None:
     runtime = bench.open()
     bench.gpu.broken = said
     with pytest.raises(RunBroken, match=words):
@@ -181,7 +181,7 @@ def test_an_error_of_the_gpu_is_a_sentence(said: str, words: str, bench: Bench) 
     runtime.close()  # what is broken can still be put away
 
 
-def test_opened_in_one_thread_and_used_in_another(bench: Bench) -> None:
+def test_engine_opened_in_one_thread_runs_in_another(bench: Bench) -> None:
     runtime, found = bench.open(), []
     thread = threading.Thread(target=lambda: found.append(runtime.infer(bench.pictures(3)).copy()))
     thread.start()
@@ -189,7 +189,7 @@ def test_opened_in_one_thread_and_used_in_another(bench: Bench) -> None:
     bench.check(found[0], bench.answers(bench.pictures(3)))
 
 
-def test_calls_in_a_row_share_the_hosts_memory(bench: Bench) -> None:
+def test_engine_pinned_buffer_reuse_and_strided_input(bench: Bench) -> None:
     runtime = bench.open()
     for seed in range(4):
         bench.check(runtime.infer(bench.pictures(5, seed)), bench.answers(bench.pictures(5, seed)))

@@ -16,7 +16,7 @@ def keep_busy() -> None:
     torch.cuda._sleep(2 * DELAY)
 
 
-def test_the_engine_waits_for_its_crops(bench: Bench) -> None:
+def test_engine_stream_waits_for_input_crops(bench: Bench) -> None:
     runtime, wanted = bench.open(), bench.pictures(3)
     turned = bench.put(np.ascontiguousarray(wanted[:, :, ::-1]))
     torch.full_like(turned, 0xAB)  # what the memory of the crops holds before they are made
@@ -27,7 +27,7 @@ def test_the_engine_waits_for_its_crops(bench: Bench) -> None:
     bench.check(found.cpu().numpy(), bench.answers(wanted))
 
 
-def test_the_caller_waits_for_the_answer(bench: Bench) -> None:
+def test_caller_stream_waits_for_engine_output(bench: Bench) -> None:
     runtime = bench.open()
     runtime.infer(bench.pictures(3, 1))
     crops = bench.put(bench.pictures(3))
@@ -36,7 +36,7 @@ def test_the_caller_waits_for_the_answer(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("again", ["device", "host"])
-def test_the_next_call_waits_for_readers_of_the_last_answer(again: str, bench: Bench) -> None:
+def test_next_inference_waits_for_readers_of_last_output(again: str, bench: Bench) -> None:
     runtime, one = bench.open(), bench.put(bench.pictures(3))
     torch.cuda.synchronize()
     first = runtime.infer_device(one)

@@ -67,7 +67,7 @@ def openmmlab(state: dict, head: str) -> dict:
         "OpenMMLab v1",
     ],
 )
-def test_a_checkpoint_however_wrapped_is_the_same_network(wrap, net, tmp_path) -> None:
+def test_checkpoint_state_dict_module_and_openmmlab_layouts_load(wrap, net, tmp_path) -> None:
     loaded, config = load_hrnet(save(wrap(net.state_dict()), tmp_path))
     assert config == TINY
     x = torch.randn(1, 3, 64, 64)
@@ -75,7 +75,7 @@ def test_a_checkpoint_however_wrapped_is_the_same_network(wrap, net, tmp_path) -
         torch.testing.assert_close(loaded(x), net(x))
 
 
-def test_safetensors_are_read_and_broken_ones_refused(net, tmp_path) -> None:
+def test_checkpoint_safetensors_loads_and_truncated_file_raises(net, tmp_path) -> None:
     from safetensors.torch import save_file
 
     path = tmp_path / "net.safetensors"
@@ -88,19 +88,19 @@ def test_safetensors_are_read_and_broken_ones_refused(net, tmp_path) -> None:
         load_hrnet(path)
 
 
-def test_the_embedded_checkpoint_is_what_its_card_says() -> None:
+def test_checkpoint_embedded_is_w16_lite_and_not_in_training_mode() -> None:
     loaded, config = load_hrnet(models_folder() / "hrnet-w16-lite.pth")
     assert config == W16_LITE
     assert not loaded.training
 
 
-def test_another_architecture_is_named(tmp_path) -> None:
+def test_checkpoint_of_other_architecture_raises_mismatch(tmp_path) -> None:
     path = save(torch.nn.Conv2d(3, 8, 3).state_dict(), tmp_path)
     with pytest.raises(CheckpointMismatch, match=r"another architecture than HRNet: it has no transition1"):
         load_hrnet(path)
 
 
-def test_the_first_tensors_that_do_not_fit_are_named(net, tmp_path) -> None:
+def test_checkpoint_mismatch_names_first_wrong_tensors(net, tmp_path) -> None:
     state = net.state_dict()
     state["stage2.0.branches.0.0.bn1.weight"] = torch.zeros(5)
     del state["bn2.bias"]
@@ -115,7 +115,7 @@ def test_the_first_tensors_that_do_not_fit_are_named(net, tmp_path) -> None:
         assert words in str(error.value)
 
 
-def test_a_file_that_holds_no_tensors_is_refused(tmp_path) -> None:
+def test_checkpoint_without_state_dict_raises_mismatch(tmp_path) -> None:
     with pytest.raises(CheckpointMismatch, match="holds no state dict"):
         load_hrnet(save([1, 2, 3], tmp_path))
 
@@ -130,14 +130,14 @@ class Bomb:
         return Path.touch, (self.path,)
 
 
-def test_a_pickle_that_wants_to_run_code_is_refused_unread(tmp_path) -> None:
+def test_checkpoint_pickle_with_code_is_refused_without_running_it(tmp_path) -> None:
     touched = tmp_path / "touched"
     with pytest.raises(BadInput, match="refused because it holds more than tensors"):
         load_hrnet(save({"state_dict": Bomb(touched)}, tmp_path))
     assert not touched.exists()
 
 
-def test_broken_and_missing_files(net, tmp_path) -> None:
+def test_checkpoint_truncated_or_missing_raises_bad_input(net, tmp_path) -> None:
     path = save(net.state_dict(), tmp_path)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(BadInput, match=r"net\.pth cannot be read as a checkpoint"):
@@ -146,13 +146,13 @@ def test_broken_and_missing_files(net, tmp_path) -> None:
         load_hrnet(tmp_path / "none.pth")
 
 
-def test_sha256_of_nothing(tmp_path) -> None:
+def test_sha256_hash_of_empty_file(tmp_path) -> None:
     (tmp_path / "empty").touch()
     assert sha256(tmp_path / "empty").startswith("e3b0c442")
 
 
 @pytest.mark.parametrize("name", [0, None, b"conv1", ("conv1", "weight")])
-def test_names_that_are_no_text_are_refused(name, net, tmp_path) -> None:
+def test_checkpoint_non_string_keys_raise_mismatch(name, net, tmp_path) -> None:
     with pytest.raises(CheckpointMismatch, match="holds no state dict"):
         load_hrnet(save({**net.state_dict(), name: torch.zeros(1)}, tmp_path))
 
@@ -161,6 +161,6 @@ def test_names_that_are_no_text_are_refused(name, net, tmp_path) -> None:
 @pytest.mark.parametrize(
     "tensor", [torch.zeros(1).expand(10**14), torch.zeros(9).to_sparse()], ids=["expanded", "sparse"]
 )
-def test_a_tensor_whose_numbers_are_not_all_there_is_refused(tensor, net, tmp_path) -> None:
+def test_checkpoint_expanded_or_sparse_tensor_raises_mismatch(tensor, net, tmp_path) -> None:
     with pytest.raises(CheckpointMismatch, match=r"does not hold every number of bn1\.bias"):
         load_hrnet(save({**net.state_dict(), "bn1.bias": tensor}, tmp_path))

@@ -68,7 +68,7 @@ def url(server: ThreadingHTTPServer, path: str = "/net.pth") -> str:
     return f"http://127.0.0.1:{server.server_port}{path}"
 
 
-def test_a_file_arrives_whole_and_tells_how_far_it_is(server, tmp_path: Path) -> None:
+def test_download_writes_whole_file_and_reports_progress(server, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     fetch(url(server), tmp_path / "new" / "net.pth", PREFIX, lambda *now: told.append(now))
     assert (tmp_path / "new" / "net.pth").read_bytes() == CONTENT
@@ -77,7 +77,7 @@ def test_a_file_arrives_whole_and_tells_how_far_it_is(server, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_break_is_gone_on_from(server, tmp_path: Path, ranges: bool) -> None:
+def test_download_resumes_partial_file(server, tmp_path: Path, ranges: bool) -> None:
     path = tmp_path / "net.pth"
     server.stop_at, server.ranges = 300_000, ranges
     with pytest.raises(RunBroken) as error:
@@ -93,13 +93,13 @@ def test_a_break_is_gone_on_from(server, tmp_path: Path, ranges: bool) -> None:
     assert server.asked == [None, "bytes=300000-"]
 
 
-def test_a_partial_file_that_is_whole_needs_nothing_more(server, tmp_path: Path) -> None:
+def test_download_finishes_from_complete_partial_file(server, tmp_path: Path) -> None:
     (tmp_path / "net.pth.partial").write_bytes(CONTENT)
     fetch(url(server), tmp_path / "net.pth", PREFIX)
     assert (tmp_path / "net.pth").read_bytes() == CONTENT
 
 
-def test_another_file_is_removed(server, tmp_path: Path) -> None:
+def test_download_hash_mismatch_removes_file(server, tmp_path: Path) -> None:
     words = f"and was removed: its sha256 begins with {PREFIX}, not 00000000; try again, or fetch http"
     with pytest.raises(RunBroken, match=words):
         fetch(url(server), tmp_path / "net.pth", "00000000")
@@ -107,21 +107,21 @@ def test_another_file_is_removed(server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/gone", None])
-def test_what_cannot_be_had_is_said_with_url_and_folder(server, tmp_path: Path, path) -> None:
+def test_download_failure_names_url_and_folder(server, tmp_path: Path, path) -> None:
     wanted = url(server, path) if path else "http://127.0.0.1:9/net.pth"  # nobody listens there
     with pytest.raises(RunBroken, match=rf"could not be fetched .*fetch {wanted} by hand .*{tmp_path}"):
         fetch(wanted, tmp_path / "net.pth", PREFIX)
 
 
 @pytest.mark.parametrize("path", STRANGE)
-def test_a_strange_answer_is_one_sentence(path, server, tmp_path: Path) -> None:
+def test_download_invalid_header_or_redirect_raises_one_line_error(path, server, tmp_path: Path) -> None:
     with pytest.raises(RunBroken) as error:
         fetch(url(server, path), tmp_path / "net.pth", PREFIX)
     assert "by hand" in str(error.value) and "\n" not in str(error.value)
     assert not (tmp_path / "net.pth").exists()
 
 
-def test_a_redirect_to_no_address_is_one_sentence(monkeypatch, tmp_path: Path) -> None:
+def test_download_malformed_redirect_url_raises_one_line_error(monkeypatch, tmp_path: Path) -> None:
     def redirected(*_: object, **__: object) -> None:
         raise ValueError("Invalid IPv6 URL")  # as urllib does, which leaves the connection open
 

@@ -14,13 +14,13 @@ TINY = HRNetConfig(width=4, modules=(1, 1, 2), blocks=1, stem=8, first_blocks=1,
     [(W32, 28_536_113), (W48, 63_595_745), (W16, 7_445_889), (W16_LITE, 2_486_433)],
     ids=["w32", "w48", "w16", "w16-lite"],
 )
-def test_the_number_of_parameters(config, parameters) -> None:
+def test_hrnet_parameter_counts(config, parameters) -> None:
     with torch.device("meta"):  # counts them without making them
         net = HRNet(config)
     assert sum(p.numel() for p in net.parameters()) == parameters
 
 
-def test_parameters_have_their_official_names_and_shapes() -> None:
+def test_hrnet_state_dict_names_and_shapes_match_official() -> None:
     with torch.device("meta"):
         state = HRNet(W32).state_dict()
     for name, shape in {
@@ -42,13 +42,13 @@ def test_parameters_have_their_official_names_and_shapes() -> None:
 
 
 @pytest.mark.parametrize(("h", "w"), [(64, 32), (96, 64)])
-def test_heatmaps_are_a_quarter_of_the_crop(h: int, w: int) -> None:
+def test_hrnet_heatmaps_are_quarter_of_crop_size(h: int, w: int) -> None:
     with torch.inference_mode():
         heatmaps = HRNet(TINY).eval()(torch.zeros(2, 3, h, w))
     assert heatmaps.shape == (2, 17, h // 4, w // 4)
 
 
-def test_the_originals_first_weights_are_small_and_its_biases_0() -> None:
+def test_hrnet_initial_weights_have_given_std_and_zero_bias() -> None:
     torch.manual_seed(0)
     net = HRNet(W16_LITE)
     draw_weights(net, 0.001)

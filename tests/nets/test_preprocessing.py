@@ -7,7 +7,7 @@ from hrpose_rt.nets.preprocessing import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB, hr
 from tests.nets.test_hrnet import TINY
 
 
-def test_pictures_give_what_their_normalised_rgb_gives() -> None:
+def test_bgr_crops_give_same_output_as_normalised_rgb() -> None:
     torch.manual_seed(0)
     net = HRNet(TINY).eval()
     crops = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8)
@@ -18,7 +18,7 @@ def test_pictures_give_what_their_normalised_rgb_gives() -> None:
         torch.testing.assert_close(hrnet_on_crops(net)(crops), expected, atol=1e-5, rtol=1e-4)
 
 
-def test_the_network_that_is_wrapped_stays_as_it_was() -> None:
+def test_preprocessing_wrapper_leaves_hrnet_weights_unchanged() -> None:
     net = HRNet(TINY).eval()
     before = net.conv1.weight.clone()
     hrnet_on_crops(net)

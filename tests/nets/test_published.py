@@ -22,12 +22,12 @@ from hrpose_rt.nets.published import PUBLISHED, read_name
         ("2560x1920", None, None),
     ],
 )
-def test_a_name_says_size_and_decoding(stem, size, decode) -> None:
+def test_checkpoint_name_gives_input_size_and_decode(stem, size, decode) -> None:
     assert read_name(stem) == (size, decode)
 
 
 @pytest.mark.parametrize("model", PUBLISHED.values(), ids=PUBLISHED)
-def test_published_names_say_what_is_known_of_them(model) -> None:
+def test_published_file_names_agree_with_input_size_and_decode(model) -> None:
     size, decode = read_name(model.file_name.removesuffix(".pth"))
     assert size == model.input_hw
     assert (decode or "quarter") == model.decode

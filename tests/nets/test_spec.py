@@ -11,7 +11,7 @@ from hrpose_rt.nets.spec import EngineSpec, check_answer
 SPEC = EngineSpec("m", "pose", ((256, 192),), "fp32", "abc", "coco17", (64, 48), "dark")
 
 
-def test_a_spec_comes_back_as_it_was_written(tmp_path) -> None:
+def test_spec_roundtrip(tmp_path) -> None:
     SPEC.save(tmp_path / "m.json")
     assert EngineSpec.load(tmp_path / "m.json") == SPEC
 
@@ -40,7 +40,7 @@ def test_a_spec_comes_back_as_it_was_written(tmp_path) -> None:
         ({"parity": "good"}, "parity: expected object, got str"),
     ],
 )
-def test_what_is_wrong_with_a_spec_is_said(change, words, tmp_path) -> None:
+def test_spec_invalid_field_raises_bad_input(change, words, tmp_path) -> None:
     path = tmp_path / "m.json"
     SPEC.save(path)
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
@@ -61,14 +61,14 @@ def test_what_is_wrong_with_a_spec_is_said(change, words, tmp_path) -> None:
         (b"\xef\xbb\xbf{}", "schema: 'none', this version reads up to 2"),
     ],
 )
-def test_a_spec_that_is_no_object(content, words, tmp_path) -> None:
+def test_spec_of_invalid_json_or_non_object_raises_bad_input(content, words, tmp_path) -> None:
     (tmp_path / "m.json").write_bytes(content)
     with pytest.raises(BadInput, match=rf"m\.json does not describe an engine \(.*{words}"):
         EngineSpec.load(tmp_path / "m.json")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e7])
-def test_an_answer_is_of_numbers_that_can_be(bad) -> None:
+def test_network_output_nan_inf_or_huge_raises_run_broken(bad) -> None:
     check_answer(np.array([[0.5, -900]], np.float32), "m")
     with pytest.raises(RunBroken, match="m gives numbers that are none, or far too large"):
         check_answer(np.array([[0.5, bad]], np.float32), "m")

@@ -21,7 +21,7 @@ from tests.nets.test_hrnet import TINY
 
 
 @pytest.mark.parametrize(("name", "task"), EMBEDDED.items(), ids=EMBEDDED)
-def test_an_embedded_model_is_whole(name, task) -> None:
+def test_embedded_model_has_engine_card_and_weights_hash_of_spec(name, task) -> None:
     model = find_model(name, task)
     assert model.engine.is_file()
     assert model.spec.model == name
@@ -33,7 +33,7 @@ def test_the_embedded_models_are_at_most_45_megabytes() -> None:
     assert sum(path.stat().st_size for path in models_folder().iterdir()) <= 45e6
 
 
-def test_a_path_is_a_model_too(tmp_path) -> None:
+def test_onnx_path_needs_spec_json_beside_it(tmp_path) -> None:
     engine = models_folder() / "hrnet-w16-lite.onnx"
     mine = tmp_path / "mine.onnx"
     shutil.copy(engine, mine)
@@ -55,12 +55,12 @@ def test_a_path_is_a_model_too(tmp_path) -> None:
         ("yolo26n-person", "yolo26n-person is a detection network, one for pose is needed here"),
     ],
 )
-def test_what_is_no_pose_model_is_said(name: str, words: str) -> None:
+def test_find_pose_model_rejects_unknown_name_or_detector(name: str, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         find_model(name, "pose")
 
 
-def test_what_is_published_is_listed_with_the_hash_in_its_name() -> None:
+def test_published_models_have_hash_prefix_size_and_decode_in_name() -> None:
     assert len(PUBLISHED) == 14
     for name, model in PUBLISHED.items():
         assert re.fullmatch("[0-9a-f]{8}", model.sha256_prefix), name
@@ -88,7 +88,7 @@ def small_world(monkeypatch, tmp_path):
     return model
 
 
-def test_a_published_model_is_fetched_once_and_knows_how_it_is_read(small_world) -> None:
+def test_published_model_is_downloaded_once_with_udp_spec(small_world) -> None:
     model = find_model("tiny-udp", "pose")
     assert model.checkpoint == fetched_folder() / small_world.file_name
     assert (model.spec.decode, model.spec.input_hw, model.spec.heatmap_hw) == ("udp", (64, 64), (16, 16))
@@ -97,13 +97,13 @@ def test_a_published_model_is_fetched_once_and_knows_how_it_is_read(small_world)
     assert find_model("tiny-udp", "pose").spec == model.spec
 
 
-def test_a_published_checkpoint_is_known_whatever_it_is_called(small_world, tmp_path) -> None:
+def test_published_checkpoint_is_recognised_by_hash_under_any_name(small_world, tmp_path) -> None:
     mine = tmp_path / "mine.pth"
     shutil.copy(find_model("tiny-udp", "pose").checkpoint, mine)
     assert find_model(str(mine), "pose").spec.decode == "udp"
 
 
-def test_ultralytics_names_are_detectors_kept_in_the_home(monkeypatch, tmp_path) -> None:
+def test_ultralytics_names_resolve_to_detectors_in_hrpose_home(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("HRPOSE_HOME", str(tmp_path))
     with pytest.raises(BadInput, match="yolo26s is a detection network, one for pose"):
         find_model("yolo26s", "pose")
@@ -112,7 +112,7 @@ def test_ultralytics_names_are_detectors_kept_in_the_home(monkeypatch, tmp_path)
     assert find_model("yolo26s", "detection").checkpoint == tmp_path / "models" / "yolo26s.pt"
 
 
-def test_an_ultralytics_detector_that_cannot_be_fetched(monkeypatch, tmp_path) -> None:
+def test_ultralytics_download_failure_raises_run_broken(monkeypatch, tmp_path) -> None:
     import ultralytics.utils.downloads as downloads
 
     def offline(path: str) -> None:
@@ -126,7 +126,7 @@ def test_an_ultralytics_detector_that_cannot_be_fetched(monkeypatch, tmp_path) -
 
 
 @pytest.mark.parametrize(("name", "task"), EMBEDDED.items())
-def test_a_flipped_bit_in_embedded_weights_is_noticed(name, task, tmp_path, monkeypatch) -> None:
+def test_embedded_weights_hash_mismatch_raises_bad_input(name, task, tmp_path, monkeypatch) -> None:
     shutil.copytree(models_folder(), tmp_path / "models")
     monkeypatch.setattr("hrpose_rt.nets.zoo.models_folder", lambda: tmp_path / "models")
     model = find_model(name, task)

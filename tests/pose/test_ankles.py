@@ -42,7 +42,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_each_ankle_takes_the_foot_that_is_nearer_to_its_knee(case: str) -> None:
+def test_ankle_takes_foot_nearest_to_its_knee(case: str) -> None:
     person, left, right = CASES[case]
     x, y, scores = find_peaks(maps_of(person), Ankles.of(COCO17))
     assert (x[0, LEFT], x[0, RIGHT]) == (left, right)
@@ -51,7 +51,7 @@ def test_each_ankle_takes_the_foot_that_is_nearer_to_its_knee(case: str) -> None
     assert find_peaks(maps_of(person))[0][0, LEFT] == 30  # of networks that are not asked for it
 
 
-def test_ankles_that_are_apart_and_other_joints_and_people_stay_as_they_are() -> None:
+def test_ankles_apart_and_other_joints_and_people_are_unchanged() -> None:
     apart = {LEFT: [(30, 60, 1.0), (14, 60, 0.9)], RIGHT: [(20, 50, 1.0)], 0: [(5, 5, 1.0), (30, 60, 0.9)]}
     maps = maps_of(apart, legs(16, 28), {})
     plain, parted = find_peaks(maps), find_peaks(maps, Ankles.of(COCO17))
@@ -61,13 +61,13 @@ def test_ankles_that_are_apart_and_other_joints_and_people_stay_as_they_are() ->
         np.testing.assert_array_equal(before[1, others], after[1, others])
 
 
-def test_nobody_has_no_ankles() -> None:
+def test_ankles_of_no_people_are_empty() -> None:
     x, _, _ = find_peaks(np.zeros((0, 17, 64, 48), np.float32), Ankles.of(COCO17))
     assert x.shape == (0, 17)
 
 
 @pytest.mark.parametrize("how", ["dark", "quarter"])
-def test_the_device_parts_them_as_the_host_does(how: str) -> None:
+def test_ankles_on_device_match_host(how: str) -> None:
     maps, ankles = maps_of(*(person for person, _, _ in CASES.values())), Ankles.of(COCO17)
     maps += np.random.default_rng(0).random(maps.shape, np.float32) * 0.02
     points, scores = HEATMAP_DECODERS[how](maps, ankles)
@@ -78,6 +78,6 @@ def test_the_device_parts_them_as_the_host_does(how: str) -> None:
     assert not np.allclose(points, HEATMAP_DECODERS[how](maps)[0])
 
 
-def test_skeletons_with_legs_have_ankles() -> None:
+def test_ankles_exist_only_in_skeletons_with_legs() -> None:
     assert Ankles.of(MPII16) == Ankles((5, 0), (4, 1))
     assert Ankles.of(Skeleton("cat", ("tail",), (), ())) is None

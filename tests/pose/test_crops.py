@@ -8,7 +8,7 @@ from hrpose_rt.pose.crops import crop_people
 HW = (256, 192)
 
 
-def test_a_crop_samples_the_frame_where_the_formula_says() -> None:
+def test_crop_samples_frame_at_formula_coordinates() -> None:
     """On a picture whose value is its column, a crop's pixel i holds xs = cx + (i - Wi/2) Sx/Wi."""
     image = np.zeros((200, 250, 3), np.uint8)
     image[..., 0] = np.arange(250)
@@ -22,7 +22,7 @@ def test_a_crop_samples_the_frame_where_the_formula_says() -> None:
     assert np.abs(crop[..., 1] - rows[:, None])[inside].max() <= 1
 
 
-def test_a_crop_is_black_beyond_the_frame() -> None:
+def test_crop_beyond_frame_is_black() -> None:
     image = np.full((50, 50, 3), 200, np.uint8)
     centres, sizes = crop_frames(np.array([[-40, 0, 10, 50]], np.float32), HW)
     (crop,) = crop_people(image, centres, sizes, np.empty((1, *HW, 3), np.uint8))
@@ -30,7 +30,7 @@ def test_a_crop_is_black_beyond_the_frame() -> None:
     assert crop[128, -20].tolist() == [200, 200, 200]
 
 
-def test_nobody_is_cut_out_of_nothing() -> None:
+def test_crop_of_no_boxes_is_empty() -> None:
     none = np.zeros((0, 2), np.float32)
     crops = crop_people(np.zeros((9, 9, 3), np.uint8), none, none, np.empty((0, *HW, 3), np.uint8))
     assert crops.shape == (0, *HW, 3)

@@ -33,7 +33,7 @@ def crowd(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("n", [1, 8, 13, 21])
-def test_row_i_is_box_i_over_all_chunks(n: int) -> None:
+def test_pose_rows_follow_boxes_across_batches(n: int) -> None:
     image, boxes, spots = crowd(n)
     runtime = FakeRuntime(brightest_pixel)
     poses = HostPoseEstimator(runtime, SPEC).estimate(image, boxes, StageClock())
@@ -43,7 +43,7 @@ def test_row_i_is_box_i_over_all_chunks(n: int) -> None:
     assert poses.age.tolist() == [0] * n
 
 
-def test_the_people_of_several_pictures_share_batches_and_stay_theirs() -> None:
+def test_pose_batches_shared_by_images_equal_single_image_results() -> None:
     crowds = [crowd(n) for n in (3, 0, 9, 1)]
     runtime = FakeRuntime(brightest_pixel)
     estimator = HostPoseEstimator(runtime, SPEC)
@@ -55,7 +55,7 @@ def test_the_people_of_several_pictures_share_batches_and_stay_theirs() -> None:
         np.testing.assert_array_equal(poses.scores, alone.scores)
 
 
-def test_nobody_costs_no_inference() -> None:
+def test_no_boxes_run_no_inference() -> None:
     image, boxes, _ = crowd(0)
     runtime = FakeRuntime(brightest_pixel)
     poses = HostPoseEstimator(runtime, SPEC).estimate(image, boxes, StageClock())
@@ -63,7 +63,7 @@ def test_nobody_costs_no_inference() -> None:
     assert runtime.shapes == []
 
 
-def test_warming_runs_every_size_that_will_be_met() -> None:
+def test_warm_up_runs_every_batch_size() -> None:
     runtime = FakeRuntime(brightest_pixel)
     estimator = HostPoseEstimator(runtime, SPEC)
     estimator.warm_up()
@@ -73,7 +73,7 @@ def test_warming_runs_every_size_that_will_be_met() -> None:
     assert set(runtime.shapes) == warmed
 
 
-def test_the_flip_test_averages_with_the_mirror_although_the_runtime_reuses_its_memory() -> None:
+def test_flip_test_averages_despite_reused_runtime_buffer() -> None:
     image, boxes, spots = crowd(3)
     runtime = FakeRuntime(brightest_pixel)
     flipped = HostPoseEstimator(runtime, SPEC, flip_test=True).estimate(image, boxes, StageClock())
@@ -82,7 +82,7 @@ def test_the_flip_test_averages_with_the_mirror_although_the_runtime_reuses_its_
     assert np.abs(flipped.keypoints - spots[:, None]).max() < 5
 
 
-def test_stages_are_timed() -> None:
+def test_stage_times_of_crop_pose_and_heatmap_are_measured() -> None:
     image, boxes, _ = crowd(3)
     clock = StageClock()
     HostPoseEstimator(FakeRuntime(brightest_pixel), SPEC).estimate(image, boxes, clock)
@@ -90,19 +90,19 @@ def test_stages_are_timed() -> None:
     assert min(times.crop, times.pose, times.heatmap) > 0
 
 
-def test_an_unknown_decoding_is_refused_with_those_there_are() -> None:
+def test_unknown_decode_raises_bad_input_with_choices() -> None:
     with pytest.raises(BadInput, match="no decoding 'best': choose quarter, dark, udp"):
         HostPoseEstimator(FakeRuntime(brightest_pixel), SPEC, decode="best")
 
 
 @pytest.mark.parametrize(("trained", "asked"), [("dark", "udp"), ("udp", "dark")])
-def test_udp_is_for_weights_trained_with_it_alone(trained: str, asked: str) -> None:
+def test_udp_decode_needs_udp_weights_and_vice_versa(trained: str, asked: str) -> None:
     with pytest.raises(BadInput, match=f"is read with {trained}, which `decode` {asked} does not fit"):
         HostPoseEstimator(FakeRuntime(brightest_pixel), replace(SPEC, decode=trained), decode=asked)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
-def test_heatmaps_that_are_no_numbers_stop_the_run_and_name_the_network(bad) -> None:
+def test_nan_inf_or_huge_heatmaps_raise_run_broken_with_model_name(bad) -> None:
     image, boxes, _ = crowd(1)
     estimator = HostPoseEstimator(FakeRuntime(lambda batch: np.full((1, 17, 64, 48), bad)), SPEC)
     with pytest.raises(RunBroken, match="fake gives numbers that are none, or far too large"):

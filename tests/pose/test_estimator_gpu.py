@@ -39,7 +39,7 @@ def pose():
 
 @pytest.mark.parametrize("how", ["dark", "quarter"])
 @pytest.mark.parametrize("flip_test", [False, True])
-def test_joints_are_those_of_the_host(how, flip_test, bus, pose) -> None:
+def test_device_keypoints_match_host_with_and_without_flip_test(how, flip_test, bus, pose) -> None:
     boxes = BOXES.astype(np.float32)
     clock = StageClock()
     host = HostPoseEstimator(*pose, how, flip_test).estimate(bus, boxes, StageClock())
@@ -53,7 +53,7 @@ def test_joints_are_those_of_the_host(how, flip_test, bus, pose) -> None:
     assert min(times.crop, times.pose, times.heatmap) > 0
 
 
-def test_crops_reach_over_the_edge_as_on_the_host(bus) -> None:
+def test_device_crops_beyond_frame_match_host(bus) -> None:
     boxes = np.array([[-40, -30, 120, 200], [700, 900, 900, 1200], [300, 300, 340, 420]], np.float32)
     centres, sizes = crop_frames(boxes, (64, 48))
     out = np.zeros((3, 64, 48, 3), np.uint8)
@@ -68,7 +68,7 @@ def test_crops_reach_over_the_edge_as_on_the_host(bus) -> None:
 
 @pytest.mark.parametrize("hw", [(32, 24), (48, 36)])
 @pytest.mark.parametrize("how", ["dark", "quarter"])
-def test_every_peak_is_read_as_on_the_host(how, hw) -> None:
+def test_device_heatmap_peaks_match_host(how, hw) -> None:
     rng = np.random.default_rng(3)
     heatmaps = rng.normal(size=(40, 17, *hw)).astype(np.float32)  # peaks anywhere, the border too
     heatmaps[1:3] *= 1e-9
@@ -81,7 +81,7 @@ def test_every_peak_is_read_as_on_the_host(how, hw) -> None:
     assert (found[0, :, :2] == 0).all()
 
 
-def test_nobody_and_more_than_one_batch_of_people(bus, pose) -> None:
+def test_device_handles_no_people_and_multiple_batches(bus, pose) -> None:
     estimator = DevicePoseEstimator(*pose, FrameUploader(CPU))
     assert len(estimator.estimate(bus, np.zeros((0, 4), np.float32), StageClock())) == 0
     many = np.repeat(BOXES.astype(np.float32), 17, axis=0)
@@ -90,7 +90,7 @@ def test_nobody_and_more_than_one_batch_of_people(bus, pose) -> None:
     np.testing.assert_allclose(poses.keypoints[0], poses.keypoints[16], atol=0.01)
 
 
-def test_people_found_on_the_device_are_those_of_the_host(bus) -> None:
+def test_device_detections_match_host(bus) -> None:
     runtime, spec = open_engine(find_model("yolo26n-person", "detection"), "detection", "torch", "fp32")
     host = YoloDetector(runtime, spec.inputs_hw, 0.3).detect(bus, StageClock())
     device = DeviceYoloDetector(runtime, FrameUploader(CPU), spec.inputs_hw, 0.3).detect(bus, StageClock())
@@ -99,14 +99,14 @@ def test_people_found_on_the_device_are_those_of_the_host(bus) -> None:
     assert np.abs(host.scores - device.scores).max() < 0.05
 
 
-def test_a_frame_travels_once(bus) -> None:
+def test_device_frame_is_uploaded_once(bus) -> None:
     uploader = FrameUploader(CPU)
     first = uploader.frame(bus)
     assert uploader.frame(bus) is first and first.shape == (1, 3, *bus.shape[:2])
     assert uploader.frame(bus.copy()) is not first
 
 
-def test_udp_is_the_hosts_alone(pose) -> None:
+def test_device_udp_decode_raises_bad_input(pose) -> None:
     runtime, spec = pose
     with pytest.raises(BadInput, match="`decode` udp is not there on a GPU: choose quarter or dark"):
         DevicePoseEstimator(runtime, replace(spec, decode="udp"), FrameUploader(CPU))

@@ -32,19 +32,19 @@ def one_map(**pixels: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("decode", HEATMAP_DECODERS.values(), ids=HEATMAP_DECODERS)
-def test_nobody_has_no_points(decode) -> None:
+def test_heatmap_decoders_without_people_return_empty(decode) -> None:
     points, scores = decode(np.zeros((0, 17, H, W), np.float32))
     assert (points.shape, scores.shape) == ((0, 17, 2), (0, 17))
 
 
 @pytest.mark.parametrize("decode", HEATMAP_DECODERS.values(), ids=HEATMAP_DECODERS)
-def test_a_map_without_a_peak_above_zero_is_not_found(decode) -> None:
+def test_heatmap_without_positive_peak_decodes_to_origin(decode) -> None:
     points, scores = decode(np.full((1, 2, H, W), -0.5, np.float32))
     assert points.tolist() == [[[0, 0], [0, 0]]]
     assert scores.tolist() == [[-0.5, -0.5]]
 
 
-def test_the_first_of_equal_peaks_counts() -> None:
+def test_heatmap_peak_tie_takes_first() -> None:
     x, y, score = find_peaks(one_map(p5_9=2, p5_20=2, p8_3=2))
     assert (x.item(), y.item(), score.item()) == (9, 5, 2)
 
@@ -65,13 +65,13 @@ def test_the_first_of_equal_peaks_counts() -> None:
         ({"p63_20": 1, "p62_20": 0.5}, (20, 63)),
     ],
 )
-def test_the_quarter_offset_goes_to_the_higher_neighbour(pixels, point) -> None:
+def test_quarter_offset_points_to_higher_neighbour(pixels, point) -> None:
     points, scores = decode_quarter(one_map(**pixels))
     assert tuple(points[0, 0]) == point
     assert scores[0, 0] == 1
 
 
-def test_dark_finds_the_centre_between_pixels() -> None:
+def test_dark_finds_subpixel_centre() -> None:
     centres = [(20.3, 30.4), (10.0, 10.0), (24.5, 40.49), (8.25, 50.75)]
     heatmaps = np.stack([gaussian(x, y) for x, y in centres])[None]
     points, scores = decode_dark(heatmaps)
@@ -101,7 +101,7 @@ def dark_the_long_way(heatmap: np.ndarray) -> tuple[float, float]:
     return x - dx, y - dy
 
 
-def test_dark_equals_the_long_way_everywhere_on_the_map() -> None:
+def test_dark_equals_reference_implementation_up_to_border() -> None:
     rng = np.random.default_rng(1)
     centres = rng.uniform((0, 0), (W - 1, H - 1), (60, 2))
     centres[:8] = [(0, 0), (1, 1), (2, 2), (3, 3), (W - 1, H - 1), (W - 2, 20), (W - 3, 20), (5, H - 3)]
@@ -116,7 +116,7 @@ def test_dark_equals_the_long_way_everywhere_on_the_map() -> None:
 
 
 @pytest.mark.parametrize("peak", [1, 2e-9, 3e-10])
-def test_dark_does_not_care_how_high_a_peak_is(peak: float) -> None:
+def test_dark_is_independent_of_peak_height(peak: float) -> None:
     # With g1 = exp(-1/8), g2 = exp(-4/8), g3 = exp(-9/8) columns 18 to 22 of the blurred map are as
     # g2 + g3/2, g1 + g2/2, 1 + g1/2, g1 + 1/2, g2 + g1/2: gx = .0768, hxx = -.2368, and so .324. Fainter
     # than 1e-10 all of it was cut off before it was scaled to the old maximum.
@@ -124,7 +124,7 @@ def test_dark_does_not_care_how_high_a_peak_is(peak: float) -> None:
     np.testing.assert_allclose(points[0, 0], (20.324, 30), atol=2e-3)
 
 
-def test_dark_of_faint_maps_equals_the_long_way() -> None:
+def test_dark_of_faint_heatmaps_equals_reference_implementation() -> None:
     rng = np.random.default_rng(4)
     heatmaps = rng.normal(0, 1e-10, (1, 40, H, W)).astype(np.float32)  # half of what is around is cut off
     heatmaps[0, range(40), 30, 20] = 2e-9
@@ -134,11 +134,11 @@ def test_dark_of_faint_maps_equals_the_long_way() -> None:
 
 
 @pytest.mark.parametrize(("hw", "side"), [((32, 24), 3), ((64, 48), 11), ((64, 64), 11), ((96, 72), 11)])
-def test_darks_kernel_is_the_authors(hw: tuple[int, int], side: int) -> None:
+def test_dark_blur_kernel_size_by_heatmap_size(hw: tuple[int, int], side: int) -> None:
     assert dark_kernel(hw) == side
 
 
-def test_dark_of_small_maps_blurs_less() -> None:
+def test_dark_of_32x24_heatmap_uses_3x3_blur() -> None:
     # 1 and .5 beside it, blurred by 1/4 1/2 1/4: .25, .625, .5, .125 from column 9 on, then scaled to 1.
     heatmaps = np.zeros((1, 1, 32, 24), np.float32)
     heatmaps[0, 0, 15, 10:12] = 1, 0.5
@@ -154,7 +154,7 @@ def test_dark_of_small_maps_blurs_less() -> None:
     np.testing.assert_allclose(points[0], [dark_the_long_way(m) for m in maps], atol=1e-3)
 
 
-def test_mirrored_maps_come_back_swapped_and_one_column_to_the_right() -> None:
+def test_flip_test_swaps_joints_and_shifts_one_column() -> None:
     direct = np.zeros((1, 3, 1, 4), np.float32)
     mirrored = np.arange(12, dtype=np.float32).reshape(1, 3, 1, 4)
     merged = merge_flipped(direct, mirrored, flip_order=[0, 2, 1])
@@ -185,7 +185,7 @@ def udp_the_long_way(heatmap: np.ndarray) -> tuple[float, float]:
     return x - 1 - dx, y - 1 - dy
 
 
-def test_udp_equals_the_long_way_up_to_the_border() -> None:
+def test_udp_equals_reference_implementation_up_to_border() -> None:
     rng = np.random.default_rng(2)
     centres = rng.uniform((0, 0), (W - 1, H - 1), (60, 2))
     centres[:4] = [(0, 20), (W - 1, 30), (20, 0), (30, H - 1)]
@@ -196,7 +196,7 @@ def test_udp_equals_the_long_way_up_to_the_border() -> None:
     np.testing.assert_allclose(scores[0], [m.max() for m in maps])
 
 
-def test_with_udp_mirrored_maps_are_not_moved() -> None:
+def test_flip_test_with_udp_does_not_shift() -> None:
     mirrored = np.arange(4, dtype=np.float32).reshape(1, 1, 1, 4)
     merged = merge_flipped(np.zeros_like(mirrored), mirrored, flip_order=[0], udp=True)
     assert (2 * merged[0, 0, 0]).tolist() == [3, 2, 1, 0]

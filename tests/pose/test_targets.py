@@ -14,7 +14,7 @@ def points(*xy: tuple[float, float]) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("hw", "sigma"), [((64, 48), 2), ((64, 64), 2), ((96, 72), 3), ((32, 24), 1)])
-def test_sigma_is_as_published_and_scales_with_the_map(hw, sigma) -> None:
+def test_heatmap_target_sigma_scales_with_heatmap_size(hw, sigma) -> None:
     assert target_sigma(hw) == sigma
 
 
@@ -32,19 +32,19 @@ def the_originals_map(x: float, y: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("xy", [(20.2, 30.7), (0, 0), (47.4, 63.3), (-3.2, 5), (50.9, 10), (10, 68.4)])
-def test_classic_targets_are_the_originals(xy) -> None:
+def test_heatmap_target_classic_equals_reference_loop(xy) -> None:
     maps, inside = encode(points(xy), HW, "classic")
     np.testing.assert_allclose(maps[0, 0], the_originals_map(*xy), atol=1e-6)
     assert inside.all()
 
 
-def test_joints_whose_window_misses_the_map_are_no_targets() -> None:
+def test_heatmap_target_window_outside_map_is_masked() -> None:
     far = points((-8.6, 5), (-8.4, 5), (53.4, 5), (53.6, 5), (5, 69.4), (5, 69.6))
     _, inside = encode(far, HW, "classic")
     assert inside[0].tolist() == [False, True, True, False, True, False]
 
 
-def test_dark_and_udp_targets_are_centred_on_the_point_and_differ_beyond_the_window() -> None:
+def test_heatmap_target_dark_and_udp_are_subpixel_and_udp_is_windowed() -> None:
     (dark, _), (udp, _) = encode(points((20.3, 30.6)), HW, "dark"), encode(points((20.3, 30.6)), HW, "udp")
     by_hand = np.exp(-((22 - 20.3) ** 2 + (29 - 30.6) ** 2) / 8)
     assert dark[0, 0, 29, 22] == udp[0, 0, 29, 22] == pytest.approx(by_hand, rel=1e-5)
@@ -52,7 +52,7 @@ def test_dark_and_udp_targets_are_centred_on_the_point_and_differ_beyond_the_win
 
 
 @pytest.mark.parametrize("kind", TARGET_DECODERS)
-def test_what_is_encoded_decodes_to_the_same_place(kind) -> None:
+def test_heatmap_target_decodes_to_same_keypoints(kind) -> None:
     rng = np.random.default_rng(0)
     truth = rng.uniform((6, 6), (41, 57), (3, 17, 2)).astype(np.float32)
     maps, _ = encode(truth, HW, kind)
@@ -62,6 +62,6 @@ def test_what_is_encoded_decodes_to_the_same_place(kind) -> None:
     assert scores.min() > 0.88
 
 
-def test_nobody_has_no_targets() -> None:
+def test_heatmap_target_of_no_people_is_empty() -> None:
     maps, inside = encode(np.zeros((0, 17, 2), np.float32), HW, "dark")
     assert (maps.shape, inside.shape) == ((0, 17, 64, 48), (0, 17))

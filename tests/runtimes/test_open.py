@@ -46,12 +46,12 @@ ENGINE = find_model(str(models_folder() / "hrnet-w16-lite.onnx"), "pose")
         (ENGINE, {"runtime": "torch"}, "an engine, which `runtime` torch cannot execute: use openvino"),
     ],
 )
-def test_what_does_not_go_together_is_said(model, options, words) -> None:
+def test_open_engine_rejects_conflicting_options(model, options, words) -> None:
     with pytest.raises(BadInput, match=words):
         open_engine(model, "pose", **options)
 
 
-def test_auto_takes_openvino_for_an_engine_and_torch_for_a_checkpoint() -> None:
+def test_auto_runtime_is_openvino_for_engine_and_torch_for_checkpoint() -> None:
     assert open_engine(POSE, "pose", precision="fp32")[0].name == "openvino"
     runtime, spec = open_engine(CHECKPOINT, "pose", precision="fp32")
     assert runtime.name == "torch"
@@ -77,7 +77,7 @@ def test_auto_takes_openvino_for_an_engine_and_torch_for_a_checkpoint() -> None:
         ),
     ],
 )
-def test_a_device_that_is_not_here_is_said_with_what_it_lacks(model, runtime, device, words) -> None:
+def test_missing_device_raises_runtime_missing_with_remedy(model, runtime, device, words) -> None:
     if device.startswith("cuda") and torch.cuda.is_available():
         pytest.skip("CUDA is here")
     with pytest.raises(RuntimeMissing, match=words):
@@ -97,7 +97,7 @@ class OtherSession:
         return [SimpleNamespace(name="crops")]
 
 
-def test_onnx_runtime_is_asked_for_true_fp32_on_the_gpu_named_and_may_not_fall_back(monkeypatch) -> None:
+def test_onnxruntime_cuda_disables_tf32_and_refuses_cpu_fallback(monkeypatch) -> None:
     import onnxruntime
 
     monkeypatch.setattr(choice, "nvidia_gpus", lambda: [ADA, ADA, ADA])
@@ -127,7 +127,7 @@ def test_onnx_runtime_is_asked_for_true_fp32_on_the_gpu_named_and_may_not_fall_b
         ({"has_engine": True, "runtime": "torch", "device": "cuda:1"}, ("torch", "cuda:1", "as asked for")),
     ],
 )
-def test_what_is_left_open_is_settled_with_a_reason(asked, chosen, monkeypatch) -> None:
+def test_auto_runtime_choice_gives_reason(asked, chosen, monkeypatch) -> None:
     monkeypatch.setattr(choice, "_torch_has_cuda", lambda: False)
     monkeypatch.setattr(choice, "_onnxruntime_has_cuda", lambda: False)
     found = choice.select_runtime(**asked)
@@ -176,7 +176,9 @@ ADA, HOPPER = Gpu("RTX 4090", "sm89", "570"), Gpu("H100", "sm90", "570")
         ([], set(), set(), ("torch", "cpu", "neither OpenVINO nor ONNX Runtime is here")),
     ],
 )
-def test_auto_goes_from_the_best_library_to_the_next(gpus, libraries, on_cuda, chosen, monkeypatch) -> None:
+def test_auto_runtime_falls_back_by_gpu_and_installed_libraries(
+    gpus, libraries, on_cuda, chosen, monkeypatch
+) -> None:
     """`on_cuda` are those of ONNX Runtime and PyTorch that were built for it."""
     monkeypatch.setattr(choice, "nvidia_gpus", lambda: gpus)
     monkeypatch.setattr(choice, "find_spec", lambda name: name if name in libraries else None)
@@ -186,7 +188,7 @@ def test_auto_goes_from_the_best_library_to_the_next(gpus, libraries, on_cuda, c
     assert (found.runtime, found.device, found.reason) == chosen
 
 
-def test_of_several_gpus_the_one_that_is_named_is_looked_at(monkeypatch) -> None:
+def test_auto_runtime_checks_selected_gpu(monkeypatch) -> None:
     monkeypatch.setattr(choice, "nvidia_gpus", lambda: [HOPPER, ADA])
     monkeypatch.setattr(
         choice, "find_spec", lambda name: name if name in ("tensorrt_rtx", "torch") else None
@@ -199,7 +201,7 @@ def test_of_several_gpus_the_one_that_is_named_is_looked_at(monkeypatch) -> None
         choice.select_runtime(True, device="cuda:2")
 
 
-def test_a_precision_that_a_gpus_library_has_not_stays_on_the_cpu_unless_the_gpu_is_named(
+def test_auto_runtime_int8_stays_on_cpu_unless_cuda_is_requested(
     monkeypatch,
 ) -> None:
     monkeypatch.setattr(choice, "nvidia_gpus", lambda: [HOPPER])
@@ -224,7 +226,7 @@ def test_a_precision_that_a_gpus_library_has_not_stays_on_the_cpu_unless_the_gpu
         ("tensorrt", ("torch",), r"TensorRT does not load .*: pip install 'hrpose-rt\[tensorrt\]'"),
     ],
 )
-def test_what_tensorrt_lacks_is_said_before_anything_is_built(format, found, words, monkeypatch) -> None:
+def test_missing_tensorrt_or_pytorch_raises_before_engine_build(format, found, words, monkeypatch) -> None:
     monkeypatch.setattr(trt_library, "find_spec", lambda name: name if name in found else None)
     monkeypatch.setattr(trt_library, "nvidia_gpus", lambda: [ADA])
     monkeypatch.setitem(sys.modules, "tensorrt", None)
@@ -234,26 +236,26 @@ def test_what_tensorrt_lacks_is_said_before_anything_is_built(format, found, wor
         networks.ensure_engine(find_model("hrnet-w16-lite", "pose"), "pose", wanted)
 
 
-def test_tensorrt_without_a_gpu_is_said(monkeypatch) -> None:
+def test_tensorrt_without_gpu_raises_runtime_missing(monkeypatch) -> None:
     monkeypatch.setattr(trt_library, "nvidia_gpus", list)
     with pytest.raises(RuntimeMissing, match="TensorRT runs on NVIDIA GPUs, and there is none here: use"):
         trt_library.check_ready("", "cuda")
 
 
-def test_a_checkpoint_goes_to_the_gpu_where_pytorch_has_one(monkeypatch) -> None:
+def test_checkpoint_runs_on_cuda_if_pytorch_has_it(monkeypatch) -> None:
     monkeypatch.setattr(choice, "_torch_has_cuda", lambda: True)
     assert choice.select_runtime(has_engine=False).device == "cuda"
 
 
 @pytest.mark.parametrize(("runtime", "name"), [("openvino", "OpenVINO"), ("onnxruntime", "ONNX Runtime")])
-def test_what_a_runtime_cannot_read_is_said(runtime, name, tmp_path) -> None:
+def test_corrupt_onnx_raises_bad_input(runtime, name, tmp_path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"no network")
     replace(POSE.spec, sha256="").save(tmp_path / "bad.json")
     with pytest.raises(BadInput, match=rf"bad\.onnx is not a network that {name} can read"):
         open_engine(find_model(str(tmp_path / "bad.onnx"), "pose"), "pose", runtime)
 
 
-def test_openvinos_own_files_are_opened_by_openvino_alone(tmp_path: Path) -> None:
+def test_openvino_xml_runs_only_on_openvino(tmp_path: Path) -> None:
     import openvino
 
     openvino.save_model(

@@ -54,14 +54,14 @@ def reference(crops) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
-def test_fp32_is_torch_fp32_within_a_tenth_of_a_pixel(name, crops, reference) -> None:
+def test_fp32_runtimes_match_pytorch_within_tenth_of_pixel(name, crops, reference) -> None:
     runtime, _ = open_engine(POSE, "pose", name, "fp32")
     heatmaps = runtime.infer(crops)
     assert np.percentile(difference(reference, heatmaps), 95) < 0.1
     np.testing.assert_allclose(heatmaps, reference, atol=1e-3)
 
 
-def test_bf16_moves_joints_by_little(crops, reference) -> None:
+def test_bf16_median_keypoint_shift_is_small(crops, reference) -> None:
     if not cpu_has_bf16():
         pytest.skip("this CPU has no bf16 arithmetic")
     for name in ("openvino", "torch"):
@@ -70,14 +70,14 @@ def test_bf16_moves_joints_by_little(crops, reference) -> None:
         assert np.median(difference(reference, runtime.infer(crops))) < 0.3
 
 
-def test_a_batch_gives_what_its_crops_give_alone(crops) -> None:
+def test_openvino_batch_equals_single_crops(crops) -> None:
     runtime, _ = open_engine(POSE, "pose", "openvino", "fp32")
     together = runtime.infer(crops[:8]).copy()
     alone = np.concatenate([runtime.infer(crops[i : i + 1]).copy() for i in range(8)])
     np.testing.assert_allclose(together, alone, atol=1e-4)
 
 
-def test_the_detectors_find_the_same_boxes(photos) -> None:
+def test_detector_boxes_agree_across_runtimes(photos) -> None:
     found = {}
     for name in ("torch", "openvino", "onnxruntime"):
         runtime, spec = open_engine(DETECTOR, "detection", name, "fp32")
@@ -91,7 +91,7 @@ def test_the_detectors_find_the_same_boxes(photos) -> None:
         np.testing.assert_allclose(people.scores, reference.scores, atol=1e-3)
 
 
-def test_bf16_is_refused_where_the_cpu_lacks_it(monkeypatch) -> None:
+def test_bf16_without_cpu_support_raises_value_error(monkeypatch) -> None:
     monkeypatch.setattr("hrpose_rt.runtimes.ov.cpu_has_bf16", lambda: False)
     with pytest.raises(ValueError, match=r"no bf16 arithmetic .*: use `precision` fp32"):
         OpenVinoRuntime(POSE.engine, "bf16", 1)
@@ -107,7 +107,7 @@ def test_bf16_is_refused_where_the_cpu_lacks_it(monkeypatch) -> None:
         ("Neoverse", ["bf16"], "bf16"),
     ],
 )
-def test_auto_takes_bf16_where_it_is_fast(
+def test_auto_precision_is_bf16_only_on_cpus_where_it_is_fast(
     name: str, features: list[str], precision: str, monkeypatch
 ) -> None:
     monkeypatch.setattr("hrpose_rt.runtimes.ov.cpu_has_bf16", lambda: True)
@@ -116,6 +116,6 @@ def test_auto_takes_bf16_where_it_is_fast(
     assert OpenVinoRuntime(POSE.engine, "auto", 1).precision == precision
 
 
-def test_an_onnx_without_a_checkpoint_has_no_torch() -> None:
+def test_onnx_without_checkpoint_cannot_run_on_pytorch() -> None:
     with pytest.raises(ValueError, match="which `runtime` torch cannot execute"):
         open_engine(replace(POSE, checkpoint=None), "pose", "torch")

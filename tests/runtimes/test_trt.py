@@ -18,7 +18,7 @@ BUILD = Build("tensorrt", "10.9.0", ("sm89",), "RTX 4090", "570.1", {"hardware_c
 SPEC = EngineSpec("m", "pose", (SHAPE[:2],), "fp16", "", format="tensorrt", build=BUILD)
 
 
-def test_another_version_is_refused_by_name_with_the_command() -> None:
+def test_tensorrt_version_mismatch_raises_with_export_command() -> None:
     with pytest.raises(
         BadInput, match=r"built for TensorRT 10\.9\.0, found 11\.4: hrpose-rt export m --form"
     ):
@@ -44,29 +44,29 @@ ADA, ADA2, HOPPER, TURING = (
         ({"hardware_compat": "ampere-plus"}, TURING, "built for Ampere and later, found sm75"),
     ],
 )
-def test_an_engine_runs_on_what_it_was_built_for(options, gpu, words) -> None:
+def test_tensorrt_hardware_compat_decides_which_gpus_run_engine(options, gpu, words) -> None:
     assert incompatibility(replace(BUILD, options=options), "tensorrt", "10.9.0", [gpu]) == words
 
 
-def test_the_rtx_form_runs_on_the_architectures_it_was_built_for() -> None:
+def test_tensorrt_rtx_engine_runs_only_on_its_archs() -> None:
     build = replace(BUILD, library="tensorrt-rtx", archs=("sm86", "sm89"), gpu="")
     assert incompatibility(build, "tensorrt-rtx", "10.9.0", [ADA]) == ""
     assert incompatibility(build, "tensorrt-rtx", "10.9.0", [TURING]) == "built for sm86, sm89, found sm75"
 
 
-def test_of_several_gpus_the_wanted_one_counts() -> None:
+def test_tensorrt_compat_check_uses_selected_gpu() -> None:
     assert incompatibility(BUILD, "tensorrt", "10.9.0", [ADA, TURING], 0) == ""
     assert incompatibility(BUILD, "tensorrt", "10.9.0", [ADA, TURING], 1) == "built on RTX 4090, found T4"
 
 
-def test_later_versions_of_the_same_number_read_what_was_built_for_them() -> None:
+def test_tensorrt_version_compat_allows_later_minor_versions() -> None:
     build = replace(BUILD, options={"version_compat": True, "hardware_compat": "none"})
     assert incompatibility(build, "tensorrt", "10.16.1", [ADA]) == ""
     assert incompatibility(build, "tensorrt", "11.4", [ADA]) == "built for TensorRT 10.9.0, found 11.4"
     assert incompatibility(build, "tensorrt", "10.1", [ADA]) == "built for TensorRT 10.9.0, found 10.1"
 
 
-def test_without_a_gpu_there_is_a_sentence() -> None:
+def test_find_cuda_without_gpu_raises_runtime_missing() -> None:
     if torch.cuda.is_available():
         pytest.skip("CUDA is here")
     with pytest.raises(

@@ -15,7 +15,7 @@ def annotations(folder: Path, *images: dict) -> Path:
     return path
 
 
-def test_images_have_the_ids_of_their_annotations(tmp_path) -> None:
+def test_coco_image_ids_are_read_from_annotations(tmp_path) -> None:
     file = annotations(tmp_path, {"id": 7, "file_name": "val\\a.jpg"}, {"id": 9, "file_name": "b.png"})
     assert read_image_ids(file, ["a.jpg", "b.png"]) == {"a.jpg": 7, "b.png": 9}
 
@@ -31,6 +31,6 @@ def test_images_have_the_ids_of_their_annotations(tmp_path) -> None:
         ([{"id": 1, "file_name": "x/a.jpg"}, {"id": 2, "file_name": "y/a.jpg"}], "two images called a"),
     ],
 )
-def test_annotations_of_other_images_are_refused(rows, words, tmp_path) -> None:
+def test_coco_image_ids_reject_missing_or_duplicate_images(rows, words, tmp_path) -> None:
     with pytest.raises(BadInput, match=words):
         read_image_ids(annotations(tmp_path, *rows), ["a.jpg", "b.png"])

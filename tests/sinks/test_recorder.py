@@ -34,7 +34,7 @@ def record(sinks, table=None, frames=3, viewers=()) -> list:
         return list(recorder.record(pipeline.stream(FakeSource(frames=frames, hw=(200, 300)))))
 
 
-def test_people_are_drawn_once_and_only_for_a_sink_that_wants_it() -> None:
+def test_recorder_draws_people_once_and_only_for_sinks_that_want_pictures() -> None:
     lines, film = FakeSink(False), FakeSink(True)
     results = record([lines])
     assert np.shares_memory(lines.pictures[0], results[0].frame.image)
@@ -47,7 +47,7 @@ def test_people_are_drawn_once_and_only_for_a_sink_that_wants_it() -> None:
     assert (film.pictures[0] != results[0].frame.image).any()
 
 
-def test_every_frame_is_counted_with_its_age() -> None:
+def test_recorder_counts_frames_and_measures_their_age() -> None:
     table = LatencyTable()
     results = record([FakeSink(True)], table, frames=5)
     assert table.frames == 5
@@ -56,14 +56,14 @@ def test_every_frame_is_counted_with_its_age() -> None:
         assert times.age >= times.total + times.draw + times.write > 0
 
 
-def test_all_sinks_are_closed_also_when_one_fails() -> None:
+def test_recorder_closes_all_sinks_when_one_fails() -> None:
     sinks = [FakeSink(False, fails=True), FakeSink(False)]
     with pytest.raises(OSError, match="cannot be closed"):
         record(sinks)
     assert [sink.closed for sink in sinks] == [True, True]
 
 
-def test_a_window_outlives_the_source() -> None:
+def test_recorder_leaves_viewer_window_open_after_source_ends() -> None:
     window = FakeSink(True)
     record([], viewers=[window])
     assert len(window.pictures) == 3

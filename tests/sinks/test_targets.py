@@ -26,19 +26,19 @@ def images(tmp_path) -> Path:
     ("save", "several", "file"),
     [("out.mp4", False, "out.mp4"), ("out", False, "out/fake.mp4"), ("out", True, "out/fake.mp4")],
 )
-def test_a_film_is_a_file_or_lies_in_a_folder(save, several, file) -> None:
+def test_video_target_is_mp4_file_or_folder(save, several, file) -> None:
     assert video_target(save, FakeSource().info, "fake", several).files == (Path(file),)
 
 
 @pytest.mark.parametrize("name", ["v1.0", "out.2026-11-25"])
 @pytest.mark.parametrize("several", [False, True])
-def test_a_folder_may_have_a_dot(name: str, several: bool) -> None:
+def test_output_folder_name_may_contain_dot(name: str, several: bool) -> None:
     assert video_target(name, FakeSource().info, "fake", several).files == (Path(name) / "fake.mp4",)
     lines = text_target("json", name, FakeSource().info, {}, "fake", several)
     assert lines.files == (Path(name) / "fake.jsonl",)
 
 
-def test_images_go_into_a_folder_under_their_names(images) -> None:
+def test_image_target_keeps_file_names_in_folder(images) -> None:
     source = Images(images, Clip())
     assert image_target("out", source.info, "photos", False, source.names).files == (
         Path("out/a.jpg"),
@@ -48,21 +48,21 @@ def test_images_go_into_a_folder_under_their_names(images) -> None:
     assert several == (Path("out/photos/a.jpg"), Path("out/photos/b.png"))
 
 
-def test_one_image_may_be_named(images) -> None:
+def test_image_target_accepts_file_name_for_single_image(images) -> None:
     source = Images(images / "a.jpg", Clip())
     assert image_target("out/mine.png", source.info, "a", False, source.names).files == (
         Path("out/mine.png"),
     )
 
 
-def test_lines_are_a_file_lie_in_a_folder_or_go_to_standard_output() -> None:
+def test_jsonl_target_is_file_folder_or_stdout() -> None:
     info = FakeSource().info
     assert text_target("json", "out.jsonl", info, {}, "fake", False).files == (Path("out.jsonl"),)
     assert text_target("json", "out", info, {}, "fake", True).files == (Path("out/fake.jsonl"),)
     assert text_target("json", "-", info, {}, "fake", True).files == ()
 
 
-def test_every_form_of_text_has_a_name_of_its_own_in_a_folder() -> None:
+def test_jsonl_csv_coco_mot_targets_have_distinct_names_in_folder() -> None:
     info = FakeSource().info
     files = [text_target(option, "out", info, {}, "fake", False).files[0] for option in TEXT_FORMATS]
     names = ["fake.jsonl", "fake.csv", "fake.long.csv", "fake.coco.json", "fake.mot.txt"]
@@ -78,13 +78,13 @@ def test_every_form_of_text_has_a_name_of_its_own_in_a_folder() -> None:
         ("out.avi", False, r"`save` out\.avi: a film is saved as \.mp4, or name a folder"),
     ],
 )
-def test_a_film_that_has_no_place_is_said(save, several, words) -> None:
+def test_video_target_rejects_one_file_for_many_sources_and_avi(save, several, words) -> None:
     with pytest.raises(BadInput, match=words):
         video_target(save, FakeSource().info, "fake", several)
 
 
 @pytest.mark.parametrize("save", ["out.mp4", "out.jpg"])
-def test_images_do_not_become_one_file(save, images) -> None:
+def test_image_target_rejects_single_file_for_image_folder(save, images) -> None:
     source = Images(images, Clip())
     with pytest.raises(BadInput, match="these images are saved as images, name a folder"):
         image_target(save, source.info, "photos", False, source.names)
@@ -97,12 +97,12 @@ def test_images_do_not_become_one_file(save, images) -> None:
         ((20_000, 64), r"fake is 64x20000, \.mp4 holds 16384"),
     ],
 )
-def test_a_film_too_large_to_save_is_said_before_the_run(hw, words) -> None:
+def test_video_target_rejects_frame_too_large_for_mp4(hw, words) -> None:
     with pytest.raises(BadInput, match=words):
         video_target("out", FakeSource(hw=hw).info, "fake", False)
 
 
-def test_an_image_too_large_for_its_form_is_said_before_the_run(tmp_path) -> None:
+def test_image_target_rejects_image_too_large_for_webp(tmp_path) -> None:
     cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((4, 17_000, 3), np.uint8))
     source = Images(tmp_path / "wide.png", Clip())
     assert image_target("out", source.info, "wide", False, source.names).files == (Path("out/wide.png"),)

@@ -35,7 +35,7 @@ def write(kind: type[LineFile], path: Path) -> str:
     return path.read_text()
 
 
-def test_a_row_a_person(tmp_path: Path) -> None:
+def test_csv_writes_one_row_per_person(tmp_path: Path) -> None:
     rows = list(csv.DictReader(write(CsvSink, tmp_path / "a.csv").splitlines()))
     assert [row["frame"] for row in rows] == ["0", "0", "2", "2"]
     assert [row["id"] for row in rows[:2]] == ["4", "-1"]
@@ -48,7 +48,7 @@ def test_a_row_a_person(tmp_path: Path) -> None:
     assert rows[3]["nose_x"] == "" and rows[3]["age"] == "-1" and rows[2]["nose_x"] != ""
 
 
-def test_a_row_a_joint(tmp_path: Path) -> None:
+def test_long_csv_writes_one_row_per_joint(tmp_path: Path) -> None:
     rows = list(csv.DictReader(write(LongCsvSink, tmp_path / "a.csv").splitlines()))
     assert len(rows) == 3 * 17  # who has no pose has no rows
     assert [row["joint"] for row in rows[:17]] == list(COCO17.joints)
@@ -58,7 +58,7 @@ def test_a_row_a_joint(tmp_path: Path) -> None:
     }
 
 
-def test_cocos_results_can_be_scored(tmp_path: Path) -> None:
+def test_coco_results_hold_keypoints_scores_boxes_and_track_ids(tmp_path: Path) -> None:
     people = json.loads(write(CocoSink, tmp_path / "a.json"))
     assert [person["image_id"] for person in people] == [0, 0, 2]
     assert [person["track_id"] for person in people[:2]] == [4, -1]
@@ -69,7 +69,7 @@ def test_cocos_results_can_be_scored(tmp_path: Path) -> None:
     assert [x, x + w] == pytest.approx(three_frames()[0].detections.boxes[1, [0, 2]].tolist(), abs=0.02)
 
 
-def test_cocos_results_are_a_list_at_any_time(tmp_path: Path) -> None:
+def test_coco_results_are_valid_json_after_every_frame(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     sink = CocoSink(str(path), info(), HEADER)
     lengths = [len(json.loads(path.read_text()))]
@@ -80,7 +80,7 @@ def test_cocos_results_are_a_list_at_any_time(tmp_path: Path) -> None:
     assert lengths == [0, 2, 2, 3]
 
 
-def test_mots_tracks_count_from_one_and_have_ids(tmp_path: Path) -> None:
+def test_mot_frame_numbers_and_track_ids_start_at_one(tmp_path: Path) -> None:
     lines = write(MotSink, tmp_path / "a.txt").splitlines()
     first = lines[0].split(",")
     assert first[:2] == ["1", "5"] and first[7:] == ["-1", "-1", "-1"]
@@ -89,7 +89,7 @@ def test_mots_tracks_count_from_one_and_have_ids(tmp_path: Path) -> None:
     assert all(int(line.split(",")[1]) >= 1 for line in lines)
 
 
-def test_pictures_have_the_ids_they_are_given(tmp_path: Path) -> None:
+def test_coco_results_take_image_ids_from_mapping_or_file_name(tmp_path: Path) -> None:
     ids = {"139.jpg": 7}
     sink = CocoSink(str(tmp_path / "a.json"), replace(info(), is_video=False), HEADER, ids)
     (result,) = results(1)
@@ -101,7 +101,7 @@ def test_pictures_have_the_ids_they_are_given(tmp_path: Path) -> None:
     assert [person["image_id"] for person in people[::2]] == [7, 140, 0]
 
 
-def test_people_of_pictures_have_the_name_of_their_file(tmp_path: Path) -> None:
+def test_csv_and_coco_results_hold_image_file_name(tmp_path: Path) -> None:
     """COCO's ids are the numbers that its pictures are called by."""
     (result,) = results(1)
     for name, image_id in (("000000000139.jpg", 139), ("zebra.png", 0)):
@@ -117,7 +117,7 @@ def test_people_of_pictures_have_the_name_of_their_file(tmp_path: Path) -> None:
         assert [(p["image_id"], p["file_name"]) for p in people] == [(image_id, name)] * 2
 
 
-def test_lines_for_a_closed_output_are_told_so(tmp_path: Path, monkeypatch) -> None:
+def test_jsonl_and_csv_reject_closed_output(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("sys.stdout", None)
     with pytest.raises(BadInput, match="standard output is closed: name a file instead of -"):
         JsonlSink("-", info(), HEADER)
@@ -129,6 +129,6 @@ def test_lines_for_a_closed_output_are_told_so(tmp_path: Path, monkeypatch) -> N
 
 
 @pytest.mark.parametrize("kind", [CsvSink, LongCsvSink, CocoSink, MotSink])
-def test_a_place_that_cannot_be_written_is_said(kind, tmp_path: Path) -> None:
+def test_csv_coco_mot_sinks_reject_unwritable_path(kind, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"gone/a cannot be written: No such file"):
         kind(str(tmp_path / "gone" / "a"), info(), HEADER)

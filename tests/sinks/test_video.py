@@ -62,7 +62,7 @@ def save(path: Path, frames: list[FrameResult], about: SourceInfo) -> Path:
     return path
 
 
-def test_a_film_is_h264_that_browsers_play_with_every_frame_and_its_time(tmp_path) -> None:
+def test_mp4_is_h264_with_every_frame_and_timestamp(tmp_path) -> None:
     times = [7.0, 7.1, 7.5, 7.6, 8.5]  # a part of a film, which becomes a film of its own
     path = save(tmp_path / "out.mp4", results(5, times=times), info())
     with av.open(str(path)) as container:
@@ -73,7 +73,7 @@ def test_a_film_is_h264_that_browsers_play_with_every_frame_and_its_time(tmp_pat
     assert [round(frame.to_ndarray(format="bgr24").mean() / 20) for frame in frames] == [0, 1, 2, 3, 4]
 
 
-def test_a_film_is_written_in_fragments_and_knows_its_length_when_it_is_closed(tmp_path) -> None:
+def test_mp4_is_fragmented_and_has_duration_after_close(tmp_path) -> None:
     path = save(tmp_path / "out.mp4", results(40), info())
     assert path.read_bytes().count(b"moof") >= 4  # four seconds of it
     with av.open(str(path)) as container:
@@ -83,12 +83,12 @@ def test_a_film_is_written_in_fragments_and_knows_its_length_when_it_is_closed(t
 @pytest.mark.parametrize(
     ("size_wh", "written_wh"), [((63, 47), (62, 46)), ((1, 1), (2, 2)), ((64, 1), (64, 2))]
 )
-def test_odd_sizes_are_made_even(size_wh, written_wh, tmp_path) -> None:
+def test_mp4_makes_odd_frame_sizes_even(size_wh, written_wh, tmp_path) -> None:
     frames = play(save(tmp_path / "odd.mp4", results(3, size_wh), info(size_wh)))
     assert [(frame.width, frame.height) for frame in frames] == [written_wh] * 3
 
 
-def test_a_picture_of_another_size_is_fitted_into_the_first(tmp_path) -> None:
+def test_mp4_fits_frame_of_other_size_into_first_size_with_bars(tmp_path) -> None:
     path = tmp_path / "mixed.mp4"
     upright = results(2, (48, 96))[1:]  # 20 levels of grey; into 64x48 goes a picture of 24x48
     frames = play(save(path, [*results(1), replace(upright[0], frame=bright(upright[0].frame))], info()))
@@ -102,7 +102,7 @@ def bright(frame: Frame) -> Frame:
     return replace(frame, image=np.full_like(frame.image, 200))
 
 
-def test_lines_have_a_size_once_it_has_changed(tmp_path) -> None:
+def test_jsonl_writes_frame_size_when_it_changes(tmp_path) -> None:
     path = tmp_path / "out.jsonl"
     sink = JsonlSink(str(path), info(), HEADER)
     for result in (*results(1), *results(1, (48, 96)), *results(1)):
@@ -113,11 +113,11 @@ def test_lines_have_a_size_once_it_has_changed(tmp_path) -> None:
     assert sizes == [(64, 48), (None, None), (48, 96), (64, 48)]
 
 
-def test_two_frames_of_one_time_are_both_kept(tmp_path) -> None:
+def test_mp4_keeps_frames_with_equal_timestamps(tmp_path) -> None:
     assert len(play(save(tmp_path / "same.mp4", results(3, times=[0.0, 0.0, 0.0]), info()))) == 3
 
 
-def test_a_film_of_nothing_is_closed_without_complaint(tmp_path) -> None:
+def test_mp4_without_frames_closes_without_error(tmp_path) -> None:
     save(tmp_path / "nothing.mp4", [], info())
 
 
@@ -141,7 +141,7 @@ KILLED = """
 
 
 @pytest.mark.parametrize("fps", [5, 25])
-def test_a_killed_film_is_readable_up_to_its_last_second(fps, tmp_path) -> None:
+def test_mp4_of_killed_process_plays_up_to_last_second(fps, tmp_path) -> None:
     path = tmp_path / "killed.mp4"
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(path), str(fps)]
@@ -155,7 +155,7 @@ def test_a_killed_film_is_readable_up_to_its_last_second(fps, tmp_path) -> None:
     assert play(path, to_the_end=False)[-1].time >= last / fps - 1.0
 
 
-def test_jsonl_has_a_line_about_the_source_and_one_a_frame_also_of_nobody(tmp_path) -> None:
+def test_jsonl_has_header_and_one_line_per_frame(tmp_path) -> None:
     path = tmp_path / "out.jsonl"
     sink = JsonlSink(str(path), info(), HEADER)
     for result in results(4, crowds=(2, 0)):
@@ -169,7 +169,7 @@ def test_jsonl_has_a_line_about_the_source_and_one_a_frame_also_of_nobody(tmp_pa
     assert [len(line["people"]) for line in lines] == [2, 0, 2, 0]
 
 
-def test_jsonl_goes_to_standard_output(capsys) -> None:
+def test_jsonl_writes_to_stdout(capsys) -> None:
     sink = JsonlSink("-", info(), HEADER)
     (result,) = results(1)
     sink.write(result, result.frame.image)
@@ -179,7 +179,7 @@ def test_jsonl_goes_to_standard_output(capsys) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_a_full_disk_is_said_of_lines() -> None:
+def test_jsonl_reports_full_disk() -> None:
     with pytest.raises(RunBroken, match=r"writing /dev/full failed \(No space left on device\): make room"):
         JsonlSink("/dev/full", info(), HEADER)
 
@@ -223,7 +223,7 @@ def fill(path: Path, limit: int) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
 @pytest.mark.parametrize("name", ["full.mp4", "full.jsonl"])
-def test_a_full_disk_is_said_and_what_is_there_is_readable(name: str, tmp_path) -> None:
+def test_mp4_and_jsonl_stay_readable_on_full_disk(name: str, tmp_path) -> None:
     path = tmp_path / name
     done = fill(path, 900_000)
     assert done.stdout.startswith(f"writing {path} failed (File too large): make room")
@@ -236,7 +236,7 @@ def test_a_full_disk_is_said_and_what_is_there_is_readable(name: str, tmp_path) 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
 @pytest.mark.parametrize("limit", range(50_000, 50_010))
-def test_coco_results_are_a_whole_list_on_a_full_disk(limit: int, tmp_path) -> None:
+def test_coco_results_stay_valid_json_on_full_disk(limit: int, tmp_path) -> None:
     path = tmp_path / "coco.json"
     done = fill(path, limit)
     assert done.stdout.startswith(f"writing {path} failed (File too large): make room")
@@ -245,13 +245,13 @@ def test_coco_results_are_a_whole_list_on_a_full_disk(limit: int, tmp_path) -> N
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
 @pytest.mark.parametrize("limit", [0, 20, 700, 5_000])
-def test_a_film_that_cannot_even_begin_ends_in_a_sentence_and_no_crash(limit: int, tmp_path) -> None:
+def test_mp4_reports_full_disk_in_first_bytes(limit: int, tmp_path) -> None:
     done = fill(tmp_path / "full.mp4", limit)
     assert done.stdout.startswith(f"writing {tmp_path / 'full.mp4'} failed (File too large): make room")
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
 
 
-def test_a_closed_film_takes_no_more_and_is_closed_once(tmp_path) -> None:
+def test_mp4_closes_twice_and_rejects_write_after_close(tmp_path) -> None:
     path = tmp_path / "out.mp4"
     first, second = results(2)
     sink = VideoSink(path, info())
@@ -263,7 +263,7 @@ def test_a_closed_film_takes_no_more_and_is_closed_once(tmp_path) -> None:
     assert len(play(path)) == 1
 
 
-def test_where_nothing_can_be_written_is_said(tmp_path) -> None:
+def test_mp4_jsonl_and_image_sinks_reject_unwritable_path(tmp_path) -> None:
     with pytest.raises(BadInput, match=r"gone/out\.mp4 cannot be written: No such file"):
         VideoSink(tmp_path / "gone" / "out.mp4", info())
     with pytest.raises(BadInput, match=r"gone/out\.jsonl cannot be written: No such file"):
@@ -273,7 +273,7 @@ def test_where_nothing_can_be_written_is_said(tmp_path) -> None:
         ImageSink(tmp_path / "file" / "folder", {})
 
 
-def test_images_keep_their_names(tmp_path) -> None:
+def test_image_sink_keeps_file_names(tmp_path) -> None:
     sink = ImageSink(tmp_path / "out", {0: "a.png", 1: "b.jpg"})
     for result in results(2):
         sink.write(result, result.draw())

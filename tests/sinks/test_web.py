@@ -50,7 +50,7 @@ def next_picture(stream) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
 
-def test_the_page_and_its_state(view) -> None:
+def test_web_serves_page_and_state_json(view) -> None:
     status, page = get(view.url)
     assert status == 200 and b"Milliseconds against people" in page
     assert json.loads(get(view.url + "state")[1]) == {"panels": [], "costs": []}
@@ -67,7 +67,7 @@ def test_the_page_and_its_state(view) -> None:
     assert [cost[:2] for cost in state["costs"]] == sorted(map(list, counts.items()))
 
 
-def test_a_browser_gets_the_newest_picture_with_the_people_drawn(view) -> None:
+def test_web_streams_jpeg_frames_with_people_drawn(view) -> None:
     panel = view.panel("", "film")
     first, second, third = results(3)
     panel.write(first, first.frame.image)
@@ -82,7 +82,7 @@ def test_a_browser_gets_the_newest_picture_with_the_people_drawn(view) -> None:
     assert get(view.url + "live/7")[0] == 404
 
 
-def test_a_browser_that_never_reads_holds_nothing_up(view) -> None:
+def test_web_client_that_never_reads_does_not_block_writes(view) -> None:
     panel = view.panel("", "film")
     (result,) = results(1)
     host, port = view.url.removeprefix("http://").rstrip("/").split(":")
@@ -100,7 +100,7 @@ def test_a_browser_that_never_reads_holds_nothing_up(view) -> None:
             next_picture(stream)
 
 
-def test_large_pictures_are_made_smaller(view) -> None:
+def test_web_downscales_large_frames(view) -> None:
     (result,) = results(1)
     large = replace(result, frame=replace(result.frame, image=np.zeros((1440, 2560, 3), np.uint8)))
     panel = view.panel("", "film")
@@ -110,7 +110,7 @@ def test_large_pictures_are_made_smaller(view) -> None:
         assert next_picture(stream).shape == (720, 1280, 3)
 
 
-def test_pages_of_other_sites_learn_nothing(view) -> None:
+def test_web_rejects_foreign_host_header(view) -> None:
     status, text = get(view.url + "state", host="evil.example:80")
     assert (status, text) == (403, b"evil.example is not this machine")
     assert get(view.url + "state", host="localhost:80")[0] == 200
@@ -159,20 +159,20 @@ def ask(path: str, lines: str) -> bytes:
         ("/state", "Accept: none", 400),
     ],
 )
-def test_who_gets_what(view, path, lines, status, capfd) -> None:
+def test_web_status_code_by_path_and_request_headers(view, path, lines, status, capfd) -> None:
     view.panel("", "film")
     assert talk(view, ask(path, lines)).startswith(b"HTTP/1.1 %d " % status)
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("data", [b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET\r\n\r\n", bytes(range(256))])
-def test_malformed_requests_say_nothing_in_the_terminal(view, data, capfd) -> None:
+def test_web_malformed_request_gets_400_and_prints_nothing(view, data, capfd) -> None:
     assert talk(view, data).startswith(b"HTTP/1.1 400 ")
     assert get(view.url + "state")[0] == 200
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_plain_process_prints_nothing_about_what_strangers_send() -> None:
+def test_web_bad_requests_print_nothing_in_separate_process() -> None:
     program = (
         "import socket\n"
         "from hrpose_rt.sinks.web import WebView\n"
@@ -190,7 +190,7 @@ def test_a_plain_process_prints_nothing_about_what_strangers_send() -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/state", "/healthz", "/metrics", "/none"])
-def test_every_answer_protects_itself(view, path) -> None:
+def test_web_responses_carry_security_headers(view, path) -> None:
     head = talk(view, ask(path, "Host: localhost")).partition(b"\r\n\r\n")[0].decode().lower()
     assert "x-content-type-options: nosniff" in head
     assert "cross-origin-resource-policy: same-origin" in head
@@ -198,7 +198,7 @@ def test_every_answer_protects_itself(view, path) -> None:
     assert "cache-control: no-store" in head and "unsafe" not in head and "server:" not in head
 
 
-def test_half_a_request_is_not_waited_for_and_connections_are_counted(monkeypatch) -> None:
+def test_web_times_out_partial_requests_and_limits_connections(monkeypatch) -> None:
     monkeypatch.setattr(web_guard, "MAX_CONNECTIONS", 5)
     monkeypatch.setattr(web, "limited_protocol", lambda: web_guard.limited_protocol(0.5))
     with WebView() as view:
@@ -227,7 +227,7 @@ def _ended(connection: socket.socket) -> bool:
         return True
 
 
-def test_what_is_measured_is_there_for_prometheus(view) -> None:
+def test_web_exports_prometheus_metrics(view) -> None:
     panel = view.panel("", "film")
     first, second, third = results(3)
     captured_s = time.perf_counter() - 7
@@ -248,7 +248,7 @@ def test_what_is_measured_is_there_for_prometheus(view) -> None:
     assert 'source="film"' not in text and 'hrpose_frames_total{source="next"} 1.0' in text
 
 
-def test_the_token_is_asked_for() -> None:
+def test_web_requires_token() -> None:
     with WebView(host="0.0.0.0", token="open sesame") as view:
         url = view.url.replace("0.0.0.0", "127.0.0.1")
         assert url.endswith("/?token=open%20sesame") and get(url)[0] == 200
@@ -257,7 +257,7 @@ def test_the_token_is_asked_for() -> None:
         assert get(url.replace("sesame", "barley"))[0] == 403
 
 
-def test_closing_ends_the_page_also_for_who_still_watches() -> None:
+def test_web_close_ends_server_with_open_stream() -> None:
     view = WebView()
     panel = view.panel("", "film")
     (result,) = results(1)
@@ -276,11 +276,11 @@ def test_closing_ends_the_page_also_for_who_still_watches() -> None:
     ("text", "address"),
     [("8000", ("127.0.0.1", 8000)), ("0.0.0.0:80", ("0.0.0.0", 80)), ("[::1]:80", ("::1", 80))],
 )
-def test_addresses(text, address) -> None:
+def test_web_address_is_port_or_host_and_port(text, address) -> None:
     assert parse_address(text) == address
 
 
-def test_what_cannot_be_served_is_said(view) -> None:
+def test_web_rejects_missing_port_missing_token_and_used_port(view) -> None:
     for text in ("all", "host:", "70000"):
         with pytest.raises(BadInput, match=rf"`serve` {text} has no port: give PORT or HOST:PORT"):
             parse_address(text)
@@ -292,7 +292,7 @@ def test_what_cannot_be_served_is_said(view) -> None:
 
 
 @pytest.mark.slow
-def test_a_browser_paints_the_page(view, tmp_path) -> None:
+def test_web_page_renders_in_chromium(view, tmp_path) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if not browser:
         pytest.skip("no Chromium here")

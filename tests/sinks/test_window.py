@@ -12,7 +12,7 @@ from tests.sinks.test_video import results
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
-def test_without_a_screen_there_is_a_sentence(monkeypatch) -> None:
+def test_window_without_display_raises_bad_input(monkeypatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(
@@ -22,7 +22,7 @@ def test_without_a_screen_there_is_a_sentence(monkeypatch) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
-def test_a_screen_that_nobody_answers_at_is_none(monkeypatch) -> None:
+def test_window_on_unreachable_display_raises_bad_input(monkeypatch) -> None:
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setenv("DISPLAY", ":77")
     words = r"a window needs a screen and no window opens on :77: use `save` out\.mp4"
@@ -45,7 +45,7 @@ class Screen:
         return -1 if key == "." else ord(key)
 
 
-def test_q_ends(monkeypatch) -> None:
+def test_window_q_key_closes(monkeypatch) -> None:
     Screen(monkeypatch, ".q")
     sink, (first, second) = WindowSink("title"), results(2)
     sink.write(first, first.draw())
@@ -53,21 +53,21 @@ def test_q_ends(monkeypatch) -> None:
         sink.write(second, second.draw())
 
 
-def test_space_pauses_until_space(monkeypatch) -> None:
+def test_window_space_key_pauses_and_resumes(monkeypatch) -> None:
     screen = Screen(monkeypatch, " ... ")
     (result,) = results(1)
     WindowSink("title").write(result, result.draw())
     assert len(screen.shown) == 5
 
 
-def test_a_pause_can_be_ended_for_good(monkeypatch) -> None:
+def test_window_q_key_closes_during_pause(monkeypatch) -> None:
     Screen(monkeypatch, " ..q")
     (result,) = results(1)
     with pytest.raises(WindowClosed):
         WindowSink("title").write(result, result.draw())
 
 
-def test_s_saves_what_is_seen_and_never_over_another(monkeypatch, tmp_path) -> None:
+def test_window_s_key_saves_snapshots_without_overwriting(monkeypatch, tmp_path) -> None:
     screen = Screen(monkeypatch, " ss q")
     (result,) = results(1)
     sink = WindowSink("title", tmp_path)
@@ -77,7 +77,7 @@ def test_s_saves_what_is_seen_and_never_over_another(monkeypatch, tmp_path) -> N
     assert (cv2.imread(str(tmp_path / names[0])) == screen.shown[0]).all()
 
 
-def test_b_hides_boxes_and_shows_them_again(monkeypatch) -> None:
+def test_window_b_key_toggles_boxes(monkeypatch) -> None:
     screen = Screen(monkeypatch, "b.b.")
     sink = WindowSink("title")
     (result,) = results(1)

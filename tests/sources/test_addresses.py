@@ -29,7 +29,7 @@ from hrpose_rt.sources.open import expand, open_source
         ("what?.mp4", "what?.mp4"),
     ],
 )
-def test_an_address_is_told_without_user_password_and_values(name: str, said: str) -> None:
+def test_address_redacts_user_password_and_query_values(name: str, said: str) -> None:
     assert redacted(name) == said
 
 
@@ -43,7 +43,7 @@ def test_an_address_is_told_without_user_password_and_values(name: str, said: st
         ("http://host/v?pwd=sec@ret", "stream"),
     ],
 )
-def test_files_are_named_after_the_host(url: str, stem: str) -> None:
+def test_address_file_stem_is_host_name_without_password(url: str, stem: str) -> None:
     assert stem_of(url) == stem
 
 
@@ -61,7 +61,7 @@ def test_files_are_named_after_the_host(url: str, stem: str) -> None:
         ("http://[::1", r"^http://\[::1 does not answer"),
     ],
 )
-def test_no_sentence_holds_a_password(url: str, words: str) -> None:
+def test_address_errors_never_contain_password(url: str, words: str) -> None:
     with pytest.raises(BadInput, match=words) as error:
         open_source(url)
     assert error.value.__cause__ is None  # a traceback would tell it, too
@@ -69,6 +69,6 @@ def test_no_sentence_holds_a_password(url: str, words: str) -> None:
     assert "cret" not in str(error.value)
 
 
-def test_a_pattern_that_matches_nothing_may_be_an_address() -> None:
+def test_glob_without_match_redacts_password_in_error() -> None:
     with pytest.raises(BadInput, match=r"^nothing matches host/1: check the pattern"):
         expand(["admin:secr*t@host/1"])

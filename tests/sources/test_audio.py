@@ -58,7 +58,7 @@ def annotate(film: Path, save: Path, clip: Clip = Clip(), audio: bool = True) ->
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_the_sound_is_copied_with_its_times(tmp_path, suffix) -> None:
+def test_audio_packets_are_copied_with_timestamps(tmp_path, suffix) -> None:
     film = write_talkie(tmp_path / f"film{suffix}")
     annotate(film, tmp_path / "out.mp4")
     wanted = [(time, data) for time, data in packets(film) if 0 <= time < 2]
@@ -68,7 +68,7 @@ def test_the_sound_is_copied_with_its_times(tmp_path, suffix) -> None:
     assert len(play(tmp_path / "out.mp4")) == 20
 
 
-def test_a_part_of_a_film_has_that_part_of_its_sound(tmp_path) -> None:
+def test_audio_is_cut_to_clip(tmp_path) -> None:
     film = write_talkie(tmp_path / "film.mp4")
     frames = annotate(film, tmp_path / "out.mp4", Clip(start=0.5, end=1.2))
     assert [frame.index for frame in frames] == list(range(5, 12))
@@ -80,7 +80,7 @@ def test_a_part_of_a_film_has_that_part_of_its_sound(tmp_path) -> None:
     np.testing.assert_allclose([time for time, _ in found[1:]], times, atol=2e-3)
 
 
-def test_sound_that_ends_early_holds_no_picture_back(tmp_path) -> None:
+def test_audio_ending_early_does_not_hold_back_video(tmp_path) -> None:
     film = write_talkie(tmp_path / "film.mp4", seconds=8.0, heard_s=0.5)
     with open_source(str(film)) as source:
         frames = list(source)
@@ -95,7 +95,7 @@ def test_sound_that_ends_early_holds_no_picture_back(tmp_path) -> None:
     assert len(play(tmp_path / "killed.mp4", to_the_end=False)) > 60
 
 
-def test_no_sound_is_kept_where_it_is_not_wanted_or_cannot_be(tmp_path, capsys) -> None:
+def test_audio_is_left_out_on_request_or_for_unsupported_codec(tmp_path, capsys) -> None:
     annotate(write_talkie(tmp_path / "film.mp4"), tmp_path / "out.mp4", audio=False)
     assert packets(tmp_path / "out.mp4") == []
     assert capsys.readouterr().err == ""

@@ -55,7 +55,7 @@ def opened(request, tmp_path: Path, monkeypatch) -> Iterator[BaseSource]:
         yield source
 
 
-def test_a_source_that_is_closed_says_so(opened) -> None:
+def test_source_read_after_close_raises_bad_input(opened) -> None:
     frames = iter(opened)
     next(frames)
     opened.close()
@@ -66,7 +66,7 @@ def test_a_source_that_is_closed_says_so(opened) -> None:
     opened.close()  # as often as one likes
 
 
-def test_a_reader_ends_when_another_thread_closes(opened) -> None:
+def test_source_close_from_other_thread_ends_reader(opened) -> None:
     said: list[str] = []
     began, closed = threading.Event(), threading.Event()
 
@@ -89,12 +89,12 @@ def test_a_reader_ends_when_another_thread_closes(opened) -> None:
     assert said == [f"{opened.info.name} is closed: open it again"]
 
 
-def test_two_loops_over_a_source_go_on_with_each_other(opened) -> None:
+def test_source_second_loop_continues_where_first_stopped(opened) -> None:
     first = next(iter(opened)).index
     assert next(iter(opened)).index > first
 
 
-def test_threads_share_the_frames_of_a_source(tmp_path: Path) -> None:
+def test_source_shared_by_threads_gives_each_frame_once(tmp_path: Path) -> None:
     seen: list[int] = []
     with open_source(str(write_film(tmp_path / "film.mp4", frames=60))) as source:
         frames = iter(source)
@@ -108,14 +108,14 @@ def test_threads_share_the_frames_of_a_source(tmp_path: Path) -> None:
     assert sorted(seen) == list(range(60))
 
 
-def test_a_source_is_read_once(film: Path) -> None:
+def test_source_cannot_be_read_twice(film: Path) -> None:
     with open_source(str(film), Clip(max_frames=3)) as source:
         assert [frame.index for frame in source] == [0, 1, 2]
         with pytest.raises(BadInput, match=r"film.mp4 was read already: open it again"):
             iter(source)
 
 
-def test_a_camera_is_released_by_who_reads_it(monkeypatch) -> None:
+def test_camera_is_released_on_close_and_not_read_after(monkeypatch) -> None:
     capture = SteadyCapture()
     monkeypatch.setattr(camera, "_open", lambda _: capture)
     with open_source("0") as source:
@@ -123,7 +123,7 @@ def test_a_camera_is_released_by_who_reads_it(monkeypatch) -> None:
     assert capture.released and not capture.read_afterwards
 
 
-def test_a_camera_whose_reading_hangs_is_left_to_its_thread(monkeypatch) -> None:
+def test_camera_with_hanging_read_is_released_by_its_thread(monkeypatch) -> None:
     """A driver may wait for seconds: the camera is not taken away under it."""
     monkeypatch.setattr(camera, "CLOSING_S", 0.05)
     hangs, capture = threading.Event(), SteadyCapture()
@@ -137,7 +137,7 @@ def test_a_camera_whose_reading_hangs_is_left_to_its_thread(monkeypatch) -> None
     assert capture.released
 
 
-def test_sources_closed_at_random_under_their_readers(tmp_path: Path) -> None:
+def test_video_closed_at_random_times_ends_its_reader(tmp_path: Path) -> None:
     path = write_film(tmp_path / "film.mp4", frames=10, size_wh=(640, 480))
     for wait_s in np.random.default_rng(0).uniform(0, 0.03, 20):
         source: Source = open_source(str(path))

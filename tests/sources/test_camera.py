@@ -51,7 +51,7 @@ def capture(monkeypatch) -> FakeCapture:
     return fake
 
 
-def test_the_newest_frame_wins_and_the_others_are_counted(capture) -> None:
+def test_camera_gives_newest_frame_and_counts_dropped(capture) -> None:
     with Camera(0, Clip()) as camera:
         capture.read_once.acquire()
         frames = iter(camera)
@@ -67,7 +67,7 @@ def test_the_newest_frame_wins_and_the_others_are_counted(capture) -> None:
     assert capture.released
 
 
-def test_an_unplugged_camera_ends_the_run_with_a_sentence(capture) -> None:
+def test_camera_unplugged_without_reconnect_raises_run_broken(capture) -> None:
     with Camera(0, Clip(), reconnect_s=0) as camera:
         capture.read_once.acquire()
         frames = iter(camera)
@@ -78,7 +78,7 @@ def test_an_unplugged_camera_ends_the_run_with_a_sentence(capture) -> None:
             next(frames)
 
 
-def test_a_camera_that_is_plugged_in_again_goes_on(capture, monkeypatch) -> None:
+def test_camera_reconnects_after_unplug(capture, monkeypatch) -> None:
     monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.01)
     with Camera(0, Clip()) as camera:
         capture.read_once.acquire()
@@ -103,7 +103,7 @@ def test_a_camera_that_is_plugged_in_again_goes_on(capture, monkeypatch) -> None
         again.turn.release(2)
 
 
-def test_frames_dropped_before_one_left_out_are_counted_with_the_next(capture) -> None:
+def test_camera_counts_dropped_frames_across_stride(capture) -> None:
     with Camera(0, Clip(stride=2)) as camera:
         capture.read_once.acquire()
         capture.give(4)  # number 3 is the newest, and is left out
@@ -114,7 +114,7 @@ def test_frames_dropped_before_one_left_out_are_counted_with_the_next(capture) -
         capture.turn.release()
 
 
-def test_so_many_frames_and_no_more(capture) -> None:
+def test_camera_stops_at_max_frames(capture) -> None:
     with Camera(0, Clip(max_frames=1)) as camera:
         assert camera.info.is_live
         assert camera.info.frames == 1
@@ -123,6 +123,6 @@ def test_so_many_frames_and_no_more(capture) -> None:
         capture.turn.release()
 
 
-def test_a_camera_that_is_not_there() -> None:
+def test_camera_missing_raises_bad_input() -> None:
     with pytest.raises(BadInput, match="camera 97"):
         open_source("97")

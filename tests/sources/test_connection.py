@@ -81,7 +81,7 @@ def serve(tmp_path: Path) -> Iterator[object]:
 
 @pytest.mark.parametrize("handler", [Files, InParts])
 @pytest.mark.parametrize("name", ["film.mp4", "film.ts", "film.m3u8"])
-def test_what_has_an_end_is_a_film(serve, tmp_path, name, handler) -> None:
+def test_http_video_is_finite_and_seekable(serve, tmp_path, name, handler) -> None:
     write_film(tmp_path / name, frames=30)
     if name.endswith("mp4"):  # its index stands at its end, so that a part has to be asked for
         data = (tmp_path / name).read_bytes()
@@ -95,7 +95,7 @@ def test_what_has_an_end_is_a_film(serve, tmp_path, name, handler) -> None:
         assert [frame.index for frame in source] == list(range(10, 15))
 
 
-def test_the_copy_of_a_film_goes_with_it(serve, film, monkeypatch, tmp_path) -> None:
+def test_http_video_temporary_copy_is_deleted_on_close(serve, film, monkeypatch, tmp_path) -> None:
     copies = tmp_path / "copies"
     copies.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(copies))
@@ -106,7 +106,7 @@ def test_the_copy_of_a_film_goes_with_it(serve, film, monkeypatch, tmp_path) -> 
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tiff"])
-def test_the_address_of_an_image_is_an_image(serve, tmp_path, suffix) -> None:
+def test_http_image_is_read_as_image(serve, tmp_path, suffix) -> None:
     image = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
     cv2.imwrite(str(tmp_path / f"one{suffix}"), image)
     url = f"{serve()}/one{suffix}"
@@ -117,7 +117,7 @@ def test_the_address_of_an_image_is_an_image(serve, tmp_path, suffix) -> None:
         np.testing.assert_array_equal(frame.image, wanted.image)
 
 
-def test_who_answers_with_something_else_is_told_apart(serve, tmp_path) -> None:
+def test_http_html_404_and_malformed_mjpeg_give_distinct_errors(serve, tmp_path) -> None:
     (tmp_path / "page.html").write_text("<html>a page</html>" * 100)
     url = serve()
     with pytest.raises(BadInput, match=r"page.html answers, but with no video \(text/html\): give"):
@@ -128,7 +128,7 @@ def test_who_answers_with_something_else_is_told_apart(serve, tmp_path) -> None:
         open_source(f"{serve(Malformed)}/")
 
 
-def test_user_and_password_are_for_the_server(serve, film) -> None:
+def test_http_password_is_sent_to_server_but_not_shown(serve, film) -> None:
     seen = []
 
     class Locked(Files):
@@ -143,7 +143,7 @@ def test_user_and_password_are_for_the_server(serve, film) -> None:
     assert seen[-1] == "Basic bWU6YSNi"  # me:a#b
 
 
-def test_a_film_that_is_cut_off_says_so(serve, film) -> None:
+def test_http_video_cut_off_raises_bad_input(serve, film) -> None:
     class Cut(Files):
         def copyfile(self, source: object, outputfile: object) -> None:
             outputfile.write(source.read(600))  # of more that were promised
@@ -153,7 +153,7 @@ def test_a_film_that_is_cut_off_says_so(serve, film) -> None:
         open_source(f"{serve(Cut)}/film.mp4")
 
 
-def test_a_film_without_frames_is_refused_by_its_address(serve, tmp_path) -> None:
+def test_http_audio_only_file_raises_bad_input(serve, tmp_path) -> None:
     with av.open(str(tmp_path / "sound.ts"), "w") as out:
         stream = out.add_stream("aac", rate=44100)
         for _ in range(40):

@@ -21,7 +21,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_folder_gives_its_images_by_name(folder) -> None:
+def test_image_folder_gives_images_in_name_order(folder) -> None:
     with open_source(str(folder)) as source:
         frames = list(source)
     assert [frame.image.shape[0] for frame in frames] == [20, 21, 22, 23]
@@ -31,7 +31,7 @@ def test_a_folder_gives_its_images_by_name(folder) -> None:
     assert not source.info.is_video
 
 
-def test_numbers_in_names_are_numbers_and_hidden_files_are_no_images(tmp_path) -> None:
+def test_image_folder_sorts_numbers_naturally_and_skips_hidden_files(tmp_path) -> None:
     for name in ("img10.png", "img2.png", "img1.png", "a.png", "._img1.png", ".hidden.png"):
         cv2.imwrite(str(tmp_path / "x.png"), np.zeros((4, 4, 3), np.uint8))
         (tmp_path / "x.png").rename(tmp_path / name)
@@ -39,7 +39,7 @@ def test_numbers_in_names_are_numbers_and_hidden_files_are_no_images(tmp_path) -
         assert [f.file_name for f in source] == ["a.png", "img1.png", "img2.png", "img10.png"]
 
 
-def test_an_image_is_known_by_its_content(tmp_path) -> None:
+def test_image_format_is_detected_by_content(tmp_path) -> None:
     """Under suffixes that browsers give, none at all, or a film's; annotated, it has one that fits."""
     ok, jpeg = cv2.imencode(".jpg", np.full((6, 8, 3), 90, np.uint8))
     assert ok
@@ -53,7 +53,7 @@ def test_an_image_is_known_by_its_content(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("brands", [b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0mif1heic"])
-def test_a_telephones_heic_is_told_how_to_be_read(brands: bytes, tmp_path) -> None:
+def test_image_heic_error_suggests_jpeg(brands: bytes, tmp_path) -> None:
     (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftyp" + brands + b"\0" * 99)
     for name in (tmp_path, tmp_path / "IMG_1.HEIC"):
         with pytest.raises(BadInput, match="cannot be read as an image: HEIC is not read, save it as JPEG"):
@@ -66,13 +66,13 @@ def test_a_telephones_heic_is_told_how_to_be_read(brands: bytes, tmp_path) -> No
         list(source)
 
 
-def test_a_folder_may_be_called_like_a_camera(folder, monkeypatch) -> None:
+def test_image_folder_with_numeric_name_is_not_camera(folder, monkeypatch) -> None:
     monkeypatch.chdir(folder.parent)
     folder.rename(folder.parent / "2024")
     assert not open_source("2024").info.is_live
 
 
-def test_a_part_of_a_folder(folder) -> None:
+def test_image_folder_clip_start_end_stride_and_max_frames(folder) -> None:
     with open_source(str(folder), Clip(start=1, stride=2)) as source:
         assert [frame.index for frame in source] == [1, 3]
     with open_source(str(folder), Clip(end=3, max_frames=2)) as source:
@@ -81,7 +81,7 @@ def test_a_part_of_a_folder(folder) -> None:
         open_source(str(folder), Clip(start=9))
 
 
-def test_one_image_may_be_a_single_pixel(tmp_path) -> None:
+def test_image_of_one_pixel_is_read(tmp_path) -> None:
     cv2.imwrite(str(tmp_path / "dot.png"), np.full((1, 1, 3), 9, np.uint8))
     with open_source(str(tmp_path / "dot.png")) as source:
         (frame,) = source
@@ -89,7 +89,7 @@ def test_one_image_may_be_a_single_pixel(tmp_path) -> None:
     assert (source.info.stem, source.info.width, source.info.height) == ("dot", 1, 1)
 
 
-def test_grey_and_transparent_images_become_bgr(tmp_path) -> None:
+def test_image_grey_alpha_and_16_bit_become_bgr(tmp_path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 5), 90, np.uint8))
     cv2.imwrite(str(tmp_path / "b.png"), np.full((4, 5, 4), 90, np.uint8))
     cv2.imwrite(str(tmp_path / "c.png"), np.full((4, 5), 90 * 257, np.uint16))
@@ -98,7 +98,7 @@ def test_grey_and_transparent_images_become_bgr(tmp_path) -> None:
             assert (frame.image.shape, frame.image.dtype, frame.image.max()) == ((4, 5, 3), np.uint8, 90)
 
 
-def test_a_damaged_image_is_left_out_and_named_at_the_end(folder) -> None:
+def test_image_folder_skips_damaged_images_and_names_them_at_end(folder) -> None:
     (folder / "b.JPG").write_bytes((folder / "b.JPG").read_bytes()[:100])
     (folder / "c.bmp").write_bytes(b"")
     came = []
@@ -110,9 +110,7 @@ def test_a_damaged_image_is_left_out_and_named_at_the_end(folder) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif", ".webp"])
-def test_half_an_image_is_none_and_the_command_line_says_no_more(
-    suffix, tmp_path, capfd, monkeypatch
-) -> None:
+def test_image_truncated_raises_bad_input_and_prints_nothing(suffix, tmp_path, capfd, monkeypatch) -> None:
     monkeypatch.setattr("hrpose_rt.console.own_process", True)
     path = tmp_path / f"half{suffix}"
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 255, (90, 90, 3), np.uint8))
@@ -123,7 +121,7 @@ def test_half_an_image_is_none_and_the_command_line_says_no_more(
     assert capfd.readouterr().err == "heard"
 
 
-def test_what_is_named_like_an_image_but_is_no_file(folder) -> None:
+def test_image_folder_ignores_subfolder_and_reports_broken_link(folder) -> None:
     (folder / "folder.jpg").mkdir()
     (folder / "link.jpg").symlink_to("nowhere")
     came = []
@@ -133,7 +131,7 @@ def test_what_is_named_like_an_image_but_is_no_file(folder) -> None:
     assert came == [0, 1, 2, 3]
 
 
-def test_a_folder_has_a_name_however_it_is_called(folder, monkeypatch) -> None:
+def test_image_folder_stem_is_resolved_from_dot_paths(folder, monkeypatch) -> None:
     (folder / "v1.2").mkdir()
     shutil.copy(folder / "a.png", folder / "v1.2")
     monkeypatch.chdir(folder / "v1.2")
@@ -141,7 +139,7 @@ def test_a_folder_has_a_name_however_it_is_called(folder, monkeypatch) -> None:
     assert open_source("..").info.stem == folder.name
 
 
-def test_what_holds_no_image_is_said(tmp_path) -> None:
+def test_image_folder_empty_or_bad_jpeg_raises_bad_input(tmp_path) -> None:
     with pytest.raises(BadInput, match=r"holds no images: \.bmp, .* are read"):
         open_source(str(tmp_path))
     (tmp_path / "bad.jpg").write_bytes(b"no image")
@@ -152,14 +150,14 @@ def test_what_holds_no_image_is_said(tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_a_16k_image_is_an_image(tmp_path) -> None:
+def test_image_of_16k_resolution_is_read(tmp_path) -> None:
     cv2.imwrite(str(tmp_path / "large.png"), np.zeros((8640, 15360, 3), np.uint8))
     with open_source(str(tmp_path / "large.png")) as source:
         (frame,) = source
     assert frame.image.shape == (8640, 15360, 3)
 
 
-def test_of_several_pictures_in_a_file_the_first_is_used_and_that_is_said(tmp_path, capsys) -> None:
+def test_image_multi_page_or_animated_uses_first_with_warning(tmp_path, capsys) -> None:
     pictures = [np.full((20, 30, 3), level, np.uint8) for level in (50, 100, 150)]
     cv2.imwritemulti(str(tmp_path / "pages.tiff"), pictures)
     animation = cv2.Animation()
@@ -173,7 +171,7 @@ def test_of_several_pictures_in_a_file_the_first_is_used_and_that_is_said(tmp_pa
     assert capsys.readouterr().err == f"moves.png, moves.webp, pages.tiff: {words}\n"
 
 
-def test_pictures_of_12_bits_in_16_are_nearly_black_and_that_is_said(tmp_path, capsys) -> None:
+def test_image_12_bit_in_16_bit_warns_nearly_black(tmp_path, capsys) -> None:
     deep = np.random.default_rng(0).integers(0, 4096, (20, 30, 3)).astype(np.uint16)
     cv2.imwrite(str(tmp_path / "deep.png"), deep)
     cv2.imwrite(str(tmp_path / "full.png"), deep * 16)
@@ -184,13 +182,13 @@ def test_pictures_of_12_bits_in_16_are_nearly_black_and_that_is_said(tmp_path, c
     assert capsys.readouterr().err == f"deep.png: {words}\n"
 
 
-def test_floating_point_is_no_image_and_that_is_said(tmp_path) -> None:
+def test_image_float_tiff_raises_bad_input(tmp_path) -> None:
     cv2.imwrite(str(tmp_path / "float.tif"), np.ones((20, 30, 3), np.float32))
     with pytest.raises(BadInput, match="its numbers have a floating point, save it with 8 or 16 bits"):
         open_source(str(tmp_path / "float.tif"))
 
 
-def test_a_folder_is_a_film_where_it_has_a_rate(folder) -> None:
+def test_image_folder_with_fps_is_video(folder) -> None:
     with open_source(str(folder), Clip(fps=4)) as source:
         assert (source.info.is_video, source.info.fps) == (True, 4)
         frames = list(source)
@@ -200,11 +198,11 @@ def test_a_folder_is_a_film_where_it_has_a_rate(folder) -> None:
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
-def test_a_rate_is_more_than_nothing(fps) -> None:
+def test_clip_fps_must_be_positive_and_finite(fps) -> None:
     with pytest.raises(BadInput, match="`fps` is"):
         Clip(fps=fps)
 
 
-def test_a_film_has_its_own_rate(film) -> None:
+def test_video_rejects_fps_option(film) -> None:
     with pytest.raises(BadInput, match=r"`fps` is for folders of images, and .*film.mp4 knows its own"):
         open_source(str(film), Clip(fps=7))

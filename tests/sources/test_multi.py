@@ -28,7 +28,7 @@ class Waiting(FakeSource):
             raise RunBroken("two frames were lost")
 
 
-def test_frames_that_are_there_come_together_and_in_order() -> None:
+def test_multi_source_batches_ready_frames_in_order() -> None:
     with MultiSource([FakeSource(frames=5), FakeSource(frames=3)]) as together:
         rounds = list(together)
     for i, frames in ((0, 5), (1, 3)):
@@ -37,7 +37,7 @@ def test_frames_that_are_there_come_together_and_in_order() -> None:
     assert {i: broken for _, ended in rounds for i, broken in ended.items()} == {0: None, 1: None}
 
 
-def test_nobody_waits_for_a_source_that_has_nothing() -> None:
+def test_multi_source_does_not_wait_for_silent_source() -> None:
     late = Waiting(frames=2, loses=True)
     seen, ends = [], {}
     with MultiSource([FakeSource(frames=6), late]) as together:
@@ -50,7 +50,7 @@ def test_nobody_waits_for_a_source_that_has_nothing() -> None:
     assert ends[0] is None and str(ends[1]) == "two frames were lost"
 
 
-def test_a_frame_is_asked_for_only_when_the_round_before_is_done() -> None:
+def test_multi_source_reads_next_frame_only_after_round_is_done() -> None:
     """What a live source gives then is its newest."""
 
     class Clockwork:
@@ -80,7 +80,7 @@ class Slow(FakeSource):
             yield frame
 
 
-def test_leaving_waits_until_no_source_is_read() -> None:
+def test_multi_source_exit_waits_for_reader_threads() -> None:
     slow = Slow(frames=50)
     with MultiSource([FakeSource(frames=50), slow]) as together:
         for _ in together:
@@ -91,7 +91,7 @@ def test_leaving_waits_until_no_source_is_read() -> None:
     assert not any(thread.is_alive() for thread in together._threads)
 
 
-def test_leaving_does_not_wait_long_for_a_live_source_without_a_frame(monkeypatch) -> None:
+def test_multi_source_exit_does_not_wait_for_silent_live_source(monkeypatch) -> None:
     monkeypatch.setattr("hrpose_rt.sources.multi.CLOSING_S", 0.05)
     silent = Waiting(frames=1)
     silent.info = replace(silent.info, is_live=True)
@@ -104,7 +104,7 @@ def test_leaving_does_not_wait_long_for_a_live_source_without_a_frame(monkeypatc
 
 
 @pytest.mark.parametrize("error", [ValueError("camera lost"), SystemExit(3), BadInput("no picture")])
-def test_what_a_source_raises_reaches_the_caller_after_the_frames(error: BaseException) -> None:
+def test_multi_source_reraises_source_error_after_its_frames(error: BaseException) -> None:
     class Raises(FakeSource):
         def __iter__(self) -> Iterator[Frame]:
             yield from super().__iter__()
@@ -118,7 +118,7 @@ def test_what_a_source_raises_reaches_the_caller_after_the_frames(error: BaseExc
     assert seen == [0, 1, 2]
 
 
-def test_what_cannot_be_iterated_is_said_by_its_error() -> None:
+def test_multi_source_reraises_error_of_failing_iterator() -> None:
     class None_(FakeSource):
         def __iter__(self) -> Iterator[Frame]:
             raise OSError("no such device")
@@ -128,7 +128,7 @@ def test_what_cannot_be_iterated_is_said_by_its_error() -> None:
             list(together)
 
 
-def test_one_source_cannot_be_two() -> None:
+def test_multi_source_rejects_same_source_twice() -> None:
     source = FakeSource(frames=2)
     with pytest.raises(BadInput, match="a source is given twice: open it once for each"):
         MultiSource([source, FakeSource(frames=1), source])

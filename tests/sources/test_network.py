@@ -21,12 +21,12 @@ def server() -> Iterator[LiveServer]:
         yield server
 
 
-def test_pictures_tell_their_number() -> None:
+def test_live_server_frames_encode_their_number() -> None:
     assert [number_of(picture(n)) for n in (0, 1, 77, 4000)] == [0, 1, 77, 4000]
 
 
 @pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.slow)])
-def test_a_slow_reader_always_sees_the_newest_and_its_age_never_grows(server, seconds: int) -> None:
+def test_stream_slow_reader_gets_newest_frame_and_counts_dropped(server, seconds: int) -> None:
     ages, numbers, dropped = [], [], 0
     with open_source(server.url) as source:
         begin = time.perf_counter()
@@ -46,7 +46,7 @@ def test_a_slow_reader_always_sees_the_newest_and_its_age_never_grows(server, se
     assert dropped > 2 * len(numbers)
 
 
-def test_a_stream_that_breaks_off_is_opened_again(server, monkeypatch) -> None:
+def test_stream_reconnects_after_drop(server, monkeypatch) -> None:
     monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
     server.break_after = 40
     with open_address(server.url, Clip(max_frames=45)) as source:
@@ -58,7 +58,7 @@ def test_a_stream_that_breaks_off_is_opened_again(server, monkeypatch) -> None:
     assert number_of(frames[-1].image) > 40
 
 
-def test_a_stream_that_does_not_come_back_ends_with_a_sentence(monkeypatch) -> None:
+def test_stream_reconnect_timeout_raises_run_broken(monkeypatch) -> None:
     monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
     with live_server() as server:
         stream = open_address(server.url, Clip(), reconnect_s=0.3)
@@ -82,17 +82,17 @@ def test_a_stream_that_does_not_come_back_ends_with_a_sentence(monkeypatch) -> N
         ("ftp://a/b", "is no address that can be played: rtsp, rtmp"),
     ],
 )
-def test_what_is_no_stream_is_said(url: str, words: str) -> None:
+def test_stream_rejects_youtube_page_dead_host_and_unknown_scheme(url: str, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         open_source(url)
 
 
-def test_a_page_is_no_stream(server) -> None:
+def test_stream_rejects_html_response(server) -> None:
     with pytest.raises(BadInput, match=r"answers, but with no video \(text/html\)"):
         open_source(server.url.replace("live.ts", "page"))
 
 
-def test_a_password_is_not_told(server) -> None:
+def test_stream_name_hides_password(server) -> None:
     url = server.url.replace("http://", "http://me:secret@")
     with open_source(url) as source:
         assert "secret" not in source.info.name

@@ -12,7 +12,7 @@ from hrpose_rt.sources.open import expand, open_source
 from tests.conftest import write_film
 
 
-def test_a_pattern_stands_for_what_matches_in_order(tmp_path: Path) -> None:
+def test_glob_pattern_expands_to_sorted_files(tmp_path: Path) -> None:
     for name in ("b.mp4", "a.mp4", "c.txt"):
         (tmp_path / name).touch()
     assert expand([f"{tmp_path}/*.mp4", "0"]) == [f"{tmp_path}/a.mp4", f"{tmp_path}/b.mp4", "0"]
@@ -20,12 +20,12 @@ def test_a_pattern_stands_for_what_matches_in_order(tmp_path: Path) -> None:
         expand([f"{tmp_path}/*.avi"])
 
 
-def test_a_file_whose_name_has_a_bracket_is_itself(tmp_path: Path) -> None:
+def test_glob_existing_file_with_brackets_is_taken_literally(tmp_path: Path) -> None:
     (tmp_path / "take[1].mp4").touch()
     assert expand([f"{tmp_path}/take[1].mp4"]) == [f"{tmp_path}/take[1].mp4"]
 
 
-def test_a_folder_of_films_stands_for_them_and_its_images_are_one_source(tmp_path: Path) -> None:
+def test_folder_expands_to_its_videos_and_one_image_folder(tmp_path: Path) -> None:
     for name in ("b10.mp4", "b2.mkv", ".hidden.mp4", "notes.bak"):
         (tmp_path / name).write_bytes(b"film")
     films = [f"{tmp_path}/b2.mkv", f"{tmp_path}/b10.mp4"]
@@ -36,11 +36,11 @@ def test_a_folder_of_films_stands_for_them_and_its_images_are_one_source(tmp_pat
     assert expand([f"{tmp_path}/empty"]) == [f"{tmp_path}/empty"]
 
 
-def test_an_address_is_no_pattern() -> None:
+def test_url_is_not_expanded_as_glob() -> None:
     assert expand(["http://a/b?c=d"]) == ["http://a/b?c=d"]
 
 
-def test_a_list_has_a_source_a_line(tmp_path: Path) -> None:
+def test_source_list_file_has_one_source_per_line(tmp_path: Path) -> None:
     lines = tmp_path / "all.txt"
     lines.write_text("# mine\nfilm.mp4\n\nrtsp://camera/1\n2\n")
     assert expand([str(lines)]) == [f"{tmp_path}/film.mp4", "rtsp://camera/1", "2"]
@@ -53,7 +53,7 @@ def test_a_list_has_a_source_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names and pipes are POSIX's")
-def test_what_cannot_be_read_twice_or_at_all_is_told_apart(tmp_path: Path, monkeypatch) -> None:
+def test_open_source_rejects_pipe_device_stdin_and_unreadable_file(tmp_path: Path, monkeypatch) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name in (f"{tmp_path}/pipe", "/dev/zero"):
         with pytest.raises(BadInput, match="is a pipe or a device, which cannot be read twice: save it"):
@@ -72,7 +72,7 @@ def test_what_cannot_be_read_twice_or_at_all_is_told_apart(tmp_path: Path, monke
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no colons in names there")
 @pytest.mark.parametrize("name", ["2024-11-02T10:20:30.mp4", "a:b.mp4", "http:clip.mp4", "-clip.mp4"])
-def test_a_film_that_exists_is_no_address(name: str, tmp_path: Path, monkeypatch) -> None:
+def test_video_name_with_colon_or_dash_is_file_not_url(name: str, tmp_path: Path, monkeypatch) -> None:
     write_film(tmp_path / "film.mp4", frames=3).rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     with open_source(name) as source:
@@ -80,7 +80,7 @@ def test_a_film_that_exists_is_no_address(name: str, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files as Linux lists them")
-def test_films_are_open_only_while_they_are_read(tmp_path: Path) -> None:
+def test_video_file_is_open_only_while_read(tmp_path: Path) -> None:
     film = str(write_film(tmp_path / "film.mp4", frames=3))
     before = len(os.listdir("/proc/self/fd"))
     sources = [open_source(film) for _ in range(20)]
@@ -90,7 +90,7 @@ def test_films_are_open_only_while_they_are_read(tmp_path: Path) -> None:
         assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_film_that_is_gone_when_its_turn_comes_is_said(tmp_path: Path) -> None:
+def test_video_emptied_before_reading_raises_run_broken(tmp_path: Path) -> None:
     film = write_film(tmp_path / "film.mp4", frames=3)
     source = open_source(str(film))
     film.write_bytes(b"")

@@ -9,7 +9,7 @@ from hrpose_rt.sources.quiet_stderr import silence_stderr
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_stderr_is_nowhere_in_our_own_process_alone(own: bool, capfd, monkeypatch) -> None:
+def test_stderr_is_silenced_only_in_own_process(own: bool, capfd, monkeypatch) -> None:
     monkeypatch.setattr("hrpose_rt.console.own_process", own)
     level = cv2.utils.logging.getLogLevel()
     with silence_stderr():

@@ -25,7 +25,7 @@ def levels(frames: list) -> list[int]:
     return [round(frame.image.mean() / 20) for frame in frames]
 
 
-def test_a_film_gives_its_frames_with_their_times_and_ends(film) -> None:
+def test_video_gives_frames_with_index_and_timestamp(film) -> None:
     with open_source(str(film)) as source:
         frames = list(source)
         info = source.info
@@ -50,7 +50,7 @@ def test_a_film_gives_its_frames_with_their_times_and_ends(film) -> None:
         ({"start": 0.85}, [9]),
     ],
 )
-def test_a_part_of_a_film(film, clip, indices) -> None:
+def test_video_clip_start_end_stride_and_max_frames(film, clip, indices) -> None:
     frames = read(film, **clip)
     assert [frame.index for frame in frames] == indices
     assert levels(frames) == indices
@@ -58,12 +58,12 @@ def test_a_part_of_a_film(film, clip, indices) -> None:
         assert source.info.frames == len(indices)
 
 
-def test_a_film_may_begin_late(tmp_path) -> None:
+def test_video_starting_late_has_timestamps_from_zero(tmp_path) -> None:
     path = write_film(tmp_path / "late.mp4", frames=4, times=[5.0, 5.1, 5.2, 5.3])
     assert [frame.time_s for frame in read(path)] == pytest.approx([0, 0.1, 0.2, 0.3], abs=1e-3)
 
 
-def test_a_variable_rate_stays_one(tmp_path) -> None:
+def test_video_keeps_timestamps_of_variable_frame_rate(tmp_path) -> None:
     times = [0.0, 0.1, 0.5, 0.6, 1.5]
     path = write_film(tmp_path / "vfr.mp4", frames=5, times=times)
     frames = read(path)
@@ -80,7 +80,7 @@ def test_a_variable_rate_stays_one(tmp_path) -> None:
         ("motion.avi", {"codec": "mjpeg", "pix_fmt": "yuvj420p"}),
     ],
 )
-def test_odd_sizes_ten_bits_and_other_containers(name, options, tmp_path) -> None:
+def test_video_reads_odd_size_10_bit_mkv_and_avi(name, options, tmp_path) -> None:
     frames = read(write_film(tmp_path / name, frames=5, **options))
     width, height = options.get("size_wh", (64, 48))
     assert [frame.image.shape for frame in frames] == [(height, width, 3)] * 5
@@ -100,7 +100,7 @@ def test_odd_sizes_ten_bits_and_other_containers(name, options, tmp_path) -> Non
         *(("film.avi", "mpeg4"), ("film.webm", "libvpx"), ("film.h264", "libx264"), ("film.gif", "gif")),
     ],
 )
-def test_a_start_takes_up_the_film_where_a_whole_reading_is_then(name, codec, tmp_path) -> None:
+def test_video_seek_gives_same_frames_as_full_read(name, codec, tmp_path) -> None:
     pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
     path = write_film(tmp_path / name, frames=12, codec=codec, pix_fmt=pix_fmt)
     whole = read(path)
@@ -121,14 +121,14 @@ def turn(path: Path, matrix: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", ["vfr.mp4", "vfr.mkv"])
-def test_numbers_of_a_variable_rate_are_true_after_a_start(name, tmp_path) -> None:
+def test_video_seek_keeps_frame_numbers_of_variable_frame_rate(name, tmp_path) -> None:
     times = [0.1 * i for i in range(8)] + [1 + 0.5 * i for i in range(6)]  # frame 8 is at 1.0 s
     path = write_film(tmp_path / name, frames=14, times=times)
     assert [frame.index for frame in read(path, start=1.0, max_frames=3)] == [8, 9, 10]
     assert [frame.index for frame in read(path, start=2.0)] == [10, 11, 12, 13]
 
 
-def test_times_grow_where_a_container_has_none_of_presentation(tmp_path) -> None:
+def test_video_avi_with_b_frames_without_pts_has_increasing_times(tmp_path) -> None:
     path = tmp_path / "b-frames.avi"
     rng = np.random.default_rng(0)
     with av.open(str(path), "w") as container:
@@ -145,7 +145,7 @@ def test_times_grow_where_a_container_has_none_of_presentation(tmp_path) -> None
     assert [(f.index, f.time_s) for f in part] == [(f.index, f.time_s) for f in frames[19:23]]
 
 
-def test_the_rate_is_measured_where_a_header_claims_ticks_of_a_clock(tmp_path) -> None:
+def test_video_fps_is_measured_when_header_claims_1000_fps(tmp_path) -> None:
     times = [0.033 * i + 0.001 * (i % 3) for i in range(60)]  # as browsers record
     path = write_film(tmp_path / "recorded.mkv", frames=60, fps=1000, times=times)
     with open_source(str(path)) as source:
@@ -154,7 +154,7 @@ def test_the_rate_is_measured_where_a_header_claims_ticks_of_a_clock(tmp_path) -
 
 
 @pytest.mark.parametrize("name", ["film.mkv", "film.flv", "film.mp4"])
-def test_sound_may_be_longer_than_the_picture(name, tmp_path) -> None:
+def test_video_with_longer_audio_ends_at_last_frame(name, tmp_path) -> None:
     path = tmp_path / name
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10, options={"bf": "0"})
@@ -175,7 +175,7 @@ def test_sound_may_be_longer_than_the_picture(name, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["cut.mkv", "cut.flv"])
-def test_a_length_of_the_whole_tells_what_breaks_off(name, tmp_path) -> None:
+def test_video_truncated_mkv_or_flv_raises_run_broken_after_its_frames(name, tmp_path) -> None:
     path = noisy_film(tmp_path / name)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     frames, _ = read_until_broken(path)
@@ -196,7 +196,7 @@ ORIENTATIONS = {
 
 
 @pytest.mark.parametrize(("matrix", "shown"), ORIENTATIONS.values(), ids=ORIENTATIONS)
-def test_a_film_is_shown_upright(matrix, shown, tmp_path) -> None:
+def test_video_applies_rotation_and_mirror_of_display_matrix(matrix, shown, tmp_path) -> None:
     picture = np.zeros((48, 64, 3), np.uint8)
     picture[:24, :32], picture[24:, :32], picture[:24, 32:] = 200, 120, 60  # a grey for each corner
     path = tmp_path / "turned.mp4"
@@ -254,7 +254,7 @@ def hls_of_two_sizes(folder: Path) -> Path:
     ],
     ids=["mkv", "mp4", "hls"],
 )
-def test_the_film_is_the_largest_picture_of_a_file(make, tmp_path) -> None:
+def test_video_reads_largest_stream_of_file(make, tmp_path) -> None:
     with open_source(str(make(tmp_path))) as source:
         frames = list(source)
         assert (source.info.width, source.info.height) == (64, 48)
@@ -262,7 +262,7 @@ def test_the_film_is_the_largest_picture_of_a_file(make, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["film.ts", "film.flv", "film.mp4"])
-def test_clips_laid_end_to_end_have_every_frame_once(name, tmp_path) -> None:
+def test_video_adjacent_clips_have_every_frame_once(name, tmp_path) -> None:
     path = write_film(tmp_path / name, frames=50, fps=25)  # ts and flv begin after 0
     first, second = (read(path, start=a, end=b) for a, b in ((0.44, 0.6), (0.6, 0.8)))
     assert [frame.index for frame in first] == [11, 12, 13, 14]
@@ -291,7 +291,7 @@ def read_until_broken(path: Path) -> tuple[list, str]:
     return frames, str(error.value)
 
 
-def test_a_damaged_middle_costs_no_more_than_itself(tmp_path) -> None:
+def test_video_damaged_middle_loses_only_damaged_frames(tmp_path) -> None:
     path = noisy_film(tmp_path / "damaged.mp4")
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
@@ -307,7 +307,7 @@ def test_a_damaged_middle_costs_no_more_than_itself(tmp_path) -> None:
     assert (frames[-1].index, frames[-1].time_s) == (59, pytest.approx(5.9))
 
 
-def test_a_frame_after_a_hole_keeps_its_number(tmp_path) -> None:
+def test_video_keeps_frame_numbers_after_lost_packets(tmp_path) -> None:
     path = noisy_film(tmp_path / "hole.mkv")
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
@@ -319,7 +319,7 @@ def test_a_frame_after_a_hole_keeps_its_number(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("name", ["any.mp4", "any.mkv", "any.ts", "any.avi", "any.mpg", "any.h264"])
-def test_damage_anywhere_ends_in_a_sentence_or_not_at_all(name, tmp_path) -> None:
+def test_video_random_damage_raises_only_known_errors(name, tmp_path) -> None:
     codec = {".avi": "mpeg4", ".mpg": "mpeg2video"}.get(Path(name).suffix, "libx264")
     whole = write_film(tmp_path / name, frames=30, fps=25, codec=codec).read_bytes()
     rng = np.random.default_rng(0)
@@ -332,7 +332,7 @@ def test_damage_anywhere_ends_in_a_sentence_or_not_at_all(name, tmp_path) -> Non
             assert indices == sorted(set(indices))
 
 
-def test_a_film_that_breaks_off_is_used_as_far_as_it_goes(tmp_path) -> None:
+def test_video_truncated_mp4_gives_frames_before_run_broken(tmp_path) -> None:
     path = noisy_film(tmp_path / "cut.mp4", movflags="faststart")
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     frames, words = read_until_broken(path)
@@ -341,7 +341,7 @@ def test_a_film_that_breaks_off_is_used_as_far_as_it_goes(tmp_path) -> None:
     assert words.startswith(f"{path} breaks off at {end_s:.1f} s of 6.0 s: it may be truncated")
 
 
-def test_asking_for_less_than_is_there_hides_nothing(tmp_path) -> None:
+def test_video_truncated_mp4_clip_before_break_raises_nothing(tmp_path) -> None:
     path = noisy_film(tmp_path / "cut.mp4", movflags="faststart")
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     assert len(read(path, max_frames=10)) == 10
@@ -388,12 +388,12 @@ def written(path: Path, data: bytes) -> Path:
     ],
     ids=["missing", "empty", "text", "txt", "no index", "sound"],
 )
-def test_what_is_no_film_is_said(make, words, tmp_path) -> None:
+def test_video_missing_empty_or_not_video_raises_bad_input(make, words, tmp_path) -> None:
     with pytest.raises(BadInput, match=words):
         open_source(str(make(tmp_path)))
 
 
-def test_a_start_past_the_end_and_an_address_are_said(film) -> None:
+def test_video_start_past_end_and_ftp_url_raise_bad_input(film) -> None:
     with pytest.raises(BadInput, match=r"is 1\.0 s long: `start` 3 is past it"):
         open_source(str(film), Clip(start=3))
     with pytest.raises(BadInput, match=r"ftp://a/b is no address"):
@@ -415,6 +415,6 @@ def test_a_start_past_the_end_and_an_address_are_said(film) -> None:
         ({"fps": 0}, "`fps` is 0: expected float > 0"),
     ],
 )
-def test_a_clip_that_makes_no_sense_is_refused(clip, words) -> None:
+def test_clip_rejects_invalid_values(clip, words) -> None:
     with pytest.raises(BadInput, match=words):
         Clip(**clip)

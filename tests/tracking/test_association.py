@@ -60,18 +60,18 @@ def track_all(associator: Associator, frames: int, seed: int = 0) -> dict[int, i
 
 
 @each
-def test_tracks_follow_the_person_whatever_the_order(name: str) -> None:
+def test_association_is_independent_of_detection_order(name: str) -> None:
     assert sorted(track_all(ASSOCIATORS[name](FPS, 0.3), 12).values()) == [0, 1, 2, 3, 4, 5]
 
 
 @each
-def test_two_trackers_share_nothing(name: str) -> None:
+def test_association_state_is_not_shared_between_trackers(name: str) -> None:
     for _ in range(2):
         assert sorted(track_all(ASSOCIATORS[name](FPS, 0.3), 3).values()) == [0, 1, 2, 3, 4, 5]
 
 
 @each
-def test_time_may_stand_still_or_jump(name: str) -> None:
+def test_association_accepts_repeated_and_jumping_timestamps(name: str) -> None:
     associator, detections = ASSOCIATORS[name](FPS, 0.3), walkers(0, np.arange(6))
     numbers: list[int] = []
     for time_s in (0.0, 0.0, 0.0, 7.0, 1.0):
@@ -81,25 +81,25 @@ def test_time_may_stand_still_or_jump(name: str) -> None:
 
 
 @each
-def test_nobody(name: str) -> None:
+def test_association_without_detections_is_empty(name: str) -> None:
     empty = Detections.found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
     assert match(ASSOCIATORS[name](FPS, 0.3), empty, known([3], np.ones((1, 4), np.float32))) == []
 
 
-def test_boxes_are_paired_off_so_that_all_overlap_most() -> None:
+def test_flow_association_maximises_total_iou() -> None:
     boxes = np.array([[0, 0, 40, 100], [20, 0, 60, 100]], np.float32)  # where they were carried to
     detections = Detections.found(boxes[::-1] + np.float32([10, 0, 10, 0]), np.full(2, 0.9, np.float32))
     # The second overlaps both, the first only one of them.
     assert match(FlowAssociator(FPS, 0.3), detections, known([7, 4], boxes)) == [4, 7]
 
 
-def test_who_overlaps_nobody_is_new() -> None:
+def test_flow_association_low_iou_starts_new_track() -> None:
     associator, detections = FlowAssociator(FPS, 0.3), walkers(0, np.arange(6))
     assert match(associator, detections, known([9], detections.boxes[:1] + 30)) == [0, 1, 2, 3, 4, 5]
     assert match(associator, detections, known([9], detections.boxes[:1] + 3)) == [9, *range(6, 11)]
 
 
-def test_pairs_that_do_not_count_do_not_part_those_that_do() -> None:
+def test_flow_association_unlikely_pair_does_not_break_good_match() -> None:
     boxes = np.array([[0, 0, 40, 100], [200, 0, 240, 100]], np.float32)
     detections = Detections.found(
         np.array([[12, 0, 52, 100], [230, 0, 270, 100]], np.float32), np.full(2, 0.9, np.float32)
@@ -108,14 +108,14 @@ def test_pairs_that_do_not_count_do_not_part_those_that_do() -> None:
     assert match(FlowAssociator(FPS, 0.3), detections, known([7, 4], boxes)) == [7, 0]
 
 
-def test_who_takes_somebodys_place_is_told_by_looks() -> None:
+def test_flow_association_rejects_overlap_with_other_appearance() -> None:
     detections = Detections.found(np.array([[10, 0, 50, 100]], np.float32), np.full(1, 0.9, np.float32))
     place = np.array([[0, 0, 40, 100]], np.float32)  # three fifths of what both cover
     assert match(FlowAssociator(FPS, 0.3), detections, known([7], place, RED[None])) == [7]
     assert match(FlowAssociator(FPS, 0.3), detections, known([7], place, BLUE[None])) == [0]
 
 
-def test_the_odds_are_as_by_hand() -> None:
+def test_flow_association_matches_iou_above_log_odds_threshold() -> None:
     def margin(overlap: float) -> float:
         return (
             MATCH_W_IOU * overlap + MATCH_W_APPEARANCE * np.log(0.05) + MATCH_INTERCEPT - MATCH_MIN_LOG_ODDS

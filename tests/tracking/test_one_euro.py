@@ -24,23 +24,23 @@ def run(measured: np.ndarray) -> np.ndarray:
     return np.array(out)
 
 
-def test_a_step_is_taken_as_by_hand() -> None:
+def test_one_euro_step_matches_formula() -> None:
     speed = share(VELOCITY_CUTOFF_HZ) * 10 / 0.04
     expected = share(MIN_CUTOFF_HZ + BETA * speed / 200) * 10
     assert run(np.array([0.0, 10.0]))[1] == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_still_joint_jitters_less() -> None:
+def test_one_euro_halves_jitter_of_still_joint() -> None:
     noise = np.random.default_rng(0).normal(0, 1, 200)
     assert run(noise)[20:].std() < 0.5 * noise[20:].std()
 
 
-def test_a_walking_joint_is_followed_closely() -> None:
+def test_one_euro_follows_moving_joint_with_small_lag() -> None:
     walk = 4.0 * np.arange(100)  # half a body height a second
     assert abs(run(walk)[50:] - walk[50:]).max() < 0.03 * TALL[0]
 
 
-def test_nobody_is_filtered_too() -> None:
+def test_one_euro_accepts_zero_people() -> None:
     none = np.zeros((0, 17, 2), np.float32)
     keypoints, velocity = one_euro(none, none, none, np.zeros(0, np.float32), np.zeros(0, np.float32))
     assert keypoints.shape == velocity.shape == (0, 17, 2)

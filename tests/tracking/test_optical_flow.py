@@ -13,7 +13,7 @@ POINTS = np.array([[[100, 100], [300, 200]], [[500, 300], [250, 90]]], np.float3
 
 @pytest.mark.parametrize("wide", [1, 2, 3])  # times: larger pictures are shrunk, motion is in their pixels
 @pytest.mark.parametrize("shift", [(0, 0), (5, -3), (-8, 6)])
-def test_points_go_with_the_picture(wide: int, shift: tuple[int, int]) -> None:
+def test_flow_moves_points_with_image(wide: int, shift: tuple[int, int]) -> None:
     flow = OpticalFlow()
     for moved in ((0, 0), shift):
         picture = np.roll(TEXTURE, moved, axis=(1, 0))
@@ -23,7 +23,7 @@ def test_points_go_with_the_picture(wide: int, shift: tuple[int, int]) -> None:
     assert np.abs(moved - np.multiply(shift, wide)).max() < 0.5 * wide
 
 
-def test_of_a_first_picture_or_one_of_another_size_nothing_can_be_told() -> None:
+def test_flow_is_invalid_on_first_frame_and_after_size_change() -> None:
     flow = OpticalFlow()
     for picture in (TEXTURE, TEXTURE[:200]):
         flow.add_frame(picture)
@@ -31,7 +31,7 @@ def test_of_a_first_picture_or_one_of_another_size_nothing_can_be_told() -> None
         assert not valid.any() and not moved.any()
 
 
-def test_points_outside_and_nobody() -> None:
+def test_flow_is_invalid_outside_image_and_accepts_zero_people() -> None:
     flow = OpticalFlow()
     flow.add_frame(TEXTURE)
     flow.add_frame(TEXTURE)
@@ -40,14 +40,14 @@ def test_points_outside_and_nobody() -> None:
     assert flow.displacements(POINTS[:0])[0].shape == (0, 2, 2)
 
 
-def test_the_middle_is_that_of_those_who_count() -> None:
+def test_flow_masked_median_uses_only_valid_values() -> None:
     values = np.array([[[1, 5], [9, 1], [3, 2], [100, 100]]], np.float32).repeat(2, axis=0)
     counted = np.array([[True, True, True, False], [False] * 4])
     assert masked_median(values, counted).tolist() == [[3, 2], [0, 0]]
     assert masked_median(values[:0], counted[:0]).shape == (0, 2)
 
 
-def test_a_lattice_lies_within_its_box() -> None:
+def test_flow_torso_grid_lies_within_box() -> None:
     points = torso_grid(np.array([[10, 20, 50, 120]], np.float32), 17)
     assert points.shape == (1, 17, 2)
     assert (points > [10, 20]).all() and (points < [50, 120]).all()

@@ -67,7 +67,7 @@ def track(tracker: PersonTracker, frames: range, detect_every: int = 1, n: int =
     return people
 
 
-def test_between_looks_boxes_and_joints_go_where_the_pictures_show() -> None:
+def test_flow_moves_boxes_and_joints_between_detections() -> None:
     tracker = person_tracker()
     people = track(tracker, range(9), detect_every=5)  # two detections, then three frames without one
     t = 8 / FPS
@@ -79,7 +79,7 @@ def test_between_looks_boxes_and_joints_go_where_the_pictures_show() -> None:
 
 
 @pytest.mark.parametrize("name", ASSOCIATORS)
-def test_ids_come_with_the_second_look_and_are_kept(name: str) -> None:
+def test_track_ids_start_at_second_detection_and_are_kept(name: str) -> None:
     tracker = person_tracker(name)
     track(tracker, range(1))
     assert tracker.track_ids.tolist() == [-1, -1, -1]
@@ -88,7 +88,7 @@ def test_ids_come_with_the_second_look_and_are_kept(name: str) -> None:
         assert tracker.track_ids.tolist() == [0, 1, 2]
 
 
-def test_people_who_stop_are_not_carried_past() -> None:
+def test_flow_stops_boxes_when_people_stop() -> None:
     tracker = person_tracker()
     track(tracker, range(6))
     stopped = picture(5 / FPS)
@@ -98,7 +98,7 @@ def test_people_who_stop_are_not_carried_past() -> None:
     assert np.abs(tracker.boxes - walkers(5 / FPS).boxes).max() < 1
 
 
-def test_a_prediction_never_confirms_itself() -> None:
+def test_track_without_detection_ends_after_max_age() -> None:
     tracker = person_tracker(max_age_s=0.5)
     track(tracker, range(10))
     ended = None
@@ -111,7 +111,7 @@ def test_a_prediction_never_confirms_itself() -> None:
     assert ended is not None and (ended - 9) / FPS == pytest.approx(0.54, abs=0.05)
 
 
-def test_whom_a_look_could_not_have_found_stays() -> None:
+def test_track_not_searched_by_detector_is_kept() -> None:
     tracker = person_tracker()
     track(tracker, range(6))
     t = 6 / FPS
@@ -121,7 +121,7 @@ def test_whom_a_look_could_not_have_found_stays() -> None:
     assert propagated(tracker).detections.origin.tolist() == [Origin.DETECTED, Origin.TRACKED]
 
 
-def test_somebody_hidden_gets_the_id_back() -> None:
+def test_reid_returns_old_id_after_occlusion() -> None:
     tracker = person_tracker()
     image = IMAGE.copy()
     for i, colour in enumerate([(30, 30, 220), (220, 60, 30), (40, 200, 40)]):
@@ -140,7 +140,7 @@ def test_somebody_hidden_gets_the_id_back() -> None:
     assert ids[7] == ids[49] == [0, 1, 2]
 
 
-def test_two_rows_on_one_person_become_one() -> None:
+def test_track_duplicate_on_one_person_is_removed_by_iou_and_oks() -> None:
     tracker = person_tracker()
     track(tracker, range(6))
     t = 6 / FPS
@@ -152,7 +152,7 @@ def test_two_rows_on_one_person_become_one() -> None:
     assert len(tracker) == 3 and 0 in tracker.track_ids.tolist()
 
 
-def test_somebody_never_posed_has_a_box_and_no_pose() -> None:
+def test_track_never_posed_has_pose_age_minus_one() -> None:
     tracker = person_tracker()
     tracker.predict(IMAGE, 0.0)
     tracker.update(walkers(0.0))
@@ -161,7 +161,7 @@ def test_somebody_never_posed_has_a_box_and_no_pose() -> None:
 
 
 @pytest.mark.parametrize("name", ASSOCIATORS)
-def test_anything_may_come(name: str) -> None:
+def test_track_ids_stay_unique_with_random_nan_and_duplicate_boxes(name: str) -> None:
     tracker = person_tracker(name)
     rng = np.random.default_rng(0)
     spent, seen = 0.0, 0
@@ -184,7 +184,7 @@ def test_anything_may_come(name: str) -> None:
     print(f"{1e3 * spent / seen:.3f} ms a person")
 
 
-def test_what_was_given_out_stays_as_it_was() -> None:
+def test_tracked_people_are_not_changed_by_later_frames() -> None:
     tracker = person_tracker()
     track(tracker, range(4))
     given = propagated(tracker)
@@ -195,14 +195,14 @@ def test_what_was_given_out_stays_as_it_was() -> None:
         assert np.array_equal(array, copy)
 
 
-def test_a_frame_from_before_begins_another_film() -> None:
+def test_tracker_resets_when_time_goes_backwards() -> None:
     tracker = person_tracker()
     track(tracker, range(20, 26))
     track(tracker, range(3))
     assert tracker.track_ids.tolist() == [3, 4, 5] and len(tracker.lost) == 0
 
 
-def test_where_the_pictures_tell_nothing_people_go_on_as_before() -> None:
+def test_flow_without_texture_continues_at_last_velocity() -> None:
     tracker, dark = person_tracker(), np.zeros_like(IMAGE)
     for i in range(8):
         tracker.predict(dark, i / FPS)
@@ -211,7 +211,7 @@ def test_where_the_pictures_tell_nothing_people_go_on_as_before() -> None:
     assert np.abs(tracker.boxes - walkers(8 / FPS).boxes).max() < 1
 
 
-def test_who_leaves_the_frame_is_gone() -> None:
+def test_track_outside_frame_is_removed() -> None:
     tracker = person_tracker()
     track(tracker, range(4))
     tracker.predict(picture(0)[:, :60], 4 / FPS)  # the picture is narrower now: two of three are outside

@@ -52,13 +52,13 @@ def reidentify(
     return tracks.reidentify(np.stack(boxes), poses, HISTOGRAMS[colours], visible, time_s).tolist()
 
 
-def test_looks_tell_colours_apart_and_bear_a_little_light() -> None:
+def test_reid_colour_histograms_separate_colours_and_tolerate_light() -> None:
     assert np.allclose(np.linalg.norm(HISTOGRAMS, axis=1), 1, atol=1e-5)
     assert HISTOGRAMS[0] @ HISTOGRAMS[2] > 0.9 > HISTOGRAMS[0] @ HISTOGRAMS[1] + 0.2
     assert len(colour_histograms(picture(RED)[0], np.zeros((0, 4), np.float32))) == 0
 
 
-def test_somebody_who_comes_back_is_known() -> None:
+def test_reid_returns_old_id_once() -> None:
     tracks = LostTracks(2.0)
     tracks.add([lost(7, 0), lost(8, 1)])
     assert reidentify(tracks, [BOX + 5], [2], 0.5) == [7]
@@ -66,27 +66,27 @@ def test_somebody_who_comes_back_is_known() -> None:
     assert reidentify(tracks, [BOX + 5], [0], 0.6) != [7]
 
 
-def test_people_who_come_back_together_are_told_apart_by_their_clothes() -> None:
+def test_reid_separates_two_returning_people_by_appearance() -> None:
     tracks = LostTracks(2.0)
     tracks.add([lost(7, 0), lost(8, 1, BOX + np.float32([30, 0, 30, 0]))])
     assert reidentify(tracks, [BOX + np.float32([30, 0, 30, 0]), BOX], [0, 1], 0.3) == [7, 8]
 
 
-def test_people_go_on_for_a_while() -> None:
+def test_reid_extrapolates_velocity_of_lost_track() -> None:
     tracks = LostTracks(2.0)
     walking = np.array([200, 0], np.float32)
     tracks.add([lost(7, 0, velocity=walking)])
     assert reidentify(tracks, [BOX + np.float32([80, 0, 80, 0])], [0], 0.5) == [7]
 
 
-def test_strangers_far_away_or_of_another_size_are_new() -> None:
+def test_reid_gives_new_id_to_distant_or_differently_sized_person() -> None:
     tracks = LostTracks(2.0)
     tracks.add([lost(7, 0)])
     assert reidentify(tracks, [BOX + 900], [0], 0.3) == [-1]
     assert reidentify(tracks, [np.array([100, 100, 110, 125], np.float32)], [0], 0.3) == [-1]
 
 
-def test_what_is_not_clear_waits_but_not_for_ever() -> None:
+def test_reid_ambiguous_match_waits_then_gives_new_id() -> None:
     tracks = LostTracks(2.0)
     tracks.add([lost(7, 0), lost(8, 0, BOX + 4)])
     assert reidentify(tracks, [BOX + 2], [0], 0.3) == [UNDECIDED]  # either of two in the same clothes
@@ -95,7 +95,7 @@ def test_what_is_not_clear_waits_but_not_for_ever() -> None:
     ]  # a new id rather than a wrong one
 
 
-def test_who_is_likely_but_not_certain_is_known_after_a_while() -> None:
+def test_reid_likely_match_returns_old_id_after_wait() -> None:
     tracks = LostTracks(2.0)
     tracks.add([lost(7, 0)])
     aside = BOX + np.float32([130, 0, 130, 0])  # 1.3 body heights away
@@ -105,19 +105,19 @@ def test_who_is_likely_but_not_certain_is_known_after_a_while() -> None:
     assert reidentify(tracks, [aside], [0], 0.5, visible_s=0.6) == [7]
 
 
-def test_somebody_never_posed_counts_as_of_usual_posture() -> None:
+def test_reid_pose_similarity_is_typical_without_pose() -> None:
     assert pose_similarity(POSE[None] * np.nan, [lost(7, 0)], np.array([[True]])) == TYPICAL_POSE_SIMILARITY
     assert pose_similarity(POSE[None], [lost(7, 0)], np.array([[True]])) == 1
     assert pose_similarity(POSE[None], [lost(7, 0)], np.array([[False]])) == 0
 
 
-def test_nobody_looks_more_alike_than_they_do_to_themselves() -> None:
+def test_reid_appearance_distance_has_lower_bound() -> None:
     assert np.exp(appearance_distance(np.float32([0.5, 0.98, 1.0]))) == pytest.approx(
         [0.53, 0.05, 0.05], abs=1e-6
     )
 
 
-def test_the_odds_are_as_by_hand() -> None:
+def test_reid_log_odds_match_formula() -> None:
     seen = _log_odds([lost(7, 0)], BOX[None] + np.float32([8, 0, 8, 0]), POSE[None], HISTOGRAMS[:1], 0.3)
     near = REID_W_DISTANCE * np.log(0.08 + DISTANCE_EPS) + REID_W_APPEARANCE * np.log(
         0.05
@@ -125,7 +125,7 @@ def test_the_odds_are_as_by_hand() -> None:
     assert seen[0, 0] == pytest.approx(REID_INTERCEPT + near + REID_W_POSE, abs=1e-3)
 
 
-def test_memory_fades() -> None:
+def test_reid_forgets_lost_tracks_after_memory() -> None:
     tracks = LostTracks(2.0)
     tracks.add([lost(7, 0)])
     assert reidentify(tracks, [BOX], [0], 2.5) == [-1]

@@ -23,26 +23,26 @@ def seen(view: CropTransform, point: tuple[float, float], udp: bool = False) -> 
 
 
 @pytest.mark.parametrize("udp", [False, True])
-def test_a_plain_view_is_the_crop_that_the_pipeline_cuts(udp: bool) -> None:
+def test_crop_transform_without_augmentation_equals_crop_map(udp: bool) -> None:
     expected = crop_maps(CENTRE[None], SIZE[None], (256, 192), udp)[0]
     np.testing.assert_allclose(CropTransform(CENTRE, SIZE).to_crop((256, 192), udp), expected, rtol=1e-5)
 
 
-def test_the_crop_of_a_box_is_the_pipelines() -> None:
+def test_crop_of_box_equals_pipeline_crop_frame() -> None:
     box = np.array([10, 20, 70, 60], np.float32)
     size, centre = crop_of(box, 192 / 256)
     centres, sizes = crop_frames(box[None], (256, 192))
     np.testing.assert_allclose((*size, *centre), (*sizes[0], *centres[0]))
 
 
-def test_a_mirrored_view_equals_the_crop_of_the_mirrored_picture() -> None:
+def test_crop_transform_mirrored_equals_crop_of_flipped_image() -> None:
     # In a picture 100 wide the point (30, 25) mirrors to (69, 25), and the centre (50, 40) to (49, 40).
     mirrored = seen(CropTransform(CENTRE, SIZE, mirrored=True), (30, 25))
     np.testing.assert_allclose(mirrored, seen(CropTransform(np.array([49, 40]), SIZE), (69, 25)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("udp", [False, True])
-def test_a_turned_view_turns_around_its_middle(udp: bool) -> None:
+def test_crop_transform_rotates_around_crop_centre(udp: bool) -> None:
     view = CropTransform(CENTRE, SIZE, rotation=np.pi / 2)
     middle = np.array([191, 255]) / 2 if udp else np.array([96, 128])
     np.testing.assert_allclose(seen(view, (50, 40), udp), middle, atol=1e-3)
@@ -65,7 +65,7 @@ def views(how: Augmentation, count: int = 400, labelled: int = 17, skeleton=COCO
     ]
 
 
-def test_the_originals_shares_and_limits() -> None:
+def test_augment_original_rotation_scale_and_flip_ranges() -> None:
     drawn = views(Augmentation(turn_deg=45, scale=0.35, half_body=0.0))
     turns = np.rad2deg([v.rotation for v in drawn])
     scales = np.array([v.size[0] for v in drawn]) / SIZE[0]
@@ -76,7 +76,7 @@ def test_the_originals_shares_and_limits() -> None:
     assert all((v.centre == CENTRE).all() for v in drawn)
 
 
-def test_half_bodies_are_upper_or_lower_and_need_more_than_eight_joints() -> None:
+def test_augment_half_body_needs_more_than_eight_joints() -> None:
     how = Augmentation(half_body=1.0)
     joints, _ = people()
     upper, lower = joints[:11], joints[11:]
@@ -89,18 +89,18 @@ def test_half_bodies_are_upper_or_lower_and_need_more_than_eight_joints() -> Non
     assert all((v.size == SIZE).all() for v in views(how, labelled=8))
 
 
-def test_mpiis_lower_body_ends_at_the_pelvis() -> None:
+def test_skeleton_mpii_upper_body_excludes_pelvis() -> None:
     upper = [name for name, is_upper in zip(MPII16.joints, MPII16.is_upper(), strict=True) if is_upper]
     assert upper[:3] == ["thorax", "neck", "head"] and len(upper) == 9
 
 
-def test_close_ups_show_a_part_of_the_crop() -> None:
+def test_augment_close_up_stays_within_crop() -> None:
     for view in views(Augmentation(close_up=1.0)):
         assert (0.35 * SIZE[0] <= view.size[0]) and (view.size[0] <= 0.85 * SIZE[0])
         assert (np.abs(view.centre - CENTRE) + view.size / 2 <= SIZE / 2 + 1e-3).all()
 
 
-def test_cuts_take_one_or_two_sides() -> None:
+def test_augment_edge_cut_removes_one_or_two_sides() -> None:
     rng = np.random.default_rng(0)
     cuts = [sample_edge_cut(Augmentation(cut=1.0), rng, (256, 192)) for _ in range(200)]
     for cut in cuts:
@@ -111,14 +111,14 @@ def test_cuts_take_one_or_two_sides() -> None:
     assert sample_edge_cut(Augmentation(), rng, (256, 192)) is None
 
 
-def test_nothing_is_changed_where_nothing_is_asked_for() -> None:
+def test_augment_without_options_changes_nothing() -> None:
     crop = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
     assert (augment_colour(crop.copy(), Augmentation(), np.random.default_rng(1)) == crop).all()
     view = views(Augmentation(flip=0), count=1)[0]
     assert (view.centre == CENTRE).all() and (view.size == SIZE).all() and view.rotation == 0
 
 
-def test_colours_change_within_bounds_and_pieces_are_covered() -> None:
+def test_augment_colour_stays_in_range_and_cutout_covers_part() -> None:
     grey = np.full((64, 48, 3), 100, np.uint8)
     looks = [
         augment_colour(grey.copy(), Augmentation(colour=0.2), np.random.default_rng(i)) for i in range(50)

@@ -26,7 +26,7 @@ def dataset(folder: Path, recipe=PLAIN, stage=STAGE, seed: int = 0, people=None,
 
 @pytest.mark.parametrize("targets", ["classic", "dark", "udp"])
 @pytest.mark.parametrize("augmentation", [Augmentation(flip=0), MODERN.augmentation])
-def test_targets_lie_on_the_dots_of_the_picture(tmp_path: Path, targets, augmentation) -> None:
+def test_dataset_heatmap_targets_lie_on_joints(tmp_path: Path, targets, augmentation) -> None:
     recipe = replace(MODERN, targets=targets, augmentation=replace(augmentation, colour=0, cutout=0))
     people = load_people(write_set(tmp_path))
     batch = dataset(tmp_path, recipe, Stage((256, 192), 1), people=people)[[(0, i) for i in range(12)]]
@@ -45,7 +45,7 @@ def test_targets_lie_on_the_dots_of_the_picture(tmp_path: Path, targets, augment
     assert np.mean(np.array(levels) > 90) > 0.95  # dots are brighter than the noise between them
 
 
-def test_a_mirrored_picture_has_left_and_right_exchanged(tmp_path: Path) -> None:
+def test_dataset_flip_swaps_left_and_right_heatmaps(tmp_path: Path) -> None:
     people = load_people(write_set(tmp_path))
     always = replace(PLAIN, augmentation=Augmentation(flip=1.0))
     plain, mirrored = (dataset(tmp_path, r, people=people)[[(0, 0)]]["targets"][0] for r in (PLAIN, always))
@@ -55,7 +55,7 @@ def test_a_mirrored_picture_has_left_and_right_exchanged(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("squared", "power"), [(False, 1), (True, 2)])  # the original's enter squared
-def test_weights_tell_labelled_trusted_and_hard_joints(tmp_path: Path, squared, power) -> None:
+def test_dataset_weights_of_unlabelled_machine_and_hard_joints(tmp_path: Path, squared, power) -> None:
     people = load_people(write_set(tmp_path))
     people.labelled[0, :3] = False
     people.human_labelled[1] = False
@@ -68,7 +68,7 @@ def test_weights_tell_labelled_trusted_and_hard_joints(tmp_path: Path, squared, 
     assert weights[1, joints.index("right_ankle")] == pytest.approx(0.25 * 1.5**power)
 
 
-def test_joints_beyond_a_cut_are_not_wanted_and_the_picture_is_black_there(tmp_path: Path) -> None:
+def test_dataset_edge_cut_blacks_image_and_drops_joint_weights(tmp_path: Path) -> None:
     recipe = replace(PLAIN, augmentation=Augmentation(flip=0, cut=1.0))
     people = load_people(write_set(tmp_path))
     cut = dataset(tmp_path, recipe, people=people)[[(0, i) for i in range(12)]]
@@ -82,7 +82,7 @@ def test_joints_beyond_a_cut_are_not_wanted_and_the_picture_is_black_there(tmp_p
         assert black[person, max(4 * y - 2, 0) : 4 * y + 6, max(4 * x - 2, 0) : 4 * x + 6].any()
 
 
-def test_chance_is_a_function_of_seed_epoch_and_person(tmp_path: Path) -> None:
+def test_dataset_augmentation_is_reproducible_by_seed_epoch_and_person(tmp_path: Path) -> None:
     people = load_people(write_set(tmp_path))
     first, again, other = (dataset(tmp_path, MODERN, seed=s, people=people) for s in (0, 0, 1))
     keys = [(3, 5), (3, 7)]
@@ -91,7 +91,7 @@ def test_chance_is_a_function_of_seed_epoch_and_person(tmp_path: Path) -> None:
     assert (first[keys]["crops"] != first[[(4, 5), (4, 7)]]["crops"]).any()
 
 
-def test_batches_from_other_processes_are_the_same(tmp_path: Path) -> None:
+def test_dataset_batches_are_equal_with_worker_processes(tmp_path: Path) -> None:
     data = dataset(tmp_path, MODERN)
     keys = plan(np.arange(12), 0, 4)
     here, there = (list(load(data, keys, workers, pinned=False)) for workers in (0, 2))
@@ -100,21 +100,21 @@ def test_batches_from_other_processes_are_the_same(tmp_path: Path) -> None:
         assert all((a[name] == b[name]).all() for name in a)
 
 
-def test_a_picture_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_dataset_unreadable_image_is_named_in_error(tmp_path: Path) -> None:
     data = dataset(tmp_path)
     (tmp_path / "images" / "person-4.png").write_bytes(b"no picture")
     with pytest.raises(BadInput, match=r"person-4.png, annotation 104: the image cannot be read"):
         data[[(0, 4)]]
 
 
-def test_pictures_stay_in_memory_as_long_as_they_fit(tmp_path: Path) -> None:
+def test_image_cache_keeps_images_up_to_limit(tmp_path: Path) -> None:
     people = load_people(write_set(tmp_path))
     images = ImageCache(limit=2 * 96 * 96 * 3)
     kept = [images.read(people, i) for i in range(3)]
     assert [images.read(people, i) is kept[i] for i in range(3)] == [True, True, False]
 
 
-def test_sets_are_shown_as_often_as_their_weights_say() -> None:
+def test_dataset_weight_sets_how_often_rows_repeat_per_epoch() -> None:
     rows = epoch_rows([(10, 2.0), (10, 0.5)], seed=0, epoch=0)
     counts = np.bincount(rows, minlength=20)
     assert counts[:10].tolist() == [2] * 10
@@ -123,7 +123,7 @@ def test_sets_are_shown_as_often_as_their_weights_say() -> None:
     assert rows.tolist() != others.tolist()
 
 
-def test_the_last_batch_is_filled_up() -> None:
+def test_dataset_last_batch_is_padded_with_first_rows() -> None:
     keys = plan(np.arange(5), 7, 2)
     assert keys == [[(7, 0), (7, 1)], [(7, 2), (7, 3)], [(7, 4), (7, 0)]]
     assert plan(np.arange(3), 0, 8)[0] == [(0, i) for i in (0, 1, 2, 0, 1, 2, 0, 1)]

@@ -39,11 +39,11 @@ def perfect_maps(people: AnnotatedPeople, folder: Path) -> teacher.TeacherHeatma
 
 @pytest.mark.parametrize("hw", [(256, 192), (128, 96)])
 @pytest.mark.parametrize("udp", [False, True])
-def test_the_maps_move_with_the_view(tmp_path: Path, hw, udp) -> None:
+def test_teacher_heatmaps_are_warped_with_crop_transform(tmp_path: Path, hw, udp) -> None:
     people = load_people(write_set(tmp_path))
     maps = perfect_maps(people, tmp_path)
     size, centre = crop_of(people.boxes[2], 0.75)
-    view = CropTransform(centre + 3, size * np.float32(1.1), turn=0.4, mirrored=True)
+    view = CropTransform(centre + 3, size * np.float32(1.1), rotation=0.4, mirrored=True)
     seen = maps.warped(2, view, hw, udp)
     matrix = view.to_crop(hw, udp)
     joints = people.joints[2] @ matrix[:, :2].T + matrix[:, 2]
@@ -55,7 +55,7 @@ def test_the_maps_move_with_the_view(tmp_path: Path, hw, udp) -> None:
             assert abs(peak_x - x) <= 1 and abs(peak_y - y) <= 1
 
 
-def test_a_teacher_speaks_where_no_human_did(tmp_path: Path) -> None:
+def test_teacher_heatmaps_fill_joints_without_human_label(tmp_path: Path) -> None:
     people = load_people(write_set(tmp_path))
     people.labelled[0, 5] = False
     people.human_labelled[1] = False
@@ -73,7 +73,7 @@ def test_a_teacher_speaks_where_no_human_did(tmp_path: Path) -> None:
     assert (taught["targets"][1] - alone["targets"][1]).abs().mean() < 0.004
 
 
-def test_the_embedded_model_can_teach_and_is_asked_once(tmp_path: Path) -> None:
+def test_teacher_bundled_model_runs_once_and_heatmaps_are_cached(tmp_path: Path) -> None:
     people = load_people(write_set(tmp_path, people=3))
     images, told = ImageCache(2**24), []
     ask = (str(models_folder() / "hrnet-w16-lite.pth"), people, images.read, tmp_path, 1)
@@ -104,7 +104,7 @@ def write_onnx(path: Path, channels: int, joints: int) -> Path:
     return path
 
 
-def test_another_projects_onnx_can_teach(tmp_path: Path) -> None:
+def test_teacher_accepts_foreign_onnx_and_averages_flip_heatmaps(tmp_path: Path) -> None:
     people = load_people(write_set(tmp_path, people=3))
     images = ImageCache(2**24)
     maps = teacher.run_teacher(
@@ -125,7 +125,7 @@ def test_another_projects_onnx_can_teach(tmp_path: Path) -> None:
     ("channels", "joints", "words"),
     [(3, 5, "finds 5 joints, the data have 17"), (1, 17, "takes normalised RGB")],
 )
-def test_a_teacher_that_does_not_fit_is_refused(tmp_path: Path, channels, joints, words) -> None:
+def test_teacher_with_wrong_joints_or_channels_is_rejected(tmp_path: Path, channels, joints, words) -> None:
     people = load_people(write_set(tmp_path, people=2))
     file = write_onnx(tmp_path / "t.onnx", channels, joints)
     with pytest.raises(BadInput, match=words):

@@ -12,25 +12,25 @@ from hrpose_rt.training.overrides import parse_overrides, read_recipe, with_over
 from hrpose_rt.training.recipes import MODERN, ORIGINAL, check_select, learning_rate, recipe_for
 
 
-def test_the_originals_rate_falls_at_170_and_200_of_210_epochs() -> None:
+def test_recipe_original_learning_rate_drops_at_epochs_170_and_200() -> None:
     rates = [learning_rate(ORIGINAL, 0, epoch / 210, 0) for epoch in (0, 169.9, 170, 199.9, 200, 209.9)]
     assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-4, 1e-5, 1e-5])
 
 
-def test_the_modern_rate_rises_then_falls_to_nothing_in_every_stage() -> None:
+def test_recipe_modern_learning_rate_warms_up_and_decays_to_zero() -> None:
     warm = MODERN.warm_up
     rates = [learning_rate(MODERN, share, 0, 0) for share in (0, warm / 2, warm, 0.5 + warm / 2, 1)]
     assert rates == pytest.approx([0, MODERN.lr / 2, MODERN.lr, MODERN.lr / 2, 0], abs=1e-9)
     assert learning_rate(MODERN, warm, 0, 1) == pytest.approx(MODERN.lr / 2)
 
 
-def test_the_original_augments_mpii_less() -> None:
+def test_recipe_original_augments_mpii_less() -> None:
     assert recipe_for("original", COCO17) == ORIGINAL
     mpii = recipe_for("original", MPII16).augmentation
     assert (mpii.turn_deg, mpii.scale, mpii.half_body) == (30, 0.25, 0)
 
 
-def test_the_originals_numbers_are_its_authors() -> None:
+def test_recipe_original_equals_published_hrnet_config() -> None:
     # lib/config/default.py and experiments/coco/hrnet/w32_256x192_adam_lr1e-3.yaml of their repository
     o, images = ORIGINAL, ORIGINAL.augmentation
     assert (o.optimizer, o.lr, o.lr_factor, o.momentum, o.nesterov) == ("adam", 1e-3, 0.1, 0.9, False)
@@ -40,13 +40,13 @@ def test_the_originals_numbers_are_its_authors() -> None:
     assert (o.select, recipe_for("original", MPII16).select) == ("ap", "pckh")
 
 
-def test_steps_are_shares_of_all_epochs_or_epochs() -> None:
+def test_recipe_lr_steps_can_be_epoch_numbers() -> None:
     recipe = replace(ORIGINAL, lr_steps=(90.0, 110.0), lr_factor=0.5)
     rates = [learning_rate(recipe, 0, epoch / 140, 0, epochs=140) for epoch in (0, 89, 90, 109, 110, 139)]
     assert rates == pytest.approx([1e-3, 1e-3, 5e-4, 5e-4, 2.5e-4, 2.5e-4])
 
 
-def test_a_recipe_can_be_changed() -> None:
+def test_recipe_overrides_change_fields() -> None:
     texts = (
         "optimizer=sgd",
         "nesterov=True",
@@ -93,12 +93,12 @@ def test_a_recipe_can_be_changed() -> None:
         ("scale", "`set` scale changes nothing: write KEY=VALUE"),
     ],
 )
-def test_a_change_that_makes_no_sense_is_named(text: str, words: str) -> None:
+def test_recipe_invalid_override_raises_bad_input(text: str, words: str) -> None:
     with pytest.raises(BadInput, match=words):
         with_overrides(ORIGINAL, parse_overrides([text]))
 
 
-def test_a_recipe_of_ones_own_is_toml(tmp_path: Path) -> None:
+def test_recipe_is_read_from_toml(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('base = "modern"\noptimizer = "sgd"\nlr = 1\nlr_steps = [90, 110]\nnesterov = true\n')
     base, changes = read_recipe(file)
@@ -115,7 +115,7 @@ def test_a_recipe_of_ones_own_is_toml(tmp_path: Path) -> None:
         read_recipe(tmp_path / "gone.toml")
 
 
-def test_a_figure_needs_a_skeleton_that_has_it() -> None:
+def test_recipe_select_by_ap_or_pckh_must_fit_skeleton() -> None:
     check_select(ORIGINAL, COCO17)
     with pytest.raises(BadInput, match="AP needs sigmas, which mpii16 has not"):
         check_select(ORIGINAL, MPII16)
@@ -123,7 +123,7 @@ def test_a_figure_needs_a_skeleton_that_has_it() -> None:
         check_select(replace(ORIGINAL, select="pckh"), COCO17)
 
 
-def test_a_run_from_before_a_recipe_had_a_field_is_the_same_run() -> None:
+def test_train_settings_match_older_run_without_new_recipe_fields() -> None:
     before = settings().as_json()
     for name in ("momentum", "lr_steps", "select"):
         del before["recipe"][name]
@@ -131,19 +131,19 @@ def test_a_run_from_before_a_recipe_had_a_field_is_the_same_run() -> None:
     assert settings(recipe=replace(MODERN, select="ap")).differences(before) == ["recipe"]
 
 
-def test_stages_are_read() -> None:
+def test_stages_are_parsed_from_size_and_epochs() -> None:
     stages = parse_stages("128x96:8, 256x192:2")
     assert stages == (Stage((128, 96), 8), Stage((256, 192), 2))
     assert stages[1].heatmap_hw == (64, 48)
 
 
 @pytest.mark.parametrize("text", ["128x96", "128x96:0", "128:8", "", "100x96:3", "ax96:2"])
-def test_what_is_no_stage_is_refused(text: str) -> None:
+def test_stages_invalid_text_raises_bad_input(text: str) -> None:
     with pytest.raises(BadInput, match="is no stage: write HEIGHTxWIDTH:EPOCHS"):
         parse_stages(text)
 
 
-def test_sets_are_read() -> None:
+def test_dataset_option_is_parsed_with_image_folder_and_weight() -> None:
     assert DataSet.parse("a.json") == DataSet(Path("a.json"))
     assert DataSet.parse("a.json:pics") == DataSet(Path("a.json"), Path("pics"))
     assert DataSet.parse("a.json::0.5") == DataSet(Path("a.json"), None, 0.5)
@@ -166,20 +166,20 @@ def settings(**changes) -> TrainSettings:
         ({"hold_out": 1}, "`hold_out` at least 2"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(changes, words) -> None:
+def test_train_settings_check_rejects_invalid_values(changes, words) -> None:
     settings().check()
     with pytest.raises(BadInput, match=words):
         settings(**changes).check()
 
 
-def test_two_runs_differ_in_named_fields() -> None:
+def test_train_settings_differences_name_changed_fields() -> None:
     plain = settings().as_json()
     assert settings().differences(plain) == []
     another = settings(seed=1, recipe=replace(MODERN, lr=1))
     assert another.differences(plain) == ["recipe", "seed"]
 
 
-def test_what_is_trained_on_and_selected_by_is_told(tmp_path: Path) -> None:
+def test_train_settings_report_validation_data_used_for_training(tmp_path: Path) -> None:
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_text("{}")
     a, b = (DataSet(tmp_path / name) for name in ("a.json", "b.json"))

@@ -58,7 +58,7 @@ def run(trainer: Trainer, folder: Path) -> list[float]:
     return losses
 
 
-def test_the_optimizer_is_the_recipes() -> None:
+def test_trainer_builds_optimizer_from_recipe() -> None:
     net = torch.nn.Conv2d(1, 1, 1)
     sgd = optimizer_for(replace(ORIGINAL, optimizer="sgd", nesterov=True), net)
     assert isinstance(sgd, torch.optim.SGD)
@@ -69,7 +69,7 @@ def test_the_optimizer_is_the_recipes() -> None:
     assert type(adamw) is torch.optim.AdamW and adamw.defaults["weight_decay"] == 1e-4
 
 
-def test_the_original_starts_small_and_selects_by_ap(tmp_path: Path) -> None:
+def test_trainer_original_recipe_init_std_and_selection_by_ap(tmp_path: Path) -> None:
     file = write_set(tmp_path / "set", people=4)
     settings = settings_for(file, recipe=replace(ORIGINAL, batch=4), stages=(Stage((64, 64), 1),))
     trainer = trainer_for(settings, tmp_path / "run")
@@ -81,7 +81,7 @@ def test_the_original_starts_small_and_selects_by_ap(tmp_path: Path) -> None:
     assert "AP 0." in (tmp_path / "run" / "train.log").read_text()
 
 
-def test_a_run_leaves_what_it_promises(tmp_path: Path) -> None:
+def test_trainer_writes_checkpoints_metrics_and_curves(tmp_path: Path) -> None:
     file = write_set(tmp_path / "set", people=8)
     folder = tmp_path / "run"
     stages = (Stage((64, 64), 1), Stage((96, 64), 2))
@@ -116,7 +116,7 @@ def train_lines(folder: Path) -> list[dict]:
     return [json.loads(line) for line in lines if line.endswith("\n") and '"train"' in line]
 
 
-def test_thirty_steps_killed_and_resumed_give_the_losses_of_thirty_in_one_go(
+def test_trainer_resume_after_kill_gives_same_losses_and_weights(
     tmp_path: Path,
 ) -> None:
     file, judges = write_set(tmp_path / "set", people=40), write_set(tmp_path / "val", people=4)
@@ -143,7 +143,7 @@ def test_thirty_steps_killed_and_resumed_give_the_losses_of_thirty_in_one_go(
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_two_processes_give_the_losses_of_one_with_the_same_batch(tmp_path: Path) -> None:
+def test_trainer_distributed_losses_equal_single_process(tmp_path: Path) -> None:
     file = write_set(tmp_path / "set", people=24)
     script = str(ROOT / "tests/training/five_steps.py")
     (tmp_path / "one").mkdir(), (tmp_path / "two").mkdir()
@@ -162,7 +162,7 @@ def test_two_processes_give_the_losses_of_one_with_the_same_batch(tmp_path: Path
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch(tmp_path: Path) -> None:
+def test_trainer_nan_loss_stops_run_and_names_batch(tmp_path: Path) -> None:
     settings = settings_for(write_set(tmp_path / "set", people=8))
     trainer = trainer_for(settings, tmp_path / "run", save_every=1)
     trainer.save()
@@ -175,7 +175,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_batch(tmp_path: Pa
     assert (tmp_path / "run" / "last.pth").read_bytes() == before
 
 
-def test_other_settings_cannot_go_on_with_a_run(tmp_path: Path) -> None:
+def test_trainer_resume_rejects_missing_checkpoint_and_other_settings(tmp_path: Path) -> None:
     file, folder = write_set(tmp_path / "set", people=8), tmp_path / "run"
     with pytest.raises(BadInput, match=r"has no last\.pth to go on from: leave out `resume`"):
         trainer_for(settings_for(file), folder).resume()
@@ -186,7 +186,7 @@ def test_other_settings_cannot_go_on_with_a_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", ["cut", "empty", "text", "a network", "no weights"])
-def test_what_is_no_run_to_go_on_from_is_said(broken: str, tmp_path: Path) -> None:
+def test_trainer_resume_rejects_broken_checkpoint(broken: str, tmp_path: Path) -> None:
     file, folder = write_set(tmp_path / "set", people=8), tmp_path / "run"
     trainer = trainer_for(settings_for(file), folder)
     trainer.save()
@@ -201,14 +201,14 @@ def test_what_is_no_run_to_go_on_from_is_said(broken: str, tmp_path: Path) -> No
         trainer.resume()
 
 
-def test_a_batch_is_shared_evenly_or_not_at_all(tmp_path: Path) -> None:
+def test_trainer_rejects_batch_not_divisible_by_process_count(tmp_path: Path) -> None:
     settings = settings_for(write_set(tmp_path / "set", people=8))
     data = load_data(settings.data, settings.val, 10)
     with pytest.raises(BadInput, match="a batch of 4 cannot be shared by 3 processes"):
         Trainer(settings, data, DistributedContext(0, 3, torch.device("cpu")), tmp_path, ImageCache(0))
 
 
-def test_who_is_kept_out_is_not_trained_on_and_was_labelled_by_people(tmp_path: Path) -> None:
+def test_trainer_hold_out_is_human_labelled_and_not_trained_on(tmp_path: Path) -> None:
     file = write_set(tmp_path / "set", people=60)
     content = json.loads(file.read_text())
     for person in content["annotations"][::2]:
@@ -222,13 +222,13 @@ def test_who_is_kept_out_is_not_trained_on_and_was_labelled_by_people(tmp_path: 
     assert len(load_data((DataSet(file),), (), 4, unlabelled=True).train) >= len(data.train)
 
 
-def test_data_without_anybody_to_judge_by_are_refused(tmp_path: Path) -> None:
+def test_trainer_rejects_dataset_without_validation_people(tmp_path: Path) -> None:
     file = write_set(tmp_path / "set", people=2)
     with pytest.raises(BadInput, match=r"the data have nobody to judge by: give more"):
         load_data((DataSet(file),), (), hold_out=1000)
 
 
-def test_a_start_loads_all_that_fits_and_refuses_another_network(tmp_path: Path) -> None:
+def test_checkpoint_start_loads_fitting_weights_and_rejects_others(tmp_path: Path) -> None:
     net = HRNet(W16_LITE)
     assert start_from(net, models_folder() / "hrnet-w16-lite.pth") == []
     backbone = {n: t for n, t in net.state_dict().items() if not n.startswith("final_layer")}
@@ -250,7 +250,7 @@ def test_a_start_loads_all_that_fits_and_refuses_another_network(tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_thirty_real_photos_are_learnt_by_heart(data: Path, tmp_path: Path) -> None:
+def test_trainer_overfits_thirty_photos(data: Path, tmp_path: Path) -> None:
     folder = data / "people-train"
     packed = folder / "people-relabelled.json.gz"
     if not packed.is_file():

@@ -17,7 +17,7 @@ from hrpose_rt.training.validation import average_precision, head_pck, heatmap_l
 from tests.training.people_set import write_mpii, write_set
 
 
-def test_the_loss_is_half_the_mean_square_of_the_joints_that_count() -> None:
+def test_heatmap_loss_is_half_weighted_mean_square_error() -> None:
     found, wanted = torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, 4, 5)
     found[0, 1] = 2.0  # squared: 4
     found[1, 2] = 100.0
@@ -41,7 +41,7 @@ def test_pck_counts_joints_within_a_fifth_of_the_torso(tmp_path: Path) -> None:
     assert np.isnan(by_joint[3])
 
 
-def test_ap_counts_people_who_are_found(tmp_path: Path) -> None:
+def test_ap_of_all_and_half_correct_poses(tmp_path: Path) -> None:
     people = load_people(write_set(tmp_path, people=2))
     sizes = np.full((2, 2), 95, np.float32)
     scores = np.full((2, 17), 0.9, np.float32)
@@ -78,7 +78,7 @@ class Painter(nn.Module):
         return small.expand(-1, 17, -1, -1) * self.scale
 
 
-def test_a_network_that_finds_everybody_is_perfect(tmp_path: Path) -> None:
+def test_validation_of_accurate_network_gives_high_oks(tmp_path: Path) -> None:
     import cv2
 
     people = load_people(write_set(tmp_path, people=5))
@@ -95,7 +95,7 @@ def test_a_network_that_finds_everybody_is_perfect(tmp_path: Path) -> None:
     assert net.training
 
 
-def test_crops_are_normalised_as_the_exported_network_does(tmp_path: Path) -> None:
+def test_crops_are_normalized_with_imagenet_mean_and_std(tmp_path: Path) -> None:
     crops = torch.randint(0, 256, (2, 8, 6, 3), dtype=torch.uint8)
     ours = normalized(crops)
     rgb = crops.numpy()[..., ::-1] / 255
