@@ -2,13 +2,22 @@
 
 import math
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 from hrpose_rt.skeleton import Skeleton, name_of
 from hrpose_rt.structures import Amount, Count, More, Number, Score, check_fields
+
+RUNTIMES = ("tensorrt", "openvino", "onnxruntime", "torch")
+DEVICES = ("cuda", "cpu", "gpu", "npu")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+DECODINGS = ("quarter", "dark", "udp")
+TRACKERS = ("flow", "ocsort", "bytetrack")
+MAX_INPUT_SIDE = 2048  # pixels of a person's crop
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,18 @@ class Settings:
             elif isinstance(value, Skeleton):
                 object.__setattr__(self, name, name_of(value))
         check_fields(self)
+        check_execution(self.runtime, self.precision, self.device)
+        if self.decode not in ("auto", *DECODINGS):
+            raise BadInput(f"there is no decoding {self.decode!r}: choose {', '.join(DECODINGS)}")
+        if self.tracker not in TRACKERS:
+            raise BadInput(f"there is no `tracker` {self.tracker}: choose {' or '.join(TRACKERS)}")
+        if self.input_hw is not None:
+            check_input_hw(self.input_hw)
+        parse_tiles(self.tiles)
+        if self.threads and self.threads > (cores := usable_cores()):
+            raise BadInput(
+                f"{self.threads} threads are asked for: this machine has 1 to {cores}, 0 takes all"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +127,38 @@ class Clip:
             frames = max(0, math.ceil(last / self.stride) - math.ceil(first / self.stride))
         counts = [n for n in (frames, self.max_frames) if n is not None]
         return min(counts) if counts else None
+
+
+def check_execution(runtime: str, precision: str, device: str) -> None:
+    """Raise BadInput unless each is a name or "auto"; whether they go together depends on the model."""
+    kind, _, number = device.partition(":")
+    names = (
+        ("runtime", runtime, RUNTIMES),
+        ("precision", precision, PRECISIONS),
+        ("device", kind, DEVICES),
+    )
+    for what, name, known in names:
+        if name not in ("auto", *known):
+            raise BadInput(f"there is no {what} {name!r}: choose auto, {', '.join(known)}")
+    if number and not (kind == "cuda" and number.isdecimal()):
+        raise BadInput(f"there is no device {device!r}: GPUs of NVIDIA's have numbers, as in cuda:1")
+
+
+def check_input_hw(input_hw: tuple[int, int]) -> None:
+    """Raise BadInput unless it is a size (height, width) of a pose network."""
+    h, w = input_hw
+    if min(h, w) < 32 or max(h, w) > MAX_INPUT_SIDE or h % 32 or w % 32:
+        raise BadInput(
+            f"`input_hw` {h}x{w} is no size for a pose network: give HEIGHTxWIDTH in multiples of 32 up to "
+            f"{MAX_INPUT_SIDE}, such as 256x192"
+        )
+
+
+def parse_tiles(mode: str) -> tuple[int, int]:
+    """Rows and columns of `tiles`; 1, 1 for "off" and "auto"."""
+    if mode in ("off", "auto"):
+        return 1, 1
+    match = re.fullmatch(r"([1-9])x([1-9])", mode)
+    if not match:
+        raise BadInput(f"`tiles` is auto, off, or rows and columns such as 2x3, not {mode}")
+    return int(match[1]), int(match[2])

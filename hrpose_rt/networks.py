@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from hrpose_rt.config import Settings
 from hrpose_rt.console import say
@@ -19,6 +19,7 @@ from hrpose_rt.nets.spec import EngineSpec, Task
 from hrpose_rt.nets.zoo import Model, find_model, spec_of_checkpoint
 from hrpose_rt.pose.base import PoseEstimator
 from hrpose_rt.pose.estimator import HostPoseEstimator
+from hrpose_rt.run_info import DetectorInfo, HardwareInfo, PoseInfo, RunInfo
 from hrpose_rt.runtimes.base import DeviceRuntime, Runtime
 from hrpose_rt.runtimes.open import open_engine, with_size
 from hrpose_rt.runtimes.selection import (
@@ -47,15 +48,14 @@ class Networks:
     Attributes:
         detector, estimator: Closed by the pipeline that is given them.
         skeleton: The joints that the estimator finds.
-        facts: What files say about them: models, runtime and precision (of the pose network; the
-            detector's beside it), machine.
+        info: What files and reports state about them, and the machine.
         lock: Of the thread that uses them.
     """
 
     detector: Detector
     estimator: PoseEstimator
     skeleton: Skeleton
-    facts: dict[str, Any]
+    info: RunInfo
     lock: "threading.RLock" = field(default_factory=threading.RLock, init=False, repr=False)
     _closed: bool = field(default=False, init=False, repr=False)
 
@@ -98,58 +98,50 @@ def open_networks(settings: Settings, progress: ProgressCallback = say) -> Netwo
         HrposeError: Something cannot be had; the message says what to do.
     """
     with ExitStack() as stack:
-        detector, detector_facts = open_detector(settings, progress)
+        detector, detector_info = open_detector(settings, progress)
         stack.callback(detector.close)
-        estimator, pose_facts = open_pose(settings, progress)
+        estimator, pose_info = open_pose(settings, progress)
         stack.callback(estimator.close)
         estimator.warm_up()
-        skeleton = find_skeleton(pose_facts["skeleton"])
+        skeleton = find_skeleton(pose_info.skeleton)
         stack.pop_all()
-    facts = {
-        "models": {"pose": pose_facts.pop("model"), "detector": detector_facts["model"]},
-        "engines_sha256": {"pose": pose_facts.pop("sha256"), "detector": detector_facts["sha256"]},
-        **pose_facts,
-        "detector_runtime": detector_facts["runtime"],
-        "detector_precision": detector_facts["precision"],
-        **hardware_info(settings),
-    }
-    return Networks(detector, estimator, skeleton, facts)
+    info = RunInfo(pose_info, detector_info, hardware_info(settings.threads))
+    return Networks(detector, estimator, skeleton, info)
 
 
 def open_detector(
     settings: Settings, progress: ProgressCallback = say
-) -> tuple[YoloDetector, dict[str, Any]]:
-    """The detector alone, and its model, runtime and precision."""
+) -> tuple[YoloDetector, DetectorInfo]:
+    """The detector alone, and what it is."""
     runtime, spec, _ = open_model(
         find_model(settings.detector, "detection"), "detection", settings, progress
     )
     with closed_on_error(runtime):
         detector = _detector(runtime, spec, settings)
-    return detector, {
-        "model": spec.model,
-        "sha256": spec.sha256 or spec.weights_sha256,
-        "runtime": runtime.name,
-        "precision": runtime.precision,
-    }
+    return detector, DetectorInfo(
+        model=spec.model,
+        sha256=spec.sha256 or spec.weights_sha256,
+        runtime=runtime.name,
+        precision=runtime.precision,
+    )
 
 
-def open_pose(settings: Settings, progress: ProgressCallback = say) -> tuple[PoseEstimator, dict[str, Any]]:
-    """The pose estimator alone, not yet warm; its model, input, runtime, precision and skeleton."""
+def open_pose(settings: Settings, progress: ProgressCallback = say) -> tuple[PoseEstimator, PoseInfo]:
+    """The pose estimator alone, not yet warm, and what it is."""
     runtime, spec, reason = open_model(find_model(settings.pose, "pose"), "pose", settings, progress)
-    h, w = spec.input_hw
     with closed_on_error(runtime):
         estimator = _estimator(runtime, spec, settings)
-    return estimator, {
-        "model": spec.model,
-        "sha256": spec.sha256 or spec.weights_sha256,
-        "input": f"{h}x{w}",
-        "decode": spec.decode if settings.decode == "auto" else settings.decode,
-        "runtime": runtime.name,
-        "precision": runtime.precision,
-        "device": runtime.device,
-        "why": reason,
-        "skeleton": spec.skeleton,
-    }
+    return estimator, PoseInfo(
+        model=spec.model,
+        sha256=spec.sha256 or spec.weights_sha256,
+        input_hw=spec.input_hw,
+        decode=spec.decode if settings.decode == "auto" else settings.decode,
+        runtime=runtime.name,
+        precision=runtime.precision,
+        device=runtime.device,
+        reason=reason,
+        skeleton=spec.skeleton,
+    )
 
 
 @contextmanager
@@ -203,7 +195,14 @@ def open_model(
         )
     runtime, spec = open_engine(
         ensure_engine(model, task, choice, skeleton, progress),
-        *(task, choice.runtime, choice.precision, choice.device, _threads(settings), skeleton),
+        *(
+            task,
+            choice.runtime,
+            choice.precision,
+            choice.device,
+            settings.threads or usable_cores(),
+            skeleton,
+        ),
     )
     return runtime, spec, choice.reason
 
@@ -268,15 +267,6 @@ def prefer_int8(model: Model) -> bool:
     return loss is not None and loss <= MAX_AP_LOSS and bool(quick)
 
 
-def hardware_info(settings: Settings) -> dict[str, Any]:
-    """The processor that computes, and with how many threads."""
-    return {"threads": _threads(settings), "cpu": cpu_name(), "cpu_features": cpu_features()}
-
-
-def _threads(settings: Settings) -> int:
-    cores = usable_cores()
-    if settings.threads > cores:
-        raise BadInput(
-            f"{settings.threads} threads are asked for: this machine has 1 to {cores}, 0 takes all"
-        )
-    return settings.threads or cores
+def hardware_info(threads: int = 0) -> HardwareInfo:
+    """The processor, with this many threads; all its cores for 0."""
+    return HardwareInfo(threads or usable_cores(), cpu_name(), tuple(cpu_features()))

@@ -17,7 +17,8 @@ from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.frame_session import Session, info_of
 from hrpose_rt.networks import Networks, open_networks
 from hrpose_rt.result import FrameResult
-from hrpose_rt.session import StreamSession, check, open_session
+from hrpose_rt.run_info import RunInfo
+from hrpose_rt.session import StreamSession, open_session
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.multi import MultiSource
 from hrpose_rt.sources.open import Name, open_source
@@ -51,7 +52,6 @@ class PosePipeline:
         if not isinstance(settings, Settings):
             raise BadInput(f"`settings` are a Settings, not {type(settings).__name__}: Settings(pose=...)")
         self._settings, self._clock = settings, clock
-        check(settings)
         self._stats: Counter[str] = Counter()
         self._warned = False
         with ExitStack() as stack:
@@ -62,9 +62,14 @@ class PosePipeline:
             stack.pop_all()
 
     @property
+    def info(self) -> RunInfo:
+        """Both networks with their runtimes, and the machine."""
+        return self._networks.info
+
+    @property
     def facts(self) -> dict[str, object]:
         """Models, runtime, precision and machine, as the files state them."""
-        return self._networks.facts
+        return self._networks.info.to_dict()
 
     def process(self, image: U8 | Frame) -> FrameResult:
         """The people of a picture by itself: nobody in it is known from the one before.

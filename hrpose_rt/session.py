@@ -10,7 +10,7 @@ import numpy as np
 from hrpose_rt.budget import Clock, FrameBudget, LatencyModel
 from hrpose_rt.config import Settings
 from hrpose_rt.detection.base import Detector
-from hrpose_rt.detection.tiling import Region, Tiling, parse_tiles
+from hrpose_rt.detection.tiling import Region, Tiling
 from hrpose_rt.errors import BadInput
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.timing import StageClock
@@ -216,7 +216,6 @@ def open_session(
     now: Clock = time.perf_counter,
 ) -> StreamSession:
     """A session for a source: of a video, or of images."""
-    check(settings)
     if info.is_video:
         return VideoSession(settings, info, detector, skeleton, latency, now)
     return ImageSession(settings, info, detector)
@@ -228,10 +227,3 @@ def _detect(detector: Detector, frame: Frame, clock: StageClock, tiles: Sequence
     if not isinstance(detections, Detections):
         raise BadInput(f"the detector gave {type(detections).__name__}, Detections are needed")
     return detections
-
-
-def check(settings: Settings) -> None:
-    """Raise BadInput if tiles or tracker are not valid."""
-    parse_tiles(settings.tiles)
-    if settings.tracker not in ASSOCIATORS:
-        raise BadInput(f"there is no `tracker` {settings.tracker}: choose {' or '.join(ASSOCIATORS)}")

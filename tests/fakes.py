@@ -7,6 +7,7 @@ import numpy as np
 
 from hrpose_rt.detection.tiling import Region
 from hrpose_rt.networks import Networks
+from hrpose_rt.run_info import DetectorInfo, HardwareInfo, PoseInfo, RunInfo
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Detections, Frame, Poses, SourceInfo
@@ -90,24 +91,26 @@ class FakeEstimator:
         self.closed = True
 
 
+RUN = RunInfo(
+    PoseInfo(
+        model="fake-pose",
+        sha256="0" * 64,
+        input_hw=(256, 192),
+        decode="dark",
+        runtime="fake",
+        precision="fp32",
+        device="cpu",
+        reason="for a test",
+        skeleton=COCO17.name,
+    ),
+    DetectorInfo("fake-detector", "1" * 64, "fake", "bf16"),
+    HardwareInfo(1, "none", ()),
+)
+
+
 def fake_networks(crowds: Sequence[int] = (2,)) -> Networks:
     """Networks that find `crowds` people, frame after frame."""
-    facts = {
-        "models": {"pose": "fake-pose", "detector": "fake-detector"},
-        "input": "256x192",
-        "decode": "dark",
-        "runtime": "fake",
-        "precision": "fp32",
-        "device": "cpu",
-        "why": "for a test",
-        "detector_runtime": "fake",
-        "detector_precision": "bf16",
-        "skeleton": COCO17.name,
-        "threads": 1,
-        "cpu": "none",
-        "cpu_features": [],
-    }
-    return Networks(FakeDetector(crowds), FakeEstimator(), COCO17, facts)
+    return Networks(FakeDetector(crowds), FakeEstimator(), COCO17, RUN)
 
 
 class FakeSource:

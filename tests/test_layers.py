@@ -13,7 +13,7 @@ LAYERS = {
     name: layer
     for layer, names in enumerate(
         (
-            "types skeleton errors paths hardware structures console",
+            "types run_info skeleton errors paths hardware structures console",
             "nets config drawing geometry timing",
             "runtimes result",
             "detection pose tracking sources sinks",

@@ -23,7 +23,7 @@ from tests.test_skeleton import TOML
 
 
 def test_networks_facts_name_models_runtime_and_cpu() -> None:
-    facts = open_networks(Settings(precision="fp32", threads=1)).facts
+    facts = open_networks(Settings(precision="fp32", threads=1)).info.to_dict()
     assert facts["models"] == {"pose": "hrnet-w16-lite", "detector": "yolo26n-person"}
     assert (facts["runtime"], facts["precision"], facts["threads"]) == ("openvino", "fp32", 1)
     assert (facts["cpu"], facts["cpu_features"]) == (cpu_name(), cpu_features())
@@ -80,8 +80,8 @@ def test_pose_input_size_and_decode_come_from_settings_or_file_name(
     with open_pose(Settings(pose=str(tmp_path / name), **how, **asked), said.append)[0] as estimator:
         estimator.warm_up()
         assert f"{estimator.input_hw[0]}x{estimator.input_hw[1]}" == size
-    facts = open_pose(Settings(pose=str(tmp_path / name), **how, **asked), lambda _: None)[1]
-    assert (facts["input"], facts["decode"]) == (size, decode)
+    info = open_pose(Settings(pose=str(tmp_path / name), **how, **asked), lambda _: None)[1]
+    assert (info.input, info.decode) == (size, decode)
     assert len(said) == bool(assumed) and assumed in "".join(said)
 
 
@@ -91,9 +91,9 @@ def test_onnxruntime_engine_uses_input_hw_and_decode_of_settings(tmp_path, monke
     for decode in ("quarter", "udp"):
         torch.save(HRNet(W16_LITE).state_dict(), tmp_path / "mine.pth")
         asked = Settings(pose=str(tmp_path / "mine.pth"), decode=decode, **how)
-        estimator, facts = open_pose(asked, lambda _: None)
+        estimator, info = open_pose(asked, lambda _: None)
         estimator.warm_up()
-        assert (facts["input"], facts["decode"], facts["runtime"]) == ("64x64", decode, "onnxruntime")
+        assert (info.input, info.decode, info.runtime) == ("64x64", decode, "onnxruntime")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_pipeline_on_packaged_photos_finds_people_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"decode": "guess"}, "no decoding"),
+        ({"decode": "udp"}, "`decode` udp does not fit"),
         ({"pose": "no-such-model"}, "no-such-model"),
     ],
 )

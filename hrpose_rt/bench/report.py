@@ -66,7 +66,7 @@ def build_report(
         "schema": REPORT_SCHEMA,
         "refused": refused,
         **provenance(),
-        "ways": {variant.name: variant.networks.facts for variant in variants},
+        "ways": {variant.name: variant.networks.info.to_dict() for variant in variants},
         "stages_over_plain": untimed,
         "cells": [_cell(cell) for cell in cells],
         "bins": [

@@ -82,12 +82,12 @@ def bench_engine(
             cells = time_engines(
                 candidates, batches, seconds, lambda step: status.update(f"measuring, {step}")
             )
-    facts = {"model": chosen.name, **hardware_info(Settings(threads=threads))}
+    hardware = hardware_info(threads)
     Console().print(_table(cells))
-    features = ", ".join(facts["cpu_features"])
-    print(f"{chosen.name} on {facts['threads']} cores of {facts['cpu']} ({features})")
+    print(f"{chosen.name} on {hardware}")
     if output:
-        report = {"hrpose": version("hrpose-rt"), "schema": REPORT_SCHEMA, **facts}
+        report = {"hrpose": version("hrpose-rt"), "schema": REPORT_SCHEMA, "model": chosen.name}
+        report |= hardware.to_dict()
         peaks = {f"{c.runtime.name} {c.runtime.precision}": round(c.peak / 1e9, 1) for c in candidates}
         report |= {"gflop": round(candidates[0].flops / 1e9, 3), "peak_gflops": peaks}
         output.write_text(json.dumps(report | {"cells": to_dict(cells)}, indent=2) + "\n")

@@ -17,7 +17,7 @@ from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
 from hrpose_rt.export.examples import packaged_or
-from hrpose_rt.networks import Networks, hardware_info, open_networks
+from hrpose_rt.networks import Networks, open_networks
 
 if TYPE_CHECKING:
     from hrpose_rt.bench.scenes import Scene
@@ -96,12 +96,17 @@ def bench_bounded(
         jitter = measure_jitter(settings, networks, cutouts, seed=seed)
     Console().print(as_table(budget_rows(rows)))
     print(*id_sentences(rows), *return_sentences(rows), jitter_sentence(jitter), sep="\n")
-    facts = hardware_info(settings)
-    what = f"{networks.facts['models']['pose']} {networks.facts['precision']}"
+    what = f"{networks.info.pose.model} {networks.info.pose.precision}"
     print(f"{what}, budget {settings.budget_ms:.1f} ms")
-    print(f"{facts['threads']} cores of {facts['cpu']} ({', '.join(facts['cpu_features'])})")
+    print(networks.info.hardware)
     if output:
-        report = {"kind": "bounded", "schema": 1, **provenance(), "ways": networks.facts, "rows": rows}
+        report = {
+            "kind": "bounded",
+            "schema": 1,
+            **provenance(),
+            "ways": networks.info.to_dict(),
+            "rows": rows,
+        }
         report["jitter"] = jitter
         output.write_text(json.dumps(report, indent=1) + "\n")
 

@@ -85,10 +85,10 @@ def bench_compare(
     for what, lines in comparisons.items():
         print(f"{what}:")
         Console().print(as_table(ratio_rows(lines)))
-    facts = hardware_info(Settings())
-    print(f"{facts['threads']} cores of {facts['cpu']} ({', '.join(facts['cpu_features'])})")
+    hardware = hardware_info()
+    print(hardware)
     if output:
-        report = {"kind": "compare", "schema": 1, **provenance(), **facts, "weights": "given"}
+        report = {"kind": "compare", "schema": 1, **provenance(), **hardware.to_dict(), "weights": "given"}
         if not weights:
             report["weights"] = "random"
         output.write_text(json.dumps(report | {"ratios": comparisons}, indent=1) + "\n")

@@ -175,8 +175,8 @@ def _progress(first: str) -> Iterator[Callable[[str], None]]:
 @contextmanager
 def _variant(settings: Settings) -> Iterator[Variant]:
     with open_networks(settings) as networks:
-        facts = networks.facts
-        name = f"{facts['models']['pose']} {facts['precision']} {facts['runtime']}"
+        pose = networks.info.pose
+        name = f"{pose.model} {pose.precision} {pose.runtime}"
         yield Variant(name, settings, networks)
 
 

@@ -3,7 +3,6 @@
 import time
 from collections import deque
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -12,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hrpose_rt.result import FrameResult
+from hrpose_rt.run_info import RunInfo
 from hrpose_rt.timing import LatencyTable
 from hrpose_rt.types import STAGES, SourceInfo
 
@@ -113,13 +113,12 @@ def latency_table(table: LatencyTable) -> Table:
     return view
 
 
-def describe(facts: dict[str, Any]) -> str:
+def describe(info: RunInfo) -> str:
     """One line that says which networks run, on what, and in which precision."""
-    models = facts["models"]
-    features = ", ".join(facts["cpu_features"]) or "features unknown"
-    pose_on = f"{facts['runtime']} {facts['precision']} ({facts['device']}: {facts['why']})"
-    people_on = f"{facts['detector_runtime']} {facts['detector_precision']}"
+    pose, detector, hardware = info.pose, info.detector, info.hardware
+    features = ", ".join(hardware.cpu_features) or "features unknown"
     return (
-        f"pose {models['pose']} {facts['input']} on {pose_on}, people {models['detector']} on {people_on}; "
-        f"{facts['threads']} threads of {facts['cpu']} ({features})"
+        f"pose {pose.model} {pose.input} on {pose.runtime} {pose.precision} "
+        f"({pose.device}: {pose.reason}), people {detector.model} on {detector.runtime} "
+        f"{detector.precision}; {hardware.threads} threads of {hardware.cpu} ({features})"
     )

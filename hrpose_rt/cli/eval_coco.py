@@ -124,8 +124,8 @@ def _boxes(
         return listed(results), {"detections": detections.name}
     if gt_boxes:
         return annotated(truth), {"detections": "annotated"}
-    detector, facts = open_detector(settings)
-    return detected(stack.enter_context(detector)), facts
+    detector, info = open_detector(settings)
+    return detected(stack.enter_context(detector)), info.to_dict()
 
 
 def _run(
@@ -141,19 +141,19 @@ def _run(
     from hrpose_rt.evaluation.predict import pose_results
 
     images = annotated_images(truth, folder)
-    estimator, facts = open_pose(settings)
+    estimator, info = open_pose(settings)
     with estimator, steps(len(images)) as step:
-        if find_skeleton(facts["skeleton"]) != skeleton:
+        if find_skeleton(info.skeleton) != skeleton:
             raise BadInput(
-                f"{facts['model']} finds {facts['skeleton']} joints, {skeleton.name} are wanted here: "
+                f"{info.model} finds {info.skeleton} joints, {skeleton.name} are wanted here: "
                 "give a network and annotations of one --skeleton"
             )
         estimator.warm_up()
         results = pose_results(
             *(images, boxes, estimator, skeleton, estimator.input_hw, oks_nms, step, person_category(truth))
         )
-    facts |= {"flip_test": settings.flip_test, "oks_nms": oks_nms}
-    return results, facts | hardware_info(settings)
+    how = {"flip_test": settings.flip_test, "oks_nms": oks_nms}
+    return results, info.to_dict() | how | hardware_info(settings.threads).to_dict()
 
 
 def _print_figures(scores: "CocoScores", other: "CocoScores | None", name: str) -> dict[str, Any]:

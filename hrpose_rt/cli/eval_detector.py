@@ -59,8 +59,8 @@ def eval_detector(
             threads=threads,
             device=device,
         )
-        network, facts = open_detector(settings)
-        facts |= hardware_info(settings)
+        network, info = open_detector(settings)
+        facts = info.to_dict() | hardware_info(settings.threads).to_dict()
         with network, steps(len(where)) as step:
             results = box_results(where, detected(network), step, category)
         if output:  # before anything is printed, which a closed pipe would end

@@ -102,14 +102,15 @@ def _run(
         raise BadInput(f"{annotations} has {people.skeleton.name} joints: it is not MPII's valid.json")
     if len(people) != expected:
         raise BadInput(f"{annotations} is of {len(people)} people, the ground truth of {expected}")
-    estimator, facts = open_pose(settings)
+    estimator, info = open_pose(settings)
     joints = np.zeros(people.joints.shape, np.float32)
     with estimator, steps(len(people.images)) as step:
-        if facts["skeleton"] != MPII16.name:
-            raise BadInput(f"{facts['model']} finds {facts['skeleton']} joints, MPII's are wanted here")
+        if info.skeleton != MPII16.name:
+            raise BadInput(f"{info.model} finds {info.skeleton} joints, MPII's are wanted here")
         for i, file in enumerate(people.images):
             rows = people.image_rows == i
             poses = estimator.estimate(AnnotatedImage(i, file).read(), people.boxes[rows], StageClock())
             joints[rows] = poses.keypoints + 1  # MPII's pixels count from 1
             step()
-    return joints, facts | {"flip_test": settings.flip_test} | hardware_info(settings)
+    hardware = hardware_info(settings.threads)
+    return joints, info.to_dict() | {"flip_test": settings.flip_test} | hardware.to_dict()

@@ -21,6 +21,7 @@ from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.paths import make_folder
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult, latency_field
+from hrpose_rt.run_info import RunInfo
 from hrpose_rt.sinks.base import Sink
 from hrpose_rt.sinks.coco import read_image_ids
 from hrpose_rt.sinks.recorder import Recorder
@@ -74,7 +75,7 @@ class RunJob:
         """Raise BadInput, before anything is done, if a file is in the way."""
         files = [report] if report else []
         for source, stem in zip(self._sources, self._stems, strict=True):
-            for target in self._targets(source, stem, {}):
+            for target in self._targets(source, stem):
                 files.extend(target.files)
         check_distinct(files)
         for file in files:
@@ -103,7 +104,7 @@ class RunJob:
                 with ExitStack() as stack:
                     recorders = []
                     for source, stem in group:
-                        sinks = self._open(source, stem, pipeline.facts) if source.info.width else []
+                        sinks = self._open(source, stem, pipeline.info) if source.info.width else []
                         watching = [viewer(source.info, stem) for viewer in viewers]
                         recorders.append(Recorder(sinks, table, kpt_score, watching, trails_s))
                         stack.enter_context(recorders[-1])
@@ -139,32 +140,32 @@ class RunJob:
         for i, result in results:
             source, stem = group[i]
             if not sizes[i][0]:  # it had not answered
-                recorders[i].add(self._open(source, stem, pipeline.facts))
+                recorders[i].add(self._open(source, stem, pipeline.info))
                 sizes[i] = (source.info.width, source.info.height)
             view.update(stem, recorders[i].write(result))
             if source.info.is_video:
                 sizes[i] = _same_size(stem, sizes[i], result)
         return statuses
 
-    def _open(self, source: Source, stem: str, facts: dict[str, Any]) -> list[Sink]:
-        targets = self._targets(source, stem, {"hrpose": version("hrpose-rt"), **facts})
+    def _open(self, source: Source, stem: str, run: RunInfo) -> list[Sink]:
+        targets = self._targets(source, stem)
         for target in targets:
             for file in target.files:
                 make_folder(file.parent)
         with ExitStack() as opened:
-            sinks = [opened.enter_context(closing(target.open())) for target in targets]
+            sinks = [opened.enter_context(closing(target.open(run))) for target in targets]
             opened.pop_all()  # all of them are open: from here on they are the recorder's
         return sinks
 
-    def _targets(self, source: Source, stem: str, header: dict[str, Any]) -> list[OutputTarget]:
+    def _targets(self, source: Source, stem: str) -> list[OutputTarget]:
         several = len(self._sources) > 1
         targets = []
         if self._save:
             targets.append(picture_target(self._save, source, stem, several, self._audio))
         for option, value in self._texts.items():
             if value:
-                where = (source.info, header, stem, several)
-                targets.append(text_target(option, value, *where, self._image_ids))
+                target = text_target(option, value, source.info, stem, several, self._image_ids)
+                targets.append(target)
         return targets
 
 
@@ -180,14 +181,14 @@ def _same_size(stem: str, before_wh: tuple[int, int], result: FrameResult) -> tu
 
 
 def write_report(
-    path: Path, facts: dict[str, Any], sources: list[str], table: LatencyTable, shared: bool = False
+    path: Path, run: dict[str, Any], sources: list[str], table: LatencyTable, shared: bool = False
 ) -> None:
-    """Write the run's latencies by crowd size as JSON; `shared`: several sources ran at once."""
+    """Write the run's latencies by crowd size as JSON; `shared`: several sources ran together."""
     report = {
         "hrpose": version("hrpose-rt"),
         "schema": REPORT_SCHEMA,
         "sources": sources,
-        **facts,
+        **run,
         "frames": table.frames,
         latency_field(shared): table.to_dict(),
     }

@@ -150,7 +150,7 @@ def run(
             viewers.append(lambda info, name: web.panel(name if job.concurrent else "", name))
         fetch_models(pose, detector)
         pipeline = stack.enter_context(PosePipeline(settings))
-        console.print(describe(pipeline.facts), soft_wrap=True)
+        console.print(describe(pipeline.info), soft_wrap=True)
         view = LiveView(Console(stderr=True, quiet=quiet))
         table = LatencyTable()
         status, begin = 0, time.perf_counter()
@@ -167,7 +167,7 @@ def run(
             elapsed_s = time.perf_counter() - begin
             try:  # before the table, which fails where nobody reads along; each comes without the other
                 if report:
-                    facts = pipeline.facts | {"following": pipeline.tracking_stats()}
+                    facts = pipeline.info.to_dict() | {"following": pipeline.tracking_stats()}
                     write_report(report, facts, [s.info.name for s in sources], table, job.concurrent)
             finally:
                 if table.frames:

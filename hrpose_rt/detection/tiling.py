@@ -1,12 +1,11 @@
 """Tiles: parts of a frame, each enlarged to the detector's input, so that small people are found."""
 
 import math
-import re
 
 import numpy as np
 
+from hrpose_rt.config import parse_tiles
 from hrpose_rt.detection.letterbox import Letterbox
-from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import centres, greedy_nms, intersection, iou
 from hrpose_rt.types import F32, I64, Bools
 
@@ -70,16 +69,6 @@ class Tiling:
 
     def _is_small(self, boxes: F32) -> Bools:
         return np.asarray((boxes[:, 3] - boxes[:, 1]) * self._scale < SMALL_PERSON_PX, np.bool_)
-
-
-def parse_tiles(mode: str) -> tuple[int, int]:
-    """Rows and columns of `tiles`; 1, 1 for "off" and "auto"."""
-    if mode in ("off", "auto"):
-        return 1, 1
-    match = re.fullmatch(r"([1-9])x([1-9])", mode)
-    if not match:
-        raise BadInput(f"`tiles` is auto, off, or rows and columns such as 2x3, not {mode}")
-    return int(match[1]), int(match[2])
 
 
 def grid(frame_hw: tuple[int, int], rows: int, columns: int) -> list[Region]:

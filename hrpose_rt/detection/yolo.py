@@ -40,10 +40,6 @@ class YoloDetector:
         max_people: int = 0,
         model: str = "the detector",
     ) -> None:
-        if not 0 <= min_score <= 1:
-            raise BadInput(f"the detector's score is between 0 and 1, not {min_score}")
-        if max_people < 0:
-            raise BadInput(f"there cannot be {max_people} people: give 0 for all of them")
         self._runtime, self._model = runtime, model
         self._inputs_hw = inputs_hw
         self._min_score = min_score

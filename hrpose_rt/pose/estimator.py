@@ -42,8 +42,6 @@ class HostPoseEstimator:
         self, runtime: Runtime, spec: EngineSpec, decode: str = "auto", flip_test: bool = False
     ) -> None:
         decode = spec.decode if decode == "auto" else decode
-        if decode not in HEATMAP_DECODERS:
-            raise BadInput(f"there is no decoding {decode!r}: choose {', '.join(HEATMAP_DECODERS)}")
         if (decode == "udp") != (spec.decode == "udp"):
             raise BadInput(f"{spec.model} is read with {spec.decode}, which `decode` {decode} does not fit")
         self._runtime = runtime

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from importlib.util import find_spec
 
+from hrpose_rt.config import check_input_hw
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.checkpoints import load_hrnet
@@ -18,8 +19,6 @@ RUNTIMES_OF = {
     "tensorrt": ("tensorrt",),
     "tensorrt-rtx": ("tensorrt",),
 }
-
-LARGEST_INPUT = 2048  # pixels of a side of a crop
 
 
 def open_engine(
@@ -126,11 +125,7 @@ def with_size(model: Model, input_hw: tuple[int, int] | None) -> Model:
     if input_hw is None or input_hw == model.spec.input_hw:
         return model
     h, w = input_hw
-    if min(h, w) < 32 or max(h, w) > LARGEST_INPUT or h % 32 or w % 32:
-        raise BadInput(
-            f"`input_hw` {h}x{w} is no size for a pose network: give HEIGHTxWIDTH in multiples of 32 up to "
-            f"{LARGEST_INPUT}, such as 256x192"
-        )
+    check_input_hw(input_hw)
     if model.checkpoint is None:
         own_h, own_w = model.spec.input_hw
         raise BadInput(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from hrpose_rt.config import check_execution
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.nets.spec import RTX_ARCHS
@@ -18,9 +19,6 @@ PRECISIONS_OF = {
     ("torch", "cpu"): ("bf16", "fp32"),
     ("torch", "cuda"): ("fp16", "bf16", "fp32"),
 }
-RUNTIMES = tuple(dict.fromkeys(runtime for runtime, _ in PRECISIONS_OF))
-DEVICES = tuple(dict.fromkeys(device for _, device in PRECISIONS_OF))
-PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +26,10 @@ class RuntimeChoice:
     """How a model is executed.
 
     Attributes:
-        runtime: One of `RUNTIMES`.
+        runtime: One of `config.RUNTIMES`.
         device: "cpu", "gpu", "npu", "cuda" or "cuda:1".
-        precision: One of `PRECISIONS`, or "auto" for the fastest of `PRECISIONS_OF` that the device has.
+        precision: One of `config.PRECISIONS`, or "auto" for the first of `PRECISIONS_OF` that the device
+            has.
         reason: What led to it, in words.
     """
 
@@ -64,12 +63,7 @@ def select_runtime(
         BadInput: There is no such name, or the three do not go together; the message says what does.
         RuntimeMissing: CUDA is asked for, and no library here can use it.
     """
-    kind, _, number = device.partition(":")
-    _check("runtime", runtime, RUNTIMES)
-    _check("precision", precision, PRECISIONS)
-    _check("device", kind, DEVICES)
-    if number and not (kind == "cuda" and number.isdecimal()):
-        raise BadInput(f"there is no device {device!r}: GPUs of NVIDIA's have numbers, as in cuda:1")
+    check_execution(runtime, precision, device)
     reason = "as asked for"
     if runtime == "auto":
         runtime, device, reason = _runtime_for(has_engine, has_checkpoint, precision, device)
@@ -196,8 +190,3 @@ def _torch_has_cuda() -> bool:
     except ImportError:
         return False
     return torch.cuda.is_available()
-
-
-def _check(what: str, name: str, known: tuple[str, ...]) -> None:
-    if name not in ("auto", *known):
-        raise BadInput(f"there is no {what} {name!r}: choose auto, {', '.join(known)}")

@@ -8,7 +8,8 @@ from typing import TypedDict
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult, person_score
-from hrpose_rt.sinks.text import Header, LineFile
+from hrpose_rt.run_info import RunInfo
+from hrpose_rt.sinks.text import LineFile
 from hrpose_rt.structures import convert, read_json
 from hrpose_rt.types import U8, SourceInfo
 
@@ -21,7 +22,7 @@ class CocoSink(LineFile):
     Args:
         path: The file.
         info: The source.
-        header: As other sinks take it.
+        run: As other sinks take it.
         image_ids: Of images by their names. Any other's id is the number it is called by
             (000000000139.jpg is 139), else the number of its frame.
     """
@@ -29,7 +30,7 @@ class CocoSink(LineFile):
     _END = "\n]\n"
 
     def __init__(
-        self, path: str, info: SourceInfo, header: Header, image_ids: Mapping[str, int | str] | None = None
+        self, path: str, info: SourceInfo, run: RunInfo, image_ids: Mapping[str, int | str] | None = None
     ) -> None:
         super().__init__(path)
         self._people, self._ids = 0, image_ids or {}

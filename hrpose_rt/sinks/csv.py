@@ -5,7 +5,8 @@ import io
 from collections.abc import Iterable
 
 from hrpose_rt.result import FrameResult
-from hrpose_rt.sinks.text import Header, LineFile
+from hrpose_rt.run_info import RunInfo
+from hrpose_rt.sinks.text import LineFile
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.types import U8, SourceInfo
 
@@ -18,9 +19,9 @@ class CsvSink(LineFile):
 
     _PERSON = ("id", "x1", "y1", "x2", "y2", "score", "from", "fresh", "age")
 
-    def __init__(self, path: str, info: SourceInfo, header: Header) -> None:
+    def __init__(self, path: str, info: SourceInfo, run: RunInfo) -> None:
         super().__init__(path)
-        self._joints = find_skeleton(header["skeleton"]).joints
+        self._joints = find_skeleton(run.pose.skeleton).joints
         self._named = not info.is_video
         self._put(
             _row(
@@ -48,9 +49,9 @@ class CsvSink(LineFile):
 class LongCsvSink(LineFile):
     """A row a joint of every person who has a pose."""
 
-    def __init__(self, path: str, info: SourceInfo, header: Header) -> None:
+    def __init__(self, path: str, info: SourceInfo, run: RunInfo) -> None:
         super().__init__(path)
-        self._joints = find_skeleton(header["skeleton"]).joints
+        self._joints = find_skeleton(run.pose.skeleton).joints
         self._put(_row(["frame", "time_s", "person", "id", "joint", "x", "y", "score"]))
 
     def write(self, result: FrameResult, picture: U8) -> None:

@@ -1,10 +1,12 @@
 """Results as lines of JSON."""
 
 import json
+from importlib.metadata import version
 from typing import Any
 
 from hrpose_rt.result import FrameResult
-from hrpose_rt.sinks.text import Header, LineFile
+from hrpose_rt.run_info import RunInfo
+from hrpose_rt.sinks.text import LineFile
 from hrpose_rt.types import U8, SourceInfo
 
 JSONL_SCHEMA = 1  # of the JSONL file
@@ -16,14 +18,14 @@ class JsonlSink(LineFile):
     Args:
         path: The file, "-" for standard output.
         info: The source.
-        header: What the first line says besides.
+        run: What runs, for the first line.
     """
 
-    def __init__(self, path: str, info: SourceInfo, header: Header) -> None:
+    def __init__(self, path: str, info: SourceInfo, run: RunInfo) -> None:
         super().__init__(path)
         source = {"source": info.name, "width": info.width, "height": info.height, "fps": info.fps}
         self._size, self._changed = (info.height, info.width), False
-        self._line({"hrpose": header["hrpose"], "schema": JSONL_SCHEMA} | source | header)
+        self._line({"hrpose": version("hrpose-rt"), "schema": JSONL_SCHEMA} | source | run.to_dict())
 
     def write(self, result: FrameResult, picture: U8) -> None:
         """See `Sink.write`."""

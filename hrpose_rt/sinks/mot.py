@@ -3,7 +3,8 @@
 import numpy as np
 
 from hrpose_rt.result import FrameResult
-from hrpose_rt.sinks.text import Header, LineFile
+from hrpose_rt.run_info import RunInfo
+from hrpose_rt.sinks.text import LineFile
 from hrpose_rt.types import U8, SourceInfo
 
 
@@ -14,7 +15,7 @@ class MotSink(LineFile):
     People who have no id yet are left out: the format knows tracks alone.
     """
 
-    def __init__(self, path: str, info: SourceInfo, header: Header) -> None:
+    def __init__(self, path: str, info: SourceInfo, run: RunInfo) -> None:
         super().__init__(path)
 
     def write(self, result: FrameResult, picture: U8) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.paths import IMAGE_SUFFIXES
+from hrpose_rt.run_info import RunInfo
 from hrpose_rt.sinks.base import Sink
 from hrpose_rt.sinks.coco import CocoSink
 from hrpose_rt.sinks.csv import CsvSink, LongCsvSink
@@ -20,7 +20,7 @@ from hrpose_rt.types import SourceInfo
 
 VIDEO_SUFFIX = ".mp4"
 MAX_SIDE_PX = {VIDEO_SUFFIX: 16_384, ".webp": 16_383}  # of x264, and of the WebP format
-TEXT_FORMATS: dict[str, tuple[str, Callable[[str, SourceInfo, dict[str, Any]], Sink]]] = {
+TEXT_FORMATS: dict[str, tuple[str, Callable[[str, SourceInfo, RunInfo], Sink]]] = {
     "json": (".jsonl", JsonlSink),
     "csv": (".csv", CsvSink),
     "csv_long": (".long.csv", LongCsvSink),
@@ -31,10 +31,10 @@ TEXT_FORMATS: dict[str, tuple[str, Callable[[str, SourceInfo, dict[str, Any]], S
 
 @dataclass(frozen=True, slots=True)
 class OutputTarget:
-    """Files that will be written, and what opens them."""
+    """Files that will be written, and what opens their sink once it is known what runs."""
 
     files: tuple[Path, ...]
-    open: Callable[[], Sink]
+    open: Callable[[RunInfo], Sink]
 
 
 def video_target(
@@ -57,7 +57,7 @@ def video_target(
     if path.suffix.lower() != VIDEO_SUFFIX:
         raise BadInput(f"`save` {save}: a film is saved as {VIDEO_SUFFIX}, or name a folder")
     _check_size(info, VIDEO_SUFFIX)
-    return OutputTarget((path,), lambda: VideoSink(path, info, open_audio()))
+    return OutputTarget((path,), lambda _: VideoSink(path, info, open_audio()))
 
 
 def image_target(
@@ -81,14 +81,13 @@ def image_target(
     for name in names.values():
         _check_size(info, Path(name).suffix.lower())
     files = tuple(folder / name for name in names.values())
-    return OutputTarget(files, lambda: ImageSink(folder, names))
+    return OutputTarget(files, lambda _: ImageSink(folder, names))
 
 
 def text_target(
     option: str,
     value: str,
     info: SourceInfo,
-    header: dict[str, Any],
     stem: str,
     several: bool,
     image_ids: Mapping[str, int | str] | None = None,
@@ -102,9 +101,9 @@ def text_target(
     if value == STDOUT:
         if option != "json":
             raise BadInput(f"`{option}` {value}: only `json` writes to standard output, name a file")
-        return OutputTarget((), lambda: sink(STDOUT, info, header))
+        return OutputTarget((), lambda run: sink(STDOUT, info, run))
     path = _file_in(Path(value), stem, suffix, several)
-    return OutputTarget((path,), lambda: sink(str(path), info, header))
+    return OutputTarget((path,), lambda run: sink(str(path), info, run))
 
 
 def _check_size(info: SourceInfo, suffix: str) -> None:

@@ -4,14 +4,12 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.sinks.base import closed_error, write_error
 
 STDOUT = "-"
-
-Header = dict[str, Any]  # what the JSONL file's first line says of the run
 
 
 class LineFile:

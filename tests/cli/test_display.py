@@ -1,11 +1,13 @@
 """What the terminal shows."""
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
 from hrpose_rt.cli.display import LiveView, describe, latency_table
 from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.run_info import HardwareInfo
 from hrpose_rt.timing import LatencyTable
 from hrpose_rt.types import StageTimes
 from tests.fakes import FakeSource, fake_networks
@@ -31,12 +33,12 @@ def test_latency_table_has_crowd_columns_and_stage_rows() -> None:
 
 
 def test_describe_names_networks_runtimes_precision_and_cpu() -> None:
-    facts = fake_networks().facts
-    assert describe(facts | {"cpu": "Z80", "cpu_features": ["avx2"], "threads": 2}) == (
+    info = fake_networks().info
+    assert describe(replace(info, hardware=HardwareInfo(2, "Z80", ("avx2",)))) == (
         "pose fake-pose 256x192 on fake fp32 (cpu: for a test), people fake-detector on fake bf16; "
         "2 threads of Z80 (avx2)"
     )
-    assert "features unknown" in describe(facts)
+    assert "features unknown" in describe(info)
 
 
 def test_live_view_shows_progress_only_on_terminal() -> None:

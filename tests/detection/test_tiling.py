@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.detection.tiling import Tiling, grid, merge_tiles, not_cut, parse_tiles
+from hrpose_rt.config import parse_tiles
+from hrpose_rt.detection.tiling import Tiling, grid, merge_tiles, not_cut
 from hrpose_rt.detection.yolo import YoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.timing import StageClock

@@ -114,13 +114,6 @@ def test_letterbox_padding_is_grey_on_every_frame() -> None:
     assert (seen[1][0, 16:48] == 9).all()
 
 
-def test_invalid_score_or_max_people_raises_bad_input() -> None:
-    with pytest.raises(BadInput, match=r"score is between 0 and 1, not 1.5"):
-        detect(nms_free(), score=1.5)
-    with pytest.raises(BadInput, match="there cannot be -1 people"):
-        detect(nms_free(), max_people=-1)
-
-
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_nan_or_inf_boxes_raise_run_broken_with_model_name(bad) -> None:
     output = np.zeros((1, 5, 4), np.float32)

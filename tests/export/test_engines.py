@@ -189,9 +189,9 @@ def test_open_pose_builds_engine_once_and_reuses_it(tiny, tmp_path, monkeypatch)
     monkeypatch.setenv("HRPOSE_HOME", str(tmp_path))
     said: list[str] = []
     settings = Settings(pose=str(tiny.checkpoint), precision="fp32")
-    estimator, facts = open_pose(settings, said.append)
+    estimator, info = open_pose(settings, said.append)
     estimator.close()
-    assert (facts["runtime"], facts["precision"]) == ("openvino", "fp32")
+    assert (info.runtime, info.precision) == ("openvino", "fp32")
     assert said[0] == "tiny, once only: tracing the network"
     assert said[-1].startswith("tiny-64x64-fp32-") and str(tmp_path / "engines") in said[-1]
     again: list[str] = []

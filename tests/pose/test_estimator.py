@@ -90,11 +90,6 @@ def test_stage_times_of_crop_pose_and_heatmap_are_measured() -> None:
     assert min(times.crop, times.pose, times.heatmap) > 0
 
 
-def test_unknown_decode_raises_bad_input_with_choices() -> None:
-    with pytest.raises(BadInput, match="no decoding 'best': choose quarter, dark, udp"):
-        HostPoseEstimator(FakeRuntime(brightest_pixel), SPEC, decode="best")
-
-
 @pytest.mark.parametrize(("trained", "asked"), [("dark", "udp"), ("udp", "dark")])
 def test_udp_decode_needs_udp_weights_and_vice_versa(trained: str, asked: str) -> None:
     with pytest.raises(BadInput, match=f"is read with {trained}, which `decode` {asked} does not fit"):

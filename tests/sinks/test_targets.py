@@ -34,7 +34,7 @@ def test_video_target_is_mp4_file_or_folder(save, several, file) -> None:
 @pytest.mark.parametrize("several", [False, True])
 def test_output_folder_name_may_contain_dot(name: str, several: bool) -> None:
     assert video_target(name, FakeSource().info, "fake", several).files == (Path(name) / "fake.mp4",)
-    lines = text_target("json", name, FakeSource().info, {}, "fake", several)
+    lines = text_target("json", name, FakeSource().info, "fake", several)
     assert lines.files == (Path(name) / "fake.jsonl",)
 
 
@@ -57,18 +57,18 @@ def test_image_target_accepts_file_name_for_single_image(images) -> None:
 
 def test_jsonl_target_is_file_folder_or_stdout() -> None:
     info = FakeSource().info
-    assert text_target("json", "out.jsonl", info, {}, "fake", False).files == (Path("out.jsonl"),)
-    assert text_target("json", "out", info, {}, "fake", True).files == (Path("out/fake.jsonl"),)
-    assert text_target("json", "-", info, {}, "fake", True).files == ()
+    assert text_target("json", "out.jsonl", info, "fake", False).files == (Path("out.jsonl"),)
+    assert text_target("json", "out", info, "fake", True).files == (Path("out/fake.jsonl"),)
+    assert text_target("json", "-", info, "fake", True).files == ()
 
 
 def test_jsonl_csv_coco_mot_targets_have_distinct_names_in_folder() -> None:
     info = FakeSource().info
-    files = [text_target(option, "out", info, {}, "fake", False).files[0] for option in TEXT_FORMATS]
+    files = [text_target(option, "out", info, "fake", False).files[0] for option in TEXT_FORMATS]
     names = ["fake.jsonl", "fake.csv", "fake.long.csv", "fake.coco.json", "fake.mot.txt"]
     assert [file.name for file in files] == names
     with pytest.raises(BadInput, match="`csv` -: only `json` writes to standard output, name a file"):
-        text_target("csv", "-", info, {}, "fake", False)
+        text_target("csv", "-", info, "fake", False)
 
 
 @pytest.mark.parametrize(

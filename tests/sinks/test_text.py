@@ -17,7 +17,8 @@ from hrpose_rt.sinks.mot import MotSink
 from hrpose_rt.sinks.text import LineFile
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.types import Poses
-from tests.sinks.test_video import HEADER, info, results
+from tests.fakes import RUN
+from tests.sinks.test_video import info, results
 
 
 def three_frames() -> list[FrameResult]:
@@ -28,7 +29,7 @@ def three_frames() -> list[FrameResult]:
 
 
 def write(kind: type[LineFile], path: Path) -> str:
-    sink = kind(str(path), info(), HEADER)  # type: ignore[call-arg]
+    sink = kind(str(path), info(), RUN)  # type: ignore[call-arg]
     for result in three_frames():
         sink.write(result, result.frame.image)
     sink.close()
@@ -71,7 +72,7 @@ def test_coco_results_hold_keypoints_scores_boxes_and_track_ids(tmp_path: Path) 
 
 def test_coco_results_are_valid_json_after_every_frame(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    sink = CocoSink(str(path), info(), HEADER)
+    sink = CocoSink(str(path), info(), RUN)
     lengths = [len(json.loads(path.read_text()))]
     for result in three_frames():
         sink.write(result, result.frame.image)
@@ -91,7 +92,7 @@ def test_mot_frame_numbers_and_track_ids_start_at_one(tmp_path: Path) -> None:
 
 def test_coco_results_take_image_ids_from_mapping_or_file_name(tmp_path: Path) -> None:
     ids = {"139.jpg": 7}
-    sink = CocoSink(str(tmp_path / "a.json"), replace(info(), is_video=False), HEADER, ids)
+    sink = CocoSink(str(tmp_path / "a.json"), replace(info(), is_video=False), RUN, ids)
     (result,) = results(1)
     for name in ("139.jpg", "0140.jpg", "zebra.jpg"):
         named = replace(result, frame=replace(result.frame, file_name=name))
@@ -108,7 +109,7 @@ def test_csv_and_coco_results_hold_image_file_name(tmp_path: Path) -> None:
         of_file = replace(result, frame=replace(result.frame, file_name=name))
         assert of_file.to_dict()["file_name"] == name
         for kind in (CsvSink, CocoSink):
-            sink = kind(str(tmp_path / kind.__name__), replace(info(), is_video=False), HEADER)
+            sink = kind(str(tmp_path / kind.__name__), replace(info(), is_video=False), RUN)
             sink.write(of_file, result.frame.image)
             sink.close()
         rows = csv.DictReader((tmp_path / "CsvSink").read_text().splitlines())
@@ -120,8 +121,8 @@ def test_csv_and_coco_results_hold_image_file_name(tmp_path: Path) -> None:
 def test_jsonl_and_csv_reject_closed_output(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("sys.stdout", None)
     with pytest.raises(BadInput, match="standard output is closed: name a file instead of -"):
-        JsonlSink("-", info(), HEADER)
-    sink = CsvSink(str(tmp_path / "a.csv"), info(), HEADER)
+        JsonlSink("-", info(), RUN)
+    sink = CsvSink(str(tmp_path / "a.csv"), info(), RUN)
     sink.close()
     sink.close()
     with pytest.raises(BadInput, match=r"a\.csv is closed: nothing more can be written to it"):
@@ -131,4 +132,4 @@ def test_jsonl_and_csv_reject_closed_output(tmp_path: Path, monkeypatch) -> None
 @pytest.mark.parametrize("kind", [CsvSink, LongCsvSink, CocoSink, MotSink])
 def test_csv_coco_mot_sinks_reject_unwritable_path(kind, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"gone/a cannot be written: No such file"):
-        kind(str(tmp_path / "gone" / "a"), info(), HEADER)
+        kind(str(tmp_path / "gone" / "a"), info(), RUN)

@@ -6,6 +6,7 @@ import sys
 import textwrap
 from contextlib import suppress
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import av
@@ -20,15 +21,7 @@ from hrpose_rt.sinks.images import ImageSink
 from hrpose_rt.sinks.jsonl import JsonlSink
 from hrpose_rt.sinks.video import VideoSink
 from hrpose_rt.types import Frame, SourceInfo
-from tests.fakes import fake_networks
-
-HEADER = {
-    "hrpose": "9.9",
-    "models": {"pose": "p", "detector": "d"},
-    "runtime": "r",
-    "precision": "fp32",
-    "skeleton": "coco17",
-}
+from tests.fakes import RUN, fake_networks
 
 
 def info(size_wh: tuple[int, int] = (64, 48), fps: float = 10.0) -> SourceInfo:
@@ -104,7 +97,7 @@ def bright(frame: Frame) -> Frame:
 
 def test_jsonl_writes_frame_size_when_it_changes(tmp_path) -> None:
     path = tmp_path / "out.jsonl"
-    sink = JsonlSink(str(path), info(), HEADER)
+    sink = JsonlSink(str(path), info(), RUN)
     for result in (*results(1), *results(1, (48, 96)), *results(1)):
         sink.write(result, result.frame.image)
     sink.close()
@@ -157,20 +150,20 @@ def test_mp4_of_killed_process_plays_up_to_last_second(fps, tmp_path) -> None:
 
 def test_jsonl_has_header_and_one_line_per_frame(tmp_path) -> None:
     path = tmp_path / "out.jsonl"
-    sink = JsonlSink(str(path), info(), HEADER)
+    sink = JsonlSink(str(path), info(), RUN)
     for result in results(4, crowds=(2, 0)):
         sink.write(result, result.frame.image)
         assert json.loads(path.read_text().splitlines()[-1])["frame"] == result.frame.index  # at once
     sink.close()
     first, *lines = map(json.loads, path.read_text().splitlines())
     about = {"source": "in.mp4", "width": 64, "height": 48, "fps": 10.0}
-    assert first == {"hrpose": "9.9", "schema": 1, **about, **HEADER}
+    assert first == {"hrpose": version("hrpose-rt"), "schema": 1, **about, **RUN.to_dict()}
     assert list(first)[:2] == ["hrpose", "schema"]
     assert [len(line["people"]) for line in lines] == [2, 0, 2, 0]
 
 
 def test_jsonl_writes_to_stdout(capsys) -> None:
-    sink = JsonlSink("-", info(), HEADER)
+    sink = JsonlSink("-", info(), RUN)
     (result,) = results(1)
     sink.write(result, result.frame.image)
     sink.close()
@@ -181,7 +174,7 @@ def test_jsonl_writes_to_stdout(capsys) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 def test_jsonl_reports_full_disk() -> None:
     with pytest.raises(RunBroken, match=r"writing /dev/full failed \(No space left on device\): make room"):
-        JsonlSink("/dev/full", info(), HEADER)
+        JsonlSink("/dev/full", info(), RUN)
 
 
 FULL = """
@@ -193,14 +186,15 @@ FULL = """
     from hrpose_rt.sinks.coco import CocoSink
     from hrpose_rt.sinks.jsonl import JsonlSink
     from hrpose_rt.sinks.video import VideoSink
-    from tests.sinks.test_video import HEADER, info, results
+    from tests.sinks.test_video import info, results
+    from tests.fakes import RUN
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limit = int(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     (result,) = results(1, (320, 240))
     about, path = info((320, 240)), Path(sys.argv[1])
     text = CocoSink if path.name == "coco.json" else JsonlSink
-    sink = VideoSink(path, about) if path.suffix == ".mp4" else text(str(path), about, HEADER)
+    sink = VideoSink(path, about) if path.suffix == ".mp4" else text(str(path), about, RUN)
     rng = np.random.default_rng(0)
     try:
         for i in range(1000):
@@ -267,7 +261,7 @@ def test_mp4_jsonl_and_image_sinks_reject_unwritable_path(tmp_path) -> None:
     with pytest.raises(BadInput, match=r"gone/out\.mp4 cannot be written: No such file"):
         VideoSink(tmp_path / "gone" / "out.mp4", info())
     with pytest.raises(BadInput, match=r"gone/out\.jsonl cannot be written: No such file"):
-        JsonlSink(str(tmp_path / "gone" / "out.jsonl"), info(), HEADER)
+        JsonlSink(str(tmp_path / "gone" / "out.jsonl"), info(), RUN)
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match="cannot be made"):
         ImageSink(tmp_path / "file" / "folder", {})
