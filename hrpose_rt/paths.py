@@ -1,4 +1,4 @@
-"""Where this program keeps what it fetches and builds."""
+"""Folders for what is fetched and built, and files that are written whole or not at all."""
 
 import fcntl
 import hashlib
@@ -83,3 +83,31 @@ def sha256(path: Path) -> str:
     """The file's sha256 in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def atomic_write(path: Path, tag: str = "") -> Iterator[Path]:
+    """Write a file whole or not at all.
+
+    >>> with atomic_write(Path("report.json")) as file:  # doctest: +SKIP
+    ...     file.write_text(text)
+
+    Args:
+        path: The file. A device, a pipe and a file that cannot be replaced (mounted by itself, or in a
+            folder that is read-only) are written to as they are.
+        tag: Tells apart processes that may write the same file.
+
+    Yields:
+        A file beside it to write to, which takes its place at the end and is removed on an error.
+    """
+    in_place = not path.is_file() or path.is_mount() or not os.access(path.resolve().parent, os.W_OK)
+    if path.exists() and in_place:
+        yield path
+        return
+    path = path.resolve()  # a link stays a link
+    partial = path.with_name(f"{path.name}{tag}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

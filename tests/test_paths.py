@@ -13,7 +13,7 @@ from hrpose_rt.export.engines import export
 from hrpose_rt.export.request import ExportRequest
 from hrpose_rt.nets.download import fetch
 from hrpose_rt.nets.zoo import find_model
-from hrpose_rt.paths import cache_dir, make_writable
+from hrpose_rt.paths import atomic_write, cache_dir, make_writable
 
 
 def test_make_writable_creates_folder(tmp_path: Path) -> None:
@@ -76,3 +76,24 @@ def test_unwritable_home_raises_bad_input_in_export_and_download(how, tmp_path: 
     with pytest.raises(BadInput, match=r"cannot be written .*: choose another `folder`"):
         order = ExportRequest("onnx", "fp32", folder=home / "engines")
         export(find_model("hrnet-w16-lite", "pose"), "pose", order, lambda step: None)
+
+
+def test_atomic_write_keeps_old_file_on_error(tmp_path) -> None:
+    file, link = tmp_path / "report.json", tmp_path / "link.json"
+    with atomic_write(file) as partial:
+        partial.write_text("old")
+        assert not file.exists()
+    link.symlink_to(file)
+    with pytest.raises(OSError, match="full"), atomic_write(link) as partial:
+        partial.write_text("half")
+        raise OSError("full")
+    assert file.read_text() == "old" and sorted(tmp_path.iterdir()) == [link, file]
+    with atomic_write(link) as partial:
+        partial.write_text("new")
+    assert link.is_symlink() and file.read_text() == "new"
+
+
+@pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="there is no /dev/null here")
+def test_atomic_write_writes_device_in_place() -> None:
+    with atomic_write(Path("/dev/null")) as file:
+        assert file == Path("/dev/null")

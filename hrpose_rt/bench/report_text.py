@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hrpose_rt.bench.report import Report
+from hrpose_rt.paths import atomic_write
 from hrpose_rt.types import STAGES
 
 
@@ -71,14 +72,16 @@ def save(report: Report, folder: Path) -> list[Path]:
     """Write report.json, report.md and, where matplotlib is installed, the plots; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / "report.json", folder / "report.md"]
-    files[0].write_text(json.dumps(report, indent=1) + "\n")
+    with atomic_write(files[0]) as file:
+        file.write_text(json.dumps(report, indent=1) + "\n")
     stages = [["way", "people", *STAGES]] + [
         [bin["way"], bin["bin"], *(f"{bin['stages_ms'][name]['p50']:.2f}" for name in STAGES)]
         for bin in report["bins"]
     ]
     text = [f"# Latency by people, {report['created'][:10]}", markdown(crowd_rows(report))]
     text += ["\n\n".join(sentences(report)), "Stages, p50 in ms:", markdown(stages)]
-    files[1].write_text("\n\n".join(text) + "\n")
+    with atomic_write(files[1]) as file:
+        file.write_text("\n\n".join(text) + "\n")
     return files
 
 

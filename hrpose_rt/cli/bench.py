@@ -23,6 +23,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.nets.spec import Task
 from hrpose_rt.nets.zoo import Model
 from hrpose_rt.networks import hardware_info, open_model
+from hrpose_rt.paths import atomic_write
 from hrpose_rt.runtimes.base import Runtime
 
 app = App(no_args_is_help=True, help="Measure what networks cost on this machine.")
@@ -90,7 +91,8 @@ def bench_engine(
         report |= hardware.to_dict()
         peaks = {f"{c.runtime.name} {c.runtime.precision}": round(c.peak / 1e9, 1) for c in candidates}
         report |= {"gflop": round(candidates[0].flops / 1e9, 3), "peak_gflops": peaks}
-        output.write_text(json.dumps(report | {"cells": to_dict(cells)}, indent=2) + "\n")
+        with atomic_write(output) as file:
+            file.write_text(json.dumps(report | {"cells": to_dict(cells)}, indent=2) + "\n")
 
 
 def _candidate(model: Model, task: Task, settings: Settings, console: Console) -> RuntimeCandidate:

@@ -18,6 +18,7 @@ from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
 from hrpose_rt.export.examples import packaged_or
 from hrpose_rt.networks import Networks, open_networks
+from hrpose_rt.paths import atomic_write
 
 if TYPE_CHECKING:
     from hrpose_rt.bench.scenes import Scene
@@ -108,7 +109,8 @@ def bench_bounded(
             "rows": rows,
         }
         report["jitter"] = jitter
-        output.write_text(json.dumps(report, indent=1) + "\n")
+        with atomic_write(output) as file:
+            file.write_text(json.dumps(report, indent=1) + "\n")
 
 
 def _usual_ms(settings: Settings, networks: Networks, scene: "Scene") -> float:

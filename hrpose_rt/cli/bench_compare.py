@@ -23,6 +23,7 @@ from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
 from hrpose_rt.export.examples import packaged_or
 from hrpose_rt.networks import Networks, hardware_info, open_networks
+from hrpose_rt.paths import atomic_write
 from hrpose_rt.timing import StageClock
 
 CROPS_OF = 20  # people whose given boxes are posed
@@ -91,7 +92,8 @@ def bench_compare(
         report = {"kind": "compare", "schema": 1, **provenance(), **hardware.to_dict(), "weights": "given"}
         if not weights:
             report["weights"] = "random"
-        output.write_text(json.dumps(report | {"ratios": comparisons}, indent=1) + "\n")
+        with atomic_write(output) as file:
+            file.write_text(json.dumps(report | {"ratios": comparisons}, indent=1) + "\n")
 
 
 def random_w32(folder: Path) -> Path:

@@ -13,7 +13,7 @@ from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.annotation_files import picture_finder
 from hrpose_rt.evaluation.predict import AnnotatedImage
-from hrpose_rt.paths import make_folder
+from hrpose_rt.paths import atomic_write, make_folder
 
 SCORES, RESULTS, PREDICTIONS = "scores.json", "results.json", "pred.mat"
 SCORES_SCHEMA = 1
@@ -73,6 +73,5 @@ def share(value: float) -> str:
 def write_json(folder: Path, name: str, content: Any) -> None:
     """Write a file of the output folder, whole or not at all."""
     make_folder(folder)
-    partial = folder / f"{name}.partial"
-    partial.write_text(json.dumps(content) + "\n")
-    partial.replace(folder / name)
+    with atomic_write(folder / name) as file:
+        file.write_text(json.dumps(content) + "\n")

@@ -18,7 +18,7 @@ from hrpose_rt.cli.outputs import (
 )
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.paths import make_folder
+from hrpose_rt.paths import atomic_write, make_folder
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult, latency_field
 from hrpose_rt.run_info import RunInfo
@@ -194,6 +194,7 @@ def write_report(
     }
     make_folder(path.parent)
     try:
-        path.write_text(json.dumps(report, indent=2) + "\n")
+        with atomic_write(path) as file:
+            file.write_text(json.dumps(report, indent=2) + "\n")
     except OSError as error:
         raise RunBroken(f"writing {path} failed ({error.strerror}): choose another place") from error

@@ -12,7 +12,7 @@ from typing import Any
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.hardware import Gpu, nvidia_gpus
 from hrpose_rt.nets.spec import RTX_ARCHS, Build
-from hrpose_rt.paths import cache_dir
+from hrpose_rt.paths import atomic_write, cache_dir
 from hrpose_rt.runtimes.trt_compat import load_tensorrt
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)  # each with an optimisation profile of its own
@@ -151,9 +151,8 @@ def build_engine(
         raise RunBroken(
             f"{format} built nothing of {onnx}: {'; '.join(logger.errors[-2:]) or 'it says not why'}"
         )
-    partial = engine.with_suffix(".partial")
-    partial.write_bytes(bytes(serialised))
-    partial.replace(engine)
+    with atomic_write(engine) as file:
+        file.write_bytes(bytes(serialised))
     asked = {
         "max_batch": options.max_batch,
         "workspace_mib": options.workspace_mib,
@@ -246,9 +245,8 @@ class _TimingCache:
 
     def __exit__(self, *_: object) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._path.with_suffix(".partial")
-        partial.write_bytes(bytes(self._cache.serialize()))
-        partial.replace(self._path)
+        with atomic_write(self._path) as file:
+            file.write_bytes(bytes(self._cache.serialize()))
 
 
 def _logger(trt: Any) -> Any:

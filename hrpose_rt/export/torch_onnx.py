@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from hrpose_rt.nets.spec import EngineSpec
+from hrpose_rt.paths import atomic_write
 
 OPSET = 18
 INPUTS = {"pose": "crops", "detection": "image"}
@@ -72,9 +73,8 @@ def save_onnx(model: Any, path: Path, spec: EngineSpec) -> None:
         },
     )
     onnx.checker.check_model(model, full_check=True)
-    partial = path.with_suffix(".partial")
-    onnx.save(model, partial)
-    partial.replace(path)
+    with atomic_write(path) as file:
+        onnx.save(model, file)
 
 
 def _strip(model: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.paths import atomic_write
 from hrpose_rt.skeleton import SKELETON_SUFFIXES
 from hrpose_rt.structures import convert, decode
 from hrpose_rt.types import F32
@@ -93,9 +94,8 @@ class EngineSpec:
 
     def save(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
-        partial = path.with_suffix(".json.partial")
-        partial.write_text(json.dumps({"schema": SPEC_SCHEMA} | asdict(self), indent=2) + "\n")
-        partial.replace(path)
+        with atomic_write(path) as file:
+            file.write_text(json.dumps({"schema": SPEC_SCHEMA} | asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> "EngineSpec":

@@ -15,7 +15,7 @@ from torch import Tensor
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.nets.spec import EngineSpec
-from hrpose_rt.paths import cache_dir
+from hrpose_rt.paths import atomic_write, cache_dir
 from hrpose_rt.runtimes.cuda import OwnStream, errors_said
 from hrpose_rt.runtimes.trt_compat import NAMES, incompatibility, load_tensorrt
 from hrpose_rt.types import F32, U8
@@ -234,9 +234,8 @@ class _RuntimeCache:
         """Keep what was compiled, unless it was there; several processes may do so at once."""
         if self._taken:
             return
-        partial = self._path.with_suffix(f".{os.getpid()}.partial")
         # Without it the next start takes longer, no more.
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_bytes(bytes(self._cache.serialize()))
-            partial.replace(self._path)
+            with atomic_write(self._path, tag=f".{os.getpid()}") as file:
+                file.write_bytes(bytes(self._cache.serialize()))

@@ -12,7 +12,7 @@ from hrpose_rt.errors import BadInput, CheckpointMismatch, last_line
 from hrpose_rt.nets.checkpoints import UNREADABLE, StateDict, load_state
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.spec import EngineSpec, spec_path
-from hrpose_rt.paths import sha256
+from hrpose_rt.paths import atomic_write, sha256
 from hrpose_rt.pose.targets import TARGET_DECODERS
 from hrpose_rt.training.config import TrainSettings
 
@@ -145,6 +145,5 @@ def start_from(net: HRNet, path: Path) -> list[str]:
 
 
 def _save(state: dict[str, Any], path: Path) -> None:
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    with atomic_write(path) as file:
+        torch.save(state, file)

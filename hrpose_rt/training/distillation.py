@@ -13,7 +13,7 @@ from hrpose_rt.geometry import crop_frames, crop_maps, input_to_heatmap
 from hrpose_rt.nets.preprocessing import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 from hrpose_rt.nets.spec import spec_path
 from hrpose_rt.nets.zoo import find_model
-from hrpose_rt.paths import sha256
+from hrpose_rt.paths import atomic_write, sha256
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.heatmaps import merge_flipped
 from hrpose_rt.runtimes.open import open_engine
@@ -83,9 +83,8 @@ def run_teacher(
     asked = hashlib.sha256(people.boxes.tobytes() + fingerprint.encode()).hexdigest()[:16]
     file = folder / f"teacher-{asked}.npy"
     if not file.is_file():
-        partial = file.with_suffix(".partial")
-        _run(infer, input_hw, udp, people, read, partial, progress)
-        partial.replace(file)
+        with atomic_write(file) as partial:
+            _run(infer, input_hw, udp, people, read, partial, progress)
     return TeacherHeatmaps(file, people, input_hw, udp)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hrpose_rt.errors import RuntimeMissing
+from hrpose_rt.paths import atomic_write
 
 METRICS, LOG, CURVES = "metrics.jsonl", "train.log", "curves.png"
 SMOOTH = 20  # losses that a point of the curve is the mean of
@@ -69,9 +70,8 @@ class MetricsLog:
         axes[1].set(xlabel="steps", ylabel="of people kept out", ylim=(0, 1))
         axes[1].legend()
         axes[1].grid(alpha=0.3)
-        partial = self._curves.with_suffix(".partial")
-        figure.savefig(partial, format="png", dpi=100)
-        partial.replace(self._curves)
+        with atomic_write(self._curves) as file:
+            figure.savefig(file, format="png", dpi=100)
 
     def __enter__(self) -> "MetricsLog":
         return self
