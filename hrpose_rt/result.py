@@ -38,6 +38,10 @@ class FrameResult:
     def __len__(self) -> int:
         return len(self.detections)
 
+    def __repr__(self) -> str:
+        frame, ids, ms = self.frame.index, self.track_ids.tolist(), self.times.total
+        return f"<FrameResult frame={frame} people={len(self)} ids={ids} ms={ms:.1f}>"
+
     def draw(
         self,
         canvas: U8 | None = None,

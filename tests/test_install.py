@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -21,6 +22,7 @@ def base(tmp_path_factory) -> Path:
     _run([*PIP, "wheel", "--quiet", "--no-deps", "--wheel-dir", str(dist), str(ROOT)], dist)
     (wheel,) = dist.glob("hrpose_rt-*.whl")
     assert wheel.stat().st_size < 45e6
+    assert "hrpose_rt/py.typed" in ZipFile(wheel).namelist()
     _run([sys.executable, "-m", "venv", str(env)], dist)
     _run([*PIP, "--python", str(env), "install", "--quiet", str(wheel)], dist)
     return env

@@ -113,3 +113,7 @@ def test_result_to_supervision_keeps_ids_boxes_and_keypoints() -> None:
     assert keypoints.xy.shape == (2, 17, 2)
     nobody, none = result(0).to_supervision()
     assert (len(nobody), len(none)) == (0, 0)
+
+
+def test_result_repr_is_one_short_line() -> None:
+    assert repr(result()) == "<FrameResult frame=7 people=2 ids=[-1, 0] ms=2.0>"
