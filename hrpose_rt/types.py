@@ -19,7 +19,7 @@ STAGES = ("letterbox", "detect", "track", "crop", "pose", "heatmap", "other")
 EXTRA_STAGES = ("read", "draw", "write", "age")
 
 
-FARTHEST = 1e6  # pixels from a picture's corner that a box may reach
+MAX_BOX_REACH_PX = 1e6  # pixels from a picture's corner that a box may reach
 NO_ID = -1  # of somebody who is not known yet
 
 
@@ -231,15 +231,15 @@ def check_boxes(boxes: ArrayLike, image: U8) -> F32:
     with np.errstate(invalid="ignore"):
         solid = np.logical_and.reduce(array[:, 2:] > array[:, :2], axis=1)
         inside = np.logical_and.reduce((array[:, :2] < (w, h)) & (array[:, 2:] > 0), axis=1)
-        near = np.logical_and.reduce(np.abs(array) <= FARTHEST, axis=1)  # or sizes are not finite
+        near = np.logical_and.reduce(np.abs(array) <= MAX_BOX_REACH_PX, axis=1)  # or sizes are not finite
     wrong = np.flatnonzero(~(finite & near & solid & inside))
     if len(wrong):
         i = int(wrong[0])
         reason = f"lies outside the picture of {w}x{h}"
         if not finite[i]:
             reason = "has numbers that are not finite"
-        elif np.abs(array[i]).max() > FARTHEST:
-            reason = f"reaches farther than {FARTHEST:g} pixels"
+        elif np.abs(array[i]).max() > MAX_BOX_REACH_PX:
+            reason = f"reaches farther than {MAX_BOX_REACH_PX:g} pixels"
         elif not solid[i]:
             reason = "has no area"
         raise BadInput(f"box {i}, {array[i].tolist()}, {reason}: give x1, y1, x2, y2 in its pixels")

@@ -9,6 +9,7 @@ import numpy as np
 
 from hrpose_rt.bench.crowd import BenchSource
 from hrpose_rt.bench.id_metrics import IdMetrics
+from hrpose_rt.bench.report import NEIGHBOURS
 from hrpose_rt.config import Settings
 from hrpose_rt.geometry import assign, iou, oks
 from hrpose_rt.networks import Networks
@@ -16,13 +17,12 @@ from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult
 
 WARM_UP_FRAMES = 10  # frames until costs are known and everybody was posed once
-MATCH_IOU = 0.3  # of a person in both runs
+RUNS_MATCH_IOU = 0.3  # of a person in both runs
 MIN_KEYPOINT_SCORE, MIN_KEYPOINTS = (
     0.3,
     4,
 )  # score of the joints that are compared, and how many a person must have
 RETURNING = 5  # people who come back at once
-NEIGHBOURS = 5  # frames after those, with which they are compared
 
 ProgressCallback = Callable[[str], None]
 
@@ -97,7 +97,7 @@ def likeness(result: FrameResult, reference: FrameResult) -> tuple[list[float], 
     """
     overlap = iou(reference.detections.boxes, result.detections.boxes)
     a, b = assign(-overlap)
-    both = (overlap[a, b] >= MATCH_IOU) & (result.poses.age[b] >= 0)
+    both = (overlap[a, b] >= RUNS_MATCH_IOU) & (result.poses.age[b] >= 0)
     a, b = a[both], b[both]
     confident = reference.poses.scores[a] >= MIN_KEYPOINT_SCORE
     boxes = reference.detections.boxes[a]

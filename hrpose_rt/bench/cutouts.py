@@ -11,8 +11,11 @@ from hrpose_rt.networks import Networks
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Detections, Poses
 
-MIN_BOX_SCORE, MIN_KEYPOINT_SCORE = 0.45, 0.35  # scores from which a person is worth cutting out
-MIN_HEIGHT_PX = 120  # pixels of height in the photo
+CUTOUT_MIN_BOX_SCORE, CUTOUT_MIN_KEYPOINT_SCORE = (
+    0.45,
+    0.35,
+)  # scores from which a person is worth cutting out
+CUTOUT_MIN_HEIGHT_PX = 120  # pixels of height in the photo
 SHARP = 0.5  # of the tallest person's height
 ISOLATED_IOU = 0.15  # IoU with another box up to which nobody else's limbs are cut out too
 MARGIN = 0.08  # of the box's height, around it
@@ -63,10 +66,10 @@ def _worth_it(people: Detections) -> list[int]:
     overlaps = iou(people.boxes, people.boxes)
     heights = people.boxes[:, 3] - people.boxes[:, 1]
     for i in range(len(people)):
-        tall = heights[i] >= max(MIN_HEIGHT_PX, SHARP * heights.max())
+        tall = heights[i] >= max(CUTOUT_MIN_HEIGHT_PX, SHARP * heights.max())
         if (
             tall
-            and people.scores[i] >= MIN_BOX_SCORE
+            and people.scores[i] >= CUTOUT_MIN_BOX_SCORE
             and overlaps[i, chosen].max(initial=0) <= ISOLATED_IOU
         ):
             chosen.append(i)
@@ -93,7 +96,7 @@ def _cut(
     mask = np.full(crop.shape[:2], cv2.GC_BGD, np.uint8)
     (bx1, by1), (bx2, by2) = inside(people.boxes[person].reshape(2, 2))
     mask[max(by1, 0) : by2, max(bx1, 0) : bx2] = cv2.GC_PR_FGD
-    joints, confident = inside(poses.keypoints[person]), poses.scores[person] >= MIN_KEYPOINT_SCORE
+    joints, confident = inside(poses.keypoints[person]), poses.scores[person] >= CUTOUT_MIN_KEYPOINT_SCORE
     limb = max(2, round(0.02 * (by2 - by1)))
     for a, b in edges:
         if confident[a] and confident[b]:

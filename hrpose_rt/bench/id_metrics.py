@@ -11,7 +11,7 @@ from hrpose_rt.geometry import assign, iou
 from hrpose_rt.result import FrameResult
 from hrpose_rt.types import F32, I64
 
-MATCH_IOU = 0.5
+ID_MATCH_IOU = 0.5
 BACK_WITHIN = 25  # frames after coming back, in which somebody has to be found and confirmed
 FIRST = 5  # frames with an id that tell which one was given
 BEFORE = 25  # frames before being hidden, in which somebody had an id
@@ -38,9 +38,9 @@ class IdMetrics:
         overlap = iou(truth.boxes[present], result.detections.boxes[known])
         ids = result.track_ids[known]
         last = np.array([self._last.get(person, -1) for person in present.tolist()], np.int64)
-        kept = (last[:, None] == ids) & (overlap >= MATCH_IOU)
+        kept = (last[:, None] == ids) & (overlap >= ID_MATCH_IOU)
         a, b = assign(-overlap - len(overlap) * kept)  # what was kept counts for more than all the rest
-        fits = overlap[a, b] >= MATCH_IOU
+        fits = overlap[a, b] >= ID_MATCH_IOU
         carried = np.full(len(truth.boxes), -1, np.int64)
         carried[present[a[fits]]] = ids[b[fits]]
         self._last.update(zip(present[a[fits]].tolist(), ids[b[fits]].tolist(), strict=True))

@@ -19,7 +19,7 @@ from hrpose_rt.structures import convert, decode
 from hrpose_rt.timing import CROWD_BINS, crowd_bin
 from hrpose_rt.types import STAGES
 
-REPORT_SCHEMA = 1
+CROWD_REPORT_SCHEMA = 1
 LIBRARIES = ("numpy", "opencv-python", "av", "openvino", "onnxruntime", "torch", "trackers", "supervision")
 ORIGINAL_LABELS = {"1-5": "1-5", "6-10": "5-10", "15-20": "15-20", "50+": "50+"}
 BUSY = 0.25  # spread of the rounds, people accounted for, from which the machine had something else to do
@@ -47,7 +47,7 @@ class _Shape(TypedDict):
     """What `regressions` reads of a report."""
 
     kind: Literal["crowd"]
-    schema: Annotated[int, Meta(ge=1, le=REPORT_SCHEMA)]
+    schema: Annotated[int, Meta(ge=1, le=CROWD_REPORT_SCHEMA)]
     ways: Annotated[dict[str, _VariantRow], Meta(min_length=1)]
     cells: list[_CellRow]
 
@@ -63,7 +63,7 @@ def build_report(
     """
     return {
         "kind": "crowd",
-        "schema": REPORT_SCHEMA,
+        "schema": CROWD_REPORT_SCHEMA,
         "refused": refused,
         **provenance(),
         "ways": {variant.name: variant.networks.info.to_dict() for variant in variants},

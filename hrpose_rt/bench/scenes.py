@@ -16,7 +16,7 @@ from hrpose_rt.types import F32, I64, U8, Bools, Frame, SourceInfo
 
 FPS = 25.0
 COVERED = 0.4  # share of the frame that people's boxes would cover side by side
-MAX_HEIGHT, MIN_HEIGHT_PX = 0.6, 48.0  # of the frame's height; pixels
+MAX_HEIGHT, SCENE_MIN_HEIGHT_PX = 0.6, 48.0  # of the frame's height; pixels
 SPEED = (0.15, 0.6)  # body heights a second
 OCCLUDER_EVERY_S = 2.0  # a curtain falls in front of a part of the crowd ...
 OCCLUDER_FOR_S = (0.4, 0.6, 0.8, 1.0)  # ... and for so long, in turn
@@ -92,7 +92,7 @@ class Scene:
         self._size_wh, self.people, self._occluders = size_wh, people, occluders
         w, h = size_wh
         tall = float(
-            np.clip(np.sqrt(COVERED * w * h / (0.4 * max(people, 1))), MIN_HEIGHT_PX, MAX_HEIGHT * h)
+            np.clip(np.sqrt(COVERED * w * h / (0.4 * max(people, 1))), SCENE_MIN_HEIGHT_PX, MAX_HEIGHT * h)
         )
         order = rng.permutation(len(cutouts))
         self._looks = [self._look(cutouts[order[i % len(cutouts)]], rng) for i in range(people)]

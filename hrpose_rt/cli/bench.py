@@ -27,7 +27,7 @@ from hrpose_rt.paths import atomic_write
 from hrpose_rt.runtimes.base import Runtime
 
 app = App(no_args_is_help=True, help="Measure what networks cost on this machine.")
-REPORT_SCHEMA = 1
+ENGINE_REPORT_SCHEMA = 1
 
 
 app.command("crowd")(bench_crowd)
@@ -87,7 +87,7 @@ def bench_engine(
     Console().print(_table(cells))
     print(f"{chosen.name} on {hardware}")
     if output:
-        report = {"hrpose": version("hrpose-rt"), "schema": REPORT_SCHEMA, "model": chosen.name}
+        report = {"hrpose": version("hrpose-rt"), "schema": ENGINE_REPORT_SCHEMA, "model": chosen.name}
         report |= hardware.to_dict()
         peaks = {f"{c.runtime.name} {c.runtime.precision}": round(c.peak / 1e9, 1) for c in candidates}
         report |= {"gflop": round(candidates[0].flops / 1e9, 3), "peak_gflops": peaks}

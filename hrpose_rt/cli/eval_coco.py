@@ -10,7 +10,7 @@ import typer
 
 from hrpose_rt.cli import options
 from hrpose_rt.cli.eval_output import (
-    MIN_BOX_SCORE,
+    EVAL_MIN_BOX_SCORE,
     RESULTS,
     SCORES,
     SCORES_SCHEMA,
@@ -83,7 +83,7 @@ def eval_coco(
     else:
         settings = Settings(
             *(pose, detector, runtime, precision),
-            det_score=MIN_BOX_SCORE,
+            det_score=EVAL_MIN_BOX_SCORE,
             input_hw=options.parse_hw(input_hw),
             decode=decode,
             flip_test=flip_test,

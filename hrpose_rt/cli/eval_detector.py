@@ -7,7 +7,7 @@ import typer
 
 from hrpose_rt.cli import options
 from hrpose_rt.cli.eval_output import (
-    MIN_BOX_SCORE,
+    EVAL_MIN_BOX_SCORE,
     RESULTS,
     SCORES,
     SCORES_SCHEMA,
@@ -22,7 +22,7 @@ from hrpose_rt.config import Settings
 from hrpose_rt.networks import hardware_info, open_detector
 
 DEFAULTS = Settings()
-METRICS = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)")
+SHOWN_METRICS = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)")
 
 
 def eval_detector(
@@ -55,7 +55,7 @@ def eval_detector(
         where = annotated_images(truth, images)
         settings = Settings(
             *(DEFAULTS.pose, detector, runtime, precision),
-            det_score=MIN_BOX_SCORE,
+            det_score=EVAL_MIN_BOX_SCORE,
             threads=threads,
             device=device,
         )
@@ -67,7 +67,7 @@ def eval_detector(
             write_json(output, RESULTS, results)
     scores = coco.score(truth, results, "bbox")
     metrics = dict(zip(coco.METRICS, scores.metrics.tolist(), strict=True))
-    print_table(["", *METRICS], [["", *(share(metrics[name]) for name in METRICS)]])
+    print_table(["", *SHOWN_METRICS], [["", *(share(metrics[name]) for name in SHOWN_METRICS)]])
     matches = find(truth, results, det_score)
     recalls = matches.recalls()
     print(
@@ -75,7 +75,7 @@ def eval_detector(
     )
     print_table(["people", "number", "recall"], [[n, str(c), share(r)] for n, (c, r) in recalls.items()])
     if output:
-        report = {"figures": {name: metrics[name] for name in METRICS}, "det_score": det_score}
+        report = {"figures": {name: metrics[name] for name in SHOWN_METRICS}, "det_score": det_score}
         report |= {"precision": matches.precision}
         report |= {"recall": {name: {"people": c, "found": r} for name, (c, r) in recalls.items()}}
         write_json(output, SCORES, {"schema": SCORES_SCHEMA, **facts, **report})

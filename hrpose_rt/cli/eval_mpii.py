@@ -68,8 +68,8 @@ def eval_mpii(
         raise BadInput(
             "give --predictions to score a file, or --annotations, --images and --pose to run a network"
         )
-    rows = {threshold: mpii.pckh(joints, truth, threshold) for threshold in mpii.THRESHOLDS}
-    at_half, at_10, at_11 = (rows[threshold] for threshold in mpii.THRESHOLDS)
+    rows = {threshold: mpii.pckh(joints, truth, threshold) for threshold in mpii.PCKH_THRESHOLDS}
+    at_half, at_10, at_11 = (rows[threshold] for threshold in mpii.PCKH_THRESHOLDS)
     print_table(
         ["PCKh@0.5", *at_half, "Mean@0.10", "Mean@0.11 (the original's Mean@0.1)"],
         [["", *map(_percent, (*at_half.values(), at_10["Mean"], at_11["Mean"]))]],

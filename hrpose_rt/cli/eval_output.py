@@ -17,7 +17,7 @@ from hrpose_rt.paths import atomic_write, make_folder
 
 SCORES, RESULTS, PREDICTIONS = "scores.json", "results.json", "pred.mat"
 SCORES_SCHEMA = 1
-MIN_BOX_SCORE = 0.01  # of boxes that go into an average precision, which wants all there are
+EVAL_MIN_BOX_SCORE = 0.01  # of boxes that go into an average precision, which wants all there are
 
 
 def check_output(folder: Path | None, overwrite: bool) -> None:

@@ -31,7 +31,7 @@ from hrpose_rt.sources.images import Images
 from hrpose_rt.timing import LatencyTable
 from hrpose_rt.types import SourceInfo
 
-REPORT_SCHEMA = 1
+RUN_REPORT_SCHEMA = 1
 ViewerFactory = Callable[[SourceInfo, str], Sink]  # what shows a source, under its name; it outlives it
 
 
@@ -186,7 +186,7 @@ def write_report(
     """Write the run's latencies by crowd size as JSON; `shared`: several sources ran together."""
     report = {
         "hrpose": version("hrpose-rt"),
-        "schema": REPORT_SCHEMA,
+        "schema": RUN_REPORT_SCHEMA,
         "sources": sources,
         **run,
         "frames": table.frames,

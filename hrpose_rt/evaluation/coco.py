@@ -14,15 +14,14 @@ from hrpose_rt.evaluation.coco_annotations import check_annotations, check_box, 
 from hrpose_rt.evaluation.joint_names import plain_name
 from hrpose_rt.skeleton import COCO17, Skeleton
 from hrpose_rt.structures import read_json
-from hrpose_rt.types import Bools
+from hrpose_rt.types import F64, Bools
 
 METRICS = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)", "AR", "AR.5", "AR.75", "AR(M)", "AR(L)")
-THRESHOLDS = 10  # of similarity, .5 to .95
+IOU_THRESHOLDS = 10  # of similarity, .5 to .95
 RESAMPLES = 1000
 INTERVAL = (2.5, 97.5)  # percentiles: 95% of the resamples lie between
 
 Result = dict[str, Any]  # as COCO's results files have them
-F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +237,7 @@ def _precision_and_recall(matches: Matches, weights: F64) -> tuple[F64, F64]:
 
 def _matches(images: list[dict[str, Any] | None], most: int) -> Matches:
     """pycocotools' matches of one area range, flat and best score first."""
-    nothing = np.zeros((THRESHOLDS, 0), np.bool_)
+    nothing = np.zeros((IOU_THRESHOLDS, 0), np.bool_)
     image, scores = [np.zeros(0, np.int64)], [np.zeros(0)]
     right, ignored = [nothing], [nothing]
     people = np.zeros(len(images), np.int64)

@@ -7,7 +7,9 @@ from typing import Any
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.joint_names import joint_order
 
-FARTHEST = 1e9  # pixels from a picture's corner: what is farther is no place, and its square no number
+MAX_COORDINATE_PX = (
+    1e9  # pixels from a picture's corner: what is farther is no place, and its square no number
+)
 
 Entry = dict[str, Any]
 
@@ -90,7 +92,7 @@ def check_box(entry: Entry, where: str) -> list[float]:
 
 def is_number(value: Any) -> bool:
     """Whether a value is a finite number, and not one beyond all pictures."""
-    return type(value) in (int, float) and -FARTHEST <= value <= FARTHEST
+    return type(value) in (int, float) and -MAX_COORDINATE_PX <= value <= MAX_COORDINATE_PX
 
 
 def _complete(entry: Entry, where: str, joints: bool, k: int | None) -> Entry:
@@ -100,7 +102,7 @@ def _complete(entry: Entry, where: str, joints: bool, k: int | None) -> Entry:
         raise BadInput(f"{where} {_what(entry, 'iscrowd')}: it is 0 or 1")
     crowd = int(crowd)
     area = entry.get("area") or box[2] * box[3]
-    if type(area) not in (int, float) or not 0 <= area <= FARTHEST**2:
+    if type(area) not in (int, float) or not 0 <= area <= MAX_COORDINATE_PX**2:
         raise BadInput(f"{where} {_what(entry, 'area')}: it is a number of square pixels, not below 0")
     complete = {**entry, "iscrowd": crowd, "area": area}
     if not joints:

@@ -10,7 +10,7 @@ from hrpose_rt.geometry import intersection, iou
 from hrpose_rt.timing import CROWD_BINS, crowd_bin
 from hrpose_rt.types import F32, Bools
 
-MATCH_IOU = 0.5
+EVAL_MATCH_IOU = 0.5
 SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, np.inf)}  # COCO's
 
 
@@ -21,7 +21,7 @@ class DetectionMatches:
     Attributes:
         areas: (P,) square pixels of each person.
         crowds: (P,) bin of `CROWD_BINS` of the image each is in.
-        found: (P,) whether one box overlaps each by `MATCH_IOU` or more.
+        found: (P,) whether one box overlaps each by `EVAL_MATCH_IOU` or more.
         correct, false: Boxes with and without a person.
     """
 
@@ -67,7 +67,7 @@ def find(annotations: Any, results: list[Result], min_score: float) -> Detection
         inside = _share_inside(boxes, regions)
         for row, is_inside in zip(overlap, inside, strict=True):
             free = np.where(matched, 0, row)
-            if len(free) and free.max() >= MATCH_IOU:
+            if len(free) and free.max() >= EVAL_MATCH_IOU:
                 matched[free.argmax()] = True
                 right += 1
             elif not is_inside:

@@ -24,7 +24,7 @@ JOINT_GROUPS = {
     },
 }
 NOT_COUNTED = ("pelvis", "thorax")  # in the mean
-THRESHOLDS = (0.5, 0.10, 0.11)
+PCKH_THRESHOLDS = (0.5, 0.10, 0.11)
 _FILE_NAMES = {"r": "right", "l": "left"}
 _FILE_JOINTS = {
     "ank": "ankle",

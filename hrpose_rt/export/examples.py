@@ -19,10 +19,10 @@ from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8
 
 MAX_IMAGES = 96  # taken of a film or a folder, evenly
-MAX_CROPS = 192
+MAX_CALIBRATION_CROPS = 192
 # Of the packaged photos: people of 500 pixels down to 60.
 SCALES = (1.0, 0.8, 0.6, 0.45, 0.35, 0.25, 0.2, 0.15)
-MIN_HEIGHT_PX = 40  # pixels of height; people below say nothing of joints
+MIN_PERSON_PX = 40  # pixels of height; people below say nothing of joints
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,11 @@ def people(images: list[U8], detector: Detector, input_hw: tuple[int, int]) -> C
         BadInput: Nobody is there.
     """
     crops, heights = [], []
-    most_a_picture = max(1, 2 * MAX_CROPS // len(images))
+    most_a_picture = max(1, 2 * MAX_CALIBRATION_CROPS // len(images))
     for image in images:
         boxes = detector.detect(image, StageClock()).boxes[:most_a_picture]
         tall = boxes[:, 3] - boxes[:, 1]
-        boxes, tall = boxes[tall >= MIN_HEIGHT_PX], tall[tall >= MIN_HEIGHT_PX]
+        boxes, tall = boxes[tall >= MIN_PERSON_PX], tall[tall >= MIN_PERSON_PX]
         centres, sizes = crop_frames(boxes, input_hw)
         crops.append(crop_people(image, centres, sizes, np.zeros((len(boxes), *input_hw, 3), np.uint8)))
         heights.append(tall / sizes[:, 1] * input_hw[0])
@@ -102,7 +102,7 @@ def people(images: list[U8], detector: Detector, input_hw: tuple[int, int]) -> C
         raise BadInput(
             "nobody is in the pictures given: give a film or a folder with people to `calibration`"
         )
-    chosen = np.linspace(0, len(every) - 1, min(len(every), MAX_CROPS)).round().astype(np.int64)
+    chosen = np.linspace(0, len(every) - 1, min(len(every), MAX_CALIBRATION_CROPS)).round().astype(np.int64)
     return Crops(every[chosen], np.asarray(tall[chosen], np.float32))
 
 

@@ -13,7 +13,7 @@ from hrpose_rt.types import F32
 MIN_KEYPOINT_SCORE = 0.3  # score of the joints, and of the people, that are compared
 MOVED_HEIGHTS = 0.05  # of a person's height, from which on a joint counts as moved
 MIN_CROPS = 64
-MATCH_IOU = 0.9  # IoU
+PARITY_MATCH_IOU = 0.9  # IoU
 
 # What an engine may differ by; in pixels of the network's input, and as shares.
 LIMITS: dict[str, dict[str, float]] = {
@@ -88,7 +88,7 @@ def compare_boxes(expected: list[F32], outputs: list[F32], precision: str) -> Pa
             continue
         overlap = iou(boxes, candidates)
         best = overlap.argmax(axis=1)
-        same = overlap.max(axis=1) > MATCH_IOU
+        same = overlap.max(axis=1) > PARITY_MATCH_IOU
         matched += same.tolist()
         differences += np.abs(scores - their_scores[best])[same].tolist()
     share = float(np.mean(matched)) if matched else 1.0

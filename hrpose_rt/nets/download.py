@@ -11,7 +11,7 @@ from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.paths import SET_CACHE, make_writable
 
 CHUNK = 1 << 18
-TIMEOUT_S = 30
+DOWNLOAD_TIMEOUT_S = 30
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 
 BytesCallback = Callable[
@@ -70,7 +70,7 @@ def receive(
     if have:
         request.add_header("Range", f"bytes={have}-")
     try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+        response = urllib.request.urlopen(request, timeout=DOWNLOAD_TIMEOUT_S)
     except ValueError as error:  # it redirects to what is no address
         raise urllib.error.URLError(error) from error
     except urllib.error.HTTPError as error:

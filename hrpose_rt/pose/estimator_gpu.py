@@ -23,7 +23,7 @@ from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Poses
 
-MAX_CROPS = 64  # at a time
+GPU_BATCH = 64  # at a time
 GPU_DECODERS = ("quarter", "dark")
 
 
@@ -96,8 +96,8 @@ class DevicePoseEstimator:
         with clock.stage("crop"):
             centres, sizes = crop_frames(np.concatenate(boxes), self._spec.input_hw)
             maps = crop_maps(centres, sizes, self._spec.input_hw)
-        for begin in range(0, n, MAX_CROPS):
-            end = min(begin + MAX_CROPS, n)
+        for begin in range(0, n, GPU_BATCH):
+            end = min(begin + GPU_BATCH, n)
             with clock.stage("crop"):
                 parts = []
                 for image, first, last in zip(images, [0, *ends], ends, strict=False):

@@ -19,7 +19,7 @@ from hrpose_rt.sinks.video import Audio, VideoSink
 from hrpose_rt.types import SourceInfo
 
 VIDEO_SUFFIX = ".mp4"
-MAX_SIDE_PX = {VIDEO_SUFFIX: 16_384, ".webp": 16_383}  # of x264, and of the WebP format
+FORMAT_MAX_SIDE_PX = {VIDEO_SUFFIX: 16_384, ".webp": 16_383}  # of x264, and of the WebP format
 TEXT_FORMATS: dict[str, tuple[str, Callable[[str, SourceInfo, RunInfo], Sink]]] = {
     "json": (".jsonl", JsonlSink),
     "csv": (".csv", CsvSink),
@@ -108,7 +108,7 @@ def text_target(
 
 def _check_size(info: SourceInfo, suffix: str) -> None:
     """Raise BadInput if pictures are larger than their form holds, as far as is known before the run."""
-    largest = MAX_SIDE_PX.get(suffix)
+    largest = FORMAT_MAX_SIDE_PX.get(suffix)
     if largest and max(info.width, info.height) > largest:
         raise BadInput(
             f"`save`: {info.name} is {info.width}x{info.height}, {suffix} holds {largest} pixels a side: "

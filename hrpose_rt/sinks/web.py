@@ -25,7 +25,7 @@ from hrpose_rt.types import STAGES, U8
 
 LOOPBACK = "127.0.0.1"
 QUALITY = 80  # of the JPEGs, in 0..100
-MAX_SIDE_PX = 1280  # pixels; larger pictures are made smaller for browsers
+PAGE_MAX_SIDE_PX = 1280  # pixels; larger pictures are made smaller for browsers
 LOOK_S = 0.5  # between two looks whether the page is closed, while there is no new picture
 SEND_BYTES = 2**18  # waiting in the system for a browser: more would be pictures of the past
 BOUNDARY = b"--picture\r\n"
@@ -100,7 +100,7 @@ class StreamPanel:
             if self._jpeg[0] != shown.number:
                 picture = shown.result.draw(min_score=self._view.min_score)
                 h, w = picture.shape[:2]
-                scale = min(1.0, MAX_SIDE_PX / max(h, w))
+                scale = min(1.0, PAGE_MAX_SIDE_PX / max(h, w))
                 size = max(1, round(scale * w)), max(1, round(scale * h))
                 picture = picture if scale == 1 else np.asarray(cv2.resize(picture, size), np.uint8)
                 data = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]

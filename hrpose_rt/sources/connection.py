@@ -17,7 +17,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.nets.download import receive
 from hrpose_rt.sources.addresses import hint, redacted
 
-TIMEOUT_S = 10.0  # without an answer or a packet a connection counts as broken
+CONNECT_TIMEOUT_S = 10.0  # without an answer or a packet a connection counts as broken
 PLAYLISTS = frozenset({"hls", "dash"})  # formats whose address is that of a list of pieces
 _NO_ANSWER = (urllib.error.URLError, HTTPException, OSError, ValueError)
 
@@ -34,7 +34,7 @@ def connect(url: str, options: dict[str, str] | None = None) -> InputContainer:
         BadInput: It does, but nothing that can be played.
     """
     try:
-        return av.open(url, options=options or {}, timeout=(TIMEOUT_S, TIMEOUT_S))
+        return av.open(url, options=options or {}, timeout=(CONNECT_TIMEOUT_S, CONNECT_TIMEOUT_S))
     except (av.error.FFmpegError, OSError, ValueError) as error:
         # Neither FFmpeg's words nor its error go on: both hold the address with its password.
         if isinstance(error, av.error.InvalidDataError | av.error.EOFError) or _errno(error) == errno.EIO:
@@ -82,7 +82,7 @@ def has_end(container: InputContainer) -> bool:
 
 def open_url(url: str, headers: dict[str, str] | None = None) -> Any:
     """The answer of an HTTP server, as `urlopen` gives it."""
-    return urllib.request.urlopen(_request(url, headers or {}), timeout=TIMEOUT_S)
+    return urllib.request.urlopen(_request(url, headers or {}), timeout=CONNECT_TIMEOUT_S)
 
 
 def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:

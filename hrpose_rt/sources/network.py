@@ -31,7 +31,7 @@ from hrpose_rt.sources.video import VideoFile
 from hrpose_rt.sources.video_stream import apply_rotation, find_video_stream
 from hrpose_rt.types import Frame, SourceInfo
 
-DEFAULT_FPS = 25.0  # of streams that do not say
+FALLBACK_FPS = 25.0  # of streams that do not say
 # Sites whose addresses name a page and not a stream.
 _PAGES = (
     "youtube.com",
@@ -117,8 +117,8 @@ class NetworkStream(BaseSource):
         super().__init__()
         self._url, self._clip, self._reconnect_s = url, clip, reconnect_s
         self.info = SourceInfo(
-            *(redacted(url), stem_of(url), 0, 0, DEFAULT_FPS / clip.stride),
-            frames=clip.count(None, DEFAULT_FPS),
+            *(redacted(url), stem_of(url), 0, 0, FALLBACK_FPS / clip.stride),
+            frames=clip.count(None, FALLBACK_FPS),
             is_video=True,
             is_live=True,
         )
@@ -136,7 +136,7 @@ class NetworkStream(BaseSource):
         if stream is None:
             container.close()
             raise BadInput(f"{self.info.name} has no video in it: give the address of the stream itself")
-        fps = float(stream.average_rate or stream.guessed_rate or DEFAULT_FPS)
+        fps = float(stream.average_rate or stream.guessed_rate or FALLBACK_FPS)
         self.info = replace(
             self.info, width=stream.width, height=stream.height, fps=fps / self._clip.stride
         )

@@ -35,7 +35,7 @@ from hrpose_rt.sources.video_timing import (
 )
 from hrpose_rt.types import Frame, SourceInfo
 
-_NO_FILM = {"tty"}  # FFmpeg also plays text files, as a terminal would show them
+_NOT_VIDEO_FORMATS = {"tty"}  # FFmpeg also plays text files, as a terminal would show them
 _MISSING_END_S = 0.5  # a film may stop this much before the length its header gives
 
 
@@ -63,7 +63,7 @@ class VideoFile(BaseSource):
     def _look_in(self, container: InputContainer, stem: str) -> None:
         path, clip = self._name, self._clip
         stream = find_video_stream(container)
-        if container.format.name in _NO_FILM or stream is None:
+        if container.format.name in _NOT_VIDEO_FORMATS or stream is None:
             raise BadInput(f"{path} has no video in it: choose another file")
         lost, times_s = list[int](), list[float]()
         packets = _noted(_packets(container), times_s)

@@ -9,7 +9,7 @@ from av.video.stream import VideoStream
 
 from hrpose_rt.types import U8
 
-_NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+_NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
 def find_video_stream(container: InputContainer) -> VideoStream | None:
@@ -34,7 +34,7 @@ def _rank(stream: VideoStream) -> tuple[bool, int, int, bool]:
     shows = stream.disposition
     bits = stream.metadata.get("variant_bitrate", "")
     return (
-        not shows & _NO_FILM,
+        not shows & _NOT_VIDEO,
         stream.width * stream.height,
         int(bits) if bits.isdecimal() else 0,
         bool(shows & Disposition.default),

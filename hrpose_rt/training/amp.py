@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hrpose_rt.nets.preprocessing import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 
-PRECISIONS = ("fp32", "bf16")
+TRAINING_PRECISIONS = ("fp32", "bf16")
 
 
 def normalized(crops: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 from hrpose_rt.errors import RuntimeMissing
 from hrpose_rt.paths import atomic_write
 
-METRICS, LOG, CURVES = "metrics.jsonl", "train.log", "curves.png"
+METRICS_FILE, LOG_FILE, CURVES_FILE = "metrics.jsonl", "train.log", "curves.png"
 SMOOTH = 20  # losses that a point of the curve is the mean of
 
 
@@ -28,11 +28,11 @@ class MetricsLog:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise RuntimeMissing("training needs tensorboard: pip install 'hrpose-rt[train]'") from error
-        self._metrics = folder / METRICS
-        self._curves = folder / CURVES
+        self._metrics = folder / METRICS_FILE
+        self._curves = folder / CURVES_FILE
         self._lines = [line for line in _read(self._metrics) if line["step"] <= step] if step else []
         self._metrics.write_text("".join(json.dumps(line) + "\n" for line in self._lines))
-        self._log = (folder / LOG).open("a" if step else "w", encoding="utf-8")
+        self._log = (folder / LOG_FILE).open("a" if step else "w", encoding="utf-8")
         logging.getLogger("tensorboard").setLevel(logging.ERROR)
         self._board = SummaryWriter(str(folder), purge_step=step or None)
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.io import savemat
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.evaluation.mpii import THRESHOLDS, MpiiTruth, load_predictions, load_truth, pckh
+from hrpose_rt.evaluation.mpii import PCKH_THRESHOLDS, MpiiTruth, load_predictions, load_truth, pckh
 from hrpose_rt.skeleton import MPII16
 
 AT = MPII16.joints.index
@@ -124,7 +124,7 @@ def test_pckh_of_published_predictions_equals_published_values(data: Path) -> No
     file = data / "mpii" / "mpii_valid_ground_truth_and_predictions.mat"
     truth = load_truth(file)
     found = load_predictions(file, len(truth.heads))
-    rows = [pckh(found, truth, threshold) for threshold in THRESHOLDS]
+    rows = [pckh(found, truth, threshold) for threshold in PCKH_THRESHOLDS]
     published = [95.600, 92.714, 83.365, 76.736, 81.928, 73.363, 65.446, 82.337]
     np.testing.assert_allclose(list(rows[0].values()), published, atol=5e-4)
     assert (round(rows[1]["Mean"], 3), round(rows[2]["Mean"], 3)) == (28.975, 33.138)
