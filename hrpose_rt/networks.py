@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -21,7 +20,7 @@ from hrpose_rt.pose.base import PoseEstimator
 from hrpose_rt.pose.estimator import HostPoseEstimator
 from hrpose_rt.run_info import DetectorInfo, HardwareInfo, PoseInfo, RunInfo
 from hrpose_rt.runtimes.base import DeviceRuntime, Runtime
-from hrpose_rt.runtimes.open import open_engine, with_size
+from hrpose_rt.runtimes.open import open_selected, with_size
 from hrpose_rt.runtimes.selection import (
     PRECISIONS_OF,
     RuntimeChoice,
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
 MAX_AP_LOSS = 0.01  # that `auto` accepts of int8
 ProgressCallback = Callable[[str], None]
+Uploaders = dict[str, "FrameUploader"]  # by device
 
 
 @dataclass(slots=True, eq=False)
@@ -97,10 +97,11 @@ def open_networks(settings: Settings, progress: ProgressCallback = say) -> Netwo
     Raises:
         HrposeError: Something cannot be had; the message says what to do.
     """
+    uploaders: Uploaders = {}  # a frame goes to a GPU once, for both
     with ExitStack() as stack:
-        detector, detector_info = open_detector(settings, progress)
+        detector, detector_info = open_detector(settings, progress, uploaders)
         stack.callback(detector.close)
-        estimator, pose_info = open_pose(settings, progress)
+        estimator, pose_info = open_pose(settings, progress, uploaders)
         stack.callback(estimator.close)
         estimator.warm_up()
         skeleton = find_skeleton(pose_info.skeleton)
@@ -110,14 +111,14 @@ def open_networks(settings: Settings, progress: ProgressCallback = say) -> Netwo
 
 
 def open_detector(
-    settings: Settings, progress: ProgressCallback = say
+    settings: Settings, progress: ProgressCallback = say, uploaders: "Uploaders | None" = None
 ) -> tuple[YoloDetector, DetectorInfo]:
-    """The detector alone, and what it is."""
+    """The detector alone, and what it is; `uploaders` are those it shares with a pose network."""
     runtime, spec, _ = open_model(
         find_model(settings.detector, "detection"), "detection", settings, progress
     )
     with closed_on_error(runtime):
-        detector = _detector(runtime, spec, settings)
+        detector = _detector(runtime, spec, settings, {} if uploaders is None else uploaders)
     return detector, DetectorInfo(
         model=spec.model,
         sha256=spec.sha256 or spec.weights_sha256,
@@ -126,11 +127,13 @@ def open_detector(
     )
 
 
-def open_pose(settings: Settings, progress: ProgressCallback = say) -> tuple[PoseEstimator, PoseInfo]:
-    """The pose estimator alone, not yet warm, and what it is."""
+def open_pose(
+    settings: Settings, progress: ProgressCallback = say, uploaders: "Uploaders | None" = None
+) -> tuple[PoseEstimator, PoseInfo]:
+    """The pose estimator alone, not yet warm, and what it is; `uploaders` as of `open_detector`."""
     runtime, spec, reason = open_model(find_model(settings.pose, "pose"), "pose", settings, progress)
     with closed_on_error(runtime):
-        estimator = _estimator(runtime, spec, settings)
+        estimator = _estimator(runtime, spec, settings, {} if uploaders is None else uploaders)
     return estimator, PoseInfo(
         model=spec.model,
         sha256=spec.sha256 or spec.weights_sha256,
@@ -154,21 +157,25 @@ def closed_on_error(opened: Runtime) -> Iterator[None]:
         raise
 
 
-def _detector(runtime: Runtime, spec: EngineSpec, settings: Settings) -> YoloDetector:
+def _detector(
+    runtime: Runtime, spec: EngineSpec, settings: Settings, uploaders: "Uploaders"
+) -> YoloDetector:
     how = (spec.inputs_hw, settings.det_score, settings.max_people, spec.model)
     if not _stays_on_device(runtime):
         return YoloDetector(runtime, *how)
     from hrpose_rt.detection.yolo_gpu import DeviceYoloDetector
 
-    return DeviceYoloDetector(runtime, _uploader(runtime.device), *how)
+    return DeviceYoloDetector(runtime, _uploader(runtime.device, uploaders), *how)
 
 
-def _estimator(runtime: Runtime, spec: EngineSpec, settings: Settings) -> PoseEstimator:
+def _estimator(
+    runtime: Runtime, spec: EngineSpec, settings: Settings, uploaders: "Uploaders"
+) -> PoseEstimator:
     if not _stays_on_device(runtime) or spec.decode == "udp":
         return HostPoseEstimator(runtime, spec, settings.decode, settings.flip_test)
     from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator
 
-    uploader = _uploader(runtime.device)
+    uploader = _uploader(runtime.device, uploaders)
     return DevicePoseEstimator(runtime, spec, uploader, settings.decode, settings.flip_test)
 
 
@@ -193,17 +200,8 @@ def open_model(
         choice = replace(
             choice, precision="int8", reason=f"{choice.reason}; int8 costs its accuracy little"
         )
-    runtime, spec = open_engine(
-        ensure_engine(model, task, choice, skeleton, progress),
-        *(
-            task,
-            choice.runtime,
-            choice.precision,
-            choice.device,
-            settings.threads or usable_cores(),
-            skeleton,
-        ),
-    )
+    model = ensure_engine(model, task, choice, skeleton, progress)
+    runtime, spec = open_selected(model, task, choice, settings.threads, skeleton)
     return runtime, spec, choice.reason
 
 
@@ -247,14 +245,15 @@ def _stays_on_device(runtime: Runtime) -> "TypeGuard[DeviceRuntime]":
     return runtime.device.startswith("cuda") and hasattr(runtime, "infer_device")
 
 
-@lru_cache
-def _uploader(device: str) -> "FrameUploader":
+def _uploader(device: str, uploaders: "Uploaders") -> "FrameUploader":
     """The frames on a device, which detector and pose network share."""
     import torch
 
     from hrpose_rt.runtimes.gpu_frames import FrameUploader
 
-    return FrameUploader(torch.device(device))
+    if device not in uploaders:
+        uploaders[device] = FrameUploader(torch.device(device))
+    return uploaders[device]
 
 
 def prefer_int8(model: Model) -> bool:

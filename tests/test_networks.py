@@ -16,7 +16,7 @@ from hrpose_rt.nets.spec import EngineSpec
 from hrpose_rt.networks import open_networks, open_pose
 from hrpose_rt.paths import models_folder
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.runtimes.open import open_engine
+from hrpose_rt.runtimes.open import open_selected
 from hrpose_rt.skeleton import find_skeleton
 from tests.fakes import fake_networks
 from tests.test_skeleton import TOML
@@ -153,13 +153,13 @@ def test_networks_close_opened_runtimes_when_opening_fails(settings, words, monk
     opened = []
 
     def remembered(*arguments):
-        runtime, spec = open_engine(*arguments)
+        runtime, spec = open_selected(*arguments)
         opened.append(closed := [])
         close = runtime.close
         monkeypatch.setattr(runtime, "close", lambda: (closed.append(1), close()))
         return runtime, spec
 
-    monkeypatch.setattr("hrpose_rt.networks.open_engine", remembered)
+    monkeypatch.setattr("hrpose_rt.networks.open_selected", remembered)
     with pytest.raises(HrposeError, match=words):
         open_networks(Settings(runtime="onnxruntime", precision="fp32", threads=1, **settings))
     assert opened and all(opened)  # each was closed

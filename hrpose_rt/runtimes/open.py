@@ -28,16 +28,14 @@ def open_engine(
     precision: str = "auto",
     device: str = "auto",
     threads: int = 0,
-    skeleton: str = "auto",
 ) -> tuple[Runtime, EngineSpec]:
-    """Open a model.
+    """Open a model with the runtime that suits it, or that is asked for.
 
     Args:
         model: As `zoo.find_model` gives it.
         task: What it is for.
-        runtime, precision, device: As `choice.select_runtime` takes them.
+        runtime, precision, device: As `selection.select_runtime` takes them.
         threads: Cores to use; 0 for all this process may use.
-        skeleton: Of a pose network, in place of its own: a name or a skeleton file.
 
     Raises:
         BadInput: Runtime, precision and device do not go together, or the model has no file for them.
@@ -46,6 +44,22 @@ def open_engine(
     choice = select_runtime(
         model.engine is not None, runtime, precision, device, model.checkpoint is not None
     )
+    return open_selected(model, task, choice, threads)
+
+
+def open_selected(
+    model: Model, task: Task, choice: RuntimeChoice, threads: int = 0, skeleton: str = "auto"
+) -> tuple[Runtime, EngineSpec]:
+    """Open a model with a runtime that was selected.
+
+    Args:
+        model, task, threads: See `open_engine`.
+        choice: Runtime, precision and device.
+        skeleton: Of a pose network, in place of its own: a name or a skeleton file.
+
+    Raises:
+        BadInput, RuntimeMissing: See `open_engine`.
+    """
     threads = threads or usable_cores()
     if choice.runtime == "torch":
         if model.checkpoint is None:
