@@ -326,7 +326,7 @@ def test_fuzz_bench_reports_are_read_or_rejected(tmp_path: Path) -> None:
     for i in range(TRIES["reports"]):
         path = write(tmp_path / "r.json", mangled(random.Random(i), good))
         if not refused(reports.load, path):
-            refused(reports.moved, good, reports.load(path))
+            refused(reports.regressions, good, reports.load(path))
 
 
 def test_fuzz_mpii_mat_files_are_valid_or_rejected(tmp_path: Path) -> None:
