@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 
 BUDGET_OF_PEOPLE = 10  # people whose unbounded p50 is the budget, where none is given
 TUNE_FRAMES = 60
-DEFAULTS = Settings()
 
 
+@options.with_settings(
+    *("pose", "detector", "runtime", "precision", "device", "tracker", "memory", "detect_every", "tiles"),
+    *("max_pose_age", "threads"),
+)
 def bench_bounded(
+    settings: Settings,
     crowd: Annotated[str, typer.Option(help="Numbers of people in composed scenes.")] = "10,50,200",
     source: Annotated[
         list[str] | None, typer.Option(help="A film, shown 2x2; may be given several times.")
@@ -40,17 +44,6 @@ def bench_bounded(
     frames: Annotated[int, typer.Option(help="Of each crowd.")] = 250,
     scenes: Annotated[int, typer.Option(help="Of each number of people.", min=1)] = 1,
     seed: Annotated[int, typer.Option(help="Of the first composed scene of each size.")] = 0,
-    pose: options.Pose = DEFAULTS.pose,
-    detector: options.DetectorName = DEFAULTS.detector,
-    runtime: options.RuntimeName = "auto",
-    precision: options.Precision = "auto",
-    device: options.Device = "auto",
-    tracker: options.Tracker = DEFAULTS.tracker,
-    memory: options.Memory = DEFAULTS.memory_s,
-    detect_every: options.DetectEvery = None,
-    tiles: options.Tiles = "off",
-    max_pose_age: options.MaxPoseAge = DEFAULTS.max_pose_age,
-    threads: options.Threads = 0,
     output: Annotated[Path | None, typer.Option(help="The figures as JSON.")] = None,
     overwrite: options.Overwrite = False,
     debug: options.Debug = False,
@@ -67,17 +60,7 @@ def bench_bounded(
         raise BadInput(f"--frames is {4 * WARM_UP_FRAMES} or more, not {frames}")
     if output:
         check_free(output, overwrite)
-    settings = Settings(
-        *(pose, detector, runtime, precision),
-        device=device,
-        threads=threads,
-        tracker=tracker,
-        memory_s=memory,
-        detect_every=options.parse_every(detect_every),
-        tiles=tiles,
-        max_pose_age=max_pose_age,
-        budget_ms=budget_ms,
-    )
+    settings = replace(settings, budget_ms=budget_ms)
     with open_networks(settings) as networks, Console(stderr=True).status("composing") as status:
         cutouts = cut_out(packaged_or(people), networks)
         if not cutouts:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -20,7 +21,6 @@ from hrpose_rt.config import Settings
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export.examples import packaged_or
-from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 from hrpose_rt.networks import Networks, open_networks
 
 CROWDS = {"1-5": (1, 3, 5), "6-10": (6, 8, 10), "15-20": (15, 18, 20), "50+": (50, 75, 100, 200)}
@@ -30,7 +30,9 @@ MIN_TEXT_COLUMN = 8  # characters of a column of words, in a table on a narrow t
 DEFAULT_S, QUICK_S, QUICK_FRAMES = 720.0, 90.0, 60
 
 
+@options.with_settings("pose", "detector", "device", "threads")
 def bench_crowd(
+    settings: Settings,
     crowd: Annotated[str, typer.Option(help="Bins or numbers of people: 1-5,6-10,15-20,50+.")] = ",".join(
         CROWDS
     ),
@@ -40,15 +42,11 @@ def bench_crowd(
     people: Annotated[Path | None, typer.Option(help="A folder of photos to cut people out of.")] = None,
     size: Annotated[str, typer.Option(help="720p or 1080p, of composed frames.")] = "720p",
     frames: Annotated[int, typer.Option(help="Frames of each bin.")] = 300,
-    pose: options.Pose = DEFAULT_POSE,
-    detector: options.DetectorName = DEFAULT_DETECTOR,
     runtime: Annotated[str, typer.Option(help="One or several, with commas.")] = "auto",
     precision: Annotated[str, typer.Option(help="One or several, with commas.")] = "auto",
     input_hw: Annotated[
         str | None, typer.Option(help="Of crops, such as 384x288; the model's own.")
     ] = None,
-    device: options.Device = "auto",
-    threads: options.Threads = 0,
     seed: Annotated[int, typer.Option(help="Of the composed scenes.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="Under two minutes, wider intervals.")] = False,
     output: Annotated[Path | None, typer.Option(help="A folder for JSON, Markdown and plots.")] = None,
@@ -70,10 +68,9 @@ def bench_crowd(
     with ExitStack() as stack:
         variants = []
         for one, other in product(runtime.split(","), precision.split(",")):
-            settings = Settings(
-                in_size(pose, input_hw, other), detector, one, other, threads=threads, device=device
-            )
-            variants.append(stack.enter_context(_variant(settings)))
+            pose = in_size(settings.pose, input_hw, other)
+            varied = replace(settings, pose=pose, runtime=one, precision=other)
+            variants.append(stack.enter_context(_variant(varied)))
         with _progress("composing") as progress:
             feeds = _sources(counts, source, people, SIZES_WH[size], seed, variants[0].networks)
             rounds = max(2, (QUICK_FRAMES if quick else frames) // (BLOCK * 3))

@@ -1,6 +1,7 @@
 """`hrpose-rt eval coco`: COCO's keypoint figures, of networks or of a file of predictions."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,33 +32,26 @@ if TYPE_CHECKING:
     from hrpose_rt.evaluation.per_joint import MatchedPeople
     from hrpose_rt.evaluation.predict import Boxes
 
-DEFAULTS = Settings()
 
-
+@options.with_settings(
+    *("detector", "pose", "runtime", "precision", "device", "skeleton", "input_hw", "decode", "flip_test"),
+    "threads",
+)
 def eval_coco(
     annotations: options.Annotations,
+    settings: Settings,
     images: options.ImagesFolder = None,
     predictions: Annotated[Path | None, typer.Option(help="Score this COCO results file.")] = None,
     detections: Annotated[
         Path | None, typer.Option(help="Pose the boxes of this COCO results file.")
     ] = None,
     gt_boxes: Annotated[bool, typer.Option("--gt-boxes", help="Pose the annotated boxes.")] = False,
-    detector: options.DetectorName = DEFAULTS.detector,
-    pose: options.Pose = DEFAULTS.pose,
-    runtime: options.RuntimeName = DEFAULTS.runtime,
-    precision: options.Precision = DEFAULTS.precision,
-    device: options.Device = DEFAULTS.device,
-    skeleton: options.SkeletonName = DEFAULTS.skeleton,
-    input_hw: options.InputHw = None,
-    decode: options.Decode = DEFAULTS.decode,
-    flip_test: options.FlipTest = False,
     oks_nms: Annotated[
         float, typer.Option(help="Of two poses more alike than this the better stays; 1 keeps all.")
     ] = 0.9,
     compare: Annotated[Path | None, typer.Option(help="Another results file to set this against.")] = None,
     visualize: Annotated[int, typer.Option(help="Draw so many best and worst people.")] = 0,
     output: options.OutputFolder = None,
-    threads: options.Threads = DEFAULTS.threads,
     overwrite: options.Overwrite = False,
     debug: options.Debug = False,
 ) -> None:
@@ -74,23 +68,14 @@ def eval_coco(
     category = coco.person_category(truth)
     # Before anything is computed that a fault in it would throw away.
     others = coco.load_results(compare, "keypoints", category) if compare else None
-    joints = COCO17 if skeleton == "auto" else find_skeleton(skeleton)
+    joints = COCO17 if settings.skeleton == "auto" else find_skeleton(settings.skeleton)
     coco.check_joints(truth, others or [], joints)
     facts: dict[str, Any] = {"annotations": annotations.name}
     if predictions:
         results = coco.load_results(predictions, "keypoints", category)
         facts |= {"predictions": predictions.name}
     else:
-        settings = Settings(
-            *(pose, detector, runtime, precision),
-            det_score=EVAL_MIN_BOX_SCORE,
-            input_hw=options.parse_hw(input_hw),
-            decode=decode,
-            flip_test=flip_test,
-            threads=threads,
-            device=device,
-            skeleton=skeleton,
-        )
+        settings = replace(settings, det_score=EVAL_MIN_BOX_SCORE)
         with ExitStack() as stack:  # of a detector
             boxes, source = _boxes(stack, truth, settings, detections, gt_boxes)
             results, how = _run(truth, images, settings, boxes, joints, oks_nms)

@@ -1,5 +1,6 @@
 """`hrpose-rt eval detector`: COCO's box figures for people, and whom the detector misses."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,17 +26,14 @@ DEFAULTS = Settings()
 SHOWN_METRICS = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)")
 
 
+@options.with_settings("detector", "runtime", "precision", "device", "threads")
 def eval_detector(
     annotations: options.Annotations,
+    settings: Settings,
     images: options.ImagesFolder = None,
     predictions: Annotated[Path | None, typer.Option(help="Score this results file of boxes.")] = None,
-    detector: options.DetectorName = DEFAULTS.detector,
-    runtime: options.RuntimeName = DEFAULTS.runtime,
-    precision: options.Precision = DEFAULTS.precision,
-    device: options.Device = DEFAULTS.device,
     det_score: Annotated[float, typer.Option(help="The score to run with, 0..1.")] = DEFAULTS.det_score,
     output: options.OutputFolder = None,
-    threads: options.Threads = DEFAULTS.threads,
     overwrite: options.Overwrite = False,
     debug: options.Debug = False,
 ) -> None:
@@ -53,12 +51,7 @@ def eval_detector(
         facts = {"predictions": predictions.name}
     else:
         where = annotated_images(truth, images)
-        settings = Settings(
-            *(DEFAULTS.pose, detector, runtime, precision),
-            det_score=EVAL_MIN_BOX_SCORE,
-            threads=threads,
-            device=device,
-        )
+        settings = replace(settings, det_score=EVAL_MIN_BOX_SCORE)
         network, info = open_detector(settings)
         facts = info.to_dict() | hardware_info(settings.threads).to_dict()
         with network, steps(len(where)) as step:

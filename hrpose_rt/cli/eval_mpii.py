@@ -23,23 +23,17 @@ from hrpose_rt.skeleton import MPII16
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32
 
-DEFAULTS = Settings()
 
-
+@options.with_settings(
+    *("pose", "runtime", "precision", "device", "input_hw", "decode", "flip_test", "threads"), pose=""
+)
 def eval_mpii(
     ground_truth: Annotated[Path, typer.Option(help="MPII's gt_valid.mat.")],
+    settings: Settings,
     predictions: Annotated[Path | None, typer.Option(help="Score this pred.mat.")] = None,
     annotations: Annotated[Path | None, typer.Option(help="Pose the people of this valid.json.")] = None,
     images: options.ImagesFolder = None,
-    pose: options.Pose = "",
-    runtime: options.RuntimeName = DEFAULTS.runtime,
-    precision: options.Precision = DEFAULTS.precision,
-    device: options.Device = DEFAULTS.device,
-    input_hw: options.InputHw = None,
-    decode: options.Decode = DEFAULTS.decode,
-    flip_test: options.FlipTest = False,
     output: options.OutputFolder = None,
-    threads: options.Threads = DEFAULTS.threads,
     overwrite: options.Overwrite = False,
     debug: options.Debug = False,
 ) -> None:
@@ -54,15 +48,7 @@ def eval_mpii(
             mpii.load_predictions(predictions, len(truth.heads)),
             {"predictions": predictions.name},
         )
-    elif annotations and pose and not predictions:
-        settings = Settings(
-            *(pose, DEFAULTS.detector, runtime, precision),
-            input_hw=options.parse_hw(input_hw),
-            decode=decode,
-            flip_test=flip_test,
-            threads=threads,
-            device=device,
-        )
+    elif annotations and settings.pose and not predictions:
         joints, facts = _run(annotations, images, settings, len(truth.heads))
     else:
         raise BadInput(

@@ -1,10 +1,14 @@
-"""Options that several commands share."""
+"""Options that several commands share, and those that are fields of `Settings`."""
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
 
 Pose = Annotated[str, typer.Option(help="Pose network: a name or a file.")]
@@ -32,6 +36,10 @@ FlipTest = Annotated[
 Threads = Annotated[int, typer.Option(help="Cores for the networks; 0 for all.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+DetScore = Annotated[float, typer.Option(help="Leave out people the detector is less sure of, 0..1.")]
+MaxPeople = Annotated[
+    int, typer.Option(help="Keep at most so many people a frame, the surest; 0 keeps all.")
+]
 Tracker = Annotated[str, typer.Option(help="Who is who: flow, ocsort or bytetrack.")]
 Memory = Annotated[float, typer.Option(help="Seconds for which people out of sight are remembered.")]
 MaxAge = Annotated[float, typer.Option(help="Seconds without a detection after which somebody is gone.")]
@@ -69,3 +77,79 @@ def parse_hw(text: str | None) -> tuple[int, int] | None:
     if not (height.isdecimal() and width.isdecimal()):
         raise BadInput(f"--input-hw {text} is no size: give HEIGHTxWIDTH, such as 256x192")
     return int(height), int(width)
+
+
+# The options that are fields of `Settings`, by the names of the command line.
+SETTINGS: dict[str, Any] = {
+    "pose": Pose,
+    "detector": DetectorName,
+    "runtime": RuntimeName,
+    "precision": Precision,
+    "device": Device,
+    "skeleton": SkeletonName,
+    "det_score": DetScore,
+    "max_people": MaxPeople,
+    "input_hw": InputHw,
+    "decode": Decode,
+    "flip_test": FlipTest,
+    "tracker": Tracker,
+    "memory": Memory,
+    "max_age": MaxAge,
+    "detect_every": DetectEvery,
+    "tiles": Tiles,
+    "budget_ms": BudgetMs,
+    "max_pose_age": MaxPoseAge,
+    "smooth": Smooth,
+    "threads": Threads,
+}
+_FIELDS = {"memory": "memory_s", "max_age": "max_age_s"}  # where a field is called otherwise
+_READ: dict[str, Callable[[Any], Any]] = {"input_hw": parse_hw, "detect_every": parse_every}
+
+
+def with_settings(*names: str, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command these options of `SETTINGS`, and its parameter `settings` what they make.
+
+    >>> @with_settings("pose", "threads")
+    ... def command(settings: Settings, output: str = "") -> None:
+    ...     print(settings.pose, settings.threads)
+    >>> list(inspect.signature(command).parameters)
+    ['pose', 'threads', 'output']
+    >>> command(threads=1)
+    hrnet-w16-lite 1
+
+    Args:
+        names: In the order in which `--help` has them.
+        defaults: Other ones than those of `Settings`.
+    """
+    usual = Settings()
+
+    def default(name: str) -> Any:
+        return defaults.get(name, getattr(usual, _FIELDS.get(name, name)))
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        parameters: list[inspect.Parameter] = []
+        for parameter in inspect.signature(command).parameters.values():
+            if parameter.name != "settings":
+                parameters.append(parameter)
+                continue
+            for name in names:
+                kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+                parameters.append(
+                    inspect.Parameter(name, kind, default=default(name), annotation=SETTINGS[name])
+                )
+
+        @wraps(command)
+        def call(**given: Any) -> None:
+            fields = {
+                _FIELDS.get(name, name): _READ.get(name, lambda value: value)(
+                    given.pop(name, default(name))
+                )
+                for name in names
+            }
+            command(settings=Settings(**fields), **given)
+
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return call
+
+    return decorate

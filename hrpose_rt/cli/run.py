@@ -24,20 +24,14 @@ from hrpose_rt.sources.base import RECONNECT_S
 from hrpose_rt.sources.open import expand, open_source
 from hrpose_rt.timing import LatencyTable
 
-DEFAULTS = Settings()
 
-
+@options.with_settings(*options.SETTINGS)
 def run(
     source: Annotated[
         list[str],
         typer.Argument(help="Videos, images, folders of them, stream addresses, camera numbers."),
     ],
-    pose: options.Pose = DEFAULTS.pose,
-    detector: options.DetectorName = DEFAULTS.detector,
-    runtime: options.RuntimeName = DEFAULTS.runtime,
-    precision: options.Precision = DEFAULTS.precision,
-    device: options.Device = DEFAULTS.device,
-    skeleton: options.SkeletonName = DEFAULTS.skeleton,
+    settings: Settings,
     save: Annotated[
         str | None, typer.Option(help="Annotated .mp4 (of images: a folder or an image).")
     ] = None,
@@ -75,57 +69,17 @@ def run(
     reconnect: Annotated[
         float, typer.Option(help="Seconds to try for when a live source breaks off; 0 ends it.")
     ] = RECONNECT_S,
-    det_score: Annotated[
-        float, typer.Option(help="Leave out people the detector is less sure of, 0..1.")
-    ] = DEFAULTS.det_score,
     kpt_score: Annotated[
         float, typer.Option(min=0, max=1, help="Do not draw joints that score less, 0..1.")
     ] = MIN_SCORE,
-    max_people: Annotated[
-        int, typer.Option(help="Keep at most so many people a frame, the surest; 0 keeps all.")
-    ] = DEFAULTS.max_people,
-    input_hw: options.InputHw = None,
-    decode: options.Decode = DEFAULTS.decode,
-    flip_test: options.FlipTest = False,
-    tracker: options.Tracker = DEFAULTS.tracker,
-    memory: options.Memory = DEFAULTS.memory_s,
-    max_age: options.MaxAge = DEFAULTS.max_age_s,
-    detect_every: options.DetectEvery = None,
-    tiles: options.Tiles = DEFAULTS.tiles,
-    budget_ms: options.BudgetMs = DEFAULTS.budget_ms,
-    max_pose_age: options.MaxPoseAge = DEFAULTS.max_pose_age,
-    smooth: options.Smooth = DEFAULTS.smooth,
     trails: Annotated[
         float, typer.Option(min=0, help="Draw where people went, for so many seconds.")
     ] = 0.0,
-    threads: options.Threads = DEFAULTS.threads,
     overwrite: options.Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
     debug: options.Debug = False,
 ) -> None:
     """Find people and their poses; say what every frame cost, by people in it."""
-    settings = Settings(
-        pose=pose,
-        detector=detector,
-        runtime=runtime,
-        precision=precision,
-        device=device,
-        skeleton=skeleton,
-        det_score=det_score,
-        max_people=max_people,
-        input_hw=options.parse_hw(input_hw),
-        decode=decode,
-        flip_test=flip_test,
-        threads=threads,
-        tracker=tracker,
-        memory_s=memory,
-        max_age_s=max_age,
-        detect_every=options.parse_every(detect_every),
-        tiles=tiles,
-        budget_ms=budget_ms,
-        max_pose_age=max_pose_age,
-        smooth=smooth,
-    )
     clip = Clip(start, end, stride, max_frames, fps)
     # Standard output is for the lines, if they go there; people read the rest.
     console = Console(stderr=json_lines == STDOUT, quiet=quiet, highlight=False)
@@ -148,7 +102,7 @@ def run(
             web = stack.enter_context(WebView(*parse_address(serve), token or "", kpt_score))
             console.print(f"watch at {web.url}")
             viewers.append(lambda info, name: web.panel(name if job.concurrent else "", name))
-        fetch_models(pose, detector)
+        fetch_models(settings.pose, settings.detector)
         pipeline = stack.enter_context(PosePipeline(settings))
         console.print(describe(pipeline.info), soft_wrap=True)
         view = LiveView(Console(stderr=True, quiet=quiet))
