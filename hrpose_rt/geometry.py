@@ -13,6 +13,16 @@ from hrpose_rt.types import F32, I64, Bools
 CROP_MARGIN = 1.25  # the crop is this much larger than the box, as all HRNet weights were trained
 
 
+def xywh_to_xyxy(boxes: F32) -> F32:
+    """Boxes (N, 4) of corner and size, as in COCO's files, as boxes of two corners."""
+    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+
+
+def xyxy_to_xywh(boxes: F32) -> F32:
+    """The other way around."""
+    return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+
+
 def intersection(a: F32, b: F32) -> F32:
     """Areas (N, M) that boxes of `a` (N, 4) and of `b` (M, 4) have in common."""
     wide, tall = (

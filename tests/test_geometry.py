@@ -13,6 +13,8 @@ from hrpose_rt.geometry import (
     nms,
     oks,
     oks_nms,
+    xywh_to_xyxy,
+    xyxy_to_xywh,
 )
 
 NOBODY = np.zeros((0, 4), np.float32)
@@ -148,3 +150,10 @@ def test_oks_nms_keeps_better_of_two_similar_poses() -> None:
     assert oks_nms(poses, scores, areas, sigmas, 0.9).tolist() == [1, 2]
     assert oks_nms(poses, scores, areas, sigmas, 1.0).tolist() == [1, 0, 3, 2]
     assert oks_nms(poses[:0], scores[:0], areas[:0], sigmas, 0.9).tolist() == []
+
+
+def test_xywh_and_xyxy_convert_by_hand() -> None:
+    xywh = np.array([[10, 20, 30, 40], [0, 0, 1, 2]], np.float32)
+    xyxy = np.array([[10, 20, 40, 60], [0, 0, 1, 2]], np.float32)
+    assert np.array_equal(xywh_to_xyxy(xywh), xyxy)
+    assert np.array_equal(xyxy_to_xywh(xyxy), xywh)

@@ -57,7 +57,7 @@ class DeviceYoloDetector(YoloDetector):
                 self._uploader.wait()
             with clock.stage("detect"):
                 output = self._on_device.infer_device(pictures).float().cpu().numpy()
-                boxes = [Letterbox.fit((y2 - y1, x2 - x1), input_hw) for x1, y1, x2, y2 in regions]
+                boxes = [self._letterbox(region) for region in regions]
                 return self._decode(output, boxes, regions, frame_hw)
 
 

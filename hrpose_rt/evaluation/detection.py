@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hrpose_rt.evaluation.coco import Result
-from hrpose_rt.geometry import intersection, iou
+from hrpose_rt.geometry import intersection, iou, xywh_to_xyxy
 from hrpose_rt.timing import CROWD_BINS, crowd_bin
 from hrpose_rt.types import F32, Bools
 
@@ -80,7 +80,7 @@ def find(annotations: Any, results: list[Result], min_score: float) -> Detection
 
 def _xyxy(boxes: list[list[float]]) -> F32:
     xywh = np.array(boxes, np.float32).reshape(-1, 4)
-    return np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+    return xywh_to_xyxy(xywh)
 
 
 def _share_inside(boxes: F32, regions: F32) -> Bools:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hrpose_rt.evaluation.coco import Result
-from hrpose_rt.geometry import oks_terms
+from hrpose_rt.geometry import oks_terms, xywh_to_xyxy
 from hrpose_rt.types import F32, Bools
 
 MIN_OKS_TERM = 0.5  # a joint that is this similar counts as right
@@ -64,7 +64,7 @@ def pair(annotations: Any, results: list[Result], sigmas: tuple[float, ...]) -> 
     xywh = np.array([p["bbox"] for p in persons], np.float32).reshape(-1, 4)
     return MatchedPeople(
         image_ids=[p["image_id"] for p in persons],
-        boxes=np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
+        boxes=xywh_to_xyxy(xywh),
         joints=truth[..., :2],
         labelled=labelled,
         keypoints=keypoints[..., :2],

@@ -14,7 +14,7 @@ from hrpose_rt.evaluation.annotation_files import check_size
 from hrpose_rt.evaluation.annotations import clean_boxes
 from hrpose_rt.evaluation.coco import Result
 from hrpose_rt.evaluation.coco_annotations import is_number
-from hrpose_rt.geometry import crop_frames, oks_nms
+from hrpose_rt.geometry import crop_frames, oks_nms, xywh_to_xyxy, xyxy_to_xywh
 from hrpose_rt.pose.base import PoseEstimator
 from hrpose_rt.result import person_score
 from hrpose_rt.skeleton import Skeleton
@@ -66,7 +66,7 @@ def listed(results: Iterable[Result]) -> Boxes:
     def boxes(image: AnnotatedImage, _: U8) -> Detections:
         listed = by_image.get(image.id, [])
         xywh = np.array([r["bbox"] for r in listed], np.float32).reshape(-1, 4)
-        xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+        xyxy = xywh_to_xyxy(xywh)
         sound = (xywh[:, 2:] > 0).all(axis=1)
         return Detections.found(xyxy[sound], np.array([r["score"] for r in listed], np.float32)[sound])
 
@@ -131,7 +131,7 @@ def box_results(
     results = []
     for image in images:
         people = boxes(image, image.read())
-        xywh = np.concatenate([people.boxes[:, :2], people.boxes[:, 2:] - people.boxes[:, :2]], axis=1)
+        xywh = xyxy_to_xywh(people.boxes)
         for box, confident in zip(xywh.tolist(), people.scores.tolist(), strict=True):
             results.append({"image_id": image.id, "category_id": category, "bbox": box, "score": confident})
         progress()

@@ -15,6 +15,7 @@ from hrpose_rt.export.parity import Parity
 from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, ExportedEngine, ExportRequest
 from hrpose_rt.export.tensorrt import ProgressCallback, TrtOptions, build_engine, check_options
 from hrpose_rt.hardware import nvidia_gpus, usable_cores
+from hrpose_rt.nets.hrnet_config import heatmap_size
 from hrpose_rt.nets.spec import FORMATS, Build, EngineSpec, Task, engine_files, engine_sha256, spec_path
 from hrpose_rt.nets.zoo import Model, spec_of_checkpoint
 from hrpose_rt.paths import (
@@ -68,7 +69,7 @@ class _Export:
         )
         base = model.spec or spec_of_checkpoint(model, task)
         hw = request.input_hw or base.input_hw
-        heatmap_hw = (hw[0] // 4, hw[1] // 4) if task == "pose" else (0, 0)
+        heatmap_hw = heatmap_size(hw) if task == "pose" else (0, 0)
         self._calibration_set = verify.CalibrationSet(task, hw, request.calibration)
         self._free_hw = request.free_hw and task == "detection"
         self._fixed = EngineSpec(

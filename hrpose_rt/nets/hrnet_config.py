@@ -45,3 +45,8 @@ W16_LITE = HRNetConfig(
 )
 
 CONFIGS = {"hrnet-w16-lite": W16_LITE, "hrnet-w16": W16, "hrnet-w32": W32, "hrnet-w48": W48}
+
+
+def heatmap_size(input_hw: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of the heatmaps for crops of this height and width: a quarter."""
+    return input_hw[0] // 4, input_hw[1] // 4

@@ -7,7 +7,7 @@ OpenMMLab's model zoo; AP on COCO val2017 with a detector's boxes and flip test,
 import re
 from dataclasses import dataclass
 
-from hrpose_rt.nets.hrnet_config import W32, W48, HRNetConfig
+from hrpose_rt.nets.hrnet_config import W32, W48, HRNetConfig, heatmap_size
 from hrpose_rt.nets.spec import EngineSpec
 
 _COCO = "https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/coco/"
@@ -56,7 +56,7 @@ class Published:
             precision="fp32",
             weights_sha256=weights_sha256,
             skeleton=self.skeleton,
-            heatmap_hw=(h // 4, w // 4),
+            heatmap_hw=heatmap_size((h, w)),
             decode=self.decode,
         )
 

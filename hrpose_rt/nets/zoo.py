@@ -8,6 +8,7 @@ from pathlib import Path
 from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing
 from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.download import BytesCallback, fetch
+from hrpose_rt.nets.hrnet_config import heatmap_size
 from hrpose_rt.nets.published import ALIASES, PUBLISHED, Published, read_name
 from hrpose_rt.nets.spec import EngineSpec, Task, spec_path
 from hrpose_rt.paths import fetched_folder, make_writable, models_folder, sha256
@@ -224,6 +225,6 @@ def spec_of_checkpoint(
         precision="fp32",
         weights_sha256=digest,
         skeleton=usual or skeleton,
-        heatmap_hw=(h // 4, w // 4),
+        heatmap_hw=heatmap_size((h, w)),
         decode=how or "quarter",
     )

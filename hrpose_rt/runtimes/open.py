@@ -7,6 +7,7 @@ from hrpose_rt.config import check_input_hw
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.checkpoints import load_hrnet
+from hrpose_rt.nets.hrnet_config import heatmap_size
 from hrpose_rt.nets.spec import EngineSpec, Task
 from hrpose_rt.nets.zoo import Model, spec_of_checkpoint
 from hrpose_rt.runtimes.base import Runtime
@@ -145,5 +146,5 @@ def with_size(model: Model, input_hw: tuple[int, int] | None) -> Model:
         raise BadInput(
             f"{model.name} is an engine for {own_h}x{own_w} and no other `input_hw`: export one for {h}x{w}"
         )
-    spec = replace(model.spec, inputs_hw=((h, w),), heatmap_hw=(h // 4, w // 4))
+    spec = replace(model.spec, inputs_hw=((h, w),), heatmap_hw=heatmap_size((h, w)))
     return replace(model, engine=None, spec=spec)

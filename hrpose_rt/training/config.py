@@ -7,7 +7,7 @@ from typing import Any
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.annotations import AnnotatedPeople, find_data, load_people
-from hrpose_rt.nets.hrnet_config import CONFIGS
+from hrpose_rt.nets.hrnet_config import CONFIGS, heatmap_size
 from hrpose_rt.training.recipes import Recipe
 
 
@@ -21,7 +21,7 @@ class Stage:
     @property
     def heatmap_hw(self) -> tuple[int, int]:
         """Height and width of the heatmaps."""
-        return self.input_hw[0] // 4, self.input_hw[1] // 4
+        return heatmap_size(self.input_hw)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.annotations import AnnotatedPeople
 from hrpose_rt.geometry import crop_frames, crop_maps, input_to_heatmap
+from hrpose_rt.nets.hrnet_config import heatmap_size
 from hrpose_rt.nets.preprocessing import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 from hrpose_rt.nets.spec import spec_path
 from hrpose_rt.nets.zoo import find_model
@@ -48,7 +49,7 @@ class TeacherHeatmaps:
         """
         groups = self._maps[row]
         _, th, tw, _ = groups.shape
-        h, w = input_hw[0] // 4, input_hw[1] // 4
+        h, w = heatmap_size(input_hw)
         to_teacher = crop_maps(
             self._centres[row : row + 1], self._sizes[row : row + 1], self._input_hw, self._udp
         )

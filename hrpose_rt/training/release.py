@@ -18,6 +18,7 @@ from hrpose_rt.export.half import layers_by_precision
 from hrpose_rt.export.torch_onnx import export_onnx, save_onnx
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.checkpoints import load_hrnet
+from hrpose_rt.nets.hrnet_config import heatmap_size
 from hrpose_rt.nets.preprocessing import hrnet_on_crops
 from hrpose_rt.nets.spec import EngineSpec, engine_sha256, spec_path
 from hrpose_rt.nets.yolo import load_yolo
@@ -45,7 +46,7 @@ def build_pose(name: str) -> EngineSpec:
         precision="fp32",
         weights_sha256=sha256(checkpoint),
         skeleton="coco17",
-        heatmap_hw=(h // 4, w // 4),
+        heatmap_hw=heatmap_size((h, w)),
         part_ankles=True,
         decode="dark",  # for a tenth of a millisecond a frame; its card says by how much it is better
     )

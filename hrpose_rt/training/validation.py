@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from hrpose_rt.evaluation.annotations import AnnotatedPeople
-from hrpose_rt.geometry import crop_frames, heatmap_to_frame, oks, oks_nms
+from hrpose_rt.geometry import crop_frames, heatmap_to_frame, oks, oks_nms, xyxy_to_xywh
 from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS
 from hrpose_rt.pose.targets import TARGET_DECODERS
 from hrpose_rt.result import person_score
@@ -110,7 +110,7 @@ def average_precision(keypoints: F32, scores: F32, people: AnnotatedPeople, size
     truth: dict[str, Any] = {"images": [], "annotations": [], "categories": [person]}
     of_people, results = person_score(np.ones(len(people), np.float32), scores), []
     sigmas = np.array(people.skeleton.sigmas, np.float32)
-    boxes = np.concatenate([people.boxes[:, :2], people.boxes[:, 2:] - people.boxes[:, :2]], axis=1)
+    boxes = xyxy_to_xywh(people.boxes)
     for image in np.unique(people.image_rows).tolist():
         truth["images"].append({"id": image})
         rows = np.flatnonzero(people.image_rows == image)
