@@ -190,8 +190,10 @@ def open_model(
         model = with_size(model, settings.input_hw)
     can_export = model.checkpoint is not None and find_spec("onnx") is not None
     choice = select_runtime(
-        model.engine is not None or can_export,
-        *(settings.runtime, settings.precision, settings.device),
+        has_engine=model.engine is not None or can_export,
+        runtime=settings.runtime,
+        precision=settings.precision,
+        device=settings.device,
         has_checkpoint=model.checkpoint is not None,
     )
     if task == "detection" and choice.precision == "int8" and not model.in_precision("int8"):

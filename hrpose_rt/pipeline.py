@@ -158,8 +158,10 @@ class PosePipeline:
             times = detect_times[i].plus(pose_times, share).plus(clock.times(), 1)
             results.append(
                 FrameResult(
-                    frame,
-                    *(people.detections, people.track_ids, people.poses),
+                    frame=frame,
+                    detections=people.detections,
+                    track_ids=people.track_ids,
+                    poses=people.poses,
                     times=times,
                     skeleton=networks.skeleton,
                     shared=shared,

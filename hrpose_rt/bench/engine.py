@@ -100,7 +100,11 @@ def _timing(candidate: RuntimeCandidate, batch: int, times: list[float]) -> Engi
     runtime = candidate.runtime
     share = batch * candidate.flops / p50 / candidate.peak if candidate.peak else 0.0
     return EngineTiming(
-        *(runtime.name, runtime.precision, runtime.device, batch, len(times)),
+        runtime=runtime.name,
+        precision=runtime.precision,
+        device=runtime.device,
+        batch=batch,
+        rounds=len(times),
         p50_ms=round(1e3 * p50, 3),
         p95_ms=round(1e3 * p95, 3),
         a_second=round(batch / p50, 1),

@@ -135,7 +135,14 @@ def _run(
             )
         estimator.warm_up()
         results = pose_results(
-            *(images, boxes, estimator, skeleton, estimator.input_hw, oks_nms, step, person_category(truth))
+            images=images,
+            boxes=boxes,
+            estimator=estimator,
+            skeleton=skeleton,
+            input_hw=estimator.input_hw,
+            oks_threshold=oks_nms,
+            progress=step,
+            category=person_category(truth),
         )
     how = {"flip_test": settings.flip_test, "oks_nms": oks_nms}
     return results, info.to_dict() | how | hardware_info(settings.threads).to_dict()
@@ -190,13 +197,13 @@ def _draw(
     for name, rows in (("worst", order[:count]), ("best", order[::-1][:count])):
         thumbnails = [
             thumbnail(
-                *(
-                    by_id[people.image_ids[i]].read(),
-                    people.boxes[i],
-                    people.keypoints[i],
-                    people.scores[i],
-                ),
-                *((people.joints[i], people.labelled[i]), skeleton, f"OKS {people.oks()[i]:.2f}"),
+                picture=by_id[people.image_ids[i]].read(),
+                box=people.boxes[i],
+                keypoints=people.keypoints[i],
+                scores=people.scores[i],
+                truth=(people.joints[i], people.labelled[i]),
+                skeleton=skeleton,
+                text=f"OKS {people.oks()[i]:.2f}",
             )
             for i in rows.tolist()
         ]

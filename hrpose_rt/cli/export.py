@@ -64,7 +64,12 @@ def export_model(
     )
     orders = [
         ExportRequest(
-            *(one_form, one_precision, options.parse_hw(input_hw), trt, output, calibration),
+            format=one_form,
+            precision=one_precision,
+            input_hw=options.parse_hw(input_hw),
+            trt=trt,
+            folder=output,
+            calibration=calibration,
             verify=not no_verify,
             keep=keep,
             rebuild=overwrite,

@@ -148,8 +148,12 @@ def _teacher(
         with _bar(console) as bar:
             task = bar.add_task("asking the teacher", total=len(people.train))
             return run_teacher(
-                *(settings.teacher, people.train, images.read, output.parent, usable_cores()),
-                lambda done: bar.advance(task, done),
+                teacher=settings.teacher,
+                people=people.train,
+                read=images.read,
+                folder=output.parent,
+                threads=usable_cores(),
+                progress=lambda done: bar.advance(task, done),
             )
 
     maps = ask() if distributed.main else None

@@ -1,6 +1,5 @@
-"""Models -> engines on disk: built, compared with fp32, written whole, and found again."""
+"""The engine stage: models -> engines on disk; compared with fp32, written whole, and found again."""
 
-import shutil
 import tempfile
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -11,6 +10,7 @@ from typing import Any
 
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.export import verify
+from hrpose_rt.export.graphs import write_16_bit_graph, write_fp32_graph, write_int8_graph
 from hrpose_rt.export.parity import Parity
 from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, ExportedEngine, ExportRequest
 from hrpose_rt.export.tensorrt import ProgressCallback, TrtOptions, build_engine, check_options
@@ -55,23 +55,19 @@ def export(
 
 
 class _Export:
-    """One engine on its way: spec, graph, engine, comparison."""
+    """One engine: spec, graph, engine, comparison. A graph that others are built from is an engine, too."""
 
     def __init__(
         self, model: Model, task: Task, request: ExportRequest, folder: Path, progress: ProgressCallback
     ) -> None:
-        self._model, self._task, self._request, self._folder, self._progress = (
-            model,
-            task,
-            request,
-            folder,
-            progress,
-        )
+        self._model, self._task, self._request = model, task, request
+        self._folder, self._progress = folder, progress
         base = model.spec or spec_of_checkpoint(model, task)
         hw = request.input_hw or base.input_hw
         heatmap_hw = heatmap_size(hw) if task == "pose" else (0, 0)
         self._calibration_set = verify.CalibrationSet(task, hw, request.calibration)
         self._free_hw = request.free_hw and task == "detection"
+        self._int8_parity: Parity | str | None = None  # of the graph made last
         self._fixed = EngineSpec(
             model=model.name,
             task=task,
@@ -116,7 +112,9 @@ class _Export:
         if not self._request.verify:
             return {"status": verify.NOT_ASKED}
         self._progress("comparing with fp32")
-        return verify.verdict(spec, self._compared(building, spec), self._request.keep)
+        # An int8 graph was compared when it was made.
+        known = self._int8_parity if (spec.format, spec.precision) == ("onnx", "int8") else None
+        return verify.verdict(spec, known or self._compared(building, spec), self._request.keep)
 
     def _compared(self, building: Path, spec: EngineSpec) -> Parity | str:
         from hrpose_rt.runtimes.ort import OnnxRuntime
@@ -206,56 +204,26 @@ class _Export:
         graph = place / f"{precision}.onnx"
         return graph, self._typed_graph(graph, precision)
 
-    def _typed_graph(self, building: Path, precision: str) -> dict[str, int]:
+    def _typed_graph(self, path: Path, precision: str) -> dict[str, int]:
         """Write the graph in `precision`; returns its layers."""
-        import onnx
-
-        from hrpose_rt.export.half import layers_by_precision, to_16_bits
-        from hrpose_rt.export.quantize import first_and_last, to_int8
-        from hrpose_rt.export.torch_onnx import save_onnx
-
         if precision == "fp32":
             self._progress("tracing the network")
-            self._fp32_graph(building)
-            return layers_by_precision(onnx.load(building))
+            return write_fp32_graph(self._model, self._fixed, path, self._free_hw)
         spec = replace(self._fixed, precision=precision)
-        source = onnx.load(self._graph(building.parent, "fp32")[0])
+        fp32_graph, _ = self._graph(path.parent, "fp32")
         if precision != "int8":
             self._progress(f"typing the graph as {precision}")
-            model = to_16_bits(source, precision)
-            save_onnx(model, building, spec)
-            return layers_by_precision(model)
+            return write_16_bit_graph(fp32_graph, spec, path)
         batches = self._calibration_set.batches()
-        for sensitive in ([], first_and_last(source)):
-            self._progress(f"measuring ranges on {len(batches)} pictures")
-            model = to_int8(source, batches, keep=sensitive)
-            save_onnx(model, building, spec)
-            result = self._compared(building, spec) if self._request.verify else ""
-            if isinstance(result, str) or not result.violations:
-                break  # first and last layers keep more bits only where the error asks for it
-        return layers_by_precision(model)
-
-    def _fp32_graph(self, building: Path) -> None:
-        spec, model = self._fixed, self._model
-        if model.checkpoint is None:
-            own, kind = model.spec, ("format", "precision", "inputs_hw")
-            if not (model.engine and own and all(getattr(own, f) == getattr(spec, f) for f in kind)):
-                raise BadInput(
-                    f"{model.name} is an engine of another kind, and there is no checkpoint to make this "
-                    "one of: give the checkpoint"
-                )
-            shutil.copyfile(model.engine, building)
-            return
-        from hrpose_rt.export.torch_onnx import export_onnx
-        from hrpose_rt.nets.checkpoints import load_hrnet
-        from hrpose_rt.nets.preprocessing import hrnet_on_crops
-        from hrpose_rt.nets.yolo import load_yolo
-
-        if self._task == "pose":
-            export_onnx(hrnet_on_crops(load_hrnet(model.weights())[0]), building, spec)
-        else:
-            net = load_yolo(model.weights(), model.classic_head, fixed=not self._free_hw)
-            export_onnx(net, building, spec, self._free_hw)
+        layers, self._int8_parity = write_int8_graph(
+            fp32_graph=fp32_graph,
+            spec=spec,
+            path=path,
+            batches=batches,
+            compare=lambda: self._compared(path, spec) if self._request.verify else verify.NOT_ASKED,
+            progress=self._progress,
+        )
+        return layers
 
 
 def _build_openvino(graph: Path, building: Path, precision: str) -> Build:

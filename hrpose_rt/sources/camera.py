@@ -37,13 +37,11 @@ class Camera(BaseSource):
         height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         fps = self._capture.get(cv2.CAP_PROP_FPS) or 30.0
         self.info = SourceInfo(
-            *(
-                _called(device),
-                f"camera{device}" if isinstance(device, int) else device.name,
-                width,
-                height,
-                fps / clip.stride,
-            ),
+            name=_called(device),
+            stem=f"camera{device}" if isinstance(device, int) else device.name,
+            width=width,
+            height=height,
+            fps=fps / clip.stride,
             frames=clip.count(None, fps),
             is_video=True,
             is_live=True,

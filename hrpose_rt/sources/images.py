@@ -63,7 +63,12 @@ class Images(BaseSource):
         full = Path(os.path.abspath(path))  # "." and ".." are no names for what is written
         stem = full.name if path.is_dir() else full.stem
         self.info = SourceInfo(
-            *(name, stem or "images", width, height, fps, len(self._files)),
+            name=name,
+            stem=stem or "images",
+            width=width,
+            height=height,
+            fps=fps,
+            frames=len(self._files),
             is_video=clip.fps is not None,
             is_live=False,
         )

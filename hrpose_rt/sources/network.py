@@ -117,7 +117,11 @@ class NetworkStream(BaseSource):
         super().__init__()
         self._url, self._clip, self._reconnect_s = url, clip, reconnect_s
         self.info = SourceInfo(
-            *(redacted(url), stem_of(url), 0, 0, FALLBACK_FPS / clip.stride),
+            name=redacted(url),
+            stem=stem_of(url),
+            width=0,
+            height=0,
+            fps=FALLBACK_FPS / clip.stride,
             frames=clip.count(None, FALLBACK_FPS),
             is_video=True,
             is_live=True,

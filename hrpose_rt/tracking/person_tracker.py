@@ -180,8 +180,10 @@ class PersonTracker:
             Detections(self.boxes, tracks.score.copy(), tracks.origin.copy()),
             tracks.track_ids.copy(),
             Poses(
-                *(tracks.keypoints.copy(), tracks.keypoint_scores.copy()),
-                *(tracks.pose_age == 0, tracks.pose_age.copy()),
+                keypoints=tracks.keypoints.copy(),
+                scores=tracks.keypoint_scores.copy(),
+                fresh=tracks.pose_age == 0,
+                age=tracks.pose_age.copy(),
             ),
         )
 
@@ -228,8 +230,11 @@ class PersonTracker:
         keypoints = poses.keypoints
         if self.smooth and len(rows):
             filtered, velocity = one_euro(
-                *(tracks.keypoints[rows], tracks.filter_velocity[rows], keypoints),
-                *(dt_s, tracks.heights[rows]),
+                keypoints=tracks.keypoints[rows],
+                filter_velocity=tracks.filter_velocity[rows],
+                measured=keypoints,
+                dt_s=dt_s,
+                heights=tracks.heights[rows],
             )
             keypoints = np.where(posed_before[:, None, None], filtered, keypoints).astype(np.float32)
             tracks.filter_velocity[rows] = np.where(posed_before[:, None, None], velocity, 0)
@@ -246,7 +251,9 @@ class PersonTracker:
         if not len(rows):
             return
         ids = self.lost.reidentify(
-            *(tracks.box[rows], tracks.normalized_poses(rows), tracks.appearance[rows]),
+            boxes=tracks.box[rows],
+            poses=tracks.normalized_poses(rows),
+            appearance=tracks.appearance[rows],
             visible_s=self._time_s - tracks.first_seen_s[rows],
             time_s=self._time_s,
         )

@@ -175,8 +175,12 @@ class Trainer:
             if self.progress.step == first_epoch * self.epoch_steps:
                 self.progress.best = -1.0  # the best is the best at the last resolution
             dataset = CropDataset(
-                *(self._data.train, self._settings.recipe, stage, self._settings.seed, self._pictures),
-                self._teacher,
+                people=self._data.train,
+                recipe=self._settings.recipe,
+                stage=stage,
+                seed=self._settings.seed,
+                pictures=self._pictures,
+                teacher=self._teacher,
             )
             for epoch in range(first_epoch, first_epoch + stage.epochs):
                 if self.progress.step < (epoch + 1) * self.epoch_steps:
@@ -245,7 +249,12 @@ class Trainer:
             begin = time.perf_counter()
             self._ema_net.load_state_dict(self._ema.state)
             validation = validate(
-                *(self._ema_net, self._data.val, settings.recipe, here, settings.precision, self._pictures)
+                net=self._ema_net,
+                people=self._data.val,
+                recipe=settings.recipe,
+                stage=here,
+                precision=settings.precision,
+                images=self._pictures,
             )
             names = self._data.val.skeleton.joints
             joints = {
@@ -278,8 +287,13 @@ class Trainer:
             picture = self._pictures.read(people, i)
             thumbnails.append(
                 thumbnail(
-                    *(picture, people.boxes[i], validation.keypoints[i], validation.scores[i], truth),
-                    *(people.skeleton, people.images[people.image_rows[i]].name),
+                    picture=picture,
+                    box=people.boxes[i],
+                    keypoints=validation.keypoints[i],
+                    scores=validation.scores[i],
+                    truth=truth,
+                    skeleton=people.skeleton,
+                    text=people.images[people.image_rows[i]].name,
                 )
             )
         cv2.imwrite(str(self._folder / "samples.png"), contact_sheet(thumbnails))

@@ -1,0 +1,98 @@
+"""The graph stage: a network as ONNX, first in fp32, from there in the types of other precisions."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.export.parity import Parity
+from hrpose_rt.nets.spec import EngineSpec
+from hrpose_rt.nets.zoo import Model
+from hrpose_rt.types import U8
+
+ProgressCallback = Callable[[str], None]
+
+
+def write_fp32_graph(model: Model, spec: EngineSpec, path: Path, free_hw: bool) -> dict[str, int]:
+    """Write the fp32 graph of a model: traced from its checkpoint, or a copy of its own.
+
+    Args:
+        model: A checkpoint, or an fp32 graph.
+        spec: What the graph is to be.
+        path: Where it goes.
+        free_hw: Of a detector: leave height and width open.
+
+    Returns:
+        Its layers by precision.
+    """
+    import onnx
+
+    from hrpose_rt.export.half import layers_by_precision
+    from hrpose_rt.export.torch_onnx import export_onnx
+    from hrpose_rt.nets.checkpoints import load_hrnet
+    from hrpose_rt.nets.preprocessing import hrnet_on_crops
+    from hrpose_rt.nets.yolo import load_yolo
+
+    if model.checkpoint is None:
+        own, kind = model.spec, ("format", "precision", "inputs_hw")
+        if not (model.engine and own and all(getattr(own, f) == getattr(spec, f) for f in kind)):
+            raise BadInput(
+                f"{model.name} is an engine of another kind, and there is no checkpoint to make this "
+                "one of: give the checkpoint"
+            )
+        shutil.copyfile(model.engine, path)
+    elif spec.task == "pose":
+        export_onnx(hrnet_on_crops(load_hrnet(model.weights())[0]), path, spec)
+    else:
+        export_onnx(load_yolo(model.weights(), model.classic_head, fixed=not free_hw), path, spec, free_hw)
+    return layers_by_precision(onnx.load(path))
+
+
+def write_16_bit_graph(fp32_graph: Path, spec: EngineSpec, path: Path) -> dict[str, int]:
+    """Write a graph in fp16 or bf16, as the spec says; returns its layers by precision."""
+    import onnx
+
+    from hrpose_rt.export.half import layers_by_precision, to_16_bits
+    from hrpose_rt.export.torch_onnx import save_onnx
+
+    graph = to_16_bits(onnx.load(fp32_graph), spec.precision)
+    save_onnx(graph, path, spec)
+    return layers_by_precision(graph)
+
+
+def write_int8_graph(
+    fp32_graph: Path,
+    spec: EngineSpec,
+    path: Path,
+    batches: list[U8],
+    compare: Callable[[], Parity | str],
+    progress: ProgressCallback,
+) -> tuple[dict[str, int], Parity | str]:
+    """Write a graph in int8. Its first and last layers keep more bits only if it is too far from fp32.
+
+    Args:
+        fp32_graph: What is quantized.
+        spec: What the graph is to be.
+        path: Where it goes.
+        batches: What the ranges of its tensors are measured on.
+        compare: Says how far the graph at `path` is from fp32, or why that cannot be told.
+        progress: Called with what is being done.
+
+    Returns:
+        Its layers by precision, and what `compare` said of it.
+    """
+    import onnx
+
+    from hrpose_rt.export.half import layers_by_precision
+    from hrpose_rt.export.quantize import first_and_last, to_int8
+    from hrpose_rt.export.torch_onnx import save_onnx
+
+    source = onnx.load(fp32_graph)
+    for sensitive in ([], first_and_last(source)):
+        progress(f"measuring ranges on {len(batches)} pictures")
+        graph = to_int8(source, batches, keep=sensitive)
+        save_onnx(graph, path, spec)
+        compared = compare()
+        if isinstance(compared, str) or not compared.violations:
+            break
+    return layers_by_precision(graph), compared
