@@ -27,7 +27,7 @@ LAYERS = {
 }
 HEAVY = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "av", "supervision", "trackers"}
 HEAVY |= {"pycocotools", "scipy", "matplotlib"}
-LEARNING = ("amp", "checkpoints", "dataset", "distributed", "trainer", "validation")
+LEARNING = ("amp", "checkpoints", "dataset", "distributed", "optimizer", "trainer", "validation")
 AT_HOME = {  # modules that are about one heavy library, and are themselves imported late
     **dict.fromkeys(
         ("nets/hrnet.py", "nets/preprocessing.py", "nets/yolo.py", "runtimes/torch_eager.py"), "torch"

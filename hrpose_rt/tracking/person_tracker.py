@@ -14,7 +14,7 @@ from hrpose_rt.tracking.association import Associator
 from hrpose_rt.tracking.duplicates import duplicates
 from hrpose_rt.tracking.one_euro import one_euro
 from hrpose_rt.tracking.optical_flow import OpticalFlow, masked_median, torso_grid
-from hrpose_rt.tracking.reid import MAX_SPEED_HEIGHTS_S, UNDECIDED, LostTrack, LostTracks
+from hrpose_rt.tracking.reid import MAX_SPEED_HEIGHTS_S, UNDECIDED, LostTracks
 from hrpose_rt.tracking.tracks import Tracks
 from hrpose_rt.types import F32, I64, NO_ID, U8, Bools, Detections, Origin, Poses, TrackedPeople
 
@@ -279,23 +279,8 @@ class PersonTracker:
     def _lose(self, tracks: Tracks, lost: Bools) -> None:
         """Rows `lost` (N,) have no box from now on; those with an id may be re-identified."""
         rows = np.flatnonzero(lost & (tracks.track_ids != NO_ID))
-        if not len(rows):
-            return
-        tracks = tracks.select(rows)  # a copy: what is lost changes no more
-        poses = tracks.normalized_poses(np.arange(len(rows)))
-        self.lost.add(
-            [
-                LostTrack(
-                    track_id=int(tracks.track_ids[row]),
-                    box=tracks.detected_box[row],
-                    velocity=tracks.velocity[row],
-                    pose=poses[row],
-                    appearance=tracks.appearance[row],
-                    last_seen_s=float(tracks.last_seen_s[row]),
-                )
-                for row in range(len(rows))
-            ]
-        )
+        if len(rows):
+            self.lost.add(tracks.lost(rows))
 
     def _no_tracks(self) -> Tracks:
         return Tracks.empty(0, len(self.skeleton.joints))

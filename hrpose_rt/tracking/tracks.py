@@ -6,6 +6,7 @@ import numpy as np
 
 from hrpose_rt.geometry import centres
 from hrpose_rt.tracking.appearance import DESCRIPTOR_SIZE
+from hrpose_rt.tracking.reid import LostTrack
 from hrpose_rt.types import F32, F64, I64, NO_ID, Bools
 
 NEVER = -1  # pose age of a person whose pose was never estimated
@@ -95,6 +96,22 @@ class Tracks:
         poses = offsets / self.heights[rows, None, None]
         poses[self.pose_age[rows] < 0] = np.nan
         return np.asarray(poses, np.float32)
+
+    def lost(self, rows: I64) -> list[LostTrack]:
+        """What re-identification keeps of `rows`; copies, which change no more."""
+        tracks = self.select(rows)
+        poses = tracks.normalized_poses(np.arange(len(rows)))
+        return [
+            LostTrack(
+                track_id=int(tracks.track_ids[i]),
+                box=tracks.detected_box[i],
+                velocity=tracks.velocity[i],
+                pose=poses[i],
+                appearance=tracks.appearance[i],
+                last_seen_s=float(tracks.last_seen_s[i]),
+            )
+            for i in range(len(rows))
+        ]
 
     def select(self, rows: I64 | Bools) -> "Tracks":
         """A copy of some rows, by index or by mask."""

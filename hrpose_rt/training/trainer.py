@@ -22,7 +22,8 @@ from hrpose_rt.training.dataset import Batch, CropDataset, ImageCache, SampleKey
 from hrpose_rt.training.distillation import TeacherHeatmaps
 from hrpose_rt.training.distributed import DistributedContext
 from hrpose_rt.training.metrics_log import MetricsLog
-from hrpose_rt.training.recipes import Recipe, learning_rate
+from hrpose_rt.training.optimizer import optimizer_for
+from hrpose_rt.training.recipes import learning_rate
 from hrpose_rt.training.validation import METRIC_NAMES, Validation, heatmap_loss, validate
 
 LOG_EVERY = 10  # steps
@@ -79,18 +80,6 @@ def load_data(
         raise BadInput(f"`val` has {judges.skeleton.name} joints, `data` {train.skeleton.name}")
     shares = tuple((len(p), weight) for p, weight in people)
     return TrainData(train, judges, shares, jointless=everybody - len(train))
-
-
-def optimizer_for(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
-    """What changes the weights, as the recipe has it."""
-    weights, decay = net.parameters(), recipe.weight_decay
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(weights, recipe.lr)
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(weights, recipe.lr, weight_decay=decay)
-    return torch.optim.SGD(
-        weights, recipe.lr, recipe.momentum, weight_decay=decay, nesterov=recipe.nesterov
-    )
 
 
 class Trainer:

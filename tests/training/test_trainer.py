@@ -27,8 +27,9 @@ from hrpose_rt.training.config import DataSet, Stage, TrainSettings
 from hrpose_rt.training.dataset import ImageCache
 from hrpose_rt.training.distributed import DistributedContext
 from hrpose_rt.training.metrics_log import MetricsLog
+from hrpose_rt.training.optimizer import optimizer_for
 from hrpose_rt.training.recipes import MODERN, ORIGINAL
-from hrpose_rt.training.trainer import TrainData, Trainer, load_data, optimizer_for
+from hrpose_rt.training.trainer import TrainData, Trainer, load_data
 from hrpose_rt.training.validation import validate
 from tests.training.people_set import write_set
 
