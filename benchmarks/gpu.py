@@ -29,8 +29,8 @@ from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.hrnet_config import CONFIGS
 from hrpose_rt.nets.preprocessing import hrnet_on_crops
 from hrpose_rt.nets.spec import EngineSpec
-from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator
-from hrpose_rt.runtimes.gpu_frames import FrameUploader
+from hrpose_rt.pose.estimator_cuda import CudaPoseEstimator
+from hrpose_rt.runtimes.cuda_frames import FrameUploader
 from hrpose_rt.runtimes.torch_eager import EagerRuntime
 from hrpose_rt.timing import StageClock
 
@@ -200,8 +200,8 @@ class Benchmark:
         torch.manual_seed(0)
         return hrnet_on_crops(HRNet(CONFIGS[self.model])).eval()
 
-    def _estimator(self, way: str) -> DevicePoseEstimator:
-        return DevicePoseEstimator(self._ways[way], self._spec, FrameUploader(self._device))
+    def _estimator(self, way: str) -> CudaPoseEstimator:
+        return CudaPoseEstimator(self._ways[way], self._spec, FrameUploader(self._device))
 
     def _timed(self, work: Callable[[], Any]) -> tuple[float, float]:
         """Median and 95th percentile in milliseconds, until the device is done."""

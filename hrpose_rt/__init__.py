@@ -18,9 +18,9 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 if TYPE_CHECKING:
     from hrpose_rt.config import Clip, Settings
     from hrpose_rt.errors import BadInput, HrposeError, RunBroken, RuntimeMissing
-    from hrpose_rt.frame_session import Session
     from hrpose_rt.pipeline import PosePipeline, stream
     from hrpose_rt.result import FrameResult
+    from hrpose_rt.session import Session
     from hrpose_rt.sinks.base import Sink
     from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
     from hrpose_rt.sources.base import Source
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     **dict.fromkeys(("BadInput", "HrposeError", "RunBroken", "RuntimeMissing"), "errors"),
     **dict.fromkeys(("PosePipeline", "stream"), "pipeline"),
-    "Session": "frame_session",
+    "Session": "session",
     **dict.fromkeys(("Clip", "Settings"), "config"),
     "FrameResult": "result",
     **dict.fromkeys(("COCO17", "MPII16", "Skeleton"), "skeleton"),

@@ -10,7 +10,14 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 from hrpose_rt.skeleton import Skeleton, name_of
-from hrpose_rt.structures import Amount, Count, More, Number, Score, check_fields
+from hrpose_rt.structures import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Score,
+    check_fields,
+)
 
 RUNTIMES = ("tensorrt", "openvino", "onnxruntime", "torch")
 DEVICES = ("cuda", "cpu", "gpu", "npu")
@@ -54,19 +61,19 @@ class Settings:
     runtime: str = "auto"
     precision: str = "auto"
     det_score: Score = 0.3
-    max_people: Count = 0
+    max_people: NonNegativeInt = 0
     decode: str = "auto"
     flip_test: bool = False
-    threads: Count = 0
+    threads: NonNegativeInt = 0
     device: str = "auto"
     skeleton: str = "auto"
     tracker: str = "flow"
-    memory_s: Amount = 2.0
-    max_age_s: Amount = 0.5
-    detect_every: Count | None = None
+    memory_s: NonNegativeFloat = 2.0
+    max_age_s: NonNegativeFloat = 0.5
+    detect_every: NonNegativeInt | None = None
     tiles: str = "off"
-    budget_ms: Amount = 0.0
-    max_pose_age: Number = 10
+    budget_ms: NonNegativeFloat = 0.0
+    max_pose_age: PositiveInt = 10
     smooth: bool = True
     input_hw: tuple[int, int] | None = None
 
@@ -105,11 +112,11 @@ class Clip:
             themselves. Other sources know theirs.
     """
 
-    start: Amount = 0.0
-    end: More | None = None
-    stride: Number = 1
-    max_frames: Number | None = None
-    fps: More | None = None
+    start: NonNegativeFloat = 0.0
+    end: PositiveFloat | None = None
+    stride: PositiveInt = 1
+    max_frames: PositiveInt | None = None
+    fps: PositiveFloat | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -79,7 +79,7 @@ def greedy_nms(overlapping: Bools, scores: F32) -> I64:
     return order[alive]
 
 
-def crop_frames(boxes: F32, input_hw: tuple[int, int]) -> tuple[F32, F32]:
+def boxes_to_centre_size(boxes: F32, input_hw: tuple[int, int]) -> tuple[F32, F32]:
     """Centres (N, 2) and sizes (N, 2), x before y, of the crops that hold the boxes (N, 4).
 
     A crop is the box widened to the input's aspect, then by `CROP_MARGIN`.
@@ -91,7 +91,7 @@ def crop_frames(boxes: F32, input_hw: tuple[int, int]) -> tuple[F32, F32]:
     return centres, np.stack([w, w / aspect], axis=1) * np.float32(CROP_MARGIN)
 
 
-def crop_maps(centres: F32, sizes: F32, input_hw: tuple[int, int], udp: bool = False) -> F32:
+def crop_affines(centres: F32, sizes: F32, input_hw: tuple[int, int], udp: bool = False) -> F32:
     """Affine maps (N, 2, 3) from frame pixels to the pixels of crops of `input_hw`."""
     steps = _steps(input_hw, udp)
     scale = steps / sizes

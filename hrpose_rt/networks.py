@@ -32,7 +32,7 @@ from hrpose_rt.runtimes.trt_compat import check_ready
 from hrpose_rt.skeleton import Skeleton, find_skeleton
 
 if TYPE_CHECKING:
-    from hrpose_rt.runtimes.gpu_frames import FrameUploader
+    from hrpose_rt.runtimes.cuda_frames import FrameUploader
 
 MAX_AP_LOSS = 0.01  # that `auto` accepts of int8
 ProgressCallback = Callable[[str], None]
@@ -163,9 +163,9 @@ def _detector(
     how = (spec.inputs_hw, settings.det_score, settings.max_people, spec.model)
     if not _stays_on_device(runtime):
         return YoloDetector(runtime, *how)
-    from hrpose_rt.detection.yolo_gpu import DeviceYoloDetector
+    from hrpose_rt.detection.yolo_cuda import CudaYoloDetector
 
-    return DeviceYoloDetector(runtime, _uploader(runtime.device, uploaders), *how)
+    return CudaYoloDetector(runtime, _uploader(runtime.device, uploaders), *how)
 
 
 def _estimator(
@@ -173,10 +173,10 @@ def _estimator(
 ) -> PoseEstimator:
     if not _stays_on_device(runtime) or spec.decode == "udp":
         return HostPoseEstimator(runtime, spec, settings.decode, settings.flip_test)
-    from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator
+    from hrpose_rt.pose.estimator_cuda import CudaPoseEstimator
 
     uploader = _uploader(runtime.device, uploaders)
-    return DevicePoseEstimator(runtime, spec, uploader, settings.decode, settings.flip_test)
+    return CudaPoseEstimator(runtime, spec, uploader, settings.decode, settings.flip_test)
 
 
 def open_model(
@@ -251,7 +251,7 @@ def _uploader(device: str, uploaders: "Uploaders") -> "FrameUploader":
     """The frames on a device, which detector and pose network share."""
     import torch
 
-    from hrpose_rt.runtimes.gpu_frames import FrameUploader
+    from hrpose_rt.runtimes.cuda_frames import FrameUploader
 
     if device not in uploaders:
         uploaders[device] = FrameUploader(torch.device(device))

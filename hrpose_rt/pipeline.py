@@ -14,14 +14,14 @@ from hrpose_rt.budget import LatencyModel, measure_pose_latency
 from hrpose_rt.config import Clip, Settings
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.frame_session import Session, info_of
 from hrpose_rt.networks import Networks, open_networks
 from hrpose_rt.result import FrameResult
 from hrpose_rt.run_info import RunInfo
-from hrpose_rt.session import StreamSession, open_session
+from hrpose_rt.session import Session, info_of
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.multi import MultiSource
 from hrpose_rt.sources.open import Name, open_source
+from hrpose_rt.stream_state import StreamState, open_stream_state
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import U8, Frame, Poses, SourceInfo, check_boxes, check_image
 
@@ -81,7 +81,7 @@ class PosePipeline:
             BadInput: It is no such picture, or the pipeline is closed.
         """
         frame = image if isinstance(image, Frame) else Frame(0, image, 0.0, time.perf_counter())
-        return self._process([frame], [self._open_session(info_of(frame.image, 1.0, is_video=False))])[0]
+        return self._process([frame], [self._open_state(info_of(frame.image, 1.0, is_video=False))])[0]
 
     def session(self, fps: float = DEFAULT_FPS) -> Session:
         """A film that is fed picture by picture, with ids of its own.
@@ -95,55 +95,55 @@ class PosePipeline:
 
     def begin(self, info: SourceInfo) -> Session:
         """A session for the frames of a source, ready before the first comes."""
-        return self._session(info.fps, self._open_session(info, warm_up=True))
+        return self._session(info.fps, self._open_state(info, warm_up=True))
 
-    def _session(self, fps: float, state: StreamSession | None = None) -> Session:
+    def _session(self, fps: float, state: StreamState | None = None) -> Session:
         return Session(
             fps,
-            open_state=partial(self._open_session, warm_up=True),
+            open_state=partial(self._open_state, warm_up=True),
             process=lambda frame, of: self._process([frame], [of])[0],
             ended=self._add_stats,
             state=state,
         )
 
-    def _open_session(self, info: SourceInfo, warm_up: bool = False) -> StreamSession:
+    def _open_state(self, info: SourceInfo, warm_up: bool = False) -> StreamState:
         with self._networks.in_use() as networks:
-            session = open_session(
+            state = open_stream_state(
                 self._settings, info, networks.detector, networks.skeleton, self._latency
             )
             if warm_up:
-                networks.detector.warm_up((info.height, info.width), session.max_tiles)
-            return session
+                networks.detector.warm_up((info.height, info.width), state.max_tiles)
+            return state
 
-    def _add_stats(self, session: StreamSession) -> None:
+    def _add_stats(self, state: StreamState) -> None:
         with self._networks.lock:
-            self._stats.update(session.stats())
+            self._stats.update(state.stats())
 
     def tracking_stats(self) -> dict[str, Any]:
         """Tracker, budget and the counts of all videos that ended: detections, tiles, stale poses."""
         return {"tracker": self._settings.tracker, "budget_ms": self._settings.budget_ms, **self._stats}
 
     def _process(
-        self, frames: Sequence[Frame], sessions: Sequence[StreamSession], shared: bool = False
+        self, frames: Sequence[Frame], states: Sequence[StreamState], shared: bool = False
     ) -> list[FrameResult]:
         """Frames of different sources, which share the pose batches."""
         with self._networks.in_use() as networks:
-            return self._process_with(networks, frames, sessions, shared)
+            return self._process_with(networks, frames, states, shared)
 
     def _process_with(
         self,
         networks: Networks,
         frames: Sequence[Frame],
-        sessions: Sequence[StreamSession],
+        states: Sequence[StreamState],
         shared: bool,
     ) -> list[FrameResult]:
         rows, detect_times = [], []
-        for frame, session in zip(frames, sessions, strict=True):
+        for frame, state in zip(frames, states, strict=True):
             clock = self._clock()
-            rows.append(session.detect(frame, networks.detector, clock))
+            rows.append(state.begin_frame(frame, networks.detector, clock))
             detect_times.append(clock.times(frame.read_ms))
         clock, begin = self._clock(), time.perf_counter()
-        boxes = [session.boxes[r] for session, r in zip(sessions, rows, strict=True)]
+        boxes = [state.boxes[r] for state, r in zip(states, rows, strict=True)]
         poses = networks.estimator.estimate_all([frame.image for frame in frames], boxes, clock)
         for estimated, asked in zip(poses, boxes, strict=True):
             if len(estimated) != len(asked):
@@ -151,9 +151,9 @@ class PosePipeline:
         pose_times, posed = clock.times(), sum(map(len, boxes))
         self._latency.update_pose(posed, 1e3 * (time.perf_counter() - begin))
         results = []
-        for i, (frame, session) in enumerate(zip(frames, sessions, strict=True)):
+        for i, (frame, state) in enumerate(zip(frames, states, strict=True)):
             clock = self._clock()
-            people = session.finish(rows[i], poses[i], clock)
+            people = state.finish_frame(rows[i], poses[i], clock)
             share = len(boxes[i]) / posed if posed else 1 / len(frames)
             times = detect_times[i].plus(pose_times, share).plus(clock.times(), 1)
             results.append(
@@ -167,11 +167,11 @@ class PosePipeline:
                     shared=shared,
                 )
             )
-            self._warn(session)
+            self._warn(state)
         return results
 
-    def _warn(self, session: StreamSession) -> None:
-        if session.over_budget and not self._warned:
+    def _warn(self, state: StreamState) -> None:
+        if state.over_budget and not self._warned:
             self._warned = True
             settings = self._settings
             say(
@@ -224,21 +224,21 @@ class PosePipeline:
             ended: Called with the number of a source that ended, and with what was lost on the way.
         """
         with ExitStack() as stack:
-            sessions: dict[int, StreamSession] = {}
+            states: dict[int, StreamState] = {}
 
-            def session_of(i: int) -> StreamSession:
-                if i not in sessions:
-                    sessions[i] = self._open_session(sources[i].info, warm_up=True)
-                    stack.callback(self._add_stats, sessions[i])
-                return sessions[i]
+            def state_of(i: int) -> StreamState:
+                if i not in states:
+                    states[i] = self._open_state(sources[i].info, warm_up=True)
+                    stack.callback(self._add_stats, states[i])
+                return states[i]
 
             for i, source in enumerate(sources):
                 if source.info.width:  # else it has not answered yet
-                    session_of(i)
+                    state_of(i)
             for frames, over in stack.enter_context(MultiSource(sources)):
                 if frames:
                     results = self._process(
-                        list(frames.values()), list(map(session_of, frames)), shared=len(sources) > 1
+                        list(frames.values()), list(map(state_of, frames)), shared=len(sources) > 1
                     )
                     yield from zip(frames, results, strict=True)
                 for i, error in over.items():

@@ -1,229 +1,85 @@
-"""What one stream carries from frame to frame: tracks and a budget for a video, nothing for images."""
+"""A video that the caller feeds frame by frame."""
 
-import math
+import threading
 import time
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable
 
-import numpy as np
-
-from hrpose_rt.budget import Clock, FrameBudget, LatencyModel
-from hrpose_rt.config import Settings
-from hrpose_rt.detection.base import Detector
-from hrpose_rt.detection.tiling import Region, Tiling
 from hrpose_rt.errors import BadInput
-from hrpose_rt.skeleton import Skeleton
-from hrpose_rt.timing import StageClock
-from hrpose_rt.tracking.library_trackers import ASSOCIATORS
-from hrpose_rt.tracking.person_tracker import PersonTracker
-from hrpose_rt.tracking.reid import LostTracks
-from hrpose_rt.types import F32, I64, NO_ID, Detections, Frame, Poses, SourceInfo, TrackedPeople
-
-TILES_BUDGET_SHARE = 0.5  # of a budget that tiles may take
+from hrpose_rt.result import FrameResult
+from hrpose_rt.stream_state import StreamState
+from hrpose_rt.types import U8, Frame, SourceInfo
 
 
-class StreamSession(Protocol):
-    """One stream, frame by frame: `detect`, then `finish` with the poses of the rows it asked for."""
+class Session:
+    """A video that the caller feeds frame by frame. A context manager.
 
-    @property
-    def max_tiles(self) -> int:
-        """Tiles that a frame may be searched in."""
+    >>> with pipeline.session(fps=25) as session:  # doctest: +SKIP
+    ...     result = session.process(image)
 
-    @property
-    def over_budget(self) -> bool:
-        """Whether a pose got older than `max_pose_age` because the budget is too small."""
-
-    @property
-    def boxes(self) -> F32:
-        """(N, 4) of the people of the frame, xyxy pixels."""
-
-    def detect(self, frame: Frame, detector: Detector, clock: StageClock) -> I64:
-        """Find the people of the next frame; returns the rows of those to pose."""
-
-    def finish(self, rows: I64, poses: Poses, clock: StageClock) -> TrackedPeople:
-        """Take the poses of these rows; returns all people of the frame."""
-
-    def stats(self) -> dict[str, float]:
-        """Counts since the beginning, by name."""
-
-
-class ImageSession:
-    """Images that have nothing to do with each other: each is searched, and all people are posed.
+    Threads may share it; frames are processed one after the other, in the order in which they came.
 
     Args:
-        settings: See `Settings`.
-        info: Of the source.
-        detector: Its input size decides the tiles.
-    """
-
-    max_tiles, over_budget = 0, False
-
-    def __init__(self, settings: Settings, info: SourceInfo, detector: Detector) -> None:
-        self._tiles = _Tiles(settings, info, detector)
-        self.max_tiles = self._tiles.tiling.max_tiles
-        self._detections = Detections.found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-
-    @property
-    def boxes(self) -> F32:
-        """See `StreamSession.boxes`."""
-        return self._detections.boxes
-
-    def detect(self, frame: Frame, detector: Detector, clock: StageClock) -> I64:
-        """See `StreamSession.detect`."""
-        tiles = self._tiles.tiling_of(frame, detector).choose(np.zeros((0, 4), np.float32))
-        self._detections = _detect(detector, frame, clock, tiles)
-        return np.arange(len(self._detections))
-
-    def finish(self, rows: I64, poses: Poses, clock: StageClock) -> TrackedPeople:
-        """See `StreamSession.finish`."""
-        return TrackedPeople(self._detections, np.full(len(self._detections), NO_ID, np.int64), poses)
-
-    def stats(self) -> dict[str, float]:
-        """Nothing is counted."""
-        return {}
-
-
-class VideoSession:
-    """A video: tracks from frame to frame, and a budget that decides what is done on each.
-
-    Args:
-        settings: See `Settings`.
-        info: Of the source.
-        detector: Its input size decides the tiles.
-        skeleton: Of the poses.
-        latency: Of this machine.
-        now: A clock, in seconds.
+        fps: Frames per second.
+        open_state: Opens what is carried from frame to frame.
+        process: Processes one frame with it.
+        ended: Called with it at the end.
+        state: Opened already; else it is opened with the first frame.
     """
 
     def __init__(
         self,
-        settings: Settings,
-        info: SourceInfo,
-        detector: Detector,
-        skeleton: Skeleton,
-        latency: LatencyModel,
-        now: Clock = time.perf_counter,
+        fps: float,
+        open_state: Callable[[SourceInfo], StreamState],
+        process: Callable[[Frame, StreamState], FrameResult],
+        ended: Callable[[StreamState], None],
+        state: StreamState | None = None,
     ) -> None:
-        self._now, self._latency, self._budget_ms = now, latency, settings.budget_ms
-        self._tiles = _Tiles(settings, info, detector)
-        every = settings.detect_every
-        if every is None:
-            every = 0 if settings.budget_ms else 1
-        self._budget = FrameBudget(info.fps, every, settings.budget_ms, settings.max_pose_age, latency)
-        associator = ASSOCIATORS[settings.tracker](info.fps, settings.det_score)
-        lost = LostTracks(settings.memory_s)
-        self._tracker = PersonTracker(associator, skeleton, lost, settings.max_age_s, settings.smooth)
-        self._tiles_searched = self._only_in_tile = 0
-        self._tiles_ms = 0.0
+        self._fps, self._open_state, self._process, self._ended = fps, open_state, process, ended
+        self._state = state
+        self._lock = threading.Lock()
+        self._count = 0
+        self._closed = False
 
-    @property
-    def max_tiles(self) -> int:
-        """See `StreamSession.max_tiles`."""
-        return self._tiles.tiling.max_tiles
+    def process(self, image: U8 | Frame) -> FrameResult:
+        """The people of the next frame.
 
-    @property
-    def over_budget(self) -> bool:
-        """See `StreamSession.over_budget`."""
-        return self._budget.stale_pose_frames > 0
+        Args:
+            image: (H, W, 3) uint8 BGR, taken 1 / fps after the one before; or a `Frame`, which says when.
 
-    @property
-    def boxes(self) -> F32:
-        """See `StreamSession.boxes`."""
-        return self._tracker.boxes
+        Raises:
+            BadInput: It is no such image, or the session or its pipeline is closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise BadInput("the session is closed: begin another")
+            frame = image if isinstance(image, Frame) else self._numbered(image)
+            if self._state is None:
+                self._state = self._open_state(info_of(frame.image, self._fps, is_video=True))
+            self._count += 1
+            return self._process(frame, self._state)
 
-    def detect(self, frame: Frame, detector: Detector, clock: StageClock) -> I64:
-        """See `StreamSession.detect`. Where the detector does not run, tracks are propagated."""
-        begin = self._now()
-        tiling = self._tiles.tiling_of(frame, detector)
-        with clock.stage("track"):
-            self._tracker.predict(frame.image, frame.time_s)
-            predicted = self._now()
-            detect = self._budget.should_detect(frame.image, self._tracker)
-        if detect:
-            self._search(frame, detector, clock, tiling, predicted)
-        else:
-            with clock.stage("track"):
-                self._tracker.update(None)
-        return self._budget.rows_to_pose(self._tracker, 1e3 * (self._now() - begin))
+    def _numbered(self, image: U8) -> Frame:
+        return Frame(self._count, image, self._count / self._fps, time.perf_counter())
 
-    def _search(
-        self, frame: Frame, detector: Detector, clock: StageClock, tiling: Tiling, predicted_s: float
-    ) -> None:
-        """Run the detector and update the tracks; `predicted_s` is when they were propagated."""
-        boxes = self._tracker.boxes
-        tiles = tiling.choose(boxes, self._affordable_tiles())
-        begin = self._now()
-        detections = _detect(detector, frame, clock, tiles)
-        detect_ms = 1e3 * (self._now() - begin)
-        self._tiles_searched += len(tiles)
-        self._only_in_tile += detections.added
-        self._tiles_ms += detect_ms * len(tiles) / (1 + len(tiles))  # frame and tiles are one batch
-        with clock.stage("track"):
-            self._tracker.update(detections, ~tiling.not_searched(boxes, tiles))
-        self._latency.update_detect(1e3 * (self._now() - predicted_s) / (1 + len(tiles)))
+    def counts(self) -> dict[str, float]:
+        """Frames, detections, tiles and stale poses so far, by name."""
+        return self._state.stats() if self._state else {}
 
-    def finish(self, rows: I64, poses: Poses, clock: StageClock) -> TrackedPeople:
-        """See `StreamSession.finish`."""
-        begin = self._now()
-        with clock.stage("track"):
-            people = self._tracker.finish(rows, poses)
-        self._latency.update_other(1e3 * (self._now() - begin))
-        return people
+    def close(self) -> None:
+        """End the video; closing twice is closing once."""
+        with self._lock:
+            if self._state and not self._closed:
+                self._ended(self._state)
+            self._closed = True
 
-    def stats(self) -> dict[str, float]:
-        """Frames, detections, frames with stale poses, and tiles with their cost and what they added."""
-        return {
-            "frames": self._budget.frames,
-            "frames_with_detection": self._budget.detections,
-            "frames_with_poses_too_old": self._budget.stale_pose_frames,
-            "tiles": self._tiles_searched,
-            "tiles_ms": round(self._tiles_ms, 1),
-            "people_added_by_tiles": self._only_in_tile,
-        }
+    def __enter__(self) -> "Session":
+        return self
 
-    def _affordable_tiles(self) -> int | None:
-        """How many tiles the budget pays for; None without a budget."""
-        if not self._budget_ms:
-            return None
-        searches = TILES_BUDGET_SHARE * self._budget_ms / max(self._latency.detect_ms, 1e-3)
-        return max(0, math.floor(searches) - 1)
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
-class _Tiles:
-    """The tiling for the size of the frames, another one where that changes."""
-
-    def __init__(self, settings: Settings, info: SourceInfo, detector: Detector) -> None:
-        self._mode = settings.tiles
-        self._set_size((info.height, info.width), detector)
-
-    def tiling_of(self, frame: Frame, detector: Detector) -> Tiling:
-        h, w = frame.image.shape[:2]
-        if (h, w) != self._frame_hw:
-            self._set_size((h, w), detector)
-        return self.tiling
-
-    def _set_size(self, frame_hw: tuple[int, int], detector: Detector) -> None:
-        self._frame_hw = frame_hw
-        self.tiling = Tiling(self._mode, frame_hw, detector.input_hw_for(frame_hw))
-
-
-def open_session(
-    settings: Settings,
-    info: SourceInfo,
-    detector: Detector,
-    skeleton: Skeleton,
-    latency: LatencyModel,
-    now: Clock = time.perf_counter,
-) -> StreamSession:
-    """A session for a source: of a video, or of images."""
-    if info.is_video:
-        return VideoSession(settings, info, detector, skeleton, latency, now)
-    return ImageSession(settings, info, detector)
-
-
-def _detect(detector: Detector, frame: Frame, clock: StageClock, tiles: Sequence[Region]) -> Detections:
-    """The detector's answer; BadInput if a detector from outside gives something else than Detections."""
-    detections = detector.detect(frame.image, clock, tiles)
-    if not isinstance(detections, Detections):
-        raise BadInput(f"the detector gave {type(detections).__name__}, Detections are needed")
-    return detections
+def info_of(image: U8, fps: float, is_video: bool) -> SourceInfo:
+    """For images without a source, of which this is the first."""
+    h, w = image.shape[:2]
+    return SourceInfo("", "", w, h, fps, None, is_video=is_video, is_live=False)

@@ -19,10 +19,10 @@ T = TypeVar("T")
 MAX_NUMBER = 10**9  # that a number somebody sets may be
 # What numbers may be set to; types and ranges of a setting are declared where it is.
 Score = Annotated[float, Meta(ge=0, le=1)]
-Amount = Annotated[float, Meta(ge=0, le=MAX_NUMBER)]
-More = Annotated[float, Meta(gt=0, le=MAX_NUMBER)]
-Count = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
-Number = Annotated[int, Meta(ge=1, le=MAX_NUMBER)]
+NonNegativeFloat = Annotated[float, Meta(ge=0, le=MAX_NUMBER)]
+PositiveFloat = Annotated[float, Meta(gt=0, le=MAX_NUMBER)]
+NonNegativeInt = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+PositiveInt = Annotated[int, Meta(ge=1, le=MAX_NUMBER)]
 
 
 def decode(data: bytes, shape: type[T], toml: bool = False) -> T:

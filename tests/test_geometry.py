@@ -5,8 +5,8 @@ import pytest
 
 from hrpose_rt.detection.letterbox import Letterbox
 from hrpose_rt.geometry import (
-    crop_frames,
-    crop_maps,
+    boxes_to_centre_size,
+    crop_affines,
     heatmap_to_frame,
     input_to_heatmap,
     iou,
@@ -86,14 +86,14 @@ def test_letterbox_maps_boxes_back_to_frame() -> None:
     ],
 )
 def test_crop_frame_is_box_at_input_aspect_ratio_plus_a_quarter(box, size) -> None:
-    centres, sizes = crop_frames(boxes(box), (256, 192))
+    centres, sizes = boxes_to_centre_size(boxes(box), (256, 192))
     np.testing.assert_allclose(centres, [[(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]])
     np.testing.assert_allclose(sizes, [size])
 
 
 def test_crop_map_puts_box_centre_at_input_centre() -> None:
     centres, sizes = np.array([[50, 40]], np.float32), np.array([[75, 100]], np.float32)
-    (matrix,) = crop_maps(centres, sizes, (256, 192))
+    (matrix,) = crop_affines(centres, sizes, (256, 192))
     np.testing.assert_allclose(matrix @ [50, 40, 1], [96, 128], atol=1e-4)
     np.testing.assert_allclose(matrix @ [50 - 37.5, 40 - 50, 1], [0, 0], atol=1e-4)
 
@@ -102,9 +102,9 @@ def test_crop_map_and_heatmap_to_frame_are_inverse() -> None:
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 500, (7, 2))
     people = np.hstack([corners, corners + rng.uniform(10, 300, (7, 2))]).astype(np.float32)
-    centres, sizes = crop_frames(people, (256, 192))
+    centres, sizes = boxes_to_centre_size(people, (256, 192))
     points = rng.uniform(0, 600, (7, 5, 2)).astype(np.float32)
-    maps = crop_maps(centres, sizes, (256, 192))
+    maps = crop_affines(centres, sizes, (256, 192))
     on_input = np.einsum("nij,nkj->nki", maps[:, :, :2], points) + maps[:, None, :, 2]
     back = heatmap_to_frame(on_input / 4, centres, sizes, (64, 48))
     np.testing.assert_allclose(back, points, atol=1e-2)
@@ -112,7 +112,7 @@ def test_crop_map_and_heatmap_to_frame_are_inverse() -> None:
 
 def test_udp_crop_map_and_heatmap_align_first_and_last_pixels() -> None:
     centres, sizes = np.array([[50, 40]], np.float32), np.array([[30, 40]], np.float32)
-    matrix = crop_maps(centres, sizes, (256, 192), udp=True)[0]
+    matrix = crop_affines(centres, sizes, (256, 192), udp=True)[0]
     corners = np.array([[35, 20, 1], [65, 60, 1]], np.float32)
     np.testing.assert_allclose(corners @ matrix.T, [[0, 0], [191, 255]], atol=1e-4)
     ends = np.array([[[0, 0], [47, 63]]], np.float32)

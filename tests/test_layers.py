@@ -17,7 +17,7 @@ LAYERS = {
             "nets config drawing geometry timing",
             "runtimes result",
             "detection pose tracking sources sinks",
-            "networks session frame_session budget export evaluation",
+            "networks session stream_state budget export evaluation",
             "pipeline",
             "bench training doctor",
             "cli __main__",
@@ -36,10 +36,10 @@ AT_HOME = {  # modules that are about one heavy library, and are themselves impo
     "bench/plots.py": "matplotlib",
     **dict.fromkeys(
         (
-            "pose/estimator_gpu.py",
-            "detection/yolo_gpu.py",
+            "pose/estimator_cuda.py",
+            "detection/yolo_cuda.py",
             "runtimes/trt.py",
-            "runtimes/gpu_frames.py",
+            "runtimes/cuda_frames.py",
             "runtimes/cuda.py",
         ),
         "torch",

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.sinks.formats import RESULT_FORMATS
 from hrpose_rt.sinks.recorder import Recorder
-from hrpose_rt.sinks.targets import TEXT_FORMATS
 from hrpose_rt.sinks.video import VideoSink
 from hrpose_rt.sinks.web import WebView
 from hrpose_rt.timing import LatencyTable
@@ -22,7 +22,7 @@ def test_memory_and_open_files_stay_constant_over_10000_frames(tmp_path: Path) -
     """With everything that is written, and a browser that watches and never reads."""
     source = FakeSource(frames=10_000, hw=(96, 128))
     info, table = source.info, LatencyTable()
-    sinks = [sink(str(tmp_path / f"out{suffix}"), info, RUN) for suffix, sink in TEXT_FORMATS.values()]
+    sinks = [sink(str(tmp_path / f"out{suffix}"), info, RUN) for suffix, sink in RESULT_FORMATS.values()]
     sinks.append(VideoSink(tmp_path / "out.mp4", info))
     crowds = [0, 2, 5, 11]
     held: dict[int, tuple[int, int]] = {}

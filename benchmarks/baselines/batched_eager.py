@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from protocol import serve
 
-from hrpose_rt.geometry import crop_frames, heatmap_to_frame
+from hrpose_rt.geometry import boxes_to_centre_size, heatmap_to_frame
 from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS
@@ -27,7 +27,7 @@ class EagerPose:
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
         h, w = self._input_hw
-        centres, sizes = crop_frames(boxes, self._input_hw)
+        centres, sizes = boxes_to_centre_size(boxes, self._input_hw)
         crops = crop_people(image, centres, sizes, np.zeros((len(boxes), h, w, 3), np.uint8))
         batch = (crops[..., ::-1].astype(np.float32) / 255 - MEAN) / STD
         with torch.inference_mode():

@@ -17,7 +17,7 @@ import torch
 from batched_eager import MEAN, STD, parse
 from protocol import serve
 
-from hrpose_rt.geometry import crop_frames, heatmap_to_frame
+from hrpose_rt.geometry import boxes_to_centre_size, heatmap_to_frame
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.pose.crops import crop_people
@@ -44,7 +44,7 @@ class OneByOne:
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray) -> None:
         for box in boxes:
-            centres, sizes = crop_frames(box[None], self._input_hw)
+            centres, sizes = boxes_to_centre_size(box[None], self._input_hw)
             crop = crop_people(image, centres, sizes, np.zeros((1, *self._input_hw, 3), np.uint8))
             batch = ((crop[..., ::-1].astype(np.float32) / 255 - MEAN) / STD).transpose(0, 3, 1, 2)
             heatmaps = self._session.run(None, {self._input: np.ascontiguousarray(batch)})[0]

@@ -11,11 +11,11 @@ import numpy as np
 
 from hrpose_rt.bench.scenes import Truth
 from hrpose_rt.config import Settings
-from hrpose_rt.frame_session import Session
 from hrpose_rt.geometry import iou
 from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult
+from hrpose_rt.session import Session
 from hrpose_rt.timing import TotalClock
 from hrpose_rt.types import F32, STAGES, Frame, SourceInfo, StageTimes
 

@@ -14,7 +14,7 @@ from hrpose_rt.cli.outputs import (
     check_free,
     check_writable,
     distinct_stems,
-    picture_target,
+    picture_output,
 )
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
@@ -24,8 +24,8 @@ from hrpose_rt.result import FrameResult, latency_field
 from hrpose_rt.run_info import RunInfo
 from hrpose_rt.sinks.base import Sink
 from hrpose_rt.sinks.coco import read_image_ids
+from hrpose_rt.sinks.formats import Output, result_output
 from hrpose_rt.sinks.recorder import Recorder
-from hrpose_rt.sinks.targets import OutputTarget, text_target
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.images import Images
 from hrpose_rt.timing import LatencyTable
@@ -41,7 +41,7 @@ class RunJob:
     Args:
         sources: Opened.
         save: Where annotated pictures go, if anywhere.
-        texts: Where each of `targets.TEXT_FORMATS` goes, if anywhere.
+        texts: Where each of `targets.RESULT_FORMATS` goes, if anywhere.
         overwrite: Whether files that exist are replaced.
         audio: Whether saved films keep the sound of theirs.
         annotations: Whose ids of images COCO's results have, if any.
@@ -157,14 +157,14 @@ class RunJob:
             opened.pop_all()  # all of them are open: from here on they are the recorder's
         return sinks
 
-    def _targets(self, source: Source, stem: str) -> list[OutputTarget]:
+    def _targets(self, source: Source, stem: str) -> list[Output]:
         several = len(self._sources) > 1
         targets = []
         if self._save:
-            targets.append(picture_target(self._save, source, stem, several, self._audio))
+            targets.append(picture_output(self._save, source, stem, several, self._audio))
         for option, value in self._texts.items():
             if value:
-                target = text_target(option, value, source.info, stem, several, self._image_ids)
+                target = result_output(option, value, source.info, stem, several, self._image_ids)
                 targets.append(target)
         return targets
 

@@ -7,17 +7,17 @@ from pathlib import Path
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
 from hrpose_rt.paths import make_folder
-from hrpose_rt.sinks.targets import OutputTarget, image_target, video_target
+from hrpose_rt.sinks.formats import Output, image_output, video_output
 from hrpose_rt.sinks.video import Audio
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.images import Images
 
 
-def picture_target(save: str, source: Source, stem: str, several: bool, audio: bool = True) -> OutputTarget:
+def picture_output(save: str, source: Source, stem: str, several: bool, audio: bool = True) -> Output:
     """Where the annotated pictures of a source go; with `audio` the sound of a file is kept."""
     if isinstance(source, Images):
-        return image_target(save, source.info, stem, several, source.names)
-    return video_target(save, source.info, stem, several, lambda: _audio(source) if audio else None)
+        return image_output(save, source.info, stem, several, source.names)
+    return video_output(save, source.info, stem, several, lambda: _audio(source) if audio else None)
 
 
 def _audio(source: Source) -> Audio | None:

@@ -222,7 +222,7 @@ def _about(
     notes = []
     if people.jointless:
         notes.append(f"{people.jointless} people without a labelled joint are left out")
-    if known := settings.known_judges():
+    if known := settings.val_sets_in_training():
         notes.append(f"--val has {known[0]}, as --data does: people trained on choose the best epoch")
     return [
         f"{settings.model} from {start}, recipe {settings.recipe.name}, {settings.precision}, {stages}",

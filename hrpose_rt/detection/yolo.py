@@ -8,7 +8,7 @@ from hrpose_rt.detection.letterbox import Letterbox
 from hrpose_rt.detection.tiling import Region, merge_tiles, not_cut
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import iou, nms
-from hrpose_rt.nets.spec import check_answer
+from hrpose_rt.nets.spec import check_finite
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, I64, U8, Detections
@@ -99,7 +99,7 @@ class YoloDetector:
                 f"{self._model} gives {output.shape}, which no detector does: boxes are (1, N, 6) or "
                 "(1, 4 + classes, N)"
             )
-        check_answer(output, self._model)
+        check_finite(output, self._model)
         parts = []
         for i, (letterbox, region) in enumerate(zip(letterboxes, regions, strict=True)):
             boxes, scores = decode_boxes(output[i : i + 1], self._min_score)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from hrpose_rt.drawing import draw_poses
-from hrpose_rt.geometry import crop_frames, crop_maps
+from hrpose_rt.geometry import boxes_to_centre_size, crop_affines
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.types import F32, U8, Bools, Detections, Poses
@@ -35,9 +35,9 @@ def thumbnail(
         skeleton: Whose joints.
         text: What to write above.
     """
-    centres, sizes = crop_frames(box[None], THUMBNAIL_HW)
+    centres, sizes = boxes_to_centre_size(box[None], THUMBNAIL_HW)
     out: U8 = crop_people(picture, centres, sizes, np.empty((1, *THUMBNAIL_HW, 3), np.uint8))[0]
-    matrix = crop_maps(centres, sizes, THUMBNAIL_HW)[0]
+    matrix = crop_affines(centres, sizes, THUMBNAIL_HW)[0]
 
     def moved(points: F32) -> F32:
         return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], np.float32)

@@ -14,7 +14,7 @@ from hrpose_rt.evaluation.annotation_files import check_size
 from hrpose_rt.evaluation.annotations import clean_boxes
 from hrpose_rt.evaluation.coco import Result
 from hrpose_rt.evaluation.coco_annotations import is_number
-from hrpose_rt.geometry import crop_frames, oks_nms, xywh_to_xyxy, xyxy_to_xywh
+from hrpose_rt.geometry import boxes_to_centre_size, oks_nms, xywh_to_xyxy, xyxy_to_xywh
 from hrpose_rt.pose.base import PoseEstimator
 from hrpose_rt.result import person_score
 from hrpose_rt.skeleton import Skeleton
@@ -116,7 +116,7 @@ def pose_results(
         people = boxes(image, picture)
         poses = estimator.estimate(picture, people.boxes, StageClock())
         scores = person_score(people.scores, poses.scores)
-        sizes = crop_frames(people.boxes, input_hw)[1]
+        sizes = boxes_to_centre_size(people.boxes, input_hw)[1]
         areas = sizes.prod(axis=1)
         kept = oks_nms(poses.keypoints, scores, areas, sigmas, oks_threshold)
         results += [_result(image, category, poses, scores, i) for i in kept.tolist()]

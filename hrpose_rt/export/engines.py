@@ -142,7 +142,7 @@ class _Export:
         """The spec of an engine that is what is wanted, if there is one."""
         try:
             spec = EngineSpec.load(spec_path(path))
-            spec.check(path)
+            spec.check_hash(path)
         except BadInput:  # not there, or no more what it was
             return None
         if spec.weights_sha256 != self._fixed.weights_sha256 or spec.inputs_hw != self._fixed.inputs_hw:

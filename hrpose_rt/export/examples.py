@@ -12,7 +12,7 @@ from hrpose_rt.config import Clip
 from hrpose_rt.detection.base import Detector
 from hrpose_rt.detection.letterbox import Letterbox
 from hrpose_rt.errors import BadInput
-from hrpose_rt.geometry import crop_frames
+from hrpose_rt.geometry import boxes_to_centre_size
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import StageClock
@@ -94,7 +94,7 @@ def people(images: list[U8], detector: Detector, input_hw: tuple[int, int]) -> C
         boxes = detector.detect(image, StageClock()).boxes[:most_a_picture]
         tall = boxes[:, 3] - boxes[:, 1]
         boxes, tall = boxes[tall >= MIN_PERSON_PX], tall[tall >= MIN_PERSON_PX]
-        centres, sizes = crop_frames(boxes, input_hw)
+        centres, sizes = boxes_to_centre_size(boxes, input_hw)
         crops.append(crop_people(image, centres, sizes, np.zeros((len(boxes), *input_hw, 3), np.uint8)))
         heights.append(tall / sizes[:, 1] * input_hw[0])
     every, tall = np.concatenate(crops), np.concatenate(heights)

@@ -126,13 +126,13 @@ class EngineSpec:
         if min(self.heatmap_hw) < 1:
             raise ValueError(f"heatmap_hw: {list(self.heatmap_hw)} is no size")
 
-    def check(self, engine: Path) -> None:
+    def check_hash(self, engine: Path) -> None:
         """Raise BadInput if `engine` is not, byte for byte, the file that this describes."""
         if self.sha256 and engine_sha256(engine) != self.sha256:
             raise BadInput(f"{engine} was changed or cut off since it was made: export {self.model} again")
 
 
-def check_answer(values: F32, model: str) -> None:
+def check_finite(values: F32, model: str) -> None:
     """Raise RunBroken if something a network gave is no number, or none that scores and pixels can be."""
     if not (abs(values) < LARGEST).all():  # nor is it where it is no number
         raise RunBroken(

@@ -2,7 +2,7 @@
 
 import cv2
 
-from hrpose_rt.geometry import crop_maps
+from hrpose_rt.geometry import crop_affines
 from hrpose_rt.types import F32, U8
 
 
@@ -12,11 +12,11 @@ def crop_people(image: U8, centres: F32, sizes: F32, out: U8, udp: bool = False)
     Args:
         image: (H, W, 3) uint8 frame.
         centres: (N, 2) crop centres in frame pixels.
-        sizes: (N, 2) crop sizes in frame pixels, both as `geometry.crop_frames` gives them.
+        sizes: (N, 2) crop sizes in frame pixels, both as `geometry.boxes_to_centre_size` gives them.
         out: Filled with bilinear samples; 0 where a crop leaves the frame.
         udp: Scale as UDP does.
     """
     _, h, w, _ = out.shape
-    for crop, matrix in zip(out, crop_maps(centres, sizes, (h, w), udp), strict=True):
+    for crop, matrix in zip(out, crop_affines(centres, sizes, (h, w), udp), strict=True):
         cv2.warpAffine(image, matrix, (w, h), dst=crop, flags=cv2.INTER_LINEAR)
     return out

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.geometry import crop_frames, heatmap_to_frame
-from hrpose_rt.nets.spec import EngineSpec, check_answer
+from hrpose_rt.geometry import boxes_to_centre_size, heatmap_to_frame
+from hrpose_rt.nets.spec import EngineSpec, check_finite
 from hrpose_rt.pose.ankles import Ankles
 from hrpose_rt.pose.batching import CPU_BATCHES, plan_batches
 from hrpose_rt.pose.crops import crop_people
@@ -79,7 +79,7 @@ class HostPoseEstimator:
         n, k = int(ends[-1]), len(self._skeleton.joints)
         keypoints, scores = np.zeros((n, k, 2), np.float32), np.zeros((n, k), np.float32)
         with clock.stage("crop"):
-            centres, sizes = crop_frames(np.concatenate(boxes), self._spec.input_hw)
+            centres, sizes = boxes_to_centre_size(np.concatenate(boxes), self._spec.input_hw)
         for rows in plan_batches(n):
             with clock.stage("crop"):
                 crops = self._crops[: rows.stop - rows.start]
@@ -92,7 +92,7 @@ class HostPoseEstimator:
             with clock.stage("heatmap"):
                 with np.errstate(all="ignore"):  # what overflows is refused in the next line
                     points, scores[rows] = self._decode(heatmaps, self._ankles)
-                check_answer(scores[rows], self._spec.model)
+                check_finite(scores[rows], self._spec.model)
                 keypoints[rows] = heatmap_to_frame(
                     points, centres[rows], sizes[rows], self._spec.heatmap_hw, self._udp
                 )

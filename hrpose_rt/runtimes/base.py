@@ -1,4 +1,4 @@
-"""Code that executes engines, one runtime a file, behind one seam."""
+"""The seam between pictures and networks: an opened engine."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol

@@ -86,7 +86,7 @@ def _open_engine(model: Model, choice: RuntimeChoice, threads: int) -> tuple[Run
             f"{model.spec.precision}, or export another"
         )
     engine, spec = fitting.engine, fitting.spec
-    spec.check(engine)
+    spec.check_hash(engine)
     if choice.runtime not in RUNTIMES_OF[spec.format]:
         raise BadInput(
             f"{engine} is an engine for {spec.format}: use `runtime` "

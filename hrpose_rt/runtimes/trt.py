@@ -82,7 +82,7 @@ class TrtRuntime:
         runtime = self._trt.Runtime(self._held[0])
         if spec.build and spec.build.options.get("version_compat"):
             # Such an engine holds a library of its own: first see that it is the one that was built.
-            spec.check(path)
+            spec.check_hash(path)
             runtime.engine_host_code_allowed = True
         engine = runtime.deserialize_cuda_engine(path.read_bytes())
         if engine is None:

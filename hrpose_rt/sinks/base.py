@@ -1,4 +1,4 @@
-"""The seam between results and what takes them."""
+"""The seam between results and what takes them. Formats of files are registered in `formats.py`."""
 
 from pathlib import Path
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""Where results go: the seam, a video that plays anywhere, annotated images. Text is in `lines.py`."""
+"""Annotated video that plays anywhere, readable after a kill, with the sound of its source."""
 
 import io
 from fractions import Fraction

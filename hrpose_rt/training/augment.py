@@ -63,7 +63,7 @@ class CropTransform:
     def to_crop(self, input_hw: tuple[int, int], udp: bool) -> F32:
         """The affine map (2, 3) from frame pixels to the pixels of a crop of `input_hw`.
 
-        Without turn and mirror it is `geometry.crop_maps`'.
+        Without turn and mirror it is `geometry.crop_affines`'.
         """
         steps = np.array(input_hw[::-1]) - float(udp)
         cos, sin = np.cos(self.rotation), np.sin(self.rotation)
@@ -165,6 +165,6 @@ def _widen(size: F32, aspect: float) -> F32:
 
 
 def crop_of(box: F32, aspect: float) -> tuple[F32, F32]:
-    """Size (2,) and centre (2,) of the crop around one box (4,), as `geometry.crop_frames` has them."""
+    """Size (2,) and centre (2,) of the crop around one box (4,); see `geometry.boxes_to_centre_size`."""
     size = _widen(box[2:] - box[:2], aspect) * np.float32(CROP_MARGIN)
     return size, np.asarray((box[:2] + box[2:]) / 2, np.float32)

@@ -98,7 +98,7 @@ class TrainSettings:
         if self.recipe.batch < 1 or self.recipe.lr <= 0 or self.hold_out < 2:
             raise BadInput("`batch` is at least 1, `lr` more than 0, `hold_out` at least 2")
 
-    def known_judges(self) -> list[Path]:
+    def val_sets_in_training(self) -> list[Path]:
         """The annotations that are trained on and select, too."""
         trained = {find_data(data.annotations).resolve() for data in self.data}
         return [d.annotations for d in self.val if find_data(d.annotations).resolve() in trained]

@@ -9,7 +9,7 @@ import numpy as np
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.annotations import AnnotatedPeople
-from hrpose_rt.geometry import crop_frames, crop_maps, input_to_heatmap
+from hrpose_rt.geometry import boxes_to_centre_size, crop_affines, input_to_heatmap
 from hrpose_rt.nets.hrnet_config import heatmap_size
 from hrpose_rt.nets.preprocessing import IMAGENET_MEAN_RGB, IMAGENET_STD_RGB
 from hrpose_rt.nets.spec import spec_path
@@ -40,7 +40,7 @@ class TeacherHeatmaps:
         self._maps = np.load(file, mmap_mode="r")
         self._joints = len(people.skeleton.joints)
         self._input_hw, self._udp = input_hw, udp
-        self._centres, self._sizes = crop_frames(people.boxes, input_hw)
+        self._centres, self._sizes = boxes_to_centre_size(people.boxes, input_hw)
 
     def warped(self, row: int, view: CropTransform, input_hw: tuple[int, int], udp: bool) -> F32:
         """The maps (K, h, w) of person `row`, as the student sees it: moved, turned and mirrored.
@@ -50,7 +50,7 @@ class TeacherHeatmaps:
         groups = self._maps[row]
         _, th, tw, _ = groups.shape
         h, w = heatmap_size(input_hw)
-        to_teacher = crop_maps(
+        to_teacher = crop_affines(
             self._centres[row : row + 1], self._sizes[row : row + 1], self._input_hw, self._udp
         )
         between = _to_maps(view.to_crop(input_hw, udp), input_hw, (h, w), udp) @ np.linalg.inv(
@@ -101,7 +101,7 @@ def _run(
     flip_order = people.skeleton.flip_order()
     joints = len(people.skeleton.joints)
     groups = -(-joints // _CHANNELS)
-    centres, sizes = crop_frames(people.boxes, input_hw)
+    centres, sizes = boxes_to_centre_size(people.boxes, input_hw)
     maps = None
     crops = np.empty((_STEP, *input_hw, 3), np.uint8)
     for start in range(0, len(people), _STEP):

@@ -251,17 +251,17 @@ class Trainer:
             }
             step = self.progress.step
             by = settings.recipe.select
-            metrics = {"oks": validation.oks, "pck": validation.pck, by: validation.chosen}
+            metrics = {"oks": validation.oks, "pck": validation.pck, by: validation.selection_score}
             log.log_metrics("val", step, epoch=epoch, loss=validation.loss, **metrics, joints=joints)
-            better = validation.chosen > self.progress.best
+            better = validation.selection_score > self.progress.best
             if better:
-                self.progress.best, self.progress.best_epoch = validation.chosen, epoch
+                self.progress.best, self.progress.best_epoch = validation.selection_score, epoch
                 save_best(self._folder, settings, stage, self._data.train.skeleton.name, self._ema.state)
             h, w = here.input_hw
             log.log(
                 f"epoch {epoch} at {h}x{w}, step {step}: OKS {validation.oks:.4f}, PCK@0.2 "
                 f"{validation.pck:.4f}"
-                f"{'' if by == 'oks' else f', {METRIC_NAMES[by]} {validation.chosen:.4f}'} of "
+                f"{'' if by == 'oks' else f', {METRIC_NAMES[by]} {validation.selection_score:.4f}'} of "
                 f"{len(self._data.val)} people kept out{', the best so far' if better else ''} "
                 f"({time.perf_counter() - begin:.0f} s)"
             )

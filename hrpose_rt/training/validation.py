@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from hrpose_rt.evaluation.annotations import AnnotatedPeople
-from hrpose_rt.geometry import crop_frames, heatmap_to_frame, oks, oks_nms, xyxy_to_xywh
+from hrpose_rt.geometry import boxes_to_centre_size, heatmap_to_frame, oks, oks_nms, xyxy_to_xywh
 from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS
 from hrpose_rt.pose.targets import TARGET_DECODERS
 from hrpose_rt.result import person_score
@@ -32,7 +32,7 @@ class Validation:
 
     Attributes:
         oks: Mean object keypoint similarity, 0..1.
-        chosen: The recipe's `select`, by which epochs are compared, 0..1.
+        selection_score: The recipe's `select`, by which epochs are compared, 0..1.
         pck: Share of joints within a fifth of the torso's length of where they are, 0..1.
         joints: That share for every joint (K,), NaN where none is labelled.
         loss: Mean squared error of the heatmaps, halved, as in training.
@@ -40,7 +40,7 @@ class Validation:
     """
 
     oks: float
-    chosen: float
+    selection_score: float
     pck: float
     joints: F32
     loss: float
@@ -62,7 +62,7 @@ def validate(
     decode = HEATMAP_DECODERS[TARGET_DECODERS[recipe.targets]]
     n, k = people.labelled.shape
     keypoints, scores, losses = np.zeros((n, k, 2), np.float32), np.zeros((n, k), np.float32), []
-    centres, sizes = crop_frames(people.boxes, stage.input_hw)
+    centres, sizes = boxes_to_centre_size(people.boxes, stage.input_hw)
     udp = recipe.targets == "udp"
     training = net.training
     net.eval()

@@ -8,7 +8,7 @@ import pytest
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.annotations import clean_boxes, find_data, join, load_people
-from hrpose_rt.geometry import crop_frames
+from hrpose_rt.geometry import boxes_to_centre_size
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.training.config import DataSet
 from hrpose_rt.training.trainer import load_data
@@ -56,7 +56,7 @@ def test_iscrowd_other_category_and_unlabelled_joints_are_skipped(tmp_path: Path
 
 def test_mpii_crop_matches_reference_center_and_scale(tmp_path: Path) -> None:
     people = load_people(write_mpii(tmp_path))
-    centres, sizes = crop_frames(people.boxes, (256, 256))
+    centres, sizes = boxes_to_centre_size(people.boxes, (256, 256))
     # centre (48, 45 + 15 * 0.4) - 1, side 200 * 0.4 * 1.25
     np.testing.assert_allclose(centres[0], [47, 50], atol=1e-4)
     np.testing.assert_allclose(sizes[0], [100, 100], atol=1e-4)

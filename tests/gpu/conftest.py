@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hrpose_rt.nets.spec import EngineSpec
-from hrpose_rt.runtimes.gpu_frames import FrameUploader
+from hrpose_rt.runtimes.cuda_frames import FrameUploader
 from hrpose_rt.runtimes.torch_eager import EagerRuntime
 from hrpose_rt.runtimes.trt import TrtRuntime
 from tests.gpu.library import Library

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from hrpose_rt.config import Settings
-from hrpose_rt.detection.yolo_gpu import DeviceYoloDetector
+from hrpose_rt.detection.yolo_cuda import CudaYoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator, crop_on_gpu
-from hrpose_rt.runtimes.gpu_frames import FrameUploader
+from hrpose_rt.pose.estimator_cuda import CudaPoseEstimator, crop_on_gpu
+from hrpose_rt.runtimes.cuda_frames import FrameUploader
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.timing import StageClock
 from tests.gpu.conftest import DETECTOR, POSE, Bench, frame, people
@@ -34,10 +34,10 @@ def test_device_poses_match_reference_in_batches_and_flip_test(
     n: int, flip_test: bool, file: dict[str, Any], bench: Bench
 ) -> None:
     runtime, uploader = bench.by_itself("pose")
-    plain = DevicePoseEstimator(runtime, POSE, uploader, flip_test=flip_test)
+    plain = CudaPoseEstimator(runtime, POSE, uploader, flip_test=flip_test)
     wanted = [plain.estimate(frame(seed), people(n), StageClock()).scores for seed in (1, 2)]
     bench.gpu.complaints.clear()
-    estimator = DevicePoseEstimator(
+    estimator = CudaPoseEstimator(
         bench.open(**file), POSE, FrameUploader(bench.device), flip_test=flip_test
     )
     found = [estimator.estimate(frame(seed), people(n), StageClock()).scores for seed in (1, 2)]
@@ -47,10 +47,10 @@ def test_device_poses_match_reference_in_batches_and_flip_test(
 def test_device_boxes_match_reference_of_same_frame(bench: Bench) -> None:
     runtime, uploader = bench.by_itself("detector")
     films = [frame(0, (64, 64)) // 2, frame(1, (64, 64)), frame(2, (64, 64)) // 3]
-    plain = DeviceYoloDetector(runtime, uploader, INPUTS, 0.3)
+    plain = CudaYoloDetector(runtime, uploader, INPUTS, 0.3)
     wanted = [plain.detect(picture, StageClock()).boxes for picture in films]
     bench.gpu.complaints.clear()
-    detector = DeviceYoloDetector(bench.open(DETECTOR), FrameUploader(bench.device), INPUTS, 0.3)
+    detector = CudaYoloDetector(bench.open(DETECTOR), FrameUploader(bench.device), INPUTS, 0.3)
     found = [detector.detect(picture, StageClock()).boxes for picture in films]
     bench.check(np.stack(found), np.stack(wanted))
 
@@ -58,12 +58,12 @@ def test_device_boxes_match_reference_of_same_frame(bench: Bench) -> None:
 def test_device_tiles_beyond_max_batch_match_reference(bench: Bench) -> None:
     tiles = [(x, y, x + 40, y + 40) for x in (0, 12, 24) for y in (0, 24)]
     runtime, uploader = bench.by_itself("detector")
-    wanted = DeviceYoloDetector(runtime, uploader, INPUTS, 0.3).detect(
+    wanted = CudaYoloDetector(runtime, uploader, INPUTS, 0.3).detect(
         frame(0, (64, 64)), StageClock(), tiles
     )
     bench.gpu.complaints.clear()
     small = bench.open(DETECTOR, batches=(1, 2, 4))
-    detector = DeviceYoloDetector(small, FrameUploader(bench.device), INPUTS, 0.3)
+    detector = CudaYoloDetector(small, FrameUploader(bench.device), INPUTS, 0.3)
     detector.warm_up((64, 64), len(tiles))
     found = detector.detect(frame(0, (64, 64)), StageClock(), tiles)
     bench.check(found.boxes, wanted.boxes)
@@ -72,13 +72,13 @@ def test_device_tiles_beyond_max_batch_match_reference(bench: Bench) -> None:
 def test_device_warm_up_rejects_wrong_heatmap_shape(bench: Bench) -> None:
     wrong = replace(POSE, heatmap_hw=(16, 12))
     with pytest.raises(BadInput, match=r"small gives heatmaps \(17, 8, 6\), and coco17 .* \(17, 16, 12\)"):
-        DevicePoseEstimator(bench.open(), wrong, FrameUploader(bench.device)).warm_up()
+        CudaPoseEstimator(bench.open(), wrong, FrameUploader(bench.device)).warm_up()
 
 
 def test_device_warm_up_runs_every_batch_size(bench: Bench) -> None:
     runtime = bench.open(batches=(1, 2, 8))
     with mock.patch.object(runtime, "infer_device", wraps=runtime.infer_device) as infer:
-        DevicePoseEstimator(runtime, POSE, FrameUploader(bench.device)).warm_up()
+        CudaPoseEstimator(runtime, POSE, FrameUploader(bench.device)).warm_up()
     assert {len(call.args[0]) for call in infer.call_args_list} == {1, 2, 8}
 
 
@@ -103,8 +103,8 @@ def test_device_crops_do_not_copy_frame_per_person(bench: Bench) -> None:
 def networks(bench: Bench) -> Networks:
     """A pipeline's, which share one upload a frame."""
     uploader = FrameUploader(bench.device)
-    detector = DeviceYoloDetector(bench.open(DETECTOR), uploader, INPUTS, 0.3)
-    estimator = DevicePoseEstimator(bench.open(), POSE, uploader)
+    detector = CudaYoloDetector(bench.open(DETECTOR), uploader, INPUTS, 0.3)
+    estimator = CudaPoseEstimator(bench.open(), POSE, uploader)
     return Networks(detector, estimator, find_skeleton("coco17"), {})
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.nets.spec import EngineSpec, check_answer
+from hrpose_rt.nets.spec import EngineSpec, check_finite
 
 SPEC = EngineSpec("m", "pose", ((256, 192),), "fp32", "abc", "coco17", (64, 48), "dark")
 
@@ -69,6 +69,6 @@ def test_spec_of_invalid_json_or_non_object_raises_bad_input(content, words, tmp
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e7])
 def test_network_output_nan_inf_or_huge_raises_run_broken(bad) -> None:
-    check_answer(np.array([[0.5, -900]], np.float32), "m")
+    check_finite(np.array([[0.5, -900]], np.float32), "m")
     with pytest.raises(RunBroken, match="m gives numbers that are none, or far too large"):
-        check_answer(np.array([[0.5, bad]], np.float32), "m")
+        check_finite(np.array([[0.5, bad]], np.float32), "m")

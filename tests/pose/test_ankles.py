@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hrpose_rt.pose.ankles import MIN_FOOT_GAP_PX, Ankles
-from hrpose_rt.pose.estimator_gpu import decode
+from hrpose_rt.pose.estimator_cuda import decode
 from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS, find_peaks
 from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hrpose_rt.detection.yolo import YoloDetector
-from hrpose_rt.geometry import crop_frames, iou
+from hrpose_rt.geometry import boxes_to_centre_size, iou
 from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.heatmaps import decode_dark
@@ -35,7 +35,7 @@ def crops(photos) -> np.ndarray:
         for grow, shift in ((0, 0), (12, 0), (5, 9)):
             moved = boxes + np.array([-grow, -grow, grow, grow], np.float32) + np.float32(shift)
             out = np.empty((len(boxes), 256, 192, 3), np.uint8)
-            cut.append(crop_people(image, *crop_frames(moved, (256, 192)), out))
+            cut.append(crop_people(image, *boxes_to_centre_size(moved, (256, 192)), out))
     return np.concatenate(cut)
 
 

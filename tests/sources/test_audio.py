@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from hrpose_rt.cli.outputs import picture_target
+from hrpose_rt.cli.outputs import picture_output
 from hrpose_rt.config import Clip
 from hrpose_rt.sources.open import open_source
 from hrpose_rt.types import Frame
@@ -47,7 +47,7 @@ def packets(path: Path) -> list[tuple[float, bytes]]:
 def annotate(film: Path, save: Path, clip: Clip = Clip(), audio: bool = True) -> list[Frame]:
     with open_source(str(film), clip) as source:
         frames = list(source)
-        target = picture_target(str(save), source, "out", several=False, audio=audio)
+        target = picture_output(str(save), source, "out", several=False, audio=audio)
         sink = target.open()
         for frame, result in zip(
             frames, results(len(frames), times=[f.time_s for f in frames]), strict=True
@@ -84,7 +84,7 @@ def test_audio_ending_early_does_not_hold_back_video(tmp_path) -> None:
     film = write_talkie(tmp_path / "film.mp4", seconds=8.0, heard_s=0.5)
     with open_source(str(film)) as source:
         frames = list(source)
-        sink = picture_target(str(tmp_path / "out.mp4"), source, "out", several=False).open()
+        sink = picture_output(str(tmp_path / "out.mp4"), source, "out", several=False).open()
         for frame, result in zip(
             frames, results(len(frames), times=[f.time_s for f in frames]), strict=True
         ):

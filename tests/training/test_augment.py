@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.geometry import crop_frames, crop_maps
+from hrpose_rt.geometry import boxes_to_centre_size, crop_affines
 from hrpose_rt.skeleton import COCO17, MPII16
 from hrpose_rt.training.augment import (
     Augmentation,
@@ -24,14 +24,14 @@ def seen(view: CropTransform, point: tuple[float, float], udp: bool = False) -> 
 
 @pytest.mark.parametrize("udp", [False, True])
 def test_crop_transform_without_augmentation_equals_crop_map(udp: bool) -> None:
-    expected = crop_maps(CENTRE[None], SIZE[None], (256, 192), udp)[0]
+    expected = crop_affines(CENTRE[None], SIZE[None], (256, 192), udp)[0]
     np.testing.assert_allclose(CropTransform(CENTRE, SIZE).to_crop((256, 192), udp), expected, rtol=1e-5)
 
 
 def test_crop_of_box_equals_pipeline_crop_frame() -> None:
     box = np.array([10, 20, 70, 60], np.float32)
     size, centre = crop_of(box, 192 / 256)
-    centres, sizes = crop_frames(box[None], (256, 192))
+    centres, sizes = boxes_to_centre_size(box[None], (256, 192))
     np.testing.assert_allclose((*size, *centre), (*sizes[0], *centres[0]))
 
 

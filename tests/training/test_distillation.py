@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.annotations import AnnotatedPeople, load_people
-from hrpose_rt.geometry import crop_frames, crop_maps
+from hrpose_rt.geometry import boxes_to_centre_size, crop_affines
 from hrpose_rt.paths import models_folder
 from hrpose_rt.pose.targets import encode
 from hrpose_rt.training import distillation as teacher
@@ -26,8 +26,8 @@ HW = (256, 192)
 
 def perfect_maps(people: AnnotatedPeople, folder: Path) -> teacher.TeacherHeatmaps:
     """A teacher who knows where everybody's joints are."""
-    centres, sizes = crop_frames(people.boxes, HW)
-    maps = crop_maps(centres, sizes, HW)
+    centres, sizes = boxes_to_centre_size(people.boxes, HW)
+    maps = crop_affines(centres, sizes, HW)
     points = np.einsum("nij,nkj->nki", maps[:, :, :2], people.joints) + maps[:, None, :, 2]
     answer, _ = encode((points / 4).astype(np.float32), (64, 48), "dark")
     levels = np.zeros((len(people), 20, 64, 48), np.uint8)

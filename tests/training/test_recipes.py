@@ -184,5 +184,5 @@ def test_train_settings_report_validation_data_used_for_training(tmp_path: Path)
         (tmp_path / name).write_text("{}")
     a, b = (DataSet(tmp_path / name) for name in ("a.json", "b.json"))
     again = DataSet(tmp_path / "." / ".." / tmp_path.name / "a.json", Path("elsewhere"))
-    assert settings(data=(a,), val=(b,)).known_judges() == []
-    assert settings(data=(a, b), val=(again,)).known_judges() == [again.annotations]
+    assert settings(data=(a,), val=(b,)).val_sets_in_training() == []
+    assert settings(data=(a, b), val=(again,)).val_sets_in_training() == [again.annotations]

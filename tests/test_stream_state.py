@@ -8,8 +8,8 @@ import pytest
 from hrpose_rt.budget import LatencyModel, measure_pose_latency
 from hrpose_rt.config import Settings
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.session import StreamSession, open_session
 from hrpose_rt.skeleton import COCO17
+from hrpose_rt.stream_state import StreamState, open_stream_state
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import Detections, Frame, Poses, SourceInfo
 from tests.fakes import FakeDetector, FakeEstimator, fake_networks
@@ -53,23 +53,23 @@ class SlowEstimator(FakeEstimator):
 
 def run(
     people: int, budget_ms: float, frames: int = 60
-) -> tuple[list[float], list[np.ndarray], StreamSession]:
+) -> tuple[list[float], list[np.ndarray], StreamState]:
     """What each frame took, and how old each pose was."""
     clock = Time()
     detector, estimator = SlowDetector(clock, people), SlowEstimator(clock)
     latency = measure_pose_latency(estimator, clock)
-    session = open_session(Settings(budget_ms=budget_ms), INFO, detector, COCO17, latency, clock)
+    state = open_stream_state(Settings(budget_ms=budget_ms), INFO, detector, COCO17, latency, clock)
     spent, ages = [], []
     for i in range(frames):
         begin = clock.ms
         frame = Frame(i, IMAGE, i / 25, 0.0)
-        rows = session.detect(frame, detector, StageClock())
-        poses = estimator.estimate(IMAGE, session.boxes[rows], StageClock())
-        tracked = session.finish(rows, poses, StageClock())
+        rows = state.begin_frame(frame, detector, StageClock())
+        poses = estimator.estimate(IMAGE, state.boxes[rows], StageClock())
+        tracked = state.finish_frame(rows, poses, StageClock())
         assert len(tracked.detections) == len(tracked) == len(tracked.poses) == people  # nobody is dropped
         spent.append(clock.ms - begin)
         ages.append(tracked.poses.age)
-    return spent, ages, session
+    return spent, ages, state
 
 
 @pytest.mark.parametrize("people", [3, 20, 60, 200])
@@ -79,28 +79,28 @@ def test_session_frame_never_exceeds_budget(people: int) -> None:
 
 
 def test_session_with_enough_budget_limits_pose_age() -> None:
-    _, ages, session = run(20, 33.0)
+    _, ages, state = run(20, 33.0)
     assert all(age.max() <= 10 for age in ages[12:])
-    assert not session.over_budget
-    counts = session.stats()
+    assert not state.over_budget
+    counts = state.stats()
     assert counts["frames"] == counts["frames_with_detection"] == 60  # 9 ms are less than .3 of 33
 
 
 def test_session_reports_too_small_budget() -> None:
-    _, ages, session = run(200, 12.0)
-    assert session.over_budget
+    _, ages, state = run(200, 12.0)
+    assert state.over_budget
     assert (ages[0] == -1).sum() > 100  # never posed: a box and no keypoints
 
 
 def test_session_tiles_ms_is_share_of_detector_batch() -> None:
     clock = Time()
     detector = SlowDetector(clock, 3)
-    session = open_session(Settings(tiles="1x2"), INFO, detector, COCO17, LatencyModel(), clock)
+    state = open_stream_state(Settings(tiles="1x2"), INFO, detector, COCO17, LatencyModel(), clock)
     for i in range(4):  # 9 ms for three pictures, two of which are tiles
-        rows = session.detect(Frame(i, IMAGE, i / 25, 0.0), detector, StageClock())
-        poses = FakeEstimator().estimate(IMAGE, session.boxes[rows], StageClock())
-        session.finish(rows, poses, StageClock())
-    assert (session.stats()["tiles"], session.stats()["tiles_ms"]) == (8, 24.0)
+        rows = state.begin_frame(Frame(i, IMAGE, i / 25, 0.0), detector, StageClock())
+        poses = FakeEstimator().estimate(IMAGE, state.boxes[rows], StageClock())
+        state.finish_frame(rows, poses, StageClock())
+    assert (state.stats()["tiles"], state.stats()["tiles_ms"]) == (8, 24.0)
 
 
 def test_session_warns_once_about_too_small_budget(capsys) -> None:
@@ -115,10 +115,10 @@ def test_session_warns_once_about_too_small_budget(capsys) -> None:
 
 def test_session_of_single_images_gives_no_track_ids() -> None:
     pictures = replace(INFO, is_video=False)
-    session = open_session(Settings(), pictures, FakeDetector([2]), COCO17, LatencyModel())
+    state = open_stream_state(Settings(), pictures, FakeDetector([2]), COCO17, LatencyModel())
     frame = Frame(0, IMAGE, 0.0, 0.0)
-    rows = session.detect(frame, FakeDetector([2]), StageClock())
-    poses = FakeEstimator().estimate(IMAGE, session.boxes, StageClock())
-    tracked = session.finish(rows, poses, StageClock())
+    rows = state.begin_frame(frame, FakeDetector([2]), StageClock())
+    poses = FakeEstimator().estimate(IMAGE, state.boxes, StageClock())
+    tracked = state.finish_frame(rows, poses, StageClock())
     assert tracked.track_ids.tolist() == [-1, -1] and tracked.poses is poses
-    assert session.stats() == {}
+    assert state.stats() == {}

@@ -1,6 +1,6 @@
 """Poses without leaving the device: one upload of the frame, one small download of joints.
 
-Everything is PyTorch operations that do not care where they run; on a CPU they are compared with `host.py`.
+Everything is PyTorch operations that run on any device; on a CPU they are compared with `estimator.py`.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.geometry import crop_frames, crop_maps, heatmap_to_frame
-from hrpose_rt.nets.spec import EngineSpec, check_answer
+from hrpose_rt.geometry import boxes_to_centre_size, crop_affines, heatmap_to_frame
+from hrpose_rt.nets.spec import EngineSpec, check_finite
 from hrpose_rt.pose.ankles import MIN_FOOT_GAP_PX, MIN_PEAK_RATIO, SAME_FOOT_PX, Ankles
 from hrpose_rt.pose.estimator import check_heatmaps
 from hrpose_rt.pose.heatmaps import DERIVATIVE_RADIUS, MIN_LOG_INPUT, blur_matrix, dark_kernel
 from hrpose_rt.runtimes.base import DeviceRuntime
 from hrpose_rt.runtimes.cuda import errors_said
-from hrpose_rt.runtimes.gpu_frames import FrameUploader
+from hrpose_rt.runtimes.cuda_frames import FrameUploader
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Poses
@@ -27,8 +27,8 @@ GPU_BATCH = 64  # at a time
 GPU_DECODERS = ("quarter", "dark")
 
 
-class DevicePoseEstimator:
-    """See `host.PoseEstimator`; crops, network and decoding on one device.
+class CudaPoseEstimator:
+    """See `HostPoseEstimator`; crops, network and decoding on one device.
 
     Args:
         runtime: The opened network.
@@ -77,11 +77,11 @@ class DevicePoseEstimator:
             self.estimate(np.zeros((h, w, 3), np.uint8), boxes, StageClock())
 
     def estimate(self, image: U8, boxes: F32, clock: StageClock) -> Poses:
-        """See `host.PoseEstimator.estimate`."""
+        """See `PoseEstimator.estimate`."""
         return self.estimate_all([image], [boxes], clock)[0]
 
     def estimate_all(self, images: Sequence[U8], boxes: Sequence[F32], clock: StageClock) -> list[Poses]:
-        """See `host.PoseEstimator.estimate_all`."""
+        """See `PoseEstimator.estimate_all`."""
         try:
             with errors_said(self._uploader.device), torch.inference_mode():
                 return self._estimate_all(images, boxes, clock)
@@ -94,8 +94,8 @@ class DevicePoseEstimator:
         n, k = int(ends[-1]), len(self._skeleton.joints)
         keypoints, scores = np.zeros((n, k, 2), np.float32), np.zeros((n, k), np.float32)
         with clock.stage("crop"):
-            centres, sizes = crop_frames(np.concatenate(boxes), self._spec.input_hw)
-            maps = crop_maps(centres, sizes, self._spec.input_hw)
+            centres, sizes = boxes_to_centre_size(np.concatenate(boxes), self._spec.input_hw)
+            maps = crop_affines(centres, sizes, self._spec.input_hw)
         for begin in range(0, n, GPU_BATCH):
             end = min(begin + GPU_BATCH, n)
             with clock.stage("crop"):
@@ -109,7 +109,7 @@ class DevicePoseEstimator:
                 self._uploader.wait()
             rows = slice(begin, end)
             points, scores[rows] = self._poses(crops, clock)
-            check_answer(scores[rows], self._spec.model)
+            check_finite(scores[rows], self._spec.model)
             keypoints[rows] = heatmap_to_frame(points, centres[rows], sizes[rows], self._spec.heatmap_hw)
         people = zip(np.split(keypoints, ends[:-1]), np.split(scores, ends[:-1]), strict=True)
         return [Poses.estimated(*of_image) for of_image in people]
@@ -135,7 +135,7 @@ class DevicePoseEstimator:
         """Close the runtime."""
         self._runtime.close()
 
-    def __enter__(self) -> "DevicePoseEstimator":
+    def __enter__(self) -> "CudaPoseEstimator":
         return self
 
     def __exit__(self, *_: object) -> None:

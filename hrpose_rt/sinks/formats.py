@@ -1,4 +1,4 @@
-"""Which file and which sink an output becomes: a new one is a row here."""
+"""Which file and which sink an output becomes. A new format is a file beside this one and a row here."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from hrpose_rt.types import SourceInfo
 
 VIDEO_SUFFIX = ".mp4"
 FORMAT_MAX_SIDE_PX = {VIDEO_SUFFIX: 16_384, ".webp": 16_383}  # of x264, and of the WebP format
-TEXT_FORMATS: dict[str, tuple[str, Callable[[str, SourceInfo, RunInfo], Sink]]] = {
+RESULT_FORMATS: dict[str, tuple[str, Callable[[str, SourceInfo, RunInfo], Sink]]] = {
     "json": (".jsonl", JsonlSink),
     "csv": (".csv", CsvSink),
     "csv_long": (".long.csv", LongCsvSink),
@@ -30,20 +30,20 @@ TEXT_FORMATS: dict[str, tuple[str, Callable[[str, SourceInfo, RunInfo], Sink]]] 
 
 
 @dataclass(frozen=True, slots=True)
-class OutputTarget:
+class Output:
     """Files that will be written, and what opens their sink once it is known what runs."""
 
     files: tuple[Path, ...]
     open: Callable[[RunInfo], Sink]
 
 
-def video_target(
+def video_output(
     save: str,
     info: SourceInfo,
     stem: str,
     several: bool,
     open_audio: Callable[[], Audio | None] = lambda: None,
-) -> OutputTarget:
+) -> Output:
     """Where the annotated video of a source goes: `save` itself, or a file in the folder `save`.
 
     Args:
@@ -57,12 +57,10 @@ def video_target(
     if path.suffix.lower() != VIDEO_SUFFIX:
         raise BadInput(f"`save` {save}: a film is saved as {VIDEO_SUFFIX}, or name a folder")
     _check_size(info, VIDEO_SUFFIX)
-    return OutputTarget((path,), lambda _: VideoSink(path, info, open_audio()))
+    return Output((path,), lambda _: VideoSink(path, info, open_audio()))
 
 
-def image_target(
-    save: str, info: SourceInfo, stem: str, several: bool, names: Mapping[int, str]
-) -> OutputTarget:
+def image_output(save: str, info: SourceInfo, stem: str, several: bool, names: Mapping[int, str]) -> Output:
     """Where annotated images go: into the folder `save` under their own names; one image may be a file.
 
     Args:
@@ -81,19 +79,19 @@ def image_target(
     for name in names.values():
         _check_size(info, Path(name).suffix.lower())
     files = tuple(folder / name for name in names.values())
-    return OutputTarget(files, lambda _: ImageSink(folder, names))
+    return Output(files, lambda _: ImageSink(folder, names))
 
 
-def text_target(
+def result_output(
     option: str,
     value: str,
     info: SourceInfo,
     stem: str,
     several: bool,
     image_ids: Mapping[str, int | str] | None = None,
-) -> OutputTarget:
+) -> Output:
     """Where a source's text of one form goes: "-" is standard output (JSON lines), else as with films."""
-    suffix, sink = TEXT_FORMATS[option]
+    suffix, sink = RESULT_FORMATS[option]
     if option == "coco":
         sink = partial(CocoSink, image_ids=image_ids)
     if option == "mot" and not info.is_video:
@@ -101,9 +99,9 @@ def text_target(
     if value == STDOUT:
         if option != "json":
             raise BadInput(f"`{option}` {value}: only `json` writes to standard output, name a file")
-        return OutputTarget((), lambda run: sink(STDOUT, info, run))
+        return Output((), lambda run: sink(STDOUT, info, run))
     path = _file_in(Path(value), stem, suffix, several)
-    return OutputTarget((path,), lambda run: sink(str(path), info, run))
+    return Output((path,), lambda run: sink(str(path), info, run))
 
 
 def _check_size(info: SourceInfo, suffix: str) -> None:

@@ -11,12 +11,12 @@ from hrpose_rt.detection.tiling import Region
 from hrpose_rt.detection.yolo import YoloDetector
 from hrpose_rt.runtimes.base import DeviceRuntime
 from hrpose_rt.runtimes.cuda import errors_said
-from hrpose_rt.runtimes.gpu_frames import FrameUploader
+from hrpose_rt.runtimes.cuda_frames import FrameUploader
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import U8, Detections
 
 
-class DeviceYoloDetector(YoloDetector):
+class CudaYoloDetector(YoloDetector):
     """See `YoloDetector`; frames are letterboxed where the network computes.
 
     Args:

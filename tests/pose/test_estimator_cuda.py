@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from hrpose_rt.detection.yolo import YoloDetector
-from hrpose_rt.detection.yolo_gpu import DeviceYoloDetector
+from hrpose_rt.detection.yolo_cuda import CudaYoloDetector
 from hrpose_rt.errors import BadInput
-from hrpose_rt.geometry import crop_frames, crop_maps
+from hrpose_rt.geometry import boxes_to_centre_size, crop_affines
 from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.paths import models_folder
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.estimator import HostPoseEstimator
-from hrpose_rt.pose.estimator_gpu import DevicePoseEstimator, crop_on_gpu, decode
+from hrpose_rt.pose.estimator_cuda import CudaPoseEstimator, crop_on_gpu, decode
 from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS
-from hrpose_rt.runtimes.gpu_frames import FrameUploader
+from hrpose_rt.runtimes.cuda_frames import FrameUploader
 from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.timing import StageClock
 
@@ -43,10 +43,10 @@ def test_device_keypoints_match_host_with_and_without_flip_test(how, flip_test, 
     boxes = BOXES.astype(np.float32)
     clock = StageClock()
     host = HostPoseEstimator(*pose, how, flip_test).estimate(bus, boxes, StageClock())
-    device = DevicePoseEstimator(*pose, FrameUploader(CPU), how, flip_test).estimate(bus, boxes, clock)
+    device = CudaPoseEstimator(*pose, FrameUploader(CPU), how, flip_test).estimate(bus, boxes, clock)
     sure = host.scores > 0.3
     assert sure.sum() > 30
-    crop_height = crop_frames(boxes, (256, 192))[1][:, 1:]
+    crop_height = boxes_to_centre_size(boxes, (256, 192))[1][:, 1:]
     moved = np.linalg.norm(host.keypoints - device.keypoints, axis=2) / crop_height * 256
     assert np.percentile(moved[sure], 95) < 0.05  # pixels of the network's input
     times = clock.times()
@@ -55,11 +55,11 @@ def test_device_keypoints_match_host_with_and_without_flip_test(how, flip_test, 
 
 def test_device_crops_beyond_frame_match_host(bus) -> None:
     boxes = np.array([[-40, -30, 120, 200], [700, 900, 900, 1200], [300, 300, 340, 420]], np.float32)
-    centres, sizes = crop_frames(boxes, (64, 48))
+    centres, sizes = boxes_to_centre_size(boxes, (64, 48))
     out = np.zeros((3, 64, 48, 3), np.uint8)
     wanted = crop_people(bus, centres, sizes, out)
     found = crop_on_gpu(
-        FrameUploader(CPU).frame(bus), crop_maps(centres, sizes, (64, 48)), (64, 48)
+        FrameUploader(CPU).frame(bus), crop_affines(centres, sizes, (64, 48)), (64, 48)
     ).numpy()
     # OpenCV interpolates in steps of a 32nd of a pixel.
     assert np.abs(wanted.astype(int) - found).mean() < 1
@@ -82,7 +82,7 @@ def test_device_heatmap_peaks_match_host(how, hw) -> None:
 
 
 def test_device_handles_no_people_and_multiple_batches(bus, pose) -> None:
-    estimator = DevicePoseEstimator(*pose, FrameUploader(CPU))
+    estimator = CudaPoseEstimator(*pose, FrameUploader(CPU))
     assert len(estimator.estimate(bus, np.zeros((0, 4), np.float32), StageClock())) == 0
     many = np.repeat(BOXES.astype(np.float32), 17, axis=0)
     poses = estimator.estimate(bus, many, StageClock())
@@ -93,7 +93,7 @@ def test_device_handles_no_people_and_multiple_batches(bus, pose) -> None:
 def test_device_detections_match_host(bus) -> None:
     runtime, spec = open_engine(find_model("yolo26n-person", "detection"), "detection", "torch", "fp32")
     host = YoloDetector(runtime, spec.inputs_hw, 0.3).detect(bus, StageClock())
-    device = DeviceYoloDetector(runtime, FrameUploader(CPU), spec.inputs_hw, 0.3).detect(bus, StageClock())
+    device = CudaYoloDetector(runtime, FrameUploader(CPU), spec.inputs_hw, 0.3).detect(bus, StageClock())
     assert len(host) == len(device) >= 3
     assert np.abs(host.boxes - device.boxes).max() < 3
     assert np.abs(host.scores - device.scores).max() < 0.05
@@ -109,4 +109,4 @@ def test_device_frame_is_uploaded_once(bus) -> None:
 def test_device_udp_decode_raises_bad_input(pose) -> None:
     runtime, spec = pose
     with pytest.raises(BadInput, match="`decode` udp is not there on a GPU: choose quarter or dark"):
-        DevicePoseEstimator(runtime, replace(spec, decode="udp"), FrameUploader(CPU))
+        CudaPoseEstimator(runtime, replace(spec, decode="udp"), FrameUploader(CPU))
