@@ -37,23 +37,22 @@ class Settings:
         precision: "fp32", "bf16", "fp16", "int8", or "auto": the fastest that the device has and that
             costs hardly any accuracy.
         device: "cpu", "gpu" or "npu" (Intel's), "cuda" or "cuda:1" (NVIDIA's), or "auto".
-        det_score: People below this score are left out, in 0..1.
-        max_people: Keep at most this many a frame, best score first; 0 keeps all.
+        det_score: Detections below this score are left out, in 0..1.
+        max_people: Keep at most this many per frame, best score first; 0 keeps all.
         input_hw: Height and width of the pose network's crops, multiples of 32; None for the model's own.
         decode: "quarter", "dark", "udp", or "auto" for the model's own.
         flip_test: Average with mirrored crops: twice the pose network's cost.
         threads: Cores to use; 0 for all that this process may use.
-        skeleton: A built-in name, the path of a skeleton file, or "auto" for the model\'s own; a `Skeleton`
+        skeleton: A built-in name, the path of a skeleton file, or "auto" for the model's own; a `Skeleton`
             will do.
         tracker: "flow", "ocsort" or "bytetrack".
-        memory_s: Seconds for which people out of sight are remembered; 0 forgets them at once.
-        max_age_s: Seconds after which somebody is gone whom no detection has found.
-        detect_every: Look for people on every so-manyth frame, 0 when it pays; None is 1, or 0 where there
-            is a budget.
-        tiles: "off", "auto" or such as "2x3": look closer at parts of the frame.
-        budget_ms: What a frame may take from memory to poses; 0 is no limit.
-        max_pose_age: Frames after which a pose is estimated anew, if the budget can hold it.
-        smooth: Filter the keypoints of films against jitter.
+        memory_s: Seconds for which a lost track may be re-identified; 0 is never.
+        max_age_s: Seconds without a detection after which a track is lost.
+        detect_every: Run the detector on every Nth frame; 0 when it pays; None is 1, or 0 with a budget.
+        tiles: "off", "auto", or rows and columns such as "2x3": also search enlarged parts of the frame.
+        budget_ms: Milliseconds per frame from memory to poses; 0 is no limit.
+        max_pose_age: Frames after which a pose is estimated again, if the budget allows it.
+        smooth: Filter the keypoints of videos against jitter.
     """
 
     pose: str = DEFAULT_POSE
@@ -104,12 +103,12 @@ class Clip:
     """Which part of a source to take.
 
     Attributes:
-        start: Seconds from its beginning.
+        start: Seconds from the beginning of the source.
         end: Seconds, exclusive; None for the end of the source.
-        stride: Take every so-manyth frame.
-        max_frames: Stop after so many frames; None for all.
-        fps: Pictures a second of a folder of images, which makes a film of it; None for pictures by
-            themselves. Other sources know theirs.
+        stride: Use every Nth frame.
+        max_frames: Stop after this many frames; None for all.
+        fps: Of a folder of images: play it as a video with this rate; None for separate images. Other
+            sources have their own rate.
     """
 
     start: NonNegativeFloat = 0.0

@@ -175,8 +175,9 @@ class PosePipeline:
             self._warned = True
             settings = self._settings
             say(
-                f"{settings.budget_ms:g} ms a frame cannot hold poses of at most {settings.max_pose_age} "
-                "frames for so many people: some are carried on for longer, nobody is dropped"
+                f"a budget of {settings.budget_ms:g} ms is too small to refresh every pose within "
+                f"{settings.max_pose_age} frames (`max_pose_age`): older poses are propagated, no one is "
+                "dropped"
             )
 
     def estimate(self, image: U8, boxes: ArrayLike) -> Poses:

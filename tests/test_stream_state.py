@@ -110,7 +110,7 @@ def test_session_warns_once_about_too_small_budget(capsys) -> None:
     for i in range(20):
         result = session.process(Frame(i, IMAGE, i / 25, 0.0))
         assert len(result) == 30
-    assert capsys.readouterr().err.count("0.001 ms a frame cannot hold poses of at most 1 frames") == 1
+    assert capsys.readouterr().err.count("a budget of 0.001 ms is too small to refresh every pose") == 1
 
 
 def test_session_of_single_images_gives_no_track_ids() -> None:

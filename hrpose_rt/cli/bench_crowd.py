@@ -118,7 +118,9 @@ def parse_crowds(text: str) -> list[int]:
         elif part.isdecimal() and int(part):
             counts.append(int(part))
         else:
-            raise BadInput(f"--crowd {part} is none: give numbers, or of {', '.join(CROWDS)}")
+            raise BadInput(
+                f"--crowd {part} is not a crowd size: give numbers, or some of {', '.join(CROWDS)}"
+            )
     return counts
 
 

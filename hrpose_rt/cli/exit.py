@@ -13,7 +13,7 @@ from hrpose_rt.errors import HrposeError
 OPTIONS = {"memory_s": "memory", "max_age_s": "max-age", "reconnect_s": "reconnect"}
 
 
-OPTIONS |= {"form": "format", "archs": "gpu-arch", "folder": "output"}
+OPTIONS |= {"archs": "gpu-arch", "folder": "output"}
 
 
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended

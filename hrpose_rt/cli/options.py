@@ -21,10 +21,10 @@ Device = Annotated[
     str, typer.Option(help="auto, cpu, gpu or npu (Intel's), cuda or cuda:1 (NVIDIA's): what computes.")
 ]
 SkeletonName = Annotated[
-    str, typer.Option(help="Which joints the pose network finds: auto, a name, or a .toml or .json file.")
+    str, typer.Option(help="Joints of the pose network: auto, a name, or a .toml or .json file.")
 ]
 Decode = Annotated[
-    str, typer.Option(help="auto, quarter, dark or udp: how heatmaps are read; auto is the model's own.")
+    str, typer.Option(help="Heatmap decoding: auto, quarter, dark or udp; auto is the model's own.")
 ]
 InputHw = Annotated[
     str | None,
@@ -34,26 +34,26 @@ FlipTest = Annotated[
     bool, typer.Option("--flip-test", help="Average with mirrored crops, at twice the cost.")
 ]
 Threads = Annotated[int, typer.Option(help="Cores for the networks; 0 for all.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
-DetScore = Annotated[float, typer.Option(help="Leave out people the detector is less sure of, 0..1.")]
+DetScore = Annotated[float, typer.Option(help="Leave out detections that score less, 0..1.")]
 MaxPeople = Annotated[
-    int, typer.Option(help="Keep at most so many people a frame, the surest; 0 keeps all.")
+    int, typer.Option(help="Keep at most this many people per frame, best score first; 0 keeps all.")
 ]
-Tracker = Annotated[str, typer.Option(help="Who is who: flow, ocsort or bytetrack.")]
-Memory = Annotated[float, typer.Option(help="Seconds for which people out of sight are remembered.")]
-MaxAge = Annotated[float, typer.Option(help="Seconds without a detection after which somebody is gone.")]
+Tracker = Annotated[str, typer.Option(help="Tracker: flow, ocsort or bytetrack.")]
+Memory = Annotated[float, typer.Option(help="Seconds in which a lost person can get the old id back.")]
+MaxAge = Annotated[float, typer.Option(help="Seconds without a detection after which a track is lost.")]
 DetectEvery = Annotated[
     str | None,
-    typer.Option(help="Look for people every so many frames, or auto: when it pays; 1."),
+    typer.Option(help="Run the detector every N frames, or auto. Default: 1, or auto with a budget."),
 ]
 Tiles = Annotated[
-    str, typer.Option(help="Look closer at parts: auto, off, or rows and columns such as 2x3.")
+    str, typer.Option(help="Also search enlarged parts: auto, off, or rows and columns such as 2x3.")
 ]
 BudgetMs = Annotated[
-    float, typer.Option(help="Milliseconds a frame may take, from memory to poses; 0: no limit.")
+    float, typer.Option(help="Milliseconds per frame, from memory to poses; 0 is no limit.")
 ]
-MaxPoseAge = Annotated[int, typer.Option(help="Frames for which a budget may carry a pose on.")]
+MaxPoseAge = Annotated[int, typer.Option(help="Frames for which a budget may propagate a pose.")]
 Smooth = Annotated[bool, typer.Option("--smooth/--no-smooth", help="Filter keypoints against jitter.")]
 Annotations = Annotated[Path, typer.Option(help="The file with the truth.")]
 ImagesFolder = Annotated[Path | None, typer.Option(help="The folder its images are in.")]

@@ -35,20 +35,20 @@ def run(
     save: Annotated[
         str | None, typer.Option(help="Annotated .mp4 (of images: a folder or an image).")
     ] = None,
-    audio: Annotated[bool, typer.Option(help="Keep a film's sound in what is saved.")] = True,
+    audio: Annotated[bool, typer.Option(help="Keep the sound of a video that is saved.")] = True,
     json_lines: Annotated[
-        str | None, typer.Option("--json", help="A line a frame as JSON; - for stdout.")
+        str | None, typer.Option("--json", help="JSON lines, one per frame; - for stdout.")
     ] = None,
-    csv: Annotated[str | None, typer.Option(help="A row a person: box and joints.")] = None,
-    csv_long: Annotated[str | None, typer.Option(help="A row a joint.")] = None,
+    csv: Annotated[str | None, typer.Option(help="CSV, one row per person: box and keypoints.")] = None,
+    csv_long: Annotated[str | None, typer.Option(help="CSV, one row per keypoint.")] = None,
     coco: Annotated[
         str | None,
-        typer.Option(help="COCO's results; image_id is a picture's number, or the frame."),
+        typer.Option(help="COCO results; image_id is the number in the image's name, or the frame."),
     ] = None,
     annotations: Annotated[
-        Path | None, typer.Option(help="COCO annotations that give --coco the ids of images.")
+        Path | None, typer.Option(help="COCO annotations whose image ids --coco uses.")
     ] = None,
-    mot: Annotated[str | None, typer.Option(help="MOT Challenge's tracks.")] = None,
+    mot: Annotated[str | None, typer.Option(help="MOT Challenge tracks.")] = None,
     report: Annotated[Path | None, typer.Option(help="The latency table as JSON.")] = None,
     show: Annotated[
         bool, typer.Option("--show", help="Show a window: space pauses, s saves, b hides boxes, q ends.")
@@ -57,29 +57,28 @@ def run(
         str | None, typer.Option(help="[HOST:]PORT where a browser can watch; loopback without HOST.")
     ] = None,
     token: Annotated[
-        str | None, typer.Option(help="What browsers must know to watch from elsewhere.")
+        str | None, typer.Option(help="What a browser on another machine must give to watch.")
     ] = None,
-    start: Annotated[float, typer.Option(help="Begin at this second.")] = 0.0,
+    start: Annotated[float, typer.Option(help="Start at this second.")] = 0.0,
     end: Annotated[float | None, typer.Option(help="Stop before this second.")] = None,
-    stride: Annotated[int, typer.Option(help="Take every so-manyth frame.")] = 1,
-    max_frames: Annotated[int | None, typer.Option(help="Stop after so many frames.")] = None,
+    stride: Annotated[int, typer.Option(help="Process every Nth frame.")] = 1,
+    max_frames: Annotated[int | None, typer.Option(help="Stop after this many frames.")] = None,
     fps: Annotated[
-        float | None, typer.Option(help="Take folders of images for films of so many a second.")
+        float | None, typer.Option(help="Play folders of images as videos with this frame rate.")
     ] = None,
     reconnect: Annotated[
-        float, typer.Option(help="Seconds to try for when a live source breaks off; 0 ends it.")
+        float,
+        typer.Option(help="How long to retry a live source that disconnects, in seconds; 0 stops at once."),
     ] = RECONNECT_S,
     kpt_score: Annotated[
-        float, typer.Option(min=0, max=1, help="Do not draw joints that score less, 0..1.")
+        float, typer.Option(min=0, max=1, help="Do not draw keypoints that score less, 0..1.")
     ] = MIN_SCORE,
-    trails: Annotated[
-        float, typer.Option(min=0, help="Draw where people went, for so many seconds.")
-    ] = 0.0,
+    trails: Annotated[float, typer.Option(min=0, help="Draw where people went in the last seconds.")] = 0.0,
     overwrite: options.Overwrite = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
     debug: options.Debug = False,
 ) -> None:
-    """Find people and their poses; say what every frame cost, by people in it."""
+    """Estimate the poses of all people, and report what every frame cost by how many were in it."""
     clip = Clip(start, end, stride, max_frames, fps)
     # Standard output is for the lines, if they go there; people read the rest.
     console = Console(stderr=json_lines == STDOUT, quiet=quiet, highlight=False)

@@ -53,7 +53,7 @@ class ExportRequest:
         precisions = PRECISIONS_OF_FORMAT[self.format]
         if self.precision not in precisions:
             others = [name for name, has in PRECISIONS_OF_FORMAT.items() if self.precision in has]
-            hint = f", or `form` {' or '.join(others)}" if others else ""
+            hint = f", or `format` {' or '.join(others)}" if others else ""
             raise BadInput(
                 f"{self.format} engines are {', '.join(precisions)}, not {self.precision}: use `precision` "
                 f"{precisions[0]}{hint}"

@@ -66,10 +66,10 @@ def check_options(format: str, precision: str, options: TrtOptions, gpus: list[G
         )
     if format == "tensorrt":
         if options.archs:
-            raise BadInput("`archs` is for `form` tensorrt-rtx: TensorRT builds for the GPU that is here")
+            raise BadInput("`archs` is for `format` tensorrt-rtx: TensorRT builds for the GPU that is here")
         if not gpus:
             raise BadInput(
-                "TensorRT builds on the GPU that it will run on, and there is none here: use `form` "
+                "TensorRT builds on the GPU that it will run on, and there is none here: use `format` "
                 "tensorrt-rtx, which builds for any, or run this command there"
             )
         return

@@ -155,7 +155,9 @@ def test_report_of_other_machine_or_schema_raises_bad_input(report, tmp_path) ->
 
 def test_crowd_option_parses_bins_and_numbers() -> None:
     assert parse_crowds("5-10,3") == [6, 8, 10, 3]
-    with pytest.raises(BadInput, match="--crowd many is none: give numbers, or of 1-5, 6-10, 15-20, 50"):
+    with pytest.raises(
+        BadInput, match="--crowd many is not a crowd size: give numbers, or some of 1-5, 6-10, 15-20"
+    ):
         parse_crowds("many")
 
 

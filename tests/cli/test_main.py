@@ -83,7 +83,7 @@ def test_keyboard_interrupt_exits_with_status_130(monkeypatch) -> None:
     ("message", "said"),
     [
         ("`max_people` is 0 or more", "--max-people is 0 or more"),
-        ("use `runtime` torch, or `form` onnx", "use --runtime torch, or --format onnx"),
+        ("use `runtime` torch, or `format` onnx", "use --runtime torch, or --format onnx"),
         ("`memory_s` is 0 or more: give another `folder`", "--memory is 0 or more: give another --output"),
     ],
 )

@@ -96,7 +96,7 @@ def test_tensorrt_build_failure_raises_with_library_message(build, tmp_path) -> 
     ("format", "precision", "options", "gpus", "words"),
     [
         ("tensorrt", "fp16", {}, [], "TensorRT builds on the GPU that it will run on, and there is none"),
-        ("tensorrt", "fp16", {"archs": ("sm89",)}, [ADA], "`archs` is for `form` tensorrt-rtx"),
+        ("tensorrt", "fp16", {"archs": ("sm89",)}, [ADA], "`archs` is for `format` tensorrt-rtx"),
         ("tensorrt", "fp16", {"hardware_compat": "all"}, [ADA], "no `hardware_compat` all: choose none,"),
         ("tensorrt-rtx", "fp16", {"archs": ("sm90",)}, [], "does not build for sm90: choose of sm75, sm80"),
         (
