@@ -11,11 +11,7 @@ from hrpose_rt.errors import HrposeError
 
 # Arguments that options are not called like.
 OPTIONS = {"memory_s": "memory", "max_age_s": "max-age", "reconnect_s": "reconnect"}
-
-
 OPTIONS |= {"archs": "gpu-arch", "folder": "output"}
-
-
 INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
 
 
