@@ -1,6 +1,6 @@
 """How many people of a crowd are found, as a whole and in tiles, by the points of their heads.
 
-    python benchmarks/heads.py FILM.mp4 HEADS.json [TILES ...]
+    python benchmarks/heads.py VIDEO.mp4 HEADS.json [TILES ...]
 
 HEADS.json has `head_points_xy`: for each frame a list of head points, x and y in pixels. A head is found if
 it lies in the upper third of a box, each box counting for one head.
@@ -30,12 +30,12 @@ def matched(heads: np.ndarray, boxes: np.ndarray) -> int:
     return int(inside[rows, columns].sum())
 
 
-def measure(film: str, heads: list[np.ndarray], tiles: str) -> tuple[float, float, float]:
-    """Recall and precision in 0..1, and frames a second, of the film's first `len(heads)` frames."""
+def measure(video: str, heads: list[np.ndarray], tiles: str) -> tuple[float, float, float]:
+    """Recall and precision in 0..1, and frames a second, of the video's first `len(heads)` frames."""
     detector, _ = open_detector(Settings())
     found = wrong = 0
     spent, recent = [], np.zeros((0, 4), np.float32)
-    with detector, open_source(film) as source:
+    with detector, open_source(video) as source:
         frame_hw = (source.info.height, source.info.width)
         tiling = Tiling(tiles, frame_hw, detector.input_hw_for(frame_hw))
         detector.warm_up(frame_hw, tiling.max_tiles)

@@ -175,7 +175,7 @@ def _codecs() -> list[Check]:
 
 def _display() -> list[Check]:
     if why := why_no_screen():
-        return [Check("display", None, why, "--show needs a screen; --save writes a film instead")]
+        return [Check("display", None, why, "--show needs a screen; --save writes a video instead")]
     name = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
     return [Check("display", True, name or sys.platform)]
 

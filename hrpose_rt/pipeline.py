@@ -75,7 +75,7 @@ class PosePipeline:
         """The people of a picture by itself: nobody in it is known from the one before.
 
         Args:
-            image: (H, W, 3) uint8 BGR, or a `Frame`. Frames of a film go to `stream` or a `session`.
+            image: (H, W, 3) uint8 BGR, or a `Frame`. Frames of a video go to `stream` or a `session`.
 
         Raises:
             BadInput: It is no such picture, or the pipeline is closed.
@@ -84,7 +84,7 @@ class PosePipeline:
         return self._process([frame], [self._open_state(info_of(frame.image, 1.0, is_video=False))])[0]
 
     def session(self, fps: float = DEFAULT_FPS) -> Session:
-        """A film that is fed picture by picture, with ids of its own.
+        """A video that is fed picture by picture, with ids of its own.
 
         Args:
             fps: Pictures a second.

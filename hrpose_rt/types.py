@@ -39,7 +39,7 @@ class SourceInfo:
         stem: A short name for files made from it.
         width, height: Of its frames in pixels, upright; of the first of them where they differ. 0 of a live
             source that has not answered yet.
-        fps: Frames a second; of pictures that are no film, 1.
+        fps: Frames a second; of pictures that are no video, 1.
         frames: How many there are to come; None if nobody knows.
         is_video: Whether one frame follows from the other, so that people can be followed.
         is_live: Whether frames come when they come; a live source drops those nobody took.
@@ -66,7 +66,7 @@ class Frame:
         captured_s: When it was in memory, on `time.perf_counter`'s clock.
         dropped: Frames that the source let go since the one before, to stay live.
         read_ms: Milliseconds spent waiting for and decoding it.
-        file_name: Of a picture of a folder: its file's name there. Empty in films.
+        file_name: Of a picture of a folder: its file's name there. Empty in videos.
     """
 
     index: int

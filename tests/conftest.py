@@ -1,4 +1,4 @@
-"""What several tests use: made films, the packaged photos, the development data."""
+"""What several tests use: made videos, the packaged photos, the development data."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -36,7 +36,7 @@ def photos() -> Path:
     return Path(spec.submodule_search_locations[0]) / "assets"
 
 
-def write_film(
+def write_video(
     path: Path,
     frames: int = 10,
     size_wh: tuple[int, int] = (64, 48),
@@ -45,7 +45,7 @@ def write_film(
     pix_fmt: str = "yuv420p",
     times: list[float] | None = None,
 ) -> Path:
-    """A film whose frames are grey, each 20 levels brighter; `times` in seconds make its rate vary."""
+    """A video whose frames are grey, each 20 levels brighter; `times` in seconds make its rate vary."""
     import av  # not everywhere where a GPU is
 
     with av.open(str(path), "w") as container:
@@ -63,6 +63,6 @@ def write_film(
 
 
 @pytest.fixture
-def film(tmp_path: Path) -> Path:
+def video(tmp_path: Path) -> Path:
     """Ten frames of 64x48 at 10 a second; frame i is grey of level 20 i."""
-    return write_film(tmp_path / "film.mp4")
+    return write_video(tmp_path / "video.mp4")

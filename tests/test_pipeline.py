@@ -55,8 +55,8 @@ def test_session_numbers_images_and_keeps_frame_numbers() -> None:
 def test_pipeline_single_images_get_no_track_ids_and_no_smoothing() -> None:
     detector = MarkedDetector()
     with PosePipeline(networks=marked_networks(detector)) as pipeline:
-        with pipeline.session() as film:
-            ids = [film.process(np.full_like(IMAGE, 21)).track_ids.tolist() for _ in range(3)]
+        with pipeline.session() as video:
+            ids = [video.process(np.full_like(IMAGE, 21)).track_ids.tolist() for _ in range(3)]
         assert ids == [[-1], [0], [0]]
         for level in (2, 3, 2):
             result = pipeline.process(np.full_like(IMAGE, level))
@@ -69,9 +69,9 @@ def test_pipeline_interleaved_streams_equal_separate_runs() -> None:
         return result.frame.index, result.track_ids.tolist(), result.poses.keypoints.ravel().tolist()
 
     with PosePipeline(networks=fake_networks([3])) as pipeline:
-        films = FakeSource(frames=5), FakeSource(frames=5, hw=(96, 64))
-        alone = [[said(result) for result in pipeline.stream(film)] for film in films]
-        both = list(zip(*(pipeline.stream(film) for film in films), strict=True))
+        videos = FakeSource(frames=5), FakeSource(frames=5, hw=(96, 64))
+        alone = [[said(result) for result in pipeline.stream(video)] for video in videos]
+        both = list(zip(*(pipeline.stream(video) for video in videos), strict=True))
     assert [[said(pair[i]) for pair in both] for i in (0, 1)] == alone
     assert alone[0][-1][1] == [0, 1, 2]
 
@@ -122,16 +122,16 @@ def test_session_shared_by_threads_numbers_frames_once() -> None:
 
 def test_pipeline_unfinished_stream_does_not_block_other_threads() -> None:
     with PosePipeline(networks=fake_networks([2])) as pipeline:
-        film = pipeline.stream(FakeSource(frames=9))
-        next(film)  # waits at its yield
+        video = pipeline.stream(FakeSource(frames=9))
+        next(video)  # waits at its yield
         with ThreadPoolExecutor(1) as pool:
             assert len(pool.submit(pipeline.process, IMAGE).result(timeout=10)) == 2
 
 
 def test_pipeline_and_session_reject_use_after_close() -> None:
     pipeline = PosePipeline(networks=fake_networks())
-    session, film = pipeline.session(), pipeline.stream(FakeSource())
-    session.process(IMAGE), next(film)
+    session, video = pipeline.session(), pipeline.stream(FakeSource())
+    session.process(IMAGE), next(video)
     session.close(), session.close()
     assert pipeline.tracking_stats()["frames"] == 1
     with pytest.raises(BadInput, match="the session is closed: begin another"):
@@ -141,7 +141,7 @@ def test_pipeline_and_session_reject_use_after_close() -> None:
         lambda: pipeline.process(IMAGE),
         lambda: pipeline.estimate(IMAGE, [[0, 0, 9, 9]]),
         lambda: pipeline.session().process(IMAGE),
-        lambda: next(film),
+        lambda: next(video),
     ):
         with pytest.raises(BadInput, match="the pipeline is closed"):
             use()
@@ -173,9 +173,9 @@ def test_pipeline_tiles_fit_size_of_each_image() -> None:
 
     networks = Networks(Asked(), FakeEstimator(), COCO17, {})
     with PosePipeline(Settings(tiles="2x2"), networks) as pipeline, pipeline.session() as session:
-        for film in (session, pipeline):
-            film.process(np.zeros((240, 320, 3), np.uint8))
-            film.process(np.zeros((200, 300, 3), np.uint8))
+        for video in (session, pipeline):
+            video.process(np.zeros((240, 320, 3), np.uint8))
+            video.process(np.zeros((200, 300, 3), np.uint8))
     assert asked == [(320, 320), (300, 300)] * 2
 
 
@@ -339,10 +339,10 @@ def test_pipeline_rejects_settings_of_other_type(settings) -> None:
         PosePipeline(settings)
 
 
-def test_pipeline_stream_accepts_path_or_str_and_rejects_others(film: Path) -> None:
+def test_pipeline_stream_accepts_path_or_str_and_rejects_others(video: Path) -> None:
     with PosePipeline(networks=fake_networks()) as pipeline:
-        assert [len(list(pipeline.stream(given))) for given in (film, str(film))] == [10, 10]
-        for given in (None, True, 2.5, IMAGE, b"film.mp4"):
+        assert [len(list(pipeline.stream(given))) for given in (video, str(video))] == [10, 10]
+        for given in (None, True, 2.5, IMAGE, b"video.mp4"):
             with pytest.raises(BadInput, match="a source is a path, an address or a camera's number, not"):
                 next(pipeline.stream(given))
         with pytest.raises(BadInput, match="the source has no name"):

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.runtimes.selection import PRECISIONS_OF
 from hrpose_rt.skeleton import find_skeleton
-from tests.conftest import write_film
+from tests.conftest import write_video
 from tests.fakes import RUN, fake_networks
 from tests.sinks.test_video import info, results
 
@@ -29,7 +29,7 @@ def block(language: str) -> str:
 
 
 def test_readme_python_example_runs(tmp_path, monkeypatch, photos, capsys) -> None:
-    write_film(tmp_path / "video.mp4", frames=3)
+    write_video(tmp_path / "video.mp4", frames=3)
     monkeypatch.chdir(tmp_path)
     image = cv2.imread(str(photos / "bus.jpg"))
     names = {"image": image, "boxes": [[50, 400, 245, 905]]}
@@ -42,7 +42,7 @@ def test_readme_python_example_runs(tmp_path, monkeypatch, photos, capsys) -> No
 
 
 def test_docs_python_page_examples_run(tmp_path, monkeypatch, photos, capsys) -> None:
-    write_film(tmp_path / "video.mp4", frames=3)
+    write_video(tmp_path / "video.mp4", frames=3)
     monkeypatch.chdir(tmp_path)
     names = {"image": cv2.imread(str(photos / "bus.jpg"))}
     for code in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.S):
@@ -130,7 +130,7 @@ def test_docs_run_commands_succeed(page, command, tmp_path, monkeypatch) -> None
     monkeypatch.chdir(tmp_path)
     for name in ("video.mp4", "clips/one.mp4", "clips/two.mp4"):
         Path(name).parent.mkdir(exist_ok=True)
-        write_film(Path(name))
+        write_video(Path(name))
     Path("photos").mkdir()
     cv2.imwrite("photos/one.png", np.zeros((48, 64, 3), np.uint8))
     Path("list.txt").write_text("video.mp4\n")

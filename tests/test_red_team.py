@@ -41,7 +41,7 @@ from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.sources.open import expand, open_source
 from hrpose_rt.training.overrides import parse_overrides, read_recipe, with_overrides
 from hrpose_rt.training.recipes import MODERN, Recipe
-from tests.conftest import write_film
+from tests.conftest import write_video
 from tests.nets.test_hrnet import TINY
 from tests.training.people_set import write_set
 
@@ -51,7 +51,7 @@ pytestmark = [
 ]
 # How many inputs of each kind are tried.
 TRIES = {
-    "films": 60,
+    "videos": 60,
     "images": 90,
     "options": 120,
     "specs": 120,
@@ -154,8 +154,8 @@ def look(path: Path, clip: Clip | None = None) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi"])
 def test_fuzz_damaged_videos_are_read_or_rejected(suffix: str, tmp_path: Path) -> None:
-    whole = write_film(tmp_path / f"whole{suffix}").read_bytes()
-    for i in range(TRIES["films"] // 4):
+    whole = write_video(tmp_path / f"whole{suffix}").read_bytes()
+    for i in range(TRIES["videos"] // 4):
         path = tmp_path / f"{i}{suffix}"
         path.write_bytes(flipped(random.Random(i), whole))
         refused(look, path)
@@ -166,7 +166,7 @@ def test_fuzz_damaged_images_are_read_or_rejected(suffix: str, tmp_path: Path) -
     picture = np.random.default_rng(0).integers(0, 255, (40, 30, 3), np.uint8)
     whole = tmp_path / f"whole{suffix}"
     if suffix == ".gif":
-        write_film(whole, codec="gif", pix_fmt="rgb8")
+        write_video(whole, codec="gif", pix_fmt="rgb8")
     else:
         cv2.imwrite(str(whole), picture)
     for i in range(TRIES["images"] // 6):

@@ -94,12 +94,12 @@ class Full:
     def close(self) -> None: ...
 
 
-def pictures(pipeline: PosePipeline, rng: random.Random, films: list[Path]) -> None:
+def pictures(pipeline: PosePipeline, rng: random.Random, videos: list[Path]) -> None:
     for _ in range(5):
         right(pipeline.process(marked(rng)))
 
 
-def session_left(pipeline: PosePipeline, rng: random.Random, films: list[Path]) -> None:
+def session_left(pipeline: PosePipeline, rng: random.Random, videos: list[Path]) -> None:
     session = pipeline.session(fps=25)
     for _ in range(rng.randrange(8)):
         right(session.process(marked(rng)))
@@ -107,14 +107,14 @@ def session_left(pipeline: PosePipeline, rng: random.Random, films: list[Path]) 
         session.close()
 
 
-def film_left(pipeline: PosePipeline, rng: random.Random, films: list[Path]) -> None:
-    with open_source(str(rng.choice(films))) as source, closing(pipeline.stream(source)) as results:
+def video_left(pipeline: PosePipeline, rng: random.Random, videos: list[Path]) -> None:
+    with open_source(str(rng.choice(videos))) as source, closing(pipeline.stream(source)) as results:
         for _, result in zip(range(rng.randrange(30)), results, strict=False):
             right(result)
 
 
-def film_closed_by_another(pipeline: PosePipeline, rng: random.Random, films: list[Path]) -> None:
-    source = open_source(str(rng.choice(films)))
+def video_closed_by_another(pipeline: PosePipeline, rng: random.Random, videos: list[Path]) -> None:
+    source = open_source(str(rng.choice(videos)))
     timer = threading.Timer(rng.random() * 0.05, source.close)
     timer.start()
     try:
@@ -127,27 +127,27 @@ def film_closed_by_another(pipeline: PosePipeline, rng: random.Random, films: li
         source.close()
 
 
-def several_left(pipeline: PosePipeline, rng: random.Random, films: list[Path]) -> None:
-    with open_source(str(films[0])) as a, open_source(str(films[1])) as b:
+def several_left(pipeline: PosePipeline, rng: random.Random, videos: list[Path]) -> None:
+    with open_source(str(videos[0])) as a, open_source(str(videos[1])) as b:
         with closing(pipeline.stream_all([a, b])) as results:
             for _, (_, result) in zip(range(rng.randrange(20)), results, strict=False):
                 right(result)
 
 
-def sink_that_raises(pipeline: PosePipeline, rng: random.Random, films: list[Path]) -> None:
-    with open_source(str(rng.choice(films))) as source:
+def sink_that_raises(pipeline: PosePipeline, rng: random.Random, videos: list[Path]) -> None:
+    with open_source(str(rng.choice(videos))) as source:
         with pytest.raises(OSError, match="No space"), Recorder([Full(3)], LatencyTable()) as recorder:
             for result in recorder.record(pipeline.stream(source)):
                 right(result)
 
 
 WORK: list[Callable[[PosePipeline, random.Random, list[Path]], None]] = [
-    *(pictures, session_left, film_left),
-    *(film_closed_by_another, several_left, sink_that_raises),
+    *(pictures, session_left, video_left),
+    *(video_closed_by_another, several_left, sink_that_raises),
 ]
 
 
-def soak(pipeline: PosePipeline, films: list[Path], seconds: float) -> None:
+def soak(pipeline: PosePipeline, videos: list[Path], seconds: float) -> None:
     """All threads at work, for so long; the first of their errors is ours."""
     until, errors = time.monotonic() + seconds, list[BaseException]()
 
@@ -155,7 +155,7 @@ def soak(pipeline: PosePipeline, films: list[Path], seconds: float) -> None:
         rng = random.Random(seed)
         try:
             while time.monotonic() < until and not errors:
-                rng.choice(WORK)(pipeline, rng, films)
+                rng.choice(WORK)(pipeline, rng, videos)
         except BaseException as error:
             errors.append(error)
 
@@ -181,12 +181,12 @@ def held() -> tuple[int, int, int]:
 @pytest.mark.timeout(SECONDS + 300)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
 def test_soak_threads_share_pipeline_without_leaks(tmp_path: Path) -> None:
-    films = [write_marked(tmp_path / f"{seed}.mp4", seed) for seed in range(4)]
+    videos = [write_marked(tmp_path / f"{seed}.mp4", seed) for seed in range(4)]
     estimator = HostPoseEstimator(FakeRuntime(brightest_pixel), SPEC)
     networks = Networks(SpotDetector(), estimator, COCO17, {})
     with PosePipeline(Settings(smooth=False), networks) as pipeline:
-        soak(pipeline, films, SECONDS / 3)
+        soak(pipeline, videos, SECONDS / 3)
         threads, files, pages = held()
-        soak(pipeline, films, SECONDS * 2 / 3)
+        soak(pipeline, videos, SECONDS * 2 / 3)
         assert held()[:2] == (threads, files)
         assert held()[2] <= 1.1 * pages

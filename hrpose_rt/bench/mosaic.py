@@ -1,4 +1,4 @@
-"""A film beside itself, several times over: real motion of a hundred people and more."""
+"""A video beside itself, several times over: real motion of a hundred people and more."""
 
 import time
 from collections.abc import Iterator
@@ -14,18 +14,18 @@ from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Frame, SourceInfo
 
-MAX_FRAMES = 240  # of the film; they are kept, each as large as its tile
+MAX_FRAMES = 240  # of the video; they are kept, each as large as its tile
 
 
 class Mosaic:
-    """`side` by `side` tiles of a film, each some way ahead of the one before, forwards and back again.
+    """`side` by `side` tiles of a video, each some way ahead of the one before, forwards and back again.
 
     Args:
-        video: The film.
+        video: The video.
         side: Tiles in a row and in a column.
         size_wh: Of the frames.
         frames: How many the source gives.
-        detector: What it finds in a tile on its own, at the film's size, is taken for the truth.
+        detector: What it finds in a tile on its own, at the video's size, is taken for the truth.
     """
 
     def __init__(

@@ -129,7 +129,7 @@ def _cell(cell: CrowdTiming) -> Report:
 
 
 def _bins(cells: Sequence[CrowdTiming]) -> Iterable[tuple[str, Report]]:
-    """By how many people walk about in a scene, or were found in a frame of a film."""
+    """By how many people walk about in a scene, or were found in a frame of a video."""
     samples: dict[str, list[Sample]] = {}
     rounds: dict[str, list[list[Sample]]] = {}
     for cell in cells:

@@ -35,7 +35,7 @@ def bench_bounded(
     settings: Settings,
     crowd: Annotated[str, typer.Option(help="Numbers of people in composed scenes.")] = "10,50,200",
     source: Annotated[
-        list[str] | None, typer.Option(help="A film, shown 2x2; may be given several times.")
+        list[str] | None, typer.Option(help="A video, shown 2x2; may be given several times.")
     ] = None,
     people: Annotated[Path | None, typer.Option(help="A folder of photos to cut people out of.")] = None,
     budget_ms: Annotated[
@@ -71,10 +71,10 @@ def bench_bounded(
             )
         seeds = [(count, seed + i) for count in parse_crowds(crowd) for i in range(scenes)]
         feeds = [Scene(cutouts, count, SIZES_WH["720p"], seed=one) for count, one in seeds]
-        films = [Mosaic(film, 2, SIZES_WH["720p"], detector=networks.detector) for film in source or []]
-        every: list[BenchSource] = [*feeds, *films]
+        videos = [Mosaic(video, 2, SIZES_WH["720p"], detector=networks.detector) for video in source or []]
+        every: list[BenchSource] = [*feeds, *videos]
         rows = [measure_bounded(settings, networks, source, frames, status.update) for source in every]
-        for row, (_, one) in zip(rows, seeds, strict=False):  # films have none
+        for row, (_, one) in zip(rows, seeds, strict=False):  # videos have none
             row["seed"] = one
         status.update("people who stand still")
         jitter = measure_jitter(settings, networks, cutouts, seed=seed)

@@ -37,7 +37,7 @@ def bench_crowd(
         CROWDS
     ),
     source: Annotated[
-        str | None, typer.Option(help="A film; its frames are binned by people found.")
+        str | None, typer.Option(help="A video; its frames are binned by people found.")
     ] = None,
     people: Annotated[Path | None, typer.Option(help="A folder of photos to cut people out of.")] = None,
     size: Annotated[str, typer.Option(help="720p or 1080p, of composed frames.")] = "720p",
@@ -191,8 +191,8 @@ def _sources(
         from hrpose_rt.bench.mosaic import Mosaic
         from hrpose_rt.sources.open import open_source
 
-        with open_source(source) as film:
-            own_wh = (film.info.width, film.info.height)
+        with open_source(source) as video:
+            own_wh = (video.info.width, video.info.height)
         return [
             Mosaic(source, 1, own_wh),
             *(Mosaic(source, side, size_wh, detector=networks.detector) for side in (2, 3)),

@@ -35,7 +35,7 @@ def export_model(
     output: Annotated[Path | None, typer.Option(help="The folder for engines.")] = None,
     calibration: Annotated[
         Path | None,
-        typer.Option(help="A film or folder of people like yours, for int8 and the comparison."),
+        typer.Option(help="A video or folder of people like yours, for int8 and the comparison."),
     ] = None,
     gpu_arch: Annotated[
         str, typer.Option(help="TensorRT for RTX: sm75, sm80, sm86, sm89, sm120, sm121; all but sm75.")

@@ -43,7 +43,7 @@ class RunJob:
         save: Where annotated pictures go, if anywhere.
         texts: Where each of `targets.RESULT_FORMATS` goes, if anywhere.
         overwrite: Whether files that exist are replaced.
-        audio: Whether saved films keep the sound of theirs.
+        audio: Whether saved videos keep the sound of theirs.
         annotations: Whose ids of images COCO's results have, if any.
     """
 
@@ -175,7 +175,7 @@ def _same_size(stem: str, before_wh: tuple[int, int], result: FrameResult) -> tu
     if (width, height) != before_wh:
         say(
             f"{stem}: from frame {result.frame.index} on pictures are {width}x{height}, before they were "
-            f"{before_wh[0]}x{before_wh[1]}; a saved film keeps its first size, with black beside them"
+            f"{before_wh[0]}x{before_wh[1]}; a saved video keeps its first size, with black beside them"
         )
     return width, height
 

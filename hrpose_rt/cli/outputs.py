@@ -21,7 +21,7 @@ def picture_output(save: str, source: Source, stem: str, several: bool, audio: b
 
 
 def _audio(source: Source) -> Audio | None:
-    """What is heard with a film; says so where it cannot be kept."""
+    """What is heard with a video; says so where it cannot be kept."""
     from hrpose_rt.sources.video import VideoFile
 
     if not isinstance(source, VideoFile) or not source.audio_codec:

@@ -18,7 +18,7 @@ from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8
 
-MAX_IMAGES = 96  # taken of a film or a folder, evenly
+MAX_IMAGES = 96  # taken of a video or a folder, evenly
 MAX_CALIBRATION_CROPS = 192
 # Of the packaged photos: people of 500 pixels down to 60.
 SCALES = (1.0, 0.8, 0.6, 0.45, 0.35, 0.25, 0.2, 0.15)
@@ -39,7 +39,7 @@ class Crops:
 
 
 def pictures(source: Path | None = None) -> list[U8]:
-    """Pictures (H, W, 3) BGR of a film, a folder or an image; of the packaged photos without one.
+    """Pictures (H, W, 3) BGR of a video, a folder or an image; of the packaged photos without one.
 
     Raises:
         BadInput: There are none.
@@ -100,7 +100,7 @@ def people(images: list[U8], detector: Detector, input_hw: tuple[int, int]) -> C
     every, tall = np.concatenate(crops), np.concatenate(heights)
     if not len(every):
         raise BadInput(
-            "nobody is in the pictures given: give a film or a folder with people to `calibration`"
+            "nobody is in the pictures given: give a video or a folder with people to `calibration`"
         )
     chosen = np.linspace(0, len(every) - 1, min(len(every), MAX_CALIBRATION_CROPS)).round().astype(np.int64)
     return Crops(every[chosen], np.asarray(tall[chosen], np.float32))

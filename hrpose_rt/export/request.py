@@ -26,7 +26,7 @@ class ExportRequest:
         input_hw: Height and width, the model's own if None; multiples of 32.
         trt: For TensorRT and its RTX form.
         folder: Where it is kept; `engines_folder()` if None.
-        calibration: A film or a folder to calibrate int8 with and to compare on; the packaged photos if
+        calibration: A video or a folder to calibrate int8 with and to compare on; the packaged photos if
             None.
         verify: Whether it is compared with fp32.
         keep: Whether it stays when the comparison goes beyond the limits.

@@ -29,7 +29,7 @@ class CalibrationSet:
     Args:
         task: What the model is for.
         input_hw: Height and width of its input.
-        place: A film or a folder; the packaged photos if None.
+        place: A video or a folder; the packaged photos if None.
     """
 
     def __init__(self, task: Task, input_hw: tuple[int, int], place: Path | None) -> None:

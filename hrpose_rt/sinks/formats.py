@@ -55,7 +55,7 @@ def video_output(
     """
     path = _file_in(Path(save), stem, VIDEO_SUFFIX, several)
     if path.suffix.lower() != VIDEO_SUFFIX:
-        raise BadInput(f"`save` {save}: a film is saved as {VIDEO_SUFFIX}, or name a folder")
+        raise BadInput(f"`save` {save}: a video is saved as {VIDEO_SUFFIX}, or name a folder")
     _check_size(info, VIDEO_SUFFIX)
     return Output((path,), lambda _: VideoSink(path, info, open_audio()))
 
@@ -90,12 +90,12 @@ def result_output(
     several: bool,
     image_ids: Mapping[str, int | str] | None = None,
 ) -> Output:
-    """Where a source's text of one form goes: "-" is standard output (JSON lines), else as with films."""
+    """Where a source's text of one form goes: "-" is standard output (JSON lines), else as with videos."""
     suffix, sink = RESULT_FORMATS[option]
     if option == "coco":
         sink = partial(CocoSink, image_ids=image_ids)
     if option == "mot" and not info.is_video:
-        raise BadInput(f"`mot` holds tracks, and {info.name} is no film: a folder of images is with `fps`")
+        raise BadInput(f"`mot` holds tracks, and {info.name} is no video: a folder of images is with `fps`")
     if value == STDOUT:
         if option != "json":
             raise BadInput(f"`{option}` {value}: only `json` writes to standard output, name a file")

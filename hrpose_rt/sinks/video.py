@@ -83,7 +83,7 @@ class VideoSink:
         stream.options = {"preset": "veryfast", "crf": "23", "g": second, "bf": "0", "rc-lookahead": ahead}
         stream.codec_context.time_base = self.TIME_BASE
         self._last_pts = -1
-        self._begin_s: float | None = None  # the film begins with its first frame, wherever that was taken
+        self._begin_s: float | None = None  # the video begins with its first frame, wherever that was taken
         self._closed = False
 
     def write(self, result: FrameResult, picture: U8) -> None:

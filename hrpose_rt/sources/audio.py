@@ -1,4 +1,4 @@
-"""The sound of a film, copied beside the annotated picture."""
+"""The sound of a video, copied beside the annotated picture."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,15 +17,15 @@ IN_MP4 = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"})
 
 
 class AudioTrack:
-    """Packets of a film's first sound, to be written up to a moment, and no further.
+    """Packets of a video's first sound, to be written up to a moment, and no further.
 
     Args:
-        open_film: Opens it once more.
-        begin_s: When its first picture is shown, on the film's own clock.
+        open_video: Opens it once more.
+        begin_s: When its first picture is shown, on the video's own clock.
     """
 
-    def __init__(self, open_film: Callable[[], InputContainer], begin_s: float) -> None:
-        self._open_film, self._film_begin_s = open_film, begin_s
+    def __init__(self, open_video: Callable[[], InputContainer], begin_s: float) -> None:
+        self._open_video, self._video_begin_s = open_video, begin_s
         self._container: InputContainer | None = None
         self._packets: Iterator[Packet[AudioStream]] = iter(())
         self._next: tuple[Packet[AudioStream], Fraction] | None = None  # and when it is heard
@@ -33,16 +33,16 @@ class AudioTrack:
         self._copy: Any = None
 
     def begin(self, into: OutputContainer, time_s: float) -> None:
-        """Add the stream to a film whose first picture was taken at `time_s`; before anything is muxed."""
+        """Add the stream to a video whose first picture was taken at `time_s`; before anything is muxed."""
         with suppress(BadInput):  # it may be gone by now: pictures go on
-            self._container = self._open_film()
+            self._container = self._open_video()
         if self._container is None or (stream := find_audio_stream(self._container)) is None:
             self.close()
             return
         for other in self._container.streams:
             if other is not stream:
                 other.discard = Discard.all
-        self._begin_s = Fraction(self._film_begin_s + time_s)
+        self._begin_s = Fraction(self._video_begin_s + time_s)
         self._copy = into.add_stream_from_template(stream)
         self._packets = iter(self._container.demux(stream))
         self._step()
@@ -71,7 +71,7 @@ class AudioTrack:
                     self._next = packet, packet.pts * packet.time_base - self._begin_s
 
     def close(self) -> None:
-        """Close the film; nothing is left of the sound."""
+        """Close the video; nothing is left of the sound."""
         self._next = None
         if self._container is not None:
             self._container.close()
@@ -79,5 +79,5 @@ class AudioTrack:
 
 
 def find_audio_stream(container: InputContainer) -> AudioStream | None:
-    """A film's sound, the first that can be decoded."""
+    """A video's sound, the first that can be decoded."""
     return next((stream for stream in container.streams.audio if stream.codec_context), None)

@@ -73,7 +73,7 @@ def is_picture(container: InputContainer) -> bool:
 
 
 def has_end(container: InputContainer) -> bool:
-    """Whether an address opened over HTTP is that of a film which is there as a whole."""
+    """Whether an address opened over HTTP is that of a video which is there as a whole."""
     if container.format.name in PLAYLISTS:
         return container.duration is not None
     # A server knows the length of a file, and not that of a stream; nor FFmpeg, whose last seek failed.
@@ -98,7 +98,7 @@ def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:
 
 
 def supports_ranges(url: str) -> bool:
-    """Whether the server gives parts of a file, as films need whose index is at their end."""
+    """Whether the server gives parts of a file, as videos need whose index is at their end."""
     try:
         with open_url(url, {"Range": "bytes=0-0"}) as answer:
             return bool(answer.status == 206)

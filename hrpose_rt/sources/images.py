@@ -30,7 +30,7 @@ class Images(BaseSource):
     """The images of a folder in the order of their names, or one image file.
 
     Numbers in names count as numbers: img2 comes before img10. Hidden files are passed over. Seconds of the
-    clip count pictures, unless it has an `fps`: then they are a film. Of a file with several pictures the
+    clip count pictures, unless it has an `fps`: then they are a video. Of a file with several pictures the
     first is used, and of 16 bits the upper 8; what that leaves out is said.
 
     Args:
@@ -104,7 +104,7 @@ class Images(BaseSource):
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file that is named by itself is an image, and no film: animations (GIF) are films."""
+    """Whether a file that is named by itself is an image, and no video: animations (GIF) are videos."""
     return path.suffix.lower() != ".gif" and _called_or_known(path)
 
 

@@ -16,7 +16,7 @@ class MultiSource:
     """Takes the next frame of every source that has one, round after round. A context manager.
 
     A thread a source asks it for a frame only when the round before is done, so that a live source's is its
-    newest and a film loses none. Sources are opened and closed by the caller; leaving the context waits
+    newest and a video loses none. Sources are opened and closed by the caller; leaving the context waits
     until no thread reads them.
 
     Raises:

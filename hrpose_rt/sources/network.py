@@ -1,4 +1,4 @@
-"""Sources behind an address: films and pictures; and streams, the newest frame through every break."""
+"""Sources behind an address: videos and pictures; and streams, the newest frame through every break."""
 
 import tempfile
 import threading
@@ -52,7 +52,7 @@ _OPTIONS = {
 def open_address(
     url: str, clip: Clip, reconnect_s: float = RECONNECT_S, patient: bool = False
 ) -> BaseSource:
-    """Open an address: what has an end is a film or an image, all else a live stream.
+    """Open an address: what has an end is a video or an image, all else a live stream.
 
     Args:
         url: rtsp, rtmp, http(s), udp, tcp or srt.
@@ -81,7 +81,7 @@ def open_address(
 
 
 def _with_end(url: str, clip: Clip, picture: bool, whole: bool) -> BaseSource:
-    """An image or a film; where parts of it cannot be asked for, from a copy that lasts as long as it."""
+    """An image or a video; where parts of it cannot be asked for, from a copy that lasts as long as it."""
     name, file_name = (
         redacted(url),
         PurePosixPath(urlsplit(redacted(url)).path).name or stem_of(url),
@@ -173,8 +173,8 @@ class NetworkStream(BaseSource):
         some = False
         try:
             with container:
-                film = find_video_stream(container)
-                for frame in container.decode(film) if film else ():
+                video = find_video_stream(container)
+                for frame in container.decode(video) if video else ():
                     assert isinstance(frame, av.VideoFrame)
                     if self._closing.is_set():
                         break

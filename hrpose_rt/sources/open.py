@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Name = str | os.PathLike[str] | int  # of a source
 LIST_SUFFIX = ".txt"
-# Films in a folder; a film that is named itself may be called anything.
+# Videos in a folder; a video that is named itself may be called anything.
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .wmv .flv .3gp .ogv .h264 .h265".split()
 )
@@ -28,8 +28,8 @@ VIDEO4LINUX = 81  # the major number of its devices
 def expand(names: Iterable[str]) -> list[str]:
     """The sources that names stand for: a pattern (`clips/*.mp4`) and a list (`list.txt`) mean several.
 
-    So does a folder with films in it; its images are one source. A list has a source a line; lines that are
-    empty or begin with `#` are left out, and relative paths start from the list's folder.
+    So does a folder with videos in it; its images are one source. A list has one source per line; lines
+    that are empty or begin with `#` are left out. Relative paths start from the list's folder.
     """
     sources = []
     for name in names:
@@ -49,14 +49,14 @@ def expand(names: Iterable[str]) -> list[str]:
 
 
 def _in_folder(path: Path) -> list[str]:
-    """A folder with its images as one source, and each of its films as another."""
+    """A folder with its images as one source, and each of its videos as another."""
     from hrpose_rt.sources.images import may_be_image
 
     files = sorted(path.iterdir(), key=lambda file: natural_order(file.name))
     files = [file for file in files if file.is_file() and not file.name.startswith(".")]
     images = [file for file in files if may_be_image(file)]
-    films = [str(file) for file in files if file.suffix.lower() in VIDEO_SUFFIXES and file not in images]
-    return [str(path), *films] if images or not films else films
+    videos = [str(file) for file in files if file.suffix.lower() in VIDEO_SUFFIXES and file not in images]
+    return [str(path), *videos] if images or not videos else videos
 
 
 def _listed(path: Path) -> list[str]:
@@ -119,7 +119,7 @@ def _open(name: str, clip: Clip, reconnect_s: float, patient: bool) -> "BaseSour
 
         return open_address(name, clip, reconnect_s, patient)
     if name == "-":
-        raise BadInput("standard input is not read: save the film as a file and name that")
+        raise BadInput("standard input is not read: save the video as a file and name that")
     path = Path(name)
     try:
         status = path.stat()

@@ -36,7 +36,7 @@ from hrpose_rt.sources.video_timing import (
 from hrpose_rt.types import Frame, SourceInfo
 
 _NOT_VIDEO_FORMATS = {"tty"}  # FFmpeg also plays text files, as a terminal would show them
-_MISSING_END_S = 0.5  # a film may stop this much before the length its header gives
+_MISSING_END_S = 0.5  # a video may stop this much before the length its header gives
 
 
 class VideoFile(BaseSource):
@@ -57,7 +57,7 @@ class VideoFile(BaseSource):
     def __init__(self, path: Path | str, clip: Clip, name: str = "", stem: str = "") -> None:
         super().__init__()
         self._path, self._clip, self._name = path, clip, name or str(path)
-        with _open(path) as container:  # not every film can be rewound, so looking in has its own opening
+        with _open(path) as container:  # not every video can be rewound, so looking in has its own opening
             self._look_in(container, stem or Path(path).stem)
 
     def _look_in(self, container: InputContainer, stem: str) -> None:
@@ -100,7 +100,7 @@ class VideoFile(BaseSource):
 
     def _read_frames(self) -> Generator[Frame, None, None]:
         try:
-            self._container = _open(self._path)  # only now: many films may wait for their turn
+            self._container = _open(self._path)  # only now: many videos may wait for their turn
         except BadInput as error:
             raise RunBroken(str(error)) from error
         try:
@@ -241,12 +241,12 @@ def _open_file(path: Path) -> InputContainer:
 
 
 def _packets(container: InputContainer, ends: StreamEnd | None = None) -> Iterator[Packet]:
-    """The film's packets, the last of them empty; `ends` sees those of sound and text, too."""
-    film = find_video_stream(container)
-    for packet in container.demux() if ends else container.demux(film):
+    """The video's packets, the last of them empty; `ends` sees those of sound and text, too."""
+    video = find_video_stream(container)
+    for packet in container.demux() if ends else container.demux(video):
         if ends:
             ends.see(packet)
-        if packet.stream is film:
+        if packet.stream is video:
             yield cast("Packet", packet)
 
 

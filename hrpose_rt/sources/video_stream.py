@@ -1,4 +1,4 @@
-"""Which stream of a container is the film, and its decoded frames as pictures."""
+"""Which stream of a container is the video, and its decoded frames as pictures."""
 
 import av
 import numpy as np
@@ -17,12 +17,12 @@ def find_video_stream(container: InputContainer) -> VideoStream | None:
 
     What else is to be seen, such as the other sizes of an HLS stream, is not read from here on.
     """
-    films = [
+    videos = [
         stream for stream in container.streams.video if stream.codec_context
     ]  # else no decoder is here
-    if not films:
+    if not videos:
         return None
-    best = max(films, key=_rank)
+    best = max(videos, key=_rank)
     for other in container.streams.video:
         if other is not best:
             other.discard = Discard.all

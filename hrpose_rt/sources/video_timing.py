@@ -1,4 +1,4 @@
-"""How long a film is, how many frames a second it has, and when and which each frame is."""
+"""How long a video is, how many frames a second it has, and when and which each frame is."""
 
 import heapq
 import math
@@ -10,7 +10,7 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-MEASURED_PACKETS = 64  # from which the rate of a film is measured, where its header does not know it
+MEASURED_PACKETS = 64  # from which the rate of a video is measured, where its header does not know it
 _FROM_0 = {"matroska,webm", "flv"}  # containers whose length counts from 0, not from their first packet
 _TRUSTED = 0.8, 1.25  # a header's rate over the measured one
 
@@ -118,7 +118,7 @@ class FrameNumbering:
 
     Args:
         rate: Frames a second.
-        length_s: Of the film; a time past it is damaged itself. 0 if not known.
+        length_s: Of the video; a time past it is damaged itself. 0 if not known.
     """
 
     def __init__(self, rate: float, length_s: float) -> None:

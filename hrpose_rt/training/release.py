@@ -2,7 +2,7 @@
 
     python -m hrpose_rt.training.release FOOTAGE ANNOTATIONS IMAGES
 
-FOOTAGE is a film or a folder to calibrate int8 with; ANNOTATIONS and IMAGES, COCO keypoints and their
+FOOTAGE is a video or a folder to calibrate int8 with; ANNOTATIONS and IMAGES, COCO keypoints and their
 pictures, tell what int8 costs in AP, by OpenVINO. Without arguments only the fp32 engines are made.
 """
 

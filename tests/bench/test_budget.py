@@ -95,7 +95,7 @@ def test_reid_sentence_pools_own_and_wrong_ids_of_all_scenes() -> None:
     rows = [
         {"ids": {"bounded": {"came_back": 3, "own_id": 1.0, "wrong_id": 0.0}, "free": {"came_back": 0}}},
         {"ids": {"bounded": {"came_back": 1, "own_id": 0.0, "wrong_id": 1.0}, "free": {"came_back": 0}}},
-        {"scene": "a film"},
+        {"scene": "a video"},
     ]
     assert id_sentences(rows) == [
         "Of 4 people who came back from behind a curtain under the budget, 0.750 had their own id again "

@@ -8,7 +8,7 @@ from hrpose_rt.bench.mosaic import Mosaic
 from hrpose_rt.bench.scenes import FPS, Scene
 from hrpose_rt.config import Settings
 from hrpose_rt.networks import open_networks
-from tests.conftest import write_film
+from tests.conftest import write_video
 from tests.fakes import FakeDetector
 
 RED = Cutout(np.full((60, 24, 3), (0, 0, 255), np.uint8), np.ones((60, 24), np.float32))
@@ -74,8 +74,8 @@ def test_cutouts_of_empty_photo_are_none() -> None:
 
 @pytest.mark.parametrize("side", [1, 2, 3])
 def test_mosaic_repeats_video_in_grid_with_scaled_boxes(side: int, tmp_path) -> None:
-    film = write_film(tmp_path / "film.mp4", frames=6, size_wh=(96, 48))
-    mosaic = Mosaic(str(film), side, (192, 96), detector=FakeDetector([3]))
+    video = write_video(tmp_path / "video.mp4", frames=6, size_wh=(96, 48))
+    mosaic = Mosaic(str(video), side, (192, 96), detector=FakeDetector([3]))
     frame, truth = mosaic.frame_and_truth(0)
     assert frame.image.shape == (96, 192, 3)
     assert mosaic.people == 3 * side**2 == len(truth.boxes)

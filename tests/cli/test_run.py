@@ -23,7 +23,7 @@ from hrpose_rt.errors import RunBroken
 from hrpose_rt.sinks.web import WebView
 from hrpose_rt.sources import live as newest
 from hrpose_rt.sources.open import open_source
-from tests.conftest import write_film
+from tests.conftest import write_video
 from tests.fakes import fake_networks
 from tests.sources.live import HW, live_server
 
@@ -60,67 +60,67 @@ def lines_of(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_run_writes_video_jsonl_and_report_and_prints_table(run, film, tmp_path) -> None:
-    status, out, err = run(film, "--save", "o/a.mp4", "--json", "o/a.jsonl", "--report", "o/r.json")
+def test_run_writes_video_jsonl_and_report_and_prints_table(run, video, tmp_path) -> None:
+    status, out, err = run(video, "--save", "o/a.mp4", "--json", "o/a.jsonl", "--report", "o/r.json")
     assert (status, err) == (0, "")
     assert "pose fake-pose 256x192" in out
     assert "10 frames in" in out
     assert "6-10" in out
     assert frames_of(tmp_path / "o/a.mp4") == 10
     header, *lines = lines_of(tmp_path / "o/a.jsonl")
-    assert (header["schema"], header["source"], header["fps"]) == (1, str(film), 10)
+    assert (header["schema"], header["source"], header["fps"]) == (1, str(video), 10)
     assert [len(line["people"]) for line in lines] == [2, 0, 7, 2, 0, 7, 2, 0, 7, 2]
     report = json.loads((tmp_path / "o/r.json").read_text())
-    assert (report["schema"], report["frames"], report["sources"]) == (1, 10, [str(film)])
+    assert (report["schema"], report["frames"], report["sources"]) == (1, 10, [str(video)])
     assert [report["latency_ms"][b]["frames"] for b in ("0", "1-5", "6-10")] == [3, 4, 3]
 
 
-def test_jsonl_on_stdout_sends_table_to_stderr(run, film) -> None:
-    status, out, err = run(film, "--json", "-")
+def test_jsonl_on_stdout_sends_table_to_stderr(run, video) -> None:
+    status, out, err = run(video, "--json", "-")
     assert status == 0
     assert len([json.loads(line) for line in out.splitlines()]) == 11
     assert "10 frames in" in err
 
 
-def test_quiet_option_prints_nothing(run, film) -> None:
-    assert run(film, "--quiet") == (0, "", "")
+def test_quiet_option_prints_nothing(run, video) -> None:
+    assert run(video, "--quiet") == (0, "", "")
 
 
-def test_start_end_stride_and_max_frames_select_frames(run, film, tmp_path) -> None:
-    run(film, "--start", 0.2, "--end", 0.9, "--stride", 2, "--max-frames", 3, "--json", "a.jsonl")
+def test_start_end_stride_and_max_frames_select_frames(run, video, tmp_path) -> None:
+    run(video, "--start", 0.2, "--end", 0.9, "--stride", 2, "--max-frames", 3, "--json", "a.jsonl")
     assert [line["frame"] for line in lines_of(tmp_path / "a.jsonl")[1:]] == [2, 4, 6]
 
 
-def test_multiple_sources_write_separate_files(run, film, tmp_path) -> None:
-    other = write_film(tmp_path / "other.mp4", frames=4)
+def test_multiple_sources_write_separate_files(run, video, tmp_path) -> None:
+    other = write_video(tmp_path / "other.mp4", frames=4)
     (tmp_path / "photos").mkdir()
     cv2.imwrite(str(tmp_path / "photos" / "a.png"), np.zeros((40, 40, 3), np.uint8))
-    status, out, _ = run(film, other, "photos", "--save", "out", "--json", "out")
+    status, out, _ = run(video, other, "photos", "--save", "out", "--json", "out")
     assert status == 0
     assert "15 frames in" in out
     written = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
     assert written == [
-        *("film.jsonl", "film.mp4", "other.jsonl", "other.mp4", "photos.jsonl", "photos/a.png"),
+        *("video.jsonl", "video.mp4", "other.jsonl", "other.mp4", "photos.jsonl", "photos/a.png"),
     ]
     assert len(lines_of(tmp_path / "out" / "other.jsonl")) == 5
 
 
-def test_unreadable_image_exits_1_after_all_others_are_processed(run, film, tmp_path) -> None:
+def test_unreadable_image_exits_1_after_all_others_are_processed(run, video, tmp_path) -> None:
     (tmp_path / "photos").mkdir()
     for name in ("a.png", "c.png"):
         cv2.imwrite(str(tmp_path / "photos" / name), np.zeros((40, 40, 3), np.uint8))
     (tmp_path / "photos" / "b.png").write_bytes(b"damaged")
-    status, out, err = run("photos", film, "--json", "out")
+    status, out, err = run("photos", video, "--json", "out")
     assert status == 1
     assert err.startswith("hrpose-rt: b.png cannot be read as images and were left out")
     assert err.count("\n") == 1
     assert "12 frames in" in out
     assert len(lines_of(tmp_path / "out" / "photos.jsonl")) == 3
-    assert len(lines_of(tmp_path / "out" / "film.jsonl")) == 11
+    assert len(lines_of(tmp_path / "out" / "video.jsonl")) == 11
 
 
 def text_file(folder: Path) -> str:
-    (folder / "text.mp4").write_text("no film " * 100)
+    (folder / "text.mp4").write_text("no video " * 100)
     return "text.mp4"
 
 
@@ -148,63 +148,63 @@ def test_invalid_source_exits_2_with_one_line_error(source, words, run, tmp_path
     assert not (tmp_path / "out.mp4").exists()
 
 
-def test_one_invalid_source_stops_run_before_any_output(run, film, tmp_path) -> None:
-    status, _, err = run(film, "gone.mp4", "--save", "out")
+def test_one_invalid_source_stops_run_before_any_output(run, video, tmp_path) -> None:
+    status, _, err = run(video, "gone.mp4", "--save", "out")
     assert status == 2
     assert "gone.mp4 does not exist" in err
     assert not (tmp_path / "out").exists()
 
 
-def test_existing_outputs_are_kept_without_overwrite_option(run, film, tmp_path) -> None:
+def test_existing_outputs_are_kept_without_overwrite_option(run, video, tmp_path) -> None:
     for name, option in (("a.mp4", "--save"), ("a.jsonl", "--json"), ("r.json", "--report")):
         (tmp_path / name).write_text("precious")
-        status, _, err = run(film, option, name)
+        status, _, err = run(video, option, name)
         assert (status, err) == (2, f"hrpose-rt: {name} exists: choose another name, or add --overwrite\n")
         assert (tmp_path / name).read_text() == "precious"
-        assert run(film, option, name, "--overwrite")[0] == 0
+        assert run(video, option, name, "--overwrite")[0] == 0
         assert (tmp_path / name).read_bytes() != b"precious"
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["film.mp4", "--save", "film.mp4"],
-        ["film.mp4", "--report", "film.mp4"],
-        ["other/film.mp4", "film.mp4", "--save", "."],
+        ["video.mp4", "--save", "video.mp4"],
+        ["video.mp4", "--report", "video.mp4"],
+        ["other/video.mp4", "video.mp4", "--save", "."],
     ],
 )
-def test_source_is_never_overwritten(arguments, run, film, tmp_path) -> None:
+def test_source_is_never_overwritten(arguments, run, video, tmp_path) -> None:
     (tmp_path / "other").mkdir()
-    shutil.copy(film, tmp_path / "other")
-    before = film.read_bytes()
+    shutil.copy(video, tmp_path / "other")
+    before = video.read_bytes()
     status, _, err = run(*arguments, "--overwrite")
-    assert (status, err) == (2, "hrpose-rt: film.mp4 is what is read: write to another place\n")
-    assert film.read_bytes() == before
+    assert (status, err) == (2, "hrpose-rt: video.mp4 is what is read: write to another place\n")
+    assert video.read_bytes() == before
 
 
-def test_two_outputs_to_same_file_exit_2(run, film) -> None:
-    status, _, err = run(film, "--json", "out.json", "--report", "out.json")
+def test_two_outputs_to_same_file_exit_2(run, video) -> None:
+    status, _, err = run(video, "--json", "out.json", "--report", "out.json")
     assert status == 2
     assert "out.json would be written twice: give each output a name of its own" in err
 
 
 @pytest.mark.parametrize(
-    "options", [("{}.mp4",), ("film.mp4", "--json", "{}.jsonl"), ("film.mp4", "--save", "{}/a")]
+    "options", [("{}.mp4",), ("video.mp4", "--json", "{}.jsonl"), ("video.mp4", "--save", "{}/a")]
 )
-def test_too_long_file_name_exits_2_with_one_line_error(options, run, film) -> None:
+def test_too_long_file_name_exits_2_with_one_line_error(options, run, video) -> None:
     status, _, err = run(*(option.format(300 * "x") for option in options))
     assert status == 2
     assert "xxx" in err and "File name too long" in err
     assert err.count("\n") == 1
 
 
-def test_report_and_latency_table_fail_independently(run, film, monkeypatch, tmp_path) -> None:
+def test_report_and_latency_table_fail_independently(run, video, monkeypatch, tmp_path) -> None:
     def full(path: Path, *_: object) -> None:
         raise RunBroken(f"writing {path} failed")
 
     with monkeypatch.context() as patch:
         patch.setattr("hrpose_rt.cli.run.write_report", full)
-        status, out, err = run(film, "--report", "r.json")
+        status, out, err = run(video, "--report", "r.json")
     assert (status, err) == (1, "hrpose-rt: writing r.json failed\n")
     assert "milliseconds a frame" in out
 
@@ -212,13 +212,13 @@ def test_report_and_latency_table_fail_independently(run, film, monkeypatch, tmp
         raise RunBroken("nobody reads")
 
     monkeypatch.setattr("hrpose_rt.cli.run.latency_table", nobody_reads)
-    assert run(film, "--report", "r.json")[0] == 1
+    assert run(video, "--report", "r.json")[0] == 1
     assert json.loads((tmp_path / "r.json").read_text())["frames"] == 10
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-def test_full_disk_exits_1_with_one_line_error(run, film) -> None:
-    status, _, err = run(film, "--json", "/dev/full", "--overwrite")
+def test_full_disk_exits_1_with_one_line_error(run, video) -> None:
+    status, _, err = run(video, "--json", "/dev/full", "--overwrite")
     assert status == 1
     assert err.startswith("hrpose-rt: writing /dev/full failed (No space left on device): make room")
     assert err.count("\n") == 1
@@ -238,8 +238,8 @@ FULL = """
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as Linux does")
 def test_full_disk_on_one_video_still_processes_next_source(tmp_path) -> None:
-    write_film(tmp_path / "large.mp4", frames=40, size_wh=(640, 480))
-    write_film(tmp_path / "small.mp4", frames=4)
+    write_video(tmp_path / "large.mp4", frames=40, size_wh=(640, 480))
+    write_video(tmp_path / "small.mp4", frames=4)
     command = [
         sys.executable,
         "-c",
@@ -283,8 +283,8 @@ def hostile(folder: Path) -> str:
         (hostile, "hostile.pth was refused because it holds more than tensors"),
     ],
 )
-def test_invalid_pose_checkpoint_exits_2_with_one_line_error(pose, words, film, tmp_path) -> None:
-    done = real(film, "--pose", pose(tmp_path), folder=tmp_path)
+def test_invalid_pose_checkpoint_exits_2_with_one_line_error(pose, words, video, tmp_path) -> None:
+    done = real(video, "--pose", pose(tmp_path), folder=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("hrpose-rt: ")
     assert words in done.stderr
@@ -335,8 +335,8 @@ def test_16k_image_is_processed(tmp_path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_sigint_sigterm_and_sighup_leave_table_and_readable_outputs(number: int, tmp_path) -> None:
-    film = write_film(tmp_path / "long.mp4", frames=3000, size_wh=(320, 240))
-    command = [*COMMAND, "run", str(film), "--save", "a.mp4", "--json", "a.jsonl", "--report", "r.json"]
+    video = write_video(tmp_path / "long.mp4", frames=3000, size_wh=(320, 240))
+    command = [*COMMAND, "run", str(video), "--save", "a.mp4", "--json", "a.jsonl", "--report", "r.json"]
     with subprocess.Popen(
         command,
         cwd=tmp_path,
@@ -373,14 +373,14 @@ def test_flip_test_and_dark_and_quarter_decode_differ_slightly(photos, tmp_path)
     assert 0 < np.median(np.abs(flipped - dark)[sure, :2]) < 15
 
 
-def test_live_streams_and_file_write_own_jsonl_and_video(run, film, tmp_path) -> None:
+def test_live_streams_and_file_write_own_jsonl_and_video(run, video, tmp_path) -> None:
     with live_server() as one, live_server() as two:
-        status, out, err = run(one.url, two.url, film, "--json", "o", "--save", "o", "--max-frames", 8)
+        status, out, err = run(one.url, two.url, video, "--json", "o", "--save", "o", "--max-frames", 8)
     assert (status, err) == (0, "")
     names = sorted(path.name for path in (tmp_path / "o").iterdir())
     assert names == [
         *("127-0-0-1-2.jsonl", "127-0-0-1-2.mp4", "127-0-0-1.jsonl", "127-0-0-1.mp4"),
-        *("film.jsonl", "film.mp4"),
+        *("video.jsonl", "video.mp4"),
     ]
     for name in names[::2]:
         lines = lines_of(tmp_path / "o" / name)
@@ -408,7 +408,7 @@ def test_camera_credentials_never_appear_in_outputs(run, tmp_path) -> None:
     assert "secret" not in everything and "admin" not in everything
 
 
-def test_reconnect_timeout_of_one_stream_keeps_others_running(run, film, tmp_path, monkeypatch) -> None:
+def test_reconnect_timeout_of_one_stream_keeps_others_running(run, video, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
     with live_server() as steady, live_server() as gone:
         gone.break_after = 12
@@ -425,7 +425,7 @@ def test_mot_output_of_image_folder_needs_fps(run, photos, tmp_path) -> None:
         shutil.copy(photos / "bus.jpg", tmp_path / "still" / f"{i}.jpg")
     status, _, err = run("still", "--mot", "t.txt")
     assert status == 2
-    assert "--mot holds tracks, and" in err and "is no film: a folder of images is with --fps" in err
+    assert "--mot holds tracks, and" in err and "is no video: a folder of images is with --fps" in err
     status, _, err = run("still", "--mot", "t.txt", "--fps", 2)
     assert status == 0
     assert (tmp_path / "t.txt").read_text().startswith("4,")
@@ -442,19 +442,19 @@ def test_reconnect_to_offline_camera_does_not_block_other_stream(run, tmp_path, 
     assert [path.name for path in (tmp_path / "o").iterdir()] == ["127-0-0-1-2.csv"]
 
 
-def test_reconnect_to_late_camera_writes_its_frames(run, film, tmp_path, monkeypatch) -> None:
+def test_reconnect_to_late_camera_writes_its_frames(run, video, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
     with live_server() as server:
         server.off = 3  # connections
-        status, _, err = run(server.url, film, "--json", "o", "--max-frames", 8)
+        status, _, err = run(server.url, video, "--json", "o", "--max-frames", 8)
     assert status == 0
     assert "does not answer yet" in err and "pictures are" not in err
     header, *lines = lines_of(tmp_path / "o" / "127-0-0-1.jsonl")
     assert (header["width"], header["height"], len(lines)) == (*HW[::-1], 8)
 
 
-def test_serve_option_answers_state_over_http_until_run_ends(film, tmp_path) -> None:
-    command = [*COMMAND, "run", str(film), "--serve", "0"]
+def test_serve_option_answers_state_over_http_until_run_ends(video, tmp_path) -> None:
+    command = [*COMMAND, "run", str(video), "--serve", "0"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         address = process.stdout.readline().removeprefix("watch at ").strip()
         with urllib.request.urlopen(f"{address}state", timeout=5) as answer:

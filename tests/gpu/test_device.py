@@ -46,12 +46,12 @@ def test_device_poses_match_reference_in_batches_and_flip_test(
 
 def test_device_boxes_match_reference_of_same_frame(bench: Bench) -> None:
     runtime, uploader = bench.by_itself("detector")
-    films = [frame(0, (64, 64)) // 2, frame(1, (64, 64)), frame(2, (64, 64)) // 3]
+    videos = [frame(0, (64, 64)) // 2, frame(1, (64, 64)), frame(2, (64, 64)) // 3]
     plain = CudaYoloDetector(runtime, uploader, INPUTS, 0.3)
-    wanted = [plain.detect(picture, StageClock()).boxes for picture in films]
+    wanted = [plain.detect(picture, StageClock()).boxes for picture in videos]
     bench.gpu.complaints.clear()
     detector = CudaYoloDetector(bench.open(DETECTOR), FrameUploader(bench.device), INPUTS, 0.3)
-    found = [detector.detect(picture, StageClock()).boxes for picture in films]
+    found = [detector.detect(picture, StageClock()).boxes for picture in videos]
     bench.check(np.stack(found), np.stack(wanted))
 
 

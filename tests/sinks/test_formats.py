@@ -75,7 +75,7 @@ def test_jsonl_csv_coco_mot_targets_have_distinct_names_in_folder() -> None:
     ("save", "several", "words"),
     [
         ("out.mp4", True, r"out\.mp4 is one file for several sources: name a folder"),
-        ("out.avi", False, r"`save` out\.avi: a film is saved as \.mp4, or name a folder"),
+        ("out.avi", False, r"`save` out\.avi: a video is saved as \.mp4, or name a folder"),
     ],
 )
 def test_video_target_rejects_one_file_for_many_sources_and_avi(save, several, words) -> None:

@@ -35,16 +35,16 @@ def record(sinks, table=None, frames=3, viewers=()) -> list:
 
 
 def test_recorder_draws_people_once_and_only_for_sinks_that_want_pictures() -> None:
-    lines, film = FakeSink(False), FakeSink(True)
+    lines, video = FakeSink(False), FakeSink(True)
     results = record([lines])
     assert np.shares_memory(lines.pictures[0], results[0].frame.image)
     with pytest.raises(ValueError, match="read-only"):
         lines.pictures[0][:] = 0
     assert results[0].frame.image.flags.writeable
     assert max(result.times.draw for result in results) < 0.1
-    results = record([lines, film])
-    assert film.pictures[0] is lines.pictures[-3]
-    assert (film.pictures[0] != results[0].frame.image).any()
+    results = record([lines, video])
+    assert video.pictures[0] is lines.pictures[-3]
+    assert (video.pictures[0] != results[0].frame.image).any()
 
 
 def test_recorder_counts_frames_and_measures_their_age() -> None:

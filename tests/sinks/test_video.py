@@ -39,7 +39,7 @@ def results(
 
 
 def play(path: Path, to_the_end: bool = True) -> list[av.VideoFrame]:
-    """The frames of a film; where it need not be whole, those before its first fault."""
+    """The frames of a video; where it need not be whole, those before its first fault."""
     frames = []
     with av.open(str(path)) as container, suppress(() if to_the_end else av.error.InvalidDataError):
         for frame in container.decode(video=0):
@@ -56,7 +56,7 @@ def save(path: Path, frames: list[FrameResult], about: SourceInfo) -> Path:
 
 
 def test_mp4_is_h264_with_every_frame_and_timestamp(tmp_path) -> None:
-    times = [7.0, 7.1, 7.5, 7.6, 8.5]  # a part of a film, which becomes a film of its own
+    times = [7.0, 7.1, 7.5, 7.6, 8.5]  # a part of a video, which becomes a video of its own
     path = save(tmp_path / "out.mp4", results(5, times=times), info())
     with av.open(str(path)) as container:
         codec = container.streams.video[0].codec_context

@@ -54,8 +54,8 @@ def test_web_serves_page_and_state_json(view) -> None:
     status, page = get(view.url)
     assert status == 200 and b"Milliseconds against people" in page
     assert json.loads(get(view.url + "state")[1]) == {"panels": [], "costs": []}
-    panel = view.panel("", "film")
-    assert json.loads(get(view.url + "state")[1])["panels"] == [{"name": "film", "frames": 0}]
+    panel = view.panel("", "video")
+    assert json.loads(get(view.url + "state")[1])["panels"] == [{"name": "video", "frames": 0}]
     written = results(3)
     for result in written:
         panel.write(result, result.frame.image)
@@ -68,7 +68,7 @@ def test_web_serves_page_and_state_json(view) -> None:
 
 
 def test_web_streams_jpeg_frames_with_people_drawn(view) -> None:
-    panel = view.panel("", "film")
+    panel = view.panel("", "video")
     first, second, third = results(3)
     panel.write(first, first.frame.image)
     with urllib.request.urlopen(view.url + "live/0", timeout=5) as stream:
@@ -83,7 +83,7 @@ def test_web_streams_jpeg_frames_with_people_drawn(view) -> None:
 
 
 def test_web_client_that_never_reads_does_not_block_writes(view) -> None:
-    panel = view.panel("", "film")
+    panel = view.panel("", "video")
     (result,) = results(1)
     host, port = view.url.removeprefix("http://").rstrip("/").split(":")
     with socket.create_connection((host, int(port))) as lazy:
@@ -103,7 +103,7 @@ def test_web_client_that_never_reads_does_not_block_writes(view) -> None:
 def test_web_downscales_large_frames(view) -> None:
     (result,) = results(1)
     large = replace(result, frame=replace(result.frame, image=np.zeros((1440, 2560, 3), np.uint8)))
-    panel = view.panel("", "film")
+    panel = view.panel("", "video")
     panel.write(large, large.frame.image)
     with urllib.request.urlopen(view.url + "live/0", timeout=5) as stream:
         stream.readline()
@@ -160,7 +160,7 @@ def ask(path: str, lines: str) -> bytes:
     ],
 )
 def test_web_status_code_by_path_and_request_headers(view, path, lines, status, capfd) -> None:
-    view.panel("", "film")
+    view.panel("", "video")
     assert talk(view, ask(path, lines)).startswith(b"HTTP/1.1 %d " % status)
     assert capfd.readouterr() == ("", "")
 
@@ -212,7 +212,7 @@ def test_web_times_out_partial_requests_and_limits_connections(monkeypatch) -> N
             with half:
                 assert _ended(half)
         assert get(view.url)[0] == 200
-        panel, (result,) = view.panel("", "film"), results(1)
+        panel, (result,) = view.panel("", "video"), results(1)
         with urllib.request.urlopen(view.url + "live/0", timeout=5) as stream:
             stream.readline()
             time.sleep(0.7)  # who has asked may watch for as long as they like
@@ -228,7 +228,7 @@ def _ended(connection: socket.socket) -> bool:
 
 
 def test_web_exports_prometheus_metrics(view) -> None:
-    panel = view.panel("", "film")
+    panel = view.panel("", "video")
     first, second, third = results(3)
     captured_s = time.perf_counter() - 7
     third = replace(third, frame=replace(third.frame, dropped=4, captured_s=captured_s))
@@ -236,16 +236,16 @@ def test_web_exports_prometheus_metrics(view) -> None:
         panel.write(result, result.frame.image)
     text = get(view.url + "metrics")[1].decode()
     figures = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
-    assert float(figures['hrpose_frames_total{source="film"}']) == 3
-    assert float(figures['hrpose_dropped_frames_total{source="film"}']) == 4
-    assert float(figures['hrpose_people{source="film"}']) == len(third)
-    assert float(figures['hrpose_age_seconds{source="film"}']) == pytest.approx(7, abs=1)
-    assert float(figures['hrpose_stage_seconds_count{source="film",stage="pose"}']) == 3
+    assert float(figures['hrpose_frames_total{source="video"}']) == 3
+    assert float(figures['hrpose_dropped_frames_total{source="video"}']) == 4
+    assert float(figures['hrpose_people{source="video"}']) == len(third)
+    assert float(figures['hrpose_age_seconds{source="video"}']) == pytest.approx(7, abs=1)
+    assert float(figures['hrpose_stage_seconds_count{source="video",stage="pose"}']) == 3
     spent = sum(result.times.total for result in (first, second, third)) / 1e3
-    assert float(figures['hrpose_stage_seconds_sum{source="film",stage="total"}']) == pytest.approx(spent)
+    assert float(figures['hrpose_stage_seconds_sum{source="video",stage="total"}']) == pytest.approx(spent)
     view.panel("", "next").write(third, third.frame.image)
     text = get(view.url + "metrics")[1].decode()
-    assert 'source="film"' not in text and 'hrpose_frames_total{source="next"} 1.0' in text
+    assert 'source="video"' not in text and 'hrpose_frames_total{source="next"} 1.0' in text
 
 
 def test_web_requires_token() -> None:
@@ -259,7 +259,7 @@ def test_web_requires_token() -> None:
 
 def test_web_close_ends_server_with_open_stream() -> None:
     view = WebView()
-    panel = view.panel("", "film")
+    panel = view.panel("", "video")
     (result,) = results(1)
     panel.write(result, result.frame.image)
     with urllib.request.urlopen(view.url + "live/0", timeout=5) as stream:
@@ -296,7 +296,7 @@ def test_web_page_renders_in_chromium(view, tmp_path) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if not browser:
         pytest.skip("no Chromium here")
-    panel = view.panel("", "film")
+    panel = view.panel("", "video")
     for result in results(3):
         panel.write(result, result.frame.image)
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]

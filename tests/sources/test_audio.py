@@ -1,4 +1,4 @@
-"""A film keeps its sound when it is annotated."""
+"""A video keeps its sound when it is annotated."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -11,19 +11,20 @@ from hrpose_rt.cli.outputs import picture_output
 from hrpose_rt.config import Clip
 from hrpose_rt.sources.open import open_source
 from hrpose_rt.types import Frame
+from tests.fakes import RUN
 from tests.sinks.test_video import play, results
 
 
 def write_talkie(path: Path, codec: str = "aac", seconds: float = 2.0, heard_s: float = 2.0) -> Path:
-    """A film of 64x48 at 10 a second that hums; `heard_s` of its `seconds` have sound."""
+    """A video of 64x48 at 10 a second that hums; `heard_s` of its `seconds` have sound."""
     with av.open(str(path), "w") as out:
-        film, sound = out.add_stream("libx264", rate=10), out.add_stream(codec, rate=48_000, layout="mono")
-        film.width, film.height, film.pix_fmt = 64, 48, "yuv420p"
+        video, sound = out.add_stream("libx264", rate=10), out.add_stream(codec, rate=48_000, layout="mono")
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         for i in range(round(10 * seconds)):
             out.mux(
-                film.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), i % 250, np.uint8), "bgr24"))
+                video.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), i % 250, np.uint8), "bgr24"))
             )
-        out.mux(film.encode(None))
+        out.mux(video.encode(None))
         wave = np.sin(np.arange(round(heard_s * 48_000)) / 20)
         kind, scale = ("s16", 20_000) if codec == "pcm_s16le" else ("fltp", 0.5)
         for i in range(0, len(wave), 1024):
@@ -44,11 +45,11 @@ def packets(path: Path) -> list[tuple[float, bytes]]:
         return [(float(packet.pts * packet.time_base), bytes(packet)) for packet in found]
 
 
-def annotate(film: Path, save: Path, clip: Clip = Clip(), audio: bool = True) -> list[Frame]:
-    with open_source(str(film), clip) as source:
+def annotate(video: Path, save: Path, clip: Clip = Clip(), audio: bool = True) -> list[Frame]:
+    with open_source(str(video), clip) as source:
         frames = list(source)
         target = picture_output(str(save), source, "out", several=False, audio=audio)
-        sink = target.open()
+        sink = target.open(RUN)
         for frame, result in zip(
             frames, results(len(frames), times=[f.time_s for f in frames]), strict=True
         ):
@@ -59,9 +60,9 @@ def annotate(film: Path, save: Path, clip: Clip = Clip(), audio: bool = True) ->
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_audio_packets_are_copied_with_timestamps(tmp_path, suffix) -> None:
-    film = write_talkie(tmp_path / f"film{suffix}")
-    annotate(film, tmp_path / "out.mp4")
-    wanted = [(time, data) for time, data in packets(film) if 0 <= time < 2]
+    video = write_talkie(tmp_path / f"video{suffix}")
+    annotate(video, tmp_path / "out.mp4")
+    wanted = [(time, data) for time, data in packets(video) if 0 <= time < 2]
     found = packets(tmp_path / "out.mp4")
     assert [data for _, data in found] == [data for _, data in wanted]
     np.testing.assert_allclose([t for t, _ in found], [t for t, _ in wanted], atol=2e-3)
@@ -69,10 +70,10 @@ def test_audio_packets_are_copied_with_timestamps(tmp_path, suffix) -> None:
 
 
 def test_audio_is_cut_to_clip(tmp_path) -> None:
-    film = write_talkie(tmp_path / "film.mp4")
-    frames = annotate(film, tmp_path / "out.mp4", Clip(start=0.5, end=1.2))
+    video = write_talkie(tmp_path / "video.mp4")
+    frames = annotate(video, tmp_path / "out.mp4", Clip(start=0.5, end=1.2))
     assert [frame.index for frame in frames] == list(range(5, 12))
-    wanted = [(time, data) for time, data in packets(film) if 0.5 <= time < 1.2]
+    wanted = [(time, data) for time, data in packets(video) if 0.5 <= time < 1.2]
     found = packets(tmp_path / "out.mp4")
     assert [data for _, data in found] == [data for _, data in wanted]
     # An mp4 in fragments begins each stream at 0, so the first packet lasts until the second.
@@ -81,8 +82,8 @@ def test_audio_is_cut_to_clip(tmp_path) -> None:
 
 
 def test_audio_ending_early_does_not_hold_back_video(tmp_path) -> None:
-    film = write_talkie(tmp_path / "film.mp4", seconds=8.0, heard_s=0.5)
-    with open_source(str(film)) as source:
+    video = write_talkie(tmp_path / "video.mp4", seconds=8.0, heard_s=0.5)
+    with open_source(str(video)) as source:
         frames = list(source)
         sink = picture_output(str(tmp_path / "out.mp4"), source, "out", several=False).open()
         for frame, result in zip(
@@ -96,9 +97,9 @@ def test_audio_ending_early_does_not_hold_back_video(tmp_path) -> None:
 
 
 def test_audio_is_left_out_on_request_or_for_unsupported_codec(tmp_path, capsys) -> None:
-    annotate(write_talkie(tmp_path / "film.mp4"), tmp_path / "out.mp4", audio=False)
+    annotate(write_talkie(tmp_path / "video.mp4"), tmp_path / "out.mp4", audio=False)
     assert packets(tmp_path / "out.mp4") == []
     assert capsys.readouterr().err == ""
-    annotate(write_talkie(tmp_path / "film.mkv", "pcm_s16le"), tmp_path / "out.mp4")
+    annotate(write_talkie(tmp_path / "video.mkv", "pcm_s16le"), tmp_path / "out.mp4")
     assert packets(tmp_path / "out.mp4") == []
     assert "is left out: an mp4 holds no pcm_s16le" in capsys.readouterr().err

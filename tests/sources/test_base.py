@@ -13,7 +13,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.sources import camera
 from hrpose_rt.sources.base import BaseSource, Source
 from hrpose_rt.sources.open import open_source
-from tests.conftest import write_film
+from tests.conftest import write_video
 from tests.sources.live import live_server
 
 
@@ -35,14 +35,14 @@ class SteadyCapture:
         self.released = True
 
 
-@pytest.fixture(params=["film", "images", "camera", "network"])
+@pytest.fixture(params=["video", "images", "camera", "network"])
 def opened(request, tmp_path: Path, monkeypatch) -> Iterator[BaseSource]:
     """One of each kind, of many frames."""
     if request.param == "network":
         with live_server() as server, open_source(server.url) as source:
             yield source
         return
-    path = write_film(tmp_path / "film.mp4", frames=12, size_wh=(640, 480))
+    path = write_video(tmp_path / "video.mp4", frames=12, size_wh=(640, 480))
     if request.param == "images":
         import cv2
 
@@ -96,7 +96,7 @@ def test_source_second_loop_continues_where_first_stopped(opened) -> None:
 
 def test_source_shared_by_threads_gives_each_frame_once(tmp_path: Path) -> None:
     seen: list[int] = []
-    with open_source(str(write_film(tmp_path / "film.mp4", frames=60))) as source:
+    with open_source(str(write_video(tmp_path / "video.mp4", frames=60))) as source:
         frames = iter(source)
         threads = [
             threading.Thread(target=lambda: seen.extend(frame.index for frame in frames)) for _ in range(4)
@@ -108,10 +108,10 @@ def test_source_shared_by_threads_gives_each_frame_once(tmp_path: Path) -> None:
     assert sorted(seen) == list(range(60))
 
 
-def test_source_cannot_be_read_twice(film: Path) -> None:
-    with open_source(str(film), Clip(max_frames=3)) as source:
+def test_source_cannot_be_read_twice(video: Path) -> None:
+    with open_source(str(video), Clip(max_frames=3)) as source:
         assert [frame.index for frame in source] == [0, 1, 2]
-        with pytest.raises(BadInput, match=r"film.mp4 was read already: open it again"):
+        with pytest.raises(BadInput, match=r"video.mp4 was read already: open it again"):
             iter(source)
 
 
@@ -138,7 +138,7 @@ def test_camera_with_hanging_read_is_released_by_its_thread(monkeypatch) -> None
 
 
 def test_video_closed_at_random_times_ends_its_reader(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "film.mp4", frames=10, size_wh=(640, 480))
+    path = write_video(tmp_path / "video.mp4", frames=10, size_wh=(640, 480))
     for wait_s in np.random.default_rng(0).uniform(0, 0.03, 20):
         source: Source = open_source(str(path))
 

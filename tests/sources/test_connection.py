@@ -1,4 +1,4 @@
-"""What lies behind addresses: films and images, which have an end, and what cannot be played."""
+"""What lies behind addresses: videos and images, which have an end, and what cannot be played."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
 from hrpose_rt.sources.connection import Unreachable
 from hrpose_rt.sources.open import open_source
-from tests.conftest import write_film
+from tests.conftest import write_video
 
 
 class Server(ThreadingHTTPServer):
@@ -80,27 +80,27 @@ def serve(tmp_path: Path) -> Iterator[object]:
 
 
 @pytest.mark.parametrize("handler", [Files, InParts])
-@pytest.mark.parametrize("name", ["film.mp4", "film.ts", "film.m3u8"])
+@pytest.mark.parametrize("name", ["video.mp4", "video.ts", "video.m3u8"])
 def test_http_video_is_finite_and_seekable(serve, tmp_path, name, handler) -> None:
-    write_film(tmp_path / name, frames=30)
+    write_video(tmp_path / name, frames=30)
     if name.endswith("mp4"):  # its index stands at its end, so that a part has to be asked for
         data = (tmp_path / name).read_bytes()
         assert data.index(b"moov") > data.index(b"mdat")
     url = f"{serve(handler)}/{name}"
     with open_source(url) as source:
-        assert (source.info.is_live, source.info.is_video, source.info.stem) == (False, True, "film")
+        assert (source.info.is_live, source.info.is_video, source.info.stem) == (False, True, "video")
         assert source.info.name == url
         assert [frame.index for frame in source] == list(range(30))
     with open_source(url, Clip(start=1.0, end=1.5)) as source:
         assert [frame.index for frame in source] == list(range(10, 15))
 
 
-def test_http_video_temporary_copy_is_deleted_on_close(serve, film, monkeypatch, tmp_path) -> None:
+def test_http_video_temporary_copy_is_deleted_on_close(serve, video, monkeypatch, tmp_path) -> None:
     copies = tmp_path / "copies"
     copies.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(copies))
-    with open_source(f"{serve()}/{film.name}") as source:
-        assert [path.name for path in copies.glob("*/*")] == ["film.mp4"]
+    with open_source(f"{serve()}/{video.name}") as source:
+        assert [path.name for path in copies.glob("*/*")] == ["video.mp4"]
         next(iter(source))
     assert not list(copies.iterdir())
 
@@ -128,7 +128,7 @@ def test_http_html_404_and_malformed_mjpeg_give_distinct_errors(serve, tmp_path)
         open_source(f"{serve(Malformed)}/")
 
 
-def test_http_password_is_sent_to_server_but_not_shown(serve, film) -> None:
+def test_http_password_is_sent_to_server_but_not_shown(serve, video) -> None:
     seen = []
 
     class Locked(Files):
@@ -137,20 +137,20 @@ def test_http_password_is_sent_to_server_but_not_shown(serve, film) -> None:
             super().do_GET()
 
     url = serve(Locked).replace("http://", "http://me:a%23b@")
-    with open_source(f"{url}/film.mp4") as source:
+    with open_source(f"{url}/video.mp4") as source:
         assert len(list(source)) == 10
-        assert "me" not in source.info.name.replace("film.mp4", "")
+        assert "me" not in source.info.name.replace("video.mp4", "")
     assert seen[-1] == "Basic bWU6YSNi"  # me:a#b
 
 
-def test_http_video_cut_off_raises_bad_input(serve, film) -> None:
+def test_http_video_cut_off_raises_bad_input(serve, video) -> None:
     class Cut(Files):
         def copyfile(self, source: object, outputfile: object) -> None:
             outputfile.write(source.read(600))  # of more that were promised
             self.close_connection = True
 
-    with pytest.raises(BadInput, match=r"127\.0\.0\.1:\d+/film.mp4"):
-        open_source(f"{serve(Cut)}/film.mp4")
+    with pytest.raises(BadInput, match=r"127\.0\.0\.1:\d+/video.mp4"):
+        open_source(f"{serve(Cut)}/video.mp4")
 
 
 def test_http_audio_only_file_raises_bad_input(serve, tmp_path) -> None:

@@ -40,7 +40,7 @@ def test_image_folder_sorts_numbers_naturally_and_skips_hidden_files(tmp_path) -
 
 
 def test_image_format_is_detected_by_content(tmp_path) -> None:
-    """Under suffixes that browsers give, none at all, or a film's; annotated, it has one that fits."""
+    """Under suffixes that browsers give, none at all, or a video's; annotated, it has one that fits."""
     ok, jpeg = cv2.imencode(".jpg", np.full((6, 8, 3), 90, np.uint8))
     assert ok
     for name in ("a.jfif", "b", "c.mp4", "d.jpe"):
@@ -203,6 +203,6 @@ def test_clip_fps_must_be_positive_and_finite(fps) -> None:
         Clip(fps=fps)
 
 
-def test_video_rejects_fps_option(film) -> None:
-    with pytest.raises(BadInput, match=r"`fps` is for folders of images, and .*film.mp4 knows its own"):
-        open_source(str(film), Clip(fps=7))
+def test_video_rejects_fps_option(video) -> None:
+    with pytest.raises(BadInput, match=r"`fps` is for folders of images, and .*video.mp4 knows its own"):
+        open_source(str(video), Clip(fps=7))

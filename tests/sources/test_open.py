@@ -9,7 +9,7 @@ import pytest
 
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.sources.open import expand, open_source
-from tests.conftest import write_film
+from tests.conftest import write_video
 
 
 def test_glob_pattern_expands_to_sorted_files(tmp_path: Path) -> None:
@@ -27,11 +27,11 @@ def test_glob_existing_file_with_brackets_is_taken_literally(tmp_path: Path) -> 
 
 def test_folder_expands_to_its_videos_and_one_image_folder(tmp_path: Path) -> None:
     for name in ("b10.mp4", "b2.mkv", ".hidden.mp4", "notes.bak"):
-        (tmp_path / name).write_bytes(b"film")
-    films = [f"{tmp_path}/b2.mkv", f"{tmp_path}/b10.mp4"]
-    assert expand([str(tmp_path)]) == films
+        (tmp_path / name).write_bytes(b"video")
+    videos = [f"{tmp_path}/b2.mkv", f"{tmp_path}/b10.mp4"]
+    assert expand([str(tmp_path)]) == videos
     (tmp_path / "a.png").touch()
-    assert expand([str(tmp_path)]) == [str(tmp_path), *films]
+    assert expand([str(tmp_path)]) == [str(tmp_path), *videos]
     (tmp_path / "empty").mkdir()
     assert expand([f"{tmp_path}/empty"]) == [f"{tmp_path}/empty"]
 
@@ -42,8 +42,8 @@ def test_url_is_not_expanded_as_glob() -> None:
 
 def test_source_list_file_has_one_source_per_line(tmp_path: Path) -> None:
     lines = tmp_path / "all.txt"
-    lines.write_text("# mine\nfilm.mp4\n\nrtsp://camera/1\n2\n")
-    assert expand([str(lines)]) == [f"{tmp_path}/film.mp4", "rtsp://camera/1", "2"]
+    lines.write_text("# mine\nvideo.mp4\n\nrtsp://camera/1\n2\n")
+    assert expand([str(lines)]) == [f"{tmp_path}/video.mp4", "rtsp://camera/1", "2"]
     lines.write_text("# nothing\n")
     with pytest.raises(BadInput, match=r"all\.txt lists no sources: give one a line"):
         expand([str(lines)])
@@ -58,13 +58,15 @@ def test_open_source_rejects_pipe_device_stdin_and_unreadable_file(tmp_path: Pat
     for name in (f"{tmp_path}/pipe", "/dev/zero"):
         with pytest.raises(BadInput, match="is a pipe or a device, which cannot be read twice: save it"):
             open_source(name)
-    with pytest.raises(BadInput, match="standard input is not read: save the film as a file and name that"):
+    with pytest.raises(
+        BadInput, match="standard input is not read: save the video as a file and name that"
+    ):
         open_source("-")
 
     def refused(path: Path, mode: str = "r") -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    (tmp_path / "secret.mp4").write_bytes(b"film")
+    (tmp_path / "secret.mp4").write_bytes(b"video")
     monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(BadInput, match=r"secret\.mp4 cannot be read \(Permission denied\): check its"):
         open_source(f"{tmp_path}/secret.mp4")
@@ -73,7 +75,7 @@ def test_open_source_rejects_pipe_device_stdin_and_unreadable_file(tmp_path: Pat
 @pytest.mark.skipif(sys.platform == "win32", reason="no colons in names there")
 @pytest.mark.parametrize("name", ["2024-11-02T10:20:30.mp4", "a:b.mp4", "http:clip.mp4", "-clip.mp4"])
 def test_video_name_with_colon_or_dash_is_file_not_url(name: str, tmp_path: Path, monkeypatch) -> None:
-    write_film(tmp_path / "film.mp4", frames=3).rename(tmp_path / name)
+    write_video(tmp_path / "video.mp4", frames=3).rename(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     with open_source(name) as source:
         assert len(list(source)) == 3
@@ -81,9 +83,9 @@ def test_video_name_with_colon_or_dash_is_file_not_url(name: str, tmp_path: Path
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files as Linux lists them")
 def test_video_file_is_open_only_while_read(tmp_path: Path) -> None:
-    film = str(write_film(tmp_path / "film.mp4", frames=3))
+    video = str(write_video(tmp_path / "video.mp4", frames=3))
     before = len(os.listdir("/proc/self/fd"))
-    sources = [open_source(film) for _ in range(20)]
+    sources = [open_source(video) for _ in range(20)]
     assert len(os.listdir("/proc/self/fd")) == before
     for source in sources:
         assert len(list(source)) == 3
@@ -91,8 +93,8 @@ def test_video_file_is_open_only_while_read(tmp_path: Path) -> None:
 
 
 def test_video_emptied_before_reading_raises_run_broken(tmp_path: Path) -> None:
-    film = write_film(tmp_path / "film.mp4", frames=3)
-    source = open_source(str(film))
-    film.write_bytes(b"")
-    with pytest.raises(RunBroken, match=r"film\.mp4 is empty: choose another file"):
+    video = write_video(tmp_path / "video.mp4", frames=3)
+    source = open_source(str(video))
+    video.write_bytes(b"")
+    with pytest.raises(RunBroken, match=r"video\.mp4 is empty: choose another file"):
         list(source)

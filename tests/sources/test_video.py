@@ -12,7 +12,7 @@ import pytest
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.sources.open import open_source
-from tests.conftest import write_film
+from tests.conftest import write_video
 
 
 def read(path: Path, **clip) -> list:
@@ -25,11 +25,11 @@ def levels(frames: list) -> list[int]:
     return [round(frame.image.mean() / 20) for frame in frames]
 
 
-def test_video_gives_frames_with_index_and_timestamp(film) -> None:
-    with open_source(str(film)) as source:
+def test_video_gives_frames_with_index_and_timestamp(video) -> None:
+    with open_source(str(video)) as source:
         frames = list(source)
         info = source.info
-    assert (info.stem, info.width, info.height, info.fps, info.frames) == ("film", 64, 48, 10, 10)
+    assert (info.stem, info.width, info.height, info.fps, info.frames) == ("video", 64, 48, 10, 10)
     assert info.is_video and not info.is_live
     assert [frame.index for frame in frames] == list(range(10))
     assert levels(frames) == list(range(10))
@@ -50,22 +50,22 @@ def test_video_gives_frames_with_index_and_timestamp(film) -> None:
         ({"start": 0.85}, [9]),
     ],
 )
-def test_video_clip_start_end_stride_and_max_frames(film, clip, indices) -> None:
-    frames = read(film, **clip)
+def test_video_clip_start_end_stride_and_max_frames(video, clip, indices) -> None:
+    frames = read(video, **clip)
     assert [frame.index for frame in frames] == indices
     assert levels(frames) == indices
-    with open_source(str(film), Clip(**clip)) as source:
+    with open_source(str(video), Clip(**clip)) as source:
         assert source.info.frames == len(indices)
 
 
 def test_video_starting_late_has_timestamps_from_zero(tmp_path) -> None:
-    path = write_film(tmp_path / "late.mp4", frames=4, times=[5.0, 5.1, 5.2, 5.3])
+    path = write_video(tmp_path / "late.mp4", frames=4, times=[5.0, 5.1, 5.2, 5.3])
     assert [frame.time_s for frame in read(path)] == pytest.approx([0, 0.1, 0.2, 0.3], abs=1e-3)
 
 
 def test_video_keeps_timestamps_of_variable_frame_rate(tmp_path) -> None:
     times = [0.0, 0.1, 0.5, 0.6, 1.5]
-    path = write_film(tmp_path / "vfr.mp4", frames=5, times=times)
+    path = write_video(tmp_path / "vfr.mp4", frames=5, times=times)
     frames = read(path)
     assert [frame.time_s for frame in frames] == pytest.approx(times, abs=0.01)
     assert levels(frames) == [0, 1, 2, 3, 4]
@@ -81,7 +81,7 @@ def test_video_keeps_timestamps_of_variable_frame_rate(tmp_path) -> None:
     ],
 )
 def test_video_reads_odd_size_10_bit_mkv_and_avi(name, options, tmp_path) -> None:
-    frames = read(write_film(tmp_path / name, frames=5, **options))
+    frames = read(write_video(tmp_path / name, frames=5, **options))
     width, height = options.get("size_wh", (64, 48))
     assert [frame.image.shape for frame in frames] == [(height, width, 3)] * 5
     assert levels(frames) == [0, 1, 2, 3, 4]
@@ -92,17 +92,22 @@ def test_video_reads_odd_size_10_bit_mkv_and_avi(name, options, tmp_path) -> Non
     ("name", "codec"),
     [
         *(
-            ("film.mp4", "libx264"),
-            ("film.mkv", "libx264"),
-            ("film.ts", "libx264"),
-            ("film.flv", "libx264"),
+            ("video.mp4", "libx264"),
+            ("video.mkv", "libx264"),
+            ("video.ts", "libx264"),
+            ("video.flv", "libx264"),
         ),
-        *(("film.avi", "mpeg4"), ("film.webm", "libvpx"), ("film.h264", "libx264"), ("film.gif", "gif")),
+        *(
+            ("video.avi", "mpeg4"),
+            ("video.webm", "libvpx"),
+            ("video.h264", "libx264"),
+            ("video.gif", "gif"),
+        ),
     ],
 )
 def test_video_seek_gives_same_frames_as_full_read(name, codec, tmp_path) -> None:
     pix_fmt = "rgb8" if codec == "gif" else "yuv420p"
-    path = write_film(tmp_path / name, frames=12, codec=codec, pix_fmt=pix_fmt)
+    path = write_video(tmp_path / name, frames=12, codec=codec, pix_fmt=pix_fmt)
     whole = read(path)
     assert [frame.index for frame in whole] == list(range(12))
     for start in (0.5, 1.1):  # some containers cannot be sought in, or not so near to their end
@@ -123,7 +128,7 @@ def turn(path: Path, matrix: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("name", ["vfr.mp4", "vfr.mkv"])
 def test_video_seek_keeps_frame_numbers_of_variable_frame_rate(name, tmp_path) -> None:
     times = [0.1 * i for i in range(8)] + [1 + 0.5 * i for i in range(6)]  # frame 8 is at 1.0 s
-    path = write_film(tmp_path / name, frames=14, times=times)
+    path = write_video(tmp_path / name, frames=14, times=times)
     assert [frame.index for frame in read(path, start=1.0, max_frames=3)] == [8, 9, 10]
     assert [frame.index for frame in read(path, start=2.0)] == [10, 11, 12, 13]
 
@@ -147,13 +152,13 @@ def test_video_avi_with_b_frames_without_pts_has_increasing_times(tmp_path) -> N
 
 def test_video_fps_is_measured_when_header_claims_1000_fps(tmp_path) -> None:
     times = [0.033 * i + 0.001 * (i % 3) for i in range(60)]  # as browsers record
-    path = write_film(tmp_path / "recorded.mkv", frames=60, fps=1000, times=times)
+    path = write_video(tmp_path / "recorded.mkv", frames=60, fps=1000, times=times)
     with open_source(str(path)) as source:
         assert source.info.fps == pytest.approx(30.3, abs=0.1)
     assert [frame.index for frame in read(path, start=1, stride=3)] == list(range(33, 60, 3))
 
 
-@pytest.mark.parametrize("name", ["film.mkv", "film.flv", "film.mp4"])
+@pytest.mark.parametrize("name", ["video.mkv", "video.flv", "video.mp4"])
 def test_video_with_longer_audio_ends_at_last_frame(name, tmp_path) -> None:
     path = tmp_path / name
     with av.open(str(path), "w") as container:
@@ -176,7 +181,7 @@ def test_video_with_longer_audio_ends_at_last_frame(name, tmp_path) -> None:
 
 @pytest.mark.parametrize("name", ["cut.mkv", "cut.flv"])
 def test_video_truncated_mkv_or_flv_raises_run_broken_after_its_frames(name, tmp_path) -> None:
-    path = noisy_film(tmp_path / name)
+    path = noisy_video(tmp_path / name)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     frames, _ = read_until_broken(path)
     assert 30 <= len(frames) <= 40
@@ -216,7 +221,7 @@ def test_video_applies_rotation_and_mirror_of_display_matrix(matrix, shown, tmp_
 
 
 def with_a_small_one_first(path: Path) -> Path:
-    """A small black film, as thumbnails are stored, and behind it one of six frames of 64x48."""
+    """A small black video, as thumbnails are stored, and behind it one of six frames of 64x48."""
     with av.open(str(path), "w") as container:
         streams = []
         for codec, pix_fmt, width, height in (
@@ -238,7 +243,7 @@ def hls_of_two_sizes(folder: Path) -> Path:
     """A master list, the smaller picture first."""
     master = "#EXTM3U\n"
     for name, size, rate in (("low", (32, 16), 9000), ("high", (64, 48), 90000)):
-        write_film(folder / f"{name}.ts", frames=6, size_wh=size)
+        write_video(folder / f"{name}.ts", frames=6, size_wh=size)
         part = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:0.6,\n{name}.ts\n#EXT-X-ENDLIST\n"
         (folder / f"{name}.m3u8").write_text(part)
         master += f"#EXT-X-STREAM-INF:BANDWIDTH={rate}\n{name}.m3u8\n"
@@ -248,8 +253,8 @@ def hls_of_two_sizes(folder: Path) -> Path:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda folder: with_a_small_one_first(folder / "film.mkv"),
-        lambda folder: with_a_small_one_first(folder / "film.mp4"),
+        lambda folder: with_a_small_one_first(folder / "video.mkv"),
+        lambda folder: with_a_small_one_first(folder / "video.mp4"),
         hls_of_two_sizes,
     ],
     ids=["mkv", "mp4", "hls"],
@@ -261,16 +266,16 @@ def test_video_reads_largest_stream_of_file(make, tmp_path) -> None:
     assert [frame.image.shape for frame in frames] == [(48, 64, 3)] * 6
 
 
-@pytest.mark.parametrize("name", ["film.ts", "film.flv", "film.mp4"])
+@pytest.mark.parametrize("name", ["video.ts", "video.flv", "video.mp4"])
 def test_video_adjacent_clips_have_every_frame_once(name, tmp_path) -> None:
-    path = write_film(tmp_path / name, frames=50, fps=25)  # ts and flv begin after 0
+    path = write_video(tmp_path / name, frames=50, fps=25)  # ts and flv begin after 0
     first, second = (read(path, start=a, end=b) for a, b in ((0.44, 0.6), (0.6, 0.8)))
     assert [frame.index for frame in first] == [11, 12, 13, 14]
     assert [frame.index for frame in second] == [15, 16, 17, 18, 19]
 
 
-def noisy_film(path: Path, frames: int = 60, **options: str) -> Path:
-    """A film with much to store, and a key frame every ten frames."""
+def noisy_video(path: Path, frames: int = 60, **options: str) -> Path:
+    """A video with much to store, and a key frame every ten frames."""
     rng = np.random.default_rng(0)
     with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream("libx264", rate=10, options={"g": "10", "bf": "0"})
@@ -292,7 +297,7 @@ def read_until_broken(path: Path) -> tuple[list, str]:
 
 
 def test_video_damaged_middle_loses_only_damaged_frames(tmp_path) -> None:
-    path = noisy_film(tmp_path / "damaged.mp4")
+    path = noisy_video(tmp_path / "damaged.mp4")
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
     data[middle : middle + 6000] = bytes(6000)
@@ -308,7 +313,7 @@ def test_video_damaged_middle_loses_only_damaged_frames(tmp_path) -> None:
 
 
 def test_video_keeps_frame_numbers_after_lost_packets(tmp_path) -> None:
-    path = noisy_film(tmp_path / "hole.mkv")
+    path = noisy_video(tmp_path / "hole.mkv")
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
     data[middle : middle + 6000] = bytes(6000)  # over whole packets, which nobody can then miss by name
@@ -321,7 +326,7 @@ def test_video_keeps_frame_numbers_after_lost_packets(tmp_path) -> None:
 @pytest.mark.parametrize("name", ["any.mp4", "any.mkv", "any.ts", "any.avi", "any.mpg", "any.h264"])
 def test_video_random_damage_raises_only_known_errors(name, tmp_path) -> None:
     codec = {".avi": "mpeg4", ".mpg": "mpeg2video"}.get(Path(name).suffix, "libx264")
-    whole = write_film(tmp_path / name, frames=30, fps=25, codec=codec).read_bytes()
+    whole = write_video(tmp_path / name, frames=30, fps=25, codec=codec).read_bytes()
     rng = np.random.default_rng(0)
     for start in (0, 0.5) * 10:
         at, length = rng.integers(len(whole)), rng.integers(1, len(whole) // 4)
@@ -333,7 +338,7 @@ def test_video_random_damage_raises_only_known_errors(name, tmp_path) -> None:
 
 
 def test_video_truncated_mp4_gives_frames_before_run_broken(tmp_path) -> None:
-    path = noisy_film(tmp_path / "cut.mp4", movflags="faststart")
+    path = noisy_video(tmp_path / "cut.mp4", movflags="faststart")
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     frames, words = read_until_broken(path)
     assert 30 <= len(frames) <= 40
@@ -342,7 +347,7 @@ def test_video_truncated_mp4_gives_frames_before_run_broken(tmp_path) -> None:
 
 
 def test_video_truncated_mp4_clip_before_break_raises_nothing(tmp_path) -> None:
-    path = noisy_film(tmp_path / "cut.mp4", movflags="faststart")
+    path = noisy_video(tmp_path / "cut.mp4", movflags="faststart")
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     assert len(read(path, max_frames=10)) == 10
     assert len(read(path, end=1.0)) == 10
@@ -360,7 +365,7 @@ def sound(path: Path) -> Path:
 
 
 def cut_before_index(path: Path) -> Path:
-    noisy_film(path)
+    noisy_video(path)
     path.write_bytes(path.read_bytes()[:5000])
     return path
 
@@ -376,10 +381,10 @@ def written(path: Path, data: bytes) -> Path:
         (lambda d: d / "gone.mp4", r"gone\.mp4 does not exist: check the path"),
         (lambda d: written(d / "empty.mp4", b""), r"empty\.mp4 is empty: choose another file"),
         (
-            lambda d: written(d / "text.mp4", b"no film\n" * 99),
+            lambda d: written(d / "text.mp4", b"no video\n" * 99),
             r"text\.mp4 is not a video, or its beginning",
         ),
-        (lambda d: written(d / "notes.txt", b"no film\n" * 99), r"notes\.txt has no video in it"),
+        (lambda d: written(d / "notes.txt", b"no video\n" * 99), r"notes\.txt has no video in it"),
         (
             lambda d: cut_before_index(d / "cut.mp4"),
             r"cut\.mp4 is not a video, or its beginning or index is",
@@ -393,9 +398,9 @@ def test_video_missing_empty_or_not_video_raises_bad_input(make, words, tmp_path
         open_source(str(make(tmp_path)))
 
 
-def test_video_start_past_end_and_ftp_url_raise_bad_input(film) -> None:
+def test_video_start_past_end_and_ftp_url_raise_bad_input(video) -> None:
     with pytest.raises(BadInput, match=r"is 1\.0 s long: `start` 3 is past it"):
-        open_source(str(film), Clip(start=3))
+        open_source(str(video), Clip(start=3))
     with pytest.raises(BadInput, match=r"ftp://a/b is no address"):
         open_source("ftp://a/b")
 
