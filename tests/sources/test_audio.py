@@ -85,7 +85,7 @@ def test_audio_ending_early_does_not_hold_back_video(tmp_path) -> None:
     video = write_talkie(tmp_path / "video.mp4", seconds=8.0, heard_s=0.5)
     with open_source(str(video)) as source:
         frames = list(source)
-        sink = picture_output(str(tmp_path / "out.mp4"), source, "out", several=False).open()
+        sink = picture_output(str(tmp_path / "out.mp4"), source, "out", several=False).open(RUN)
         for frame, result in zip(
             frames, results(len(frames), times=[f.time_s for f in frames]), strict=True
         ):
