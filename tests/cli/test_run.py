@@ -100,7 +100,7 @@ def test_multiple_sources_write_separate_files(run, video, tmp_path) -> None:
     assert "15 frames in" in out
     written = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*"))
     assert written == [
-        *("video.jsonl", "video.mp4", "other.jsonl", "other.mp4", "photos.jsonl", "photos/a.png"),
+        *("other.jsonl", "other.mp4", "photos.jsonl", "photos/a.png", "video.jsonl", "video.mp4"),
     ]
     assert len(lines_of(tmp_path / "out" / "other.jsonl")) == 5
 
