@@ -2,8 +2,6 @@
 
 import contextlib
 import sys
-import threading
-from collections.abc import Generator
 from pathlib import Path
 
 import cv2
@@ -11,13 +9,13 @@ import numpy as np
 
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
-from hrpose_rt.sources.base import RECONNECT_S, BaseSource
-from hrpose_rt.sources.live import CLOSING_S, LatestFrame, backoff, connection_lost
+from hrpose_rt.sources.base import RECONNECT_S
+from hrpose_rt.sources.live import LatestFrame, LiveSource, backoff, connection_lost
 from hrpose_rt.sources.quiet_stderr import silence_stderr
-from hrpose_rt.types import U8, Frame, SourceInfo
+from hrpose_rt.types import U8, SourceInfo
 
 
-class Camera(BaseSource):
+class Camera(LiveSource):
     """The newest frame of a camera, whenever the pipeline is ready for one.
 
     A thread reads as fast as the camera gives, so that latency never grows; frames that nobody took in
@@ -47,9 +45,7 @@ class Camera(BaseSource):
             is_live=True,
         )
         self._newest: LatestFrame[U8] = LatestFrame(lambda image: image)
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._read, daemon=True, name=self.info.stem)
-        self._thread.start()
+        self._start(self._read)
 
     def _read(self) -> None:
         """Read to the end; who reads also releases, as a camera does not survive both at once."""
@@ -76,16 +72,6 @@ class Camera(BaseSource):
                 fresh = _open(self._device)
                 self._capture.release()
                 self._capture = fresh
-
-    def _read_frames(self) -> Generator[Frame, None, None]:
-        yield from self._newest.frames(self._clip)
-
-    def _wake(self) -> None:
-        self._closing.set()
-        self._newest.end("")
-
-    def _release(self) -> None:
-        self._thread.join(CLOSING_S)
 
 
 def _called(device: int | Path) -> str:

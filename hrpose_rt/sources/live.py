@@ -2,11 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, Generic, TypeVar
 
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import RunBroken
+from hrpose_rt.sources.base import BaseSource
 from hrpose_rt.types import U8, Frame
 
 FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 8.0  # between attempts to reach a source again, doubling
@@ -79,3 +80,32 @@ class LatestFrame(Generic[T]):
             read_ms = 1e3 * (time.perf_counter() - begin)
             yield Frame(index, image, time_s, captured, dropped, read_ms)
             frames_taken, dropped = frames_taken + 1, 0
+
+
+class LiveSource(BaseSource):
+    """The newest frame, whenever one is asked for; a thread reads as fast as frames come.
+
+    A subclass puts them into `_newest` until `_closing` is set.
+    """
+
+    _newest: LatestFrame[Any]
+    _clip: Clip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._closing = threading.Event()
+
+    def _start(self, read: Callable[[], None]) -> None:
+        """Begin to read, once everything that `read` needs is there."""
+        self._thread = threading.Thread(target=read, daemon=True, name=self.info.stem)
+        self._thread.start()
+
+    def _read_frames(self) -> Generator[Frame, None, None]:
+        yield from self._newest.frames(self._clip)
+
+    def _wake(self) -> None:
+        self._closing.set()
+        self._newest.end("")
+
+    def _release(self) -> None:
+        self._thread.join(CLOSING_S)

@@ -1,10 +1,9 @@
 """Sources behind an address: videos and pictures; and streams, the newest frame through every break."""
 
 import tempfile
-import threading
-from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -26,10 +25,10 @@ from hrpose_rt.sources.connection import (
     supports_ranges,
 )
 from hrpose_rt.sources.images import Images
-from hrpose_rt.sources.live import CLOSING_S, LatestFrame, backoff, connection_lost
+from hrpose_rt.sources.live import LatestFrame, LiveSource, backoff, connection_lost
 from hrpose_rt.sources.video import VideoFile
 from hrpose_rt.sources.video_stream import apply_rotation, find_video_stream
-from hrpose_rt.types import Frame, SourceInfo
+from hrpose_rt.types import SourceInfo
 
 FALLBACK_FPS = 25.0  # of streams that do not say
 # Sites whose addresses name a page and not a stream.
@@ -100,7 +99,7 @@ def _with_end(url: str, clip: Clip, picture: bool, whole: bool) -> BaseSource:
     return source
 
 
-class NetworkStream(BaseSource):
+class NetworkStream(LiveSource):
     """The newest frame of a stream, whenever the pipeline is ready for one.
 
     A thread reads as fast as the stream comes, so that latency never grows. When the stream breaks off it
@@ -130,9 +129,7 @@ class NetworkStream(BaseSource):
             self._learn(connection)
         self.reconnects = 0
         self._newest = LatestFrame(apply_rotation)
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._read, args=(connection,), daemon=True)
-        self._thread.start()
+        self._start(partial(self._read, connection))
 
     def _learn(self, container: InputContainer) -> None:
         """What the first connection says of the stream."""
@@ -183,16 +180,6 @@ class NetworkStream(BaseSource):
         except (av.error.FFmpegError, OSError):
             pass  # what broke it does not matter: it is opened again
         return some
-
-    def _read_frames(self) -> Generator[Frame, None, None]:
-        yield from self._newest.frames(self._clip)
-
-    def _wake(self) -> None:
-        self._closing.set()
-        self._newest.end("")
-
-    def _release(self) -> None:
-        self._thread.join(CLOSING_S)
 
 
 def _open(url: str) -> InputContainer:

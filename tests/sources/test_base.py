@@ -125,7 +125,7 @@ def test_camera_is_released_on_close_and_not_read_after(monkeypatch) -> None:
 
 def test_camera_with_hanging_read_is_released_by_its_thread(monkeypatch) -> None:
     """A driver may wait for seconds: the camera is not taken away under it."""
-    monkeypatch.setattr(camera, "CLOSING_S", 0.05)
+    monkeypatch.setattr("hrpose_rt.sources.live.CLOSING_S", 0.05)
     hangs, capture = threading.Event(), SteadyCapture()
     monkeypatch.setattr(capture, "read", lambda: (hangs.wait(10), np.zeros((2, 2, 3), np.uint8)))
     monkeypatch.setattr(camera, "_open", lambda _: capture)
