@@ -118,7 +118,7 @@ def open_detector(
         find_model(settings.detector, "detection"), "detection", settings, progress
     )
     with closed_on_error(runtime):
-        detector = _detector(runtime, spec, settings, {} if uploaders is None else uploaders)
+        detector = _detector(runtime, spec, settings, uploaders)
     return detector, DetectorInfo(
         model=spec.model,
         sha256=spec.sha256 or spec.weights_sha256,
@@ -133,7 +133,7 @@ def open_pose(
     """The pose estimator alone, not yet warm, and what it is; `uploaders` as of `open_detector`."""
     runtime, spec, reason = open_model(find_model(settings.pose, "pose"), "pose", settings, progress)
     with closed_on_error(runtime):
-        estimator = _estimator(runtime, spec, settings, {} if uploaders is None else uploaders)
+        estimator = _estimator(runtime, spec, settings, uploaders)
     return estimator, PoseInfo(
         model=spec.model,
         sha256=spec.sha256 or spec.weights_sha256,
@@ -158,7 +158,7 @@ def closed_on_error(opened: Runtime) -> Iterator[None]:
 
 
 def _detector(
-    runtime: Runtime, spec: EngineSpec, settings: Settings, uploaders: "Uploaders"
+    runtime: Runtime, spec: EngineSpec, settings: Settings, uploaders: "Uploaders | None"
 ) -> YoloDetector:
     how = (spec.inputs_hw, settings.det_score, settings.max_people, spec.model)
     if not _stays_on_device(runtime):
@@ -169,7 +169,7 @@ def _detector(
 
 
 def _estimator(
-    runtime: Runtime, spec: EngineSpec, settings: Settings, uploaders: "Uploaders"
+    runtime: Runtime, spec: EngineSpec, settings: Settings, uploaders: "Uploaders | None"
 ) -> PoseEstimator:
     if not _stays_on_device(runtime) or spec.decode == "udp":
         return HostPoseEstimator(runtime, spec, settings.decode, settings.flip_test)
@@ -247,12 +247,13 @@ def _stays_on_device(runtime: Runtime) -> "TypeGuard[DeviceRuntime]":
     return runtime.device.startswith("cuda") and hasattr(runtime, "infer_device")
 
 
-def _uploader(device: str, uploaders: "Uploaders") -> "FrameUploader":
+def _uploader(device: str, uploaders: "Uploaders | None") -> "FrameUploader":
     """The frames on a device, which detector and pose network share."""
     import torch
 
     from hrpose_rt.runtimes.cuda_frames import FrameUploader
 
+    uploaders = {} if uploaders is None else uploaders
     if device not in uploaders:
         uploaders[device] = FrameUploader(torch.device(device))
     return uploaders[device]

@@ -2,11 +2,13 @@
 
 import fcntl
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from hrpose_rt.errors import BadInput
 
@@ -111,3 +113,9 @@ def atomic_write(path: Path, tag: str = "") -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any, indent: int | None = None) -> None:
+    """Write plain values as JSON, whole or not at all."""
+    with atomic_write(path) as file:
+        file.write_text(json.dumps(content, indent=indent) + "\n")

@@ -1,6 +1,5 @@
 """Reports as tables and sentences."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hrpose_rt.bench.report import Report
-from hrpose_rt.paths import atomic_write
+from hrpose_rt.paths import atomic_write, write_json
 from hrpose_rt.types import STAGES
 
 
@@ -72,8 +71,7 @@ def save(report: Report, folder: Path) -> list[Path]:
     """Write report.json, report.md and, where matplotlib is installed, the plots; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / "report.json", folder / "report.md"]
-    with atomic_write(files[0]) as file:
-        file.write_text(json.dumps(report, indent=1) + "\n")
+    write_json(files[0], report, indent=1)
     stages = [["way", "people", *STAGES]] + [
         [bin["way"], bin["bin"], *(f"{bin['stages_ms'][name]['p50']:.2f}" for name in STAGES)]
         for bin in report["bins"]

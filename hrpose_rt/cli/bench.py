@@ -1,6 +1,5 @@
 """`hrpose-rt bench`: what networks cost on this machine."""
 
-import json
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +22,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.nets.spec import Task
 from hrpose_rt.nets.zoo import Model
 from hrpose_rt.networks import hardware_info, open_model
-from hrpose_rt.paths import atomic_write
+from hrpose_rt.paths import write_json
 from hrpose_rt.runtimes.base import Runtime
 
 app = App(no_args_is_help=True, help="Measure what networks cost on this machine.")
@@ -91,8 +90,7 @@ def bench_engine(
         report |= hardware.to_dict()
         peaks = {f"{c.runtime.name} {c.runtime.precision}": round(c.peak / 1e9, 1) for c in candidates}
         report |= {"gflop": round(candidates[0].flops / 1e9, 3), "peak_gflops": peaks}
-        with atomic_write(output) as file:
-            file.write_text(json.dumps(report | {"cells": to_dict(cells)}, indent=2) + "\n")
+        write_json(output, report | {"cells": to_dict(cells)}, indent=2)
 
 
 def _candidate(model: Model, task: Task, settings: Settings, console: Console) -> RuntimeCandidate:

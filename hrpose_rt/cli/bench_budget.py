@@ -1,6 +1,5 @@
 """`hrpose-rt bench bounded`: what a budget costs in precision, and whether it is kept."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +17,7 @@ from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
 from hrpose_rt.export.examples import packaged_or
 from hrpose_rt.networks import Networks, open_networks
-from hrpose_rt.paths import atomic_write
+from hrpose_rt.paths import write_json
 
 if TYPE_CHECKING:
     from hrpose_rt.bench.scenes import Scene
@@ -92,8 +91,7 @@ def bench_bounded(
             "rows": rows,
         }
         report["jitter"] = jitter
-        with atomic_write(output) as file:
-            file.write_text(json.dumps(report, indent=1) + "\n")
+        write_json(output, report, indent=1)
 
 
 def _usual_ms(settings: Settings, networks: Networks, scene: "Scene") -> float:

@@ -1,6 +1,5 @@
 """`hrpose-rt bench compare`: ours against what others do, by ratios of one run."""
 
-import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
 from hrpose_rt.export.examples import packaged_or
 from hrpose_rt.networks import Networks, hardware_info, open_networks
-from hrpose_rt.paths import atomic_write
+from hrpose_rt.paths import write_json
 from hrpose_rt.timing import StageClock
 
 CROPS_OF = 20  # people whose given boxes are posed
@@ -92,8 +91,7 @@ def bench_compare(
         report = {"kind": "compare", "schema": 1, **provenance(), **hardware.to_dict(), "weights": "given"}
         if not weights:
             report["weights"] = "random"
-        with atomic_write(output) as file:
-            file.write_text(json.dumps(report | {"ratios": comparisons}, indent=1) + "\n")
+        write_json(output, report | {"ratios": comparisons}, indent=1)
 
 
 def random_w32(folder: Path) -> Path:

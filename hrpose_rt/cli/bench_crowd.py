@@ -138,15 +138,15 @@ def in_size(pose: str, input_hw: str | None, precision: str) -> str:
     return str(export(find_model(pose, "pose"), "pose", order, say).path)
 
 
-def as_table(crowd_rows: Sequence[Sequence[str]]) -> Table:
+def as_table(rows: Sequence[Sequence[str]]) -> Table:
     """Rows for the terminal, their head first: a narrow one folds words, and cuts no figure."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for head, *cells in zip(*crowd_rows, strict=True):
+    for head, *cells in zip(*rows, strict=True):
         if any(" " in cell for cell in cells):
             table.add_column(head, overflow="fold", min_width=MIN_TEXT_COLUMN)
         else:
             table.add_column(head.replace(" ", "\n"), no_wrap=True, justify="right")
-    for row in crowd_rows[1:]:
+    for row in rows[1:]:
         table.add_row(*row)
     return table
 

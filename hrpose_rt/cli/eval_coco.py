@@ -20,7 +20,7 @@ from hrpose_rt.cli.eval_output import (
     print_table,
     share,
     steps,
-    write_json,
+    write_output,
 )
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
@@ -81,7 +81,7 @@ def eval_coco(
             results, how = _run(truth, images, settings, boxes, joints, oks_nms)
         facts |= {"boxes": source, **how}
         if output:  # before anything is printed, which a closed pipe would end
-            write_json(output, RESULTS, results)
+            write_output(output, RESULTS, results)
     coco.check_joints(truth, results, joints)
     scores = coco.score(truth, results, "keypoints", joints.sigmas)
     other = None
@@ -92,7 +92,7 @@ def eval_coco(
     name = predictions.name if predictions else facts["model"]
     facts |= {"figures": _print_figures(scores, other, name), "joints": _print_joints(people, joints)}
     if output:
-        write_json(output, SCORES, {"schema": SCORES_SCHEMA, **facts})
+        write_output(output, SCORES, {"schema": SCORES_SCHEMA, **facts})
         if visualize and images:
             _draw(truth, images, people, joints, visualize, output)
 

@@ -17,7 +17,7 @@ from hrpose_rt.cli.eval_output import (
     print_table,
     share,
     steps,
-    write_json,
+    write_output,
 )
 from hrpose_rt.config import Settings
 from hrpose_rt.networks import hardware_info, open_detector
@@ -57,7 +57,7 @@ def eval_detector(
         with network, steps(len(where)) as step:
             results = box_results(where, detected(network), step, category)
         if output:  # before anything is printed, which a closed pipe would end
-            write_json(output, RESULTS, results)
+            write_output(output, RESULTS, results)
     scores = coco.score(truth, results, "bbox")
     metrics = dict(zip(coco.METRICS, scores.metrics.tolist(), strict=True))
     print_table(["", *SHOWN_METRICS], [["", *(share(metrics[name]) for name in SHOWN_METRICS)]])
@@ -71,4 +71,4 @@ def eval_detector(
         report = {"figures": {name: metrics[name] for name in SHOWN_METRICS}, "det_score": det_score}
         report |= {"precision": matches.precision}
         report |= {"recall": {name: {"people": c, "found": r} for name, (c, r) in recalls.items()}}
-        write_json(output, SCORES, {"schema": SCORES_SCHEMA, **facts, **report})
+        write_output(output, SCORES, {"schema": SCORES_SCHEMA, **facts, **report})

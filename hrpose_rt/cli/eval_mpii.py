@@ -14,7 +14,7 @@ from hrpose_rt.cli.eval_output import (
     check_output,
     print_table,
     steps,
-    write_json,
+    write_output,
 )
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
@@ -68,7 +68,7 @@ def eval_mpii(
             f"{threshold:g}": {name: value if value == value else None for name, value in row.items()}
             for threshold, row in rows.items()
         }
-        write_json(output, SCORES, {"schema": SCORES_SCHEMA, **facts, "pckh": pckh})
+        write_output(output, SCORES, {"schema": SCORES_SCHEMA, **facts, "pckh": pckh})
         savemat(str(output / PREDICTIONS), {"preds": joints})
 
 

@@ -1,6 +1,5 @@
 """What the `eval` commands share: images to go through, tables to print, files to leave."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.annotation_files import picture_finder
 from hrpose_rt.evaluation.predict import AnnotatedImage
-from hrpose_rt.paths import atomic_write, make_folder
+from hrpose_rt.paths import make_folder, write_json
 
 SCORES, RESULTS, PREDICTIONS = "scores.json", "results.json", "pred.mat"
 SCORES_SCHEMA = 1
@@ -70,8 +69,7 @@ def share(value: float) -> str:
     return f"{value:.3f}".removeprefix("0")
 
 
-def write_json(folder: Path, name: str, content: Any) -> None:
+def write_output(folder: Path, name: str, content: Any) -> None:
     """Write a file of the output folder, whole or not at all."""
     make_folder(folder)
-    with atomic_write(folder / name) as file:
-        file.write_text(json.dumps(content) + "\n")
+    write_json(folder / name, content)

@@ -11,13 +11,13 @@ from rich.table import Column, Table
 
 from hrpose_rt.cli import options
 from hrpose_rt.cli.models import find, task_of
+from hrpose_rt.config import DECODINGS
 from hrpose_rt.errors import BadInput
 from hrpose_rt.export.engines import export
 from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, ExportedEngine, ExportRequest
 from hrpose_rt.export.tensorrt import TrtOptions
 from hrpose_rt.nets.spec import engine_files
 from hrpose_rt.nets.zoo import spec_of_checkpoint
-from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS
 
 MIB = 2**20
 DEFAULTS = TrtOptions()
@@ -80,8 +80,8 @@ def export_model(
     console = Console(stderr=True)
     task = task_of(model)
     found = find(model, task)
-    if decode not in ("auto", *HEATMAP_DECODERS):
-        raise BadInput(f"there is no --decode {decode}: choose {', '.join(HEATMAP_DECODERS)}")
+    if decode not in ("auto", *DECODINGS):
+        raise BadInput(f"there is no --decode {decode}: choose {', '.join(DECODINGS)}")
     if task == "pose" and found.spec is None:
         asked = ("auto", options.parse_hw(input_hw), decode)
         spec = spec_of_checkpoint(found, task, *asked, lambda text: console.print(text, soft_wrap=True))

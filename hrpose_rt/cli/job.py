@@ -1,6 +1,5 @@
 """The work of `hrpose-rt run`: sources, what is written of each, and the report."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from importlib.metadata import version
@@ -18,7 +17,7 @@ from hrpose_rt.cli.outputs import (
 )
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.paths import atomic_write, make_folder
+from hrpose_rt.paths import make_folder, write_json
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult, latency_field
 from hrpose_rt.run_info import RunInfo
@@ -41,7 +40,7 @@ class RunJob:
     Args:
         sources: Opened.
         save: Where annotated pictures go, if anywhere.
-        texts: Where each of `targets.RESULT_FORMATS` goes, if anywhere.
+        texts: Where each of `formats.RESULT_FORMATS` goes, if anywhere.
         overwrite: Whether files that exist are replaced.
         audio: Whether saved videos keep the sound of theirs.
         annotations: Whose ids of images COCO's results have, if any.
@@ -194,7 +193,6 @@ def write_report(
     }
     make_folder(path.parent)
     try:
-        with atomic_write(path) as file:
-            file.write_text(json.dumps(report, indent=2) + "\n")
+        write_json(path, report, indent=2)
     except OSError as error:
         raise RunBroken(f"writing {path} failed ({error.strerror}): choose another place") from error

@@ -29,8 +29,8 @@ TRAIN = (
 )
 
 
-def _print_version(expected: bool) -> None:
-    if expected:
+def _print_version(asked: bool) -> None:
+    if asked:
         print(f"hrpose-rt {version('hrpose-rt')}")
         raise typer.Exit
 

@@ -121,10 +121,7 @@ def with_settings(*names: str, **defaults: Any) -> Callable[[Callable[..., None]
         names: In the order in which `--help` has them.
         defaults: Other ones than those of `Settings`.
     """
-    usual = Settings()
-
-    def default(name: str) -> Any:
-        return defaults.get(name, getattr(usual, _FIELDS.get(name, name)))
+    default = {name: getattr(Settings(), _FIELDS.get(name, name)) for name in names} | defaults
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         parameters: list[inspect.Parameter] = []
@@ -132,20 +129,17 @@ def with_settings(*names: str, **defaults: Any) -> Callable[[Callable[..., None]
             if parameter.name != "settings":
                 parameters.append(parameter)
                 continue
-            for name in names:
-                kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-                parameters.append(
-                    inspect.Parameter(name, kind, default=default(name), annotation=SETTINGS[name])
-                )
+            parameters += [
+                parameter.replace(name=name, default=default[name], annotation=SETTINGS[name])
+                for name in names
+            ]
 
         @wraps(command)
         def call(**given: Any) -> None:
-            fields = {
-                _FIELDS.get(name, name): _READ.get(name, lambda value: value)(
-                    given.pop(name, default(name))
-                )
-                for name in names
-            }
+            fields = {}
+            for name in names:
+                value = given.pop(name, default[name])
+                fields[_FIELDS.get(name, name)] = _READ[name](value) if name in _READ else value
             command(settings=Settings(**fields), **given)
 
         call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -1,7 +1,6 @@
 """What an engine file holds, written beside it as JSON: nothing about it has to be guessed."""
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,7 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.paths import atomic_write
+from hrpose_rt.paths import write_json
 from hrpose_rt.skeleton import SKELETON_SUFFIXES
 from hrpose_rt.structures import convert, decode
 from hrpose_rt.types import F32
@@ -94,8 +93,7 @@ class EngineSpec:
 
     def save(self, path: Path) -> None:
         """Write it as JSON, whole or not at all."""
-        with atomic_write(path) as file:
-            file.write_text(json.dumps({"schema": SPEC_SCHEMA} | asdict(self), indent=2) + "\n")
+        write_json(path, {"schema": SPEC_SCHEMA} | asdict(self), indent=2)
 
     @classmethod
     def load(cls, path: Path) -> "EngineSpec":

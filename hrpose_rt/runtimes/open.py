@@ -3,7 +3,6 @@
 from dataclasses import replace
 from importlib.util import find_spec
 
-from hrpose_rt.config import check_input_hw
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.checkpoints import load_hrnet
@@ -134,13 +133,12 @@ def with_size(model: Model, input_hw: tuple[int, int] | None) -> Model:
     """A pose model, whose spec is known, for crops of another size.
 
     Raises:
-        BadInput: It is no size of a network, or there is an engine alone, which is for one size.
+        BadInput: There is an engine alone, which is for one size.
     """
     assert model.spec is not None
     if input_hw is None or input_hw == model.spec.input_hw:
         return model
     h, w = input_hw
-    check_input_hw(input_hw)
     if model.checkpoint is None:
         own_h, own_w = model.spec.input_hw
         raise BadInput(

@@ -62,7 +62,7 @@ class StreamPanel:
         self._watchers: tuple[asyncio.AbstractEventLoop, set[asyncio.Event]] | None = None
 
     def write(self, result: FrameResult, picture: U8) -> None:
-        """See `sinks.Sink.write`."""
+        """See `Sink.write`."""
         self.frames += 1
         self.dropped += result.frame.dropped
         self.newest = _LatestResult(self.frames, result, time.monotonic())

@@ -54,7 +54,7 @@ class WindowSink:
         return window
 
     def write(self, result: FrameResult, picture: U8) -> None:
-        """See `sinks.Sink.write`; raises WindowClosed when the user wants no more."""
+        """See `Sink.write`; raises WindowClosed when the user wants no more."""
         key = self._show(result, picture, wait_ms=1)
         while key == PAUSE_KEY:
             key = -1
