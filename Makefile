@@ -6,7 +6,7 @@ PYTHON ?= python3
 VIDEO ?=
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-gpu limits readme clean
+.PHONY: demo test test-gpu docs limits readme clean
 
 demo: .venv/.ready
 	.venv/bin/python samples/demo.py $(VIDEO)
@@ -27,6 +27,10 @@ GPU_PYTHON := $(if $(wildcard .venv-dev/.ready),.venv-dev/bin/python,$(PYTHON))
 test-gpu:
 	PYTHONPATH=. $(GPU_PYTHON) -m pytest -m gpu -rs tests/gpu tests/test_gpu.py
 	PYTHONPATH=. $(GPU_PYTHON) benchmarks/gpu.py
+
+# The documentation site, in site/. Without --quiet, which would hide the warnings that --strict counts.
+docs: .venv-dev/.ready
+	.venv-dev/bin/python -m mkdocs build --strict
 
 # The promises about speed, measured on this machine; keep it quiet meanwhile.
 limits: .venv-dev/.ready
@@ -51,4 +55,4 @@ demo/report.json: ; $(MAKE) demo
 	touch $@
 
 clean:
-	rm -rf .venv .venv-dev demo
+	rm -rf .venv .venv-dev demo site
