@@ -4,7 +4,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any, TypeGuard, cast
 
@@ -21,6 +21,7 @@ from hrpose_rt.session import Session, info_of
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.multi import MultiSource
 from hrpose_rt.sources.open import Name, open_source
+from hrpose_rt.sources.prefetch import read_ahead
 from hrpose_rt.stream_state import StreamState, open_stream_state
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import U8, Frame, Poses, SourceInfo, check_boxes, check_image
@@ -206,7 +207,7 @@ class PosePipeline:
             RunBroken: After the last frame, if the source lost some.
         """
         with ExitStack() as stack:
-            opened = source if _is_opened(source) else stack.enter_context(_open(source))
+            opened = source if _is_opened(source) else stack.enter_context(_open_ahead(source))
             session = stack.enter_context(self.begin(opened.info))
             for frame in opened:
                 yield session.process(frame)
@@ -270,13 +271,16 @@ def stream(
         HrposeError: Before the first frame if source or networks cannot be opened, after the last if
             the source lost frames.
     """
-    opened = source if _is_opened(source) else _open(source, clip)
-    with opened, PosePipeline(settings) as pipeline:
-        yield from pipeline.stream(opened)
+    with ExitStack() as stack:
+        opened = stack.enter_context(source if _is_opened(source) else _open_ahead(source, clip))
+        yield from stack.enter_context(PosePipeline(settings)).stream(opened)
 
 
-def _open(source: Name | Source, clip: Clip = Clip()) -> Source:
-    return open_source(cast(Name, source), clip)
+@contextmanager
+def _open_ahead(source: Name | Source, clip: Clip = Clip()) -> Iterator[Source]:
+    """A source that nobody else reads, so that it may be read ahead."""
+    with open_source(cast(Name, source), clip) as opened, read_ahead(opened) as ahead:
+        yield ahead
 
 
 def _is_opened(source: object) -> TypeGuard[Source]:

@@ -14,7 +14,7 @@ LAYERS = {
     for layer, names in enumerate(
         (
             "types run_info skeleton errors paths hardware structures console",
-            "nets config drawing geometry timing",
+            "nets config drawing geometry timing queues",
             "runtimes result",
             "detection pose tracking sources sinks",
             "networks session stream_state budget export evaluation",

@@ -1,7 +1,8 @@
 """The work of `hrpose-rt run`: sources, what is written of each, and the report."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,17 @@ from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.paths import make_folder, write_json
 from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.queues import QueueTimes, frames_that_fit
 from hrpose_rt.result import FrameResult, latency_field
 from hrpose_rt.run_info import RunInfo
+from hrpose_rt.sinks.async_writer import AsyncWriter, Job
 from hrpose_rt.sinks.base import Sink
 from hrpose_rt.sinks.coco import read_image_ids
 from hrpose_rt.sinks.formats import Output, result_output
 from hrpose_rt.sinks.recorder import Recorder
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.images import Images
+from hrpose_rt.sources.prefetch import read_ahead
 from hrpose_rt.timing import LatencyTable
 from hrpose_rt.types import SourceInfo
 
@@ -64,6 +68,7 @@ class RunJob:
         self._save, self._texts, self._overwrite, self._audio = save, texts, overwrite, audio
         names = [name for source in sources if isinstance(source, Images) for name in source.file_names]
         self._image_ids = read_image_ids(annotations, names) if annotations else {}
+        self.queues = {"read": QueueTimes(), "write": QueueTimes()}
 
     @property
     def concurrent(self) -> bool:
@@ -90,8 +95,13 @@ class RunJob:
         viewers: Sequence[ViewerFactory],
         kpt_score: float,
         trails_s: float = 0.0,
+        in_caller: bool = False,
     ) -> int:
         """Run every source to its end, one after the other or `concurrent`.
+
+        Args:
+            in_caller: Whether to draw and write in the caller's thread, as a window needs; else a thread
+                behind the networks does.
 
         Returns:
             1 if one of them lost frames, else 0.
@@ -109,11 +119,20 @@ class RunJob:
                         stack.enter_context(recorders[-1])
                         view.begin(stem, source.info)
                         stack.callback(view.end, stem)
-                    broken = self._run(pipeline, group, recorders, view)
+                    group = [(stack.enter_context(self._ahead(source)), stem) for source, stem in group]
+                    writer = None if in_caller else stack.enter_context(self._writer(group))
+                    broken = self._run(pipeline, group, recorders, view, writer)
                 status = max(status, *broken, 0)
             except RunBroken as error:
                 status = fail(error)
         return status
+
+    def _ahead(self, source: Source) -> AbstractContextManager[Source]:
+        return read_ahead(source, self.queues["read"])
+
+    def _writer(self, group: Sequence[tuple[Source, str]]) -> AsyncWriter:
+        size = min(frames_that_fit(source.info) for source, _ in group)
+        return AsyncWriter(size, self.queues["write"])
 
     def _run(
         self,
@@ -121,12 +140,23 @@ class RunJob:
         group: Sequence[tuple[Source, str]],
         recorders: Sequence[Recorder],
         view: LiveView,
+        writer: AsyncWriter | None,
     ) -> list[int]:
         """Run sources at once; the exit statuses of those that broke."""
         statuses: list[int] = []
+        live = any(source.info.is_live for source, _ in group)
+
+        def submit(job: Job) -> None:
+            if writer:
+                writer.submit(job)
+            else:
+                job()
+
+        def write(i: int, result: FrameResult) -> None:
+            view.update(group[i][1], recorders[i].write(result))
 
         def ended(i: int, broken: RunBroken | None) -> None:
-            recorders[i].close()
+            submit(recorders[i].close)
             if broken:
                 statuses.append(fail(broken))
 
@@ -141,9 +171,11 @@ class RunJob:
             if not sizes[i][0]:  # it had not answered
                 recorders[i].add(self._open(source, stem, pipeline.info))
                 sizes[i] = (source.info.width, source.info.height)
-            view.update(stem, recorders[i].write(result))
+            submit(partial(write, i, result))
             if source.info.is_video:
                 sizes[i] = _same_size(stem, sizes[i], result)
+            if writer and live:
+                writer.catch_up(result.times.total / 1e3)
         return statuses
 
     def _open(self, source: Source, stem: str, run: RunInfo) -> list[Sink]:

@@ -109,7 +109,7 @@ def run(
         status, begin = 0, time.perf_counter()
         try:
             with signals_as_exceptions(), view:
-                status = job.run(pipeline, table, view, viewers, kpt_score, trails)
+                status = job.run(pipeline, table, view, viewers, kpt_score, trails, in_caller=show)
         except WindowClosed:
             pass
         except Terminated as ended:
@@ -120,13 +120,18 @@ def run(
             elapsed_s = time.perf_counter() - begin
             try:  # before the table, which fails where nobody reads along; each comes without the other
                 if report:
-                    facts = pipeline.info.to_dict() | {"following": pipeline.tracking_stats()}
+                    facts = pipeline.info.to_dict() | {
+                        "following": pipeline.tracking_stats(),
+                        "queues": {name: times.to_dict() for name, times in job.queues.items()},
+                    }
                     write_report(report, facts, [s.info.name for s in sources], table, job.concurrent)
             finally:
                 if table.frames:
                     console.print(
                         f"{table.frames} frames in {elapsed_s:.1f} s, "
-                        f"{table.frames / elapsed_s:.1f} a second\n"
+                        f"{table.frames / elapsed_s:.1f} a second; the networks waited "
+                        f"{job.queues['read'].empty_s:.1f} s for frames to be read and "
+                        f"{job.queues['write'].full_s:.1f} s for results to be written\n"
                         "milliseconds a frame, p50 / p95, by people in it:"
                     )
                     console.print(latency_table(table))

@@ -73,6 +73,8 @@ def test_run_writes_video_jsonl_and_report_and_prints_table(run, video, tmp_path
     report = json.loads((tmp_path / "o/r.json").read_text())
     assert (report["schema"], report["frames"], report["sources"]) == (1, 10, [str(video)])
     assert [report["latency_ms"][b]["frames"] for b in ("0", "1-5", "6-10")] == [3, 4, 3]
+    assert report["queues"].keys() == {"read", "write"}
+    assert all(times["full_s"] >= 0 <= times["empty_s"] for times in report["queues"].values())
 
 
 def test_jsonl_on_stdout_sends_table_to_stderr(run, video) -> None:
@@ -350,7 +352,9 @@ def test_sigint_sigterm_and_sighup_leave_table_and_readable_outputs(number: int,
             assert p.poll() is None
             time.sleep(0.02)
         p.send_signal(number)
+        begin = time.monotonic()
         out, err = p.communicate(timeout=20)
+        assert time.monotonic() - begin < 5  # a second, on a machine that does nothing else
     assert (p.returncode, err) == (128 + number, "")
     assert "milliseconds a frame" in out
     written = len(lines_of(lines)) - 1
