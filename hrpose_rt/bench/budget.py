@@ -1,4 +1,4 @@
-"""What a budget costs: the same frames with and without one, and who was followed."""
+"""The effect of a frame budget: the same frames with and without one, compared in time, poses and ids."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,13 +16,13 @@ from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult
 
-WARM_UP_FRAMES = 10  # frames until costs are known and everybody was posed once
-RUNS_MATCH_IOU = 0.3  # of a person in both runs
+WARM_UP_FRAMES = 10  # frames until costs are known and each person was posed once
+RUNS_MATCH_IOU = 0.3  # IoU of one person's boxes in the two runs
 MIN_KEYPOINT_SCORE, MIN_KEYPOINTS = (
     0.3,
     4,
-)  # score of the joints that are compared, and how many a person must have
-RETURNING = 5  # people who come back at once
+)  # lowest score of a joint that is compared, and the fewest such joints of a person
+RETURNING = 5  # people who come back on the same frame
 
 ProgressCallback = Callable[[str], None]
 
@@ -34,14 +34,14 @@ def measure_bounded(
     frames: int,
     progress: ProgressCallback = lambda step: None,
 ) -> dict[str, Any]:
-    """One crowd under a budget against the same without: latency, poses, ages, ids.
+    """Run one crowd with a budget and without: latency, poses, ages and ids of both runs.
 
     Args:
-        settings: With the budget.
-        networks: Opened.
+        settings: Settings with the budget.
+        networks: Opened networks.
         source: The crowd.
-        frames: So many of it.
-        progress: Called with what is being done.
+        frames: Number of frames to run.
+        progress: Called with the current step.
     """
     bounded = PosePipeline(settings, networks)
     free = PosePipeline(replace(settings, budget_ms=0.0, detect_every=1), networks)
@@ -91,9 +91,9 @@ def measure_bounded(
 
 
 def likeness(result: FrameResult, reference: FrameResult) -> tuple[list[float], int]:
-    """OKS of every person of both runs, and how many of the reference's the other has no pose of.
+    """OKS of each person in both runs, and the number of people whose pose only the reference has.
 
-    Joints count that the reference is sure of; the area is the box's, as in the original's OKS-NMS.
+    Only joints that the reference scores well count. The area is the box's, as in the original's OKS-NMS.
     """
     overlap = iou(reference.detections.boxes, result.detections.boxes)
     a, b = assign(-overlap)
@@ -108,7 +108,7 @@ def likeness(result: FrameResult, reference: FrameResult) -> tuple[list[float], 
 
 
 def _reappearance(ms: Sequence[float], returns: Sequence[int]) -> dict[str, Any]:
-    """Frames in which many come back, against all those right after such."""
+    """p95 of the frames on which many people come back, and of the frames right after them."""
     back = [
         i for i, n in enumerate(returns) if n >= RETURNING and WARM_UP_FRAMES <= i < len(ms) - NEIGHBOURS
     ]

@@ -1,4 +1,4 @@
-"""What others do, measured in the same minutes: same frames, same boxes, all in turn."""
+"""Other programs measured beside this one: same frames, same boxes, one after the other."""
 
 import json
 import os
@@ -19,13 +19,13 @@ from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.paths import models_folder
 from hrpose_rt.types import F32, U8
 
-SETTLE_S = 0.05  # until the threads of the one before no longer wait busily
-WARM_UP_FRAMES = 1  # frames before the first that counts
+SETTLE_S = 0.05  # seconds for the previous candidate's threads to stop busy-waiting
+WARM_UP_FRAMES = 1  # frames that are run first and not counted
 
 
 @dataclass(frozen=True, slots=True)
 class BenchFrame:
-    """A frame and the people in it, the same for everybody."""
+    """A frame and the boxes of its people, the same for all candidates."""
 
     image: U8
     boxes: F32
@@ -35,13 +35,13 @@ class Baseline:
     """A program of `benchmarks/baselines/`, which runs until it is closed.
 
     Args:
-        program: Its file name there.
-        arguments: Its own.
-        folder: Where frames are handed over.
+        program: File name of the program.
+        arguments: Arguments of the program.
+        folder: The folder through which frames are passed to it.
 
     Raises:
-        BadInput: This is no checkout.
-        RunBroken: It does not start; the message has its last words.
+        BadInput: The package does not run from a checkout.
+        RunBroken: The program does not start; the message quotes the last line of its output.
     """
 
     def __init__(self, program: str, arguments: Sequence[str], folder: Path) -> None:
@@ -50,7 +50,7 @@ class Baseline:
             raise BadInput(f"{program} is not installed with the package: run this in a checkout")
         self._frame = folder / f"{path.stem}.npy"
         with ExitStack() as opened:
-            # What it and its libraries print; answers come by a pipe of their own.
+            # The log takes all output of the program and its libraries; answers have a separate pipe.
             self._log = opened.enter_context((folder / f"{path.stem}.log").open("w+"))
             answers, theirs = os.pipe()
             self._answers = opened.enter_context(open(answers))
@@ -62,25 +62,25 @@ class Baseline:
                     stderr=self._log,
                     text=True,
                     pass_fds=[theirs],
-                    # Unbuffered, so that the log is in order and its end is what it died of.
+                    # Unbuffered output keeps the log in order: its last line is the error that ended it.
                     env={**os.environ, "HRPOSE_ANSWERS": str(theirs), "PYTHONUNBUFFERED": "1"},
                 )
             finally:
-                os.close(theirs)  # so that its end is the end of the answers
+                os.close(theirs)  # the pipe then ends when the program ends
             opened.callback(self._end)
             self.name: str = self._answer()["ready"]
             self._opened = opened.pop_all()
 
     def __call__(self, frame: BenchFrame) -> float:
-        """Milliseconds that it took for a frame.
+        """Milliseconds that the program took for a frame.
 
         Raises:
-            RunBroken: It ended instead; the message has its last words.
+            RunBroken: The program ended; the message quotes the last line of its output.
         """
         np.save(self._frame, frame.image)
         asked = {"image": str(self._frame), "boxes": frame.boxes.tolist()}
         assert self._process.stdin
-        with suppress(BrokenPipeError):  # then there is no answer either
+        with suppress(BrokenPipeError):  # without a reader there is no answer either: `_answer` raises
             self._process.stdin.write(json.dumps(asked) + "\n")
             self._process.stdin.flush()
         return float(self._answer()["ms"])
@@ -88,7 +88,7 @@ class Baseline:
     def _answer(self) -> dict[str, Any]:
         line = self._answers.readline()
         if not line:
-            self._process.wait()  # its last words are written by then
+            self._process.wait()  # the log is complete after this
             self._log.seek(0)
             last = self._log.read().strip().splitlines()[-1:] or ["it says not why"]
             raise RunBroken(f"a baseline ended: {last[0]}")
@@ -119,7 +119,7 @@ class Baseline:
 
 @dataclass(slots=True)
 class Candidate:
-    """Somebody measured: a name and what takes a frame and says how many milliseconds it took."""
+    """A measured program: its name, and a function that takes a frame and returns its milliseconds."""
 
     name: str
     work: Callable[[BenchFrame], float]
@@ -132,7 +132,7 @@ def compare(
     rounds: int,
     progress: Callable[[str], None] = lambda step: None,
 ) -> None:
-    """Measure everybody on a frame a round, in turn."""
+    """Measure all candidates in turn, on one frame per round."""
     for number in range(-WARM_UP_FRAMES, rounds):
         frame = frames[number % len(frames)]
         for candidate in candidates:
@@ -144,7 +144,7 @@ def compare(
 
 
 def ratios(ours: Sequence[Candidate], theirs: Sequence[Candidate]) -> list[dict[str, Any]]:
-    """How many times as long each of theirs took as each of ours, and where 95% of that lies."""
+    """How many times as long each of `theirs` took as each of `ours`, with 95% intervals."""
     pairs = []
     for them in theirs:
         for us in ours:

@@ -1,4 +1,4 @@
-"""What a frame costs with so many people in it, measured so that it can be believed."""
+"""Latency of a frame by the number of people in it, measured in alternating blocks."""
 
 import resource
 import sys
@@ -19,39 +19,39 @@ from hrpose_rt.session import Session
 from hrpose_rt.timing import TotalClock
 from hrpose_rt.types import F32, STAGES, Frame, SourceInfo, StageTimes
 
-BLOCK = 10  # frames of one cell, until it is the next one's turn
-MIN_BLOCK = 2  # where the time is short
-WARM_UP_SHARE = 0.3  # of the time, at most, before the first round
-UNTIMED_EVERY = 3  # rounds: then the same frames also run without stage clocks
-STABLE = 0.05  # change of the median from block to block at which a cell is warm
+BLOCK = 10  # frames of one cell before the next cell's turn
+MIN_BLOCK = 2  # frames of a block when time is short
+WARM_UP_SHARE = 0.3  # largest share of the time before the first round
+UNTIMED_EVERY = 3  # every Nth round also runs its frames without stage clocks
+STABLE = 0.05  # a cell is warm when its median changes by less than this from block to block
 MAX_WARM_UP_BLOCKS = 4
-MAX_STAGE_GAP = 0.05  # between the sum of the stages and the plain run
+MAX_STAGE_GAP = 0.05  # largest difference between the sum of the stages and the untimed run, as a share
 FOUND_IOU = 0.5
-START = 35  # the first frame: soon after it, a composed crowd comes out from behind a curtain
+START = 35  # the first frame; soon after it the people of a composed crowd come out from behind an occluder
 
 
 class BenchSource(Protocol):
-    """Frames of a crowd, any of them at any time."""
+    """Frames of a crowd, in any order."""
 
     info: SourceInfo
     people: int
 
     def frame_and_truth(self, index: int) -> tuple[Frame, Truth | None]:
-        """Frame `index`, in memory now, and what it shows if that is known."""
+        """Frame `index`, captured now, and its ground truth if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One frame.
+    """One measured frame.
 
     Attributes:
-        round: In which round it was measured.
-        present: People who can be seen; -1 if unknown.
-        found, correct: Boxes, and those of them that fit somebody.
-        returned: People who have come back into view.
-        times: What it cost.
-        age_ms: From the frame in memory to its result.
-        untimed_ms: The same frame without stage clocks; NaN if it was not measured.
+        round: Number of the round in which it was measured.
+        present: People in view; -1 if unknown.
+        found, correct: Detected boxes, and the number of them that match a person.
+        returned: People who came back into view on this frame.
+        times: Stage times.
+        age_ms: Milliseconds from the frame in memory to its result.
+        untimed_ms: Milliseconds of the same frame without stage clocks; NaN if not measured.
     """
 
     round: int
@@ -66,12 +66,12 @@ class Sample:
 
 @dataclass(slots=True)
 class CrowdTiming:
-    """A way of running and a crowd.
+    """One variant measured on one crowd.
 
     Attributes:
-        variant, source: Which.
-        samples: In the order of the feed's frames.
-        memory_mib: Of the process at the end of it.
+        variant, source: The variant's name and the crowd.
+        samples: In the order of the source's frames.
+        memory_mib: Peak memory of the process after the last block.
     """
 
     variant: str
@@ -81,7 +81,7 @@ class CrowdTiming:
 
 
 class Variant:
-    """Networks and settings that are measured, with stage clocks and without."""
+    """Networks and settings to measure, with stage clocks and without."""
 
     def __init__(self, name: str, settings: Settings, networks: Networks) -> None:
         self.name, self.networks = name, networks
@@ -90,7 +90,7 @@ class Variant:
 
 
 class _Running:
-    """A cell at work: where its frames are, and what its trackers remember."""
+    """A cell while it is measured: its next frame and the sessions with their trackers."""
 
     def __init__(self, variant: Variant, source: BenchSource) -> None:
         self.cell = CrowdTiming(variant.name, source)
@@ -98,7 +98,7 @@ class _Running:
         self._timed, self._plain = variant.timed.begin(source.info), variant.plain.begin(source.info)
 
     def warm_up(self, until: float) -> float:
-        """Run blocks until their median is stable, or until then; returns the seconds that one takes."""
+        """Run blocks until their median is stable or until `until`; returns the seconds of one block."""
         medians: list[float] = []
         block_s = 0.0
         for _ in range(MAX_WARM_UP_BLOCKS):
@@ -121,7 +121,7 @@ class _Running:
         self._next += frames
         untimed = [float("nan")] * frames
         with_plain = number % UNTIMED_EVERY == 0
-        if with_plain and number % (2 * UNTIMED_EVERY):  # by turns before and after
+        if with_plain and number % (2 * UNTIMED_EVERY):  # untimed first, every other time
             untimed = [self._untimed_run(frame) for frame, _ in shown]
         results = [self._timed_run(frame) for frame, _ in shown]
         if with_plain and not number % (2 * UNTIMED_EVERY):
@@ -146,21 +146,21 @@ def measure(
     seconds: float,
     progress: Callable[[str], None] = lambda step: None,
 ) -> list[CrowdTiming]:
-    """Measure each way with each crowd, a block of frames at a time, all in turn.
+    """Measure each variant on each crowd, one block of frames at a time, in turn.
 
     Args:
-        variants, sources: What is measured, and on what.
-        rounds: Blocks of each cell.
-        seconds: That it may take. No round begins that would not fit, and on a machine where not even one
-            does, blocks are shorter.
-        progress: Called with what is being done.
+        variants, sources: The variants, and the crowds to measure them on.
+        rounds: Blocks per cell.
+        seconds: Time limit. A round that would exceed it does not begin. If not even one round fits, blocks
+            are shorter.
+        progress: Called with the current step.
     """
     begin = time.perf_counter()
     cells = [_Running(variant, source) for source in sources for variant in variants]
     round_s = 0.0
     for cell in cells:
         progress(f"warming up, {cell.cell.source.info.name}")
-        round_s += 2 * cell.warm_up(begin + WARM_UP_SHARE * seconds)  # the first also runs without clocks
+        round_s += 2 * cell.warm_up(begin + WARM_UP_SHARE * seconds)  # round 0 also runs without clocks
     left = begin + seconds - time.perf_counter()
     frames = BLOCK if round_s <= left else max(MIN_BLOCK, int(BLOCK * left / round_s))
     for number in range(rounds):
@@ -175,11 +175,11 @@ def measure(
 
 
 def check_untimed(cells: Sequence[CrowdTiming]) -> tuple[dict[str, float], str]:
-    """The sum of the stages of each way over the plain run of the same frames.
+    """The sum of the stages of each variant, divided by the untimed run of the same frames.
 
     Returns:
-        The shares, and why a report of them is refused: they are further apart than `MAX_STAGE_GAP`, so it
-        would not say what a frame costs. Empty where it is not.
+        The ratio of each variant, and the reason to refuse the report: a ratio differs from 1 by more than
+        `MAX_STAGE_GAP`, so the stages would not tell the cost of a frame. Empty if all are within it.
     """
     shares: dict[str, float] = {}
     refused = ""
@@ -219,7 +219,7 @@ def _sample(
 
 
 def matches(boxes: F32, people: F32) -> int:
-    """How many boxes (N, 4), best first, fit a person of their own (M, 4)."""
+    """Number of boxes (N, 4), best first, that match a person (M, 4); each person matches one box."""
     overlap = iou(boxes, people)
     right = 0
     for row in range(len(boxes)):
@@ -230,6 +230,6 @@ def matches(boxes: F32, people: F32) -> int:
 
 
 def _memory_mib() -> float:
-    """The most this process has held so far."""
+    """Peak memory of this process so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

@@ -1,4 +1,4 @@
-"""People cut out of photos along their outline, to be put into composed scenes."""
+"""People cut out of photos along their outline, for composed scenes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,24 +14,24 @@ from hrpose_rt.types import F32, U8, Detections, Poses
 CUTOUT_MIN_BOX_SCORE, CUTOUT_MIN_KEYPOINT_SCORE = (
     0.45,
     0.35,
-)  # scores from which a person is worth cutting out
-CUTOUT_MIN_HEIGHT_PX = 120  # pixels of height in the photo
-SHARP = 0.5  # of the tallest person's height
-ISOLATED_IOU = 0.15  # IoU with another box up to which nobody else's limbs are cut out too
-MARGIN = 0.08  # of the box's height, around it
-FILLED = (0.2, 0.8)  # share of the box that a person's outline fills; otherwise the cut went wrong
+)  # lowest scores of a person who is cut out
+CUTOUT_MIN_HEIGHT_PX = 120  # lowest height in the photo
+SHARP = 0.5  # lowest height of a person, as a share of the tallest person's
+ISOLATED_IOU = 0.15  # highest IoU with another box, so that the cut-out holds no limbs of another person
+MARGIN = 0.08  # margin around the box, as a share of its height
+FILLED = (0.2, 0.8)  # share of the box that the outline fills; outside this range the cut went wrong
 CUT_ROUNDS = 4
-SOFT = 0.006  # of the height: how wide the outline fades
-MAX_HEIGHT_PX = 480  # cut-outs are kept no larger
+SOFT = 0.006  # width of the outline's fade, as a share of the height
+MAX_HEIGHT_PX = 480  # larger cut-outs are scaled down to this height
 
 
 @dataclass(frozen=True, slots=True)
 class Cutout:
-    """A person without surroundings.
+    """A person without the background.
 
     Attributes:
-        image: (H, W, 3) uint8 BGR; black where nobody is.
-        alpha: (H, W) float32, how much of a pixel is the person's, in 0..1.
+        image: (H, W, 3) uint8 BGR; black outside the person.
+        alpha: (H, W) float32 opacity of each pixel, in 0..1.
     """
 
     image: U8
@@ -39,10 +39,10 @@ class Cutout:
 
 
 def cut_out(photos: Iterable[U8], networks: Networks, most: int = 200) -> list[Cutout]:
-    """The people in photos (H, W, 3) BGR who can be cut out well, at most `most` of them.
+    """The people in photos (H, W, 3) BGR that can be cut out well, at most `most` of them.
 
-    A cut-out stays only if the detector finds it standing alone: what it then misses in a composed scene
-    is due to the scene.
+    A cut-out is kept only if the detector finds it on a grey background. If the detector misses it in a
+    composed scene, the scene is the cause.
     """
     cutouts: list[Cutout] = []
     for photo in photos:
@@ -58,9 +58,9 @@ def cut_out(photos: Iterable[U8], networks: Networks, most: int = 200) -> list[C
 
 
 def _worth_it(people: Detections) -> list[int]:
-    """Rows of people tall and sure enough, best first, none of whom overlaps a better one.
+    """Rows of the people that are tall enough, score well and overlap no better one; best first.
 
-    Somebody much smaller than the tallest is in the photo's background, and not sharp.
+    A person much smaller than the tallest is in the photo's background and out of focus.
     """
     chosen: list[int] = []
     overlaps = iou(people.boxes, people.boxes)
@@ -79,7 +79,7 @@ def _worth_it(people: Detections) -> list[int]:
 def _cut(
     photo: U8, people: Detections, poses: Poses, person: int, edges: tuple[tuple[int, int], ...]
 ) -> Cutout | None:
-    """Follow the outline with GrabCut (Rother et al., SIGGRAPH 2004), the skeleton being surely inside."""
+    """Find the outline with GrabCut (Rother et al., SIGGRAPH 2004); the skeleton is certain foreground."""
     x1, y1, x2, y2 = people.boxes[person]
     around = MARGIN * (y2 - y1)
     h, w = photo.shape[:2]
@@ -127,7 +127,7 @@ def _found_alone(cutout: Cutout, networks: Networks) -> bool:
     stage = np.full((2 * h, 3 * h, 3), 128, np.uint8)
     top, left = h // 2, (3 * h - w) // 2
     if left < 0:
-        return False  # lying: wider than any stage
+        return False  # a lying person is wider than the canvas
     place = stage[top : top + h, left : left + w]
     place[:] = cutout.alpha[..., None] * cutout.image + (1 - cutout.alpha[..., None]) * place
     boxes = networks.detector.detect(stage, StageClock()).boxes

@@ -1,4 +1,4 @@
-"""How long a network takes for a batch, in one runtime and precision beside the other."""
+"""Time of a network per batch, for several runtimes and precisions side by side."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,19 +10,19 @@ from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.types import U8
 
 MIN_ROUNDS = 5
-TURNS = 3  # one after the other, before it is the next one's turn
-SETTLE_S = 0.02  # until the threads of the one before no longer wait busily
+TURNS = 3  # batches of one candidate before the next one's turn
+SETTLE_S = 0.02  # seconds for the previous candidate's threads to stop busy-waiting
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeCandidate:
-    """A network opened in one way.
+    """A network opened in one runtime and precision.
 
     Attributes:
-        runtime: Opened.
-        input_hw: Height and width of its pictures.
-        flops: Operations for one picture.
-        peak: Operations a second that its runtime reaches in its precision; 0 if unknown.
+        runtime: The opened network.
+        input_hw: Height and width of its input.
+        flops: Operations per image.
+        peak: Operations per second that the runtime reaches in this precision; 0 if unknown.
     """
 
     runtime: Runtime
@@ -33,15 +33,15 @@ class RuntimeCandidate:
 
 @dataclass(frozen=True, slots=True)
 class EngineTiming:
-    """One way and one batch size.
+    """Times of one candidate at one batch size.
 
     Attributes:
-        runtime, precision, device: The way.
-        batch: Pictures at a time.
-        rounds: How often it was measured.
-        p50_ms, p95_ms: Of a whole batch.
-        a_second: Pictures, by the median.
-        peak_share: Of the machine's peak in that precision, in 0..1; 0 if the peak is unknown.
+        runtime, precision, device: The candidate.
+        batch: Images per batch.
+        rounds: Number of measurements.
+        p50_ms, p95_ms: Percentiles of a whole batch.
+        a_second: Images per second at the median.
+        peak_share: Share of the peak in this precision, in 0..1; 0 if the peak is unknown.
     """
 
     runtime: str
@@ -61,13 +61,13 @@ def time_engines(
     seconds: float,
     progress: Callable[[str], None] = lambda step: None,
 ) -> list[EngineTiming]:
-    """Measure each way at each batch size, the ways in turn, so that a busy moment hits all alike.
+    """Measure each candidate at each batch size, in turn, so that other load affects all of them alike.
 
     Args:
-        candidates: The ways.
-        batches: Pictures at a time.
-        seconds: For each batch size, all ways together.
-        progress: Called with what is being measured.
+        candidates: The opened networks.
+        batches: Batch sizes.
+        seconds: Time per batch size, for all candidates together.
+        progress: Called with the current step.
     """
     rng = np.random.default_rng(0)
     cells = []
@@ -113,5 +113,5 @@ def _timing(candidate: RuntimeCandidate, batch: int, times: list[float]) -> Engi
 
 
 def to_dict(cells: Sequence[EngineTiming]) -> list[dict[str, object]]:
-    """Cells as plain values."""
+    """Timings as plain values."""
     return [asdict(cell) for cell in cells]

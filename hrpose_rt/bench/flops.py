@@ -1,4 +1,4 @@
-"""How much arithmetic a network asks for, and how much of it a machine can do."""
+"""The operations a network needs, and the operations per second a machine reaches."""
 
 import tempfile
 import time
@@ -11,12 +11,12 @@ import numpy as np
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.types import U8
 
-SIDE = 2048  # of the matrices whose product stands for the peak
-PEAK_S = 1.5  # seconds that it is measured for
+SIDE = 2048  # side of the matrices whose product measures the peak
+PEAK_S = 1.5  # seconds to measure it
 
 
 def count_flops(path: Path, input_hw: tuple[int, int]) -> float:
-    """Floating-point operations of an ONNX graph for one picture, a multiply-add being two."""
+    """Floating-point operations of an ONNX graph per image; a multiply-add counts as two."""
     import onnx
 
     model = onnx.load(path)
@@ -38,11 +38,11 @@ def count_flops(path: Path, input_hw: tuple[int, int]) -> float:
 
 
 def measure_peak(open_graph: Callable[[Path], Runtime], int8: bool) -> float:
-    """Operations a second in a large matrix product.
+    """Operations per second of a large matrix product.
 
     Args:
-        open_graph: Opens an ONNX graph in the runtime and precision in question.
-        int8: Whether the product is of 8-bit values.
+        open_graph: Opens an ONNX graph in the runtime and precision to measure.
+        int8: Whether the matrices hold 8-bit values.
     """
     import onnx
 
@@ -66,7 +66,7 @@ def measure_peak(open_graph: Callable[[Path], Runtime], int8: bool) -> float:
 
 
 def _product(rng: np.random.Generator, int8: bool) -> Any:
-    """uint8 pictures of numbers, times a constant matrix; only a row of sums comes out."""
+    """A graph that multiplies uint8 rows by a constant matrix and returns only their maximum."""
     from onnx import TensorProto, helper, numpy_helper
 
     weights = rng.normal(size=(SIDE, SIDE)).astype(np.float32)

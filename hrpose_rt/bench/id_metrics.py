@@ -1,4 +1,4 @@
-"""Who kept an id, who got it back after being hidden, and who was given somebody else's."""
+"""Id metrics of a scene: ids kept, ids regained after occlusion, ids swapped between people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,34 +12,34 @@ from hrpose_rt.result import FrameResult
 from hrpose_rt.types import F32, I64
 
 ID_MATCH_IOU = 0.5
-BACK_WITHIN = 25  # frames after coming back, in which somebody has to be found and confirmed
-FIRST = 5  # frames with an id that tell which one was given
-BEFORE = 25  # frames before being hidden, in which somebody had an id
+BACK_WITHIN = 25  # frames after the return within which the person has to be detected and confirmed
+FIRST = 5  # frames with an id that decide which id the person has now
+BEFORE = 25  # frames before the occlusion that decide which id the person had
 
 
 @dataclass(slots=True)
 class IdMetrics:
-    """Collects, frame by frame, which id each person of a scene carries.
+    """Records the id of each person of a scene, frame by frame.
 
-    As in the CLEAR metrics (Bernardin and Stiefelhagen, 2008), who carried an id keeps it for as long as
-    its box fits: often it fits the person behind as well, who has not taken it from the one in front.
+    As in the CLEAR metrics (Bernardin and Stiefelhagen, 2008), a person keeps an id as long as its box
+    matches. The box often matches the person behind as well, which is not an identity switch.
     """
 
-    _last: dict[int, int] = field(default_factory=dict)  # the id each person carried last
-    _carried: list[I64] = field(default_factory=list)  # (N,) a frame, -1 where nobody fits
+    _last: dict[int, int] = field(default_factory=dict)  # the last id of each person
+    _carried: list[I64] = field(default_factory=list)  # (N,) per frame, -1 without a matching box
     _returned: list[tuple[int, int]] = field(default_factory=list)  # frame, person
     _present: list[I64] = field(default_factory=list)
     _tracked: list[I64] = field(default_factory=list)
     _alike: list[F32] = field(default_factory=list)
 
     def add(self, result: FrameResult, truth: Truth) -> None:
-        """The next frame."""
+        """Add the next frame."""
         present, known = truth.present, np.flatnonzero(result.track_ids >= 0)
         overlap = iou(truth.boxes[present], result.detections.boxes[known])
         ids = result.track_ids[known]
         last = np.array([self._last.get(person, -1) for person in present.tolist()], np.int64)
         kept = (last[:, None] == ids) & (overlap >= ID_MATCH_IOU)
-        a, b = assign(-overlap - len(overlap) * kept)  # what was kept counts for more than all the rest
+        a, b = assign(-overlap - len(overlap) * kept)  # kept ids outweigh any sum of overlaps
         fits = overlap[a, b] >= ID_MATCH_IOU
         carried = np.full(len(truth.boxes), -1, np.int64)
         carried[present[a[fits]]] = ids[b[fits]]
@@ -51,11 +51,11 @@ class IdMetrics:
         self._alike.append(overlap)
 
     def reid_outcomes(self) -> tuple[int, int, int, int]:
-        """Of the people who came back: how many, and how many of them had their id, another's, a new one.
+        """Counts of the people who came back, and of those with their id, another person's, or a new one.
 
-        Somebody counts who carried an id before being hidden and carries one soon after: before, the one
-        carried most, and after, the one of the first frames. What people in front take later is another
-        matter, which HOTA and IDF1 tell.
+        A person counts who had an id before the occlusion and has one soon after the return. The id before
+        is the most frequent one; the id after is the most frequent one of the first frames. HOTA and IDF1
+        also cover later switches.
         """
         count = right = wrong = new = 0
         carried = np.stack(self._carried)
@@ -78,7 +78,7 @@ class IdMetrics:
         return count, right, wrong, new
 
     def scores(self) -> dict[str, Any]:
-        """HOTA and IDF1 in 0..1 as `trackers.eval` computes them, and who got ids back."""
+        """HOTA and IDF1 in 0..1 as `trackers.eval` computes them, and the shares of `reid_outcomes`."""
         from trackers.eval import compute_hota_metrics, compute_identity_metrics
 
         truth, tracked = _dense(self._present), _dense(self._tracked)
@@ -99,12 +99,12 @@ class IdMetrics:
 
 
 def _most(ids: I64) -> int:
-    """The id that occurs most."""
+    """The most frequent id."""
     known, counts = np.unique(ids, return_counts=True)
     return int(known[counts.argmax()])
 
 
 def _dense(frames: Sequence[I64]) -> list[I64]:
-    """Ids as numbers from 0 on."""
+    """Ids renumbered from 0."""
     known = np.unique(np.concatenate(frames))
     return [np.searchsorted(known, ids) for ids in frames]

@@ -1,4 +1,4 @@
-"""How much joints of people who stand still seem to move, as they are estimated and filtered."""
+"""Movement of the joints of people who stand still, without the smoothing filter and with it."""
 
 import time
 from collections.abc import Sequence
@@ -14,21 +14,21 @@ from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.types import Frame
 
-PEOPLE, NOISE = 5, 6.0  # who stand there, and grey levels (standard deviation) of the sensor's noise
-WARM_UP_FRAMES, MIN_KEYPOINT_SCORE = 10, 0.3  # frames; score of the joints that count
+PEOPLE, NOISE = 5, 6.0  # people in the scene; standard deviation of the sensor noise, in grey levels
+WARM_UP_FRAMES, MIN_KEYPOINT_SCORE = 10, 0.3  # frames; lowest score of a joint that counts
 SIZE_WH = (1280, 720)
 
 
 def measure_jitter(
     settings: Settings, networks: Networks, cutouts: Sequence[Cutout], frames: int = 60, seed: int = 0
 ) -> dict[str, Any]:
-    """Steps of still joints from frame to frame, in body heights, as estimated and filtered."""
+    """Mean and p95 step of still joints between frames, in body heights, estimated and filtered."""
     scene = Scene(cutouts, PEOPLE, SIZE_WH, seed=seed, occluders=False)
     still = scene.frame(0).image.astype(np.float32)
     report: dict[str, Any] = {"people": PEOPLE, "noise": NOISE, "frames": frames}
     for name, smooth in (("estimated", False), ("filtered", True)):
         pipeline = PosePipeline(replace(settings, budget_ms=0.0, detect_every=1, smooth=smooth), networks)
-        session, rng = pipeline.begin(scene.info), np.random.default_rng(seed)  # both see the same noise
+        session, rng = pipeline.begin(scene.info), np.random.default_rng(seed)  # the same noise for both
         steps: list[float] = []
         before: dict[int, tuple[Any, Any]] = {}
         for index in range(frames):

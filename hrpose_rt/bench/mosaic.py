@@ -1,4 +1,4 @@
-"""A video beside itself, several times over: real motion of a hundred people and more."""
+"""A mosaic of one video, repeated in tiles: real motion of a hundred people or more."""
 
 import time
 from collections.abc import Iterator
@@ -14,18 +14,19 @@ from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Frame, SourceInfo
 
-MAX_FRAMES = 240  # of the video; they are kept, each as large as its tile
+MAX_FRAMES = 240  # of the video, kept in memory at the size of a tile
 
 
 class Mosaic:
-    """`side` by `side` tiles of a video, each some way ahead of the one before, forwards and back again.
+    """`side` by `side` tiles of one video, each starting at a later frame, played forwards and backwards.
 
     Args:
         video: The video.
-        side: Tiles in a row and in a column.
-        size_wh: Of the frames.
-        frames: How many the source gives.
-        detector: What it finds in a tile on its own, at the video's size, is taken for the truth.
+        side: Tiles per row and per column.
+        size_wh: Width and height of a mosaic frame.
+        frames: Number of frames the source yields.
+        detector: Finds the people in each video frame at full size; its boxes serve as ground truth. None
+            for no ground truth.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Mosaic:
         pass
 
     def frame_and_truth(self, index: int) -> tuple[Frame, Truth | None]:
-        """Frame `index`, and whom the detector finds in its tiles one by one if it was given."""
+        """Frame `index`, and the boxes the detector found in its tiles; None without a detector."""
         (w, h), side = self._tile_wh, self._side
         canvas = np.empty((h * side, w * side, 3), np.uint8)
         boxes = []

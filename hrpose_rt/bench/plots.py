@@ -1,4 +1,4 @@
-"""A report in pictures, as PNG and SVG."""
+"""Plots of a report, as PNG and SVG."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +12,11 @@ from hrpose_rt.bench.crowd import CrowdTiming
 from hrpose_rt.bench.report import Report, line_of
 from hrpose_rt.types import STAGES
 
-WIDTH = 4  # people that a point of the curves stands for
+WIDTH = 4  # numbers of people that share a point of the curves
 
 
 def save_plots(report: Report, cells: Sequence[CrowdTiming], folder: Path) -> list[Path]:
-    """Latency against people, stages and a histogram; returns the files."""
+    """Write latency by people, stages and a histogram; returns the paths of the files."""
     plots: dict[str, Any] = {"latency": _latency, "stages": _stages, "histogram": _histogram}
     files = []
     for name, draw in plots.items():

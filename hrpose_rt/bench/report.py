@@ -1,4 +1,4 @@
-"""Samples -> what a report says, as JSON, Markdown and plots."""
+"""Samples -> a report: JSON, and the values for Markdown and plots."""
 
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -22,9 +22,9 @@ from hrpose_rt.types import STAGES
 CROWD_REPORT_SCHEMA = 1
 LIBRARIES = ("numpy", "opencv-python", "av", "openvino", "onnxruntime", "torch", "trackers", "supervision")
 ORIGINAL_LABELS = {"1-5": "1-5", "6-10": "5-10", "15-20": "15-20", "50+": "50+"}
-BUSY = 0.25  # spread of the rounds, people accounted for, from which the machine had something else to do
-NEIGHBOURS = 5  # frames after those in which people return, with which they are compared
-MIN_CHANGE = 0.03  # a smaller change of the median is nothing
+BUSY = 0.25  # spread between rounds, corrected for people, above which the machine was busy with other work
+NEIGHBOURS = 5  # frames after a return to which the frame of the return is compared
+MIN_CHANGE = 0.03  # smaller changes of a median are not reported
 
 Report = dict[str, Any]
 
@@ -44,7 +44,7 @@ class _VariantRow(TypedDict):
 
 
 class _Shape(TypedDict):
-    """What `regressions` reads of a report."""
+    """The part of a report that `regressions` reads."""
 
     kind: Literal["crowd"]
     schema: Annotated[int, Meta(ge=1, le=CROWD_REPORT_SCHEMA)]
@@ -55,11 +55,11 @@ class _Shape(TypedDict):
 def build_report(
     variants: Sequence[Variant], cells: Sequence[CrowdTiming], untimed: dict[str, float], refused: str = ""
 ) -> Report:
-    """Everything that was measured, as plain values.
+    """All measurements as plain values.
 
     Args:
-        variants, cells: As `crowd.measure` takes and gives them.
-        untimed, refused: From `crowd.check_untimed`.
+        variants, cells: The arguments and the result of `crowd.measure`.
+        untimed, refused: The results of `crowd.check_untimed`.
     """
     return {
         "kind": "crowd",
@@ -85,7 +85,7 @@ def build_report(
 
 
 def provenance() -> Report:
-    """When, and by which versions of what, on which GPU if there is one."""
+    """Time, version, commit, libraries and NVIDIA GPUs of the run."""
     return {
         "hrpose": version("hrpose-rt"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -103,7 +103,7 @@ def _version(library: str) -> str:
 
 
 def _revision() -> str:
-    """Of the checkout that this runs from; empty where it is installed."""
+    """The commit of the checkout; empty for an installed package."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -129,7 +129,7 @@ def _cell(cell: CrowdTiming) -> Report:
 
 
 def _bins(cells: Sequence[CrowdTiming]) -> Iterable[tuple[str, Report]]:
-    """By how many people walk about in a scene, or were found in a frame of a video."""
+    """Metrics by crowd size: the people of a scene, or the mean number detected in a round of a video."""
     samples: dict[str, list[Sample]] = {}
     rounds: dict[str, list[list[Sample]]] = {}
     for cell in cells:
@@ -174,7 +174,7 @@ def _figures(samples: Sequence[Sample], rounds: Sequence[Sequence[Sample]]) -> R
 
 
 def _spread(samples: Sequence[Sample], rounds: Sequence[Sequence[Sample]]) -> float:
-    """How far the rounds lie apart, as a share, frames with as many people being compared."""
+    """Difference between the rounds, as a share; frames are compared at equal numbers of people."""
     usual: dict[int, float] = {}
     for people in {s.found for s in samples}:
         usual[people] = float(np.median([s.times.total for s in samples if s.found == people]))
@@ -193,7 +193,7 @@ def _fit(cells: Sequence[CrowdTiming]) -> Report:
 
 
 def reappearance(cells: Sequence[CrowdTiming], people: int = 1) -> Report:
-    """What frames in which at least `people` hidden ones come back cost, against those right after."""
+    """Latency ratio of frames on which at least `people` occluded people return to those right after."""
     ratios = []
     for cell in cells:
         for i, sample in enumerate(cell.samples):
@@ -209,14 +209,14 @@ def reappearance(cells: Sequence[CrowdTiming], people: int = 1) -> Report:
 
 
 def line_of(report: Report, variant: str) -> PiecewiseLine:
-    """The fit in a report."""
+    """The fitted line of a variant in a report."""
     fitted = report["fit"][variant]
     knees = tuple((knee["people"], knee["ms_a_person"]) for knee in fitted["knees"])
     return PiecewiseLine(fitted["ms_of_an_empty_frame"], fitted["ms_a_person"], knees)
 
 
 def load(path: Path) -> Report:
-    """Read a report; BadInput if it is none, or was refused."""
+    """Read a report; raise BadInput if the file is not a report or the report was refused."""
     try:
         report: Report = decode(path.read_bytes(), dict[str, Any])
         convert(report, _Shape)
@@ -230,10 +230,10 @@ def load(path: Path) -> Report:
 
 
 def regressions(base: Report, now: Report) -> list[str]:
-    """Cells whose median lies outside the noise of both reports.
+    """The cells whose medians differ by more than the noise of both reports.
 
     Raises:
-        BadInput: They are of different machines, or have no cell in common.
+        BadInput: The reports are from different machines, or have no cell in common.
     """
     machines = [next(iter(report["ways"].values())) for report in (base, now)]
     for fact in ("cpu", "threads"):

@@ -12,7 +12,7 @@ from hrpose_rt.types import STAGES
 
 
 def crowd_rows(report: Report) -> list[list[str]]:
-    """The bins of a report as a table, its head first."""
+    """The bins of a report as a table, header first."""
     table = [["way", "people", "there", "found", "recall", "p50 ms", "95%", "p90", "p95", "worst", "fps"]]
     for metrics in report["bins"]:
         total = metrics["total_ms"]
@@ -31,7 +31,7 @@ def crowd_rows(report: Report) -> list[list[str]]:
 
 
 def sentences(report: Report) -> list[str]:
-    """What the table does not say, a sentence a line."""
+    """The results that the table does not show, one sentence per line."""
     lines = [f"Refused: {report['refused']}."] if report.get("refused") else []
     for variant, facts in report["ways"].items():
         line = report["fit"][variant]
@@ -61,14 +61,14 @@ def sentences(report: Report) -> list[str]:
 
 
 def markdown(table: Sequence[Sequence[str]]) -> str:
-    """A table, its head first, in Markdown."""
+    """A table, header first, in Markdown."""
     head, *body = table
     lines = [head, ["---"] * len(head), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def save(report: Report, folder: Path) -> list[Path]:
-    """Write report.json, report.md and, where matplotlib is installed, the plots; returns their paths."""
+    """Write report.json, report.md and, if matplotlib is installed, the plots; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / "report.json", folder / "report.md"]
     write_json(files[0], report, indent=1)
@@ -84,7 +84,7 @@ def save(report: Report, folder: Path) -> list[Path]:
 
 
 def budget_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
-    """What was measured as a table, its head first."""
+    """Budget measurements as a table, header first."""
     times = ["free p50", "bounded p50", "p95", "of budget"]
     lines = [["crowd", "found", *times, "OKS", "no pose", "pose age p95", "own id", "wrong id"]]
     for row in rows:
@@ -104,7 +104,7 @@ def budget_rows(rows: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def id_sentences(rows: list[dict[str, Any]]) -> list[str]:
-    """All who came back, in all scenes together, with a budget and without."""
+    """Ids of the people who came back, over all scenes, with a budget and without."""
     known, lines = [row["ids"] for row in rows if "ids" in row], []
     for variant, how in (("bounded", "under the budget"), ("free", "without one")):
         back = sum(ids[variant]["came_back"] for ids in known)
@@ -121,7 +121,7 @@ def id_sentences(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def return_sentences(rows: list[dict[str, Any]]) -> list[str]:
-    """What frames take in which many come back, against those right after them."""
+    """Latency of the frames on which many people return, compared with the frames right after."""
     back = [again for row in rows if (again := row.get("reappearance", {})).get("frames")]
     if not back:
         return []
@@ -135,7 +135,7 @@ def return_sentences(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def jitter_sentence(jitter: dict[str, Any]) -> str:
-    """What was measured of people who stand still, in a sentence."""
+    """The jitter measurement in one sentence."""
     steps = [
         f"{metrics['mean']:.4f} {name} (p95 {metrics['p95']:.4f})"
         for name in ("estimated", "filtered")
@@ -149,7 +149,7 @@ def jitter_sentence(jitter: dict[str, Any]) -> str:
 
 
 def ratio_rows(lines: list[dict[str, Any]]) -> list[list[str]]:
-    """Ratios as a table, its head first."""
+    """Ratios as a table, header first."""
     table = [["ours", "ms", "theirs", "ms", "ratio", "95%"]]
     for line in lines:
         low, high = line["95%"]

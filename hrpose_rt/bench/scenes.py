@@ -1,6 +1,6 @@
-"""Crowds composed of cut-out people, of whom everything is known: where they are, and who is hidden.
+"""Crowds composed of cut-out people, with exact ground truth: each person's box and visible share.
 
-Nothing depends on the frame before: frame i is computed from i and the seed alone.
+Frame i depends on i and the seed only, not on earlier frames.
 """
 
 import time
@@ -15,23 +15,23 @@ from hrpose_rt.bench.cutouts import Cutout
 from hrpose_rt.types import F32, I64, U8, Bools, Frame, SourceInfo
 
 FPS = 25.0
-COVERED = 0.4  # share of the frame that people's boxes would cover side by side
-MAX_HEIGHT, SCENE_MIN_HEIGHT_PX = 0.6, 48.0  # of the frame's height; pixels
-SPEED = (0.15, 0.6)  # body heights a second
-OCCLUDER_EVERY_S = 2.0  # a curtain falls in front of a part of the crowd ...
-OCCLUDER_FOR_S = (0.4, 0.6, 0.8, 1.0)  # ... and for so long, in turn
-OCCLUDER_WIDTH = 0.4  # of the frame's
-PRESENT = 0.3  # share of a person that must be seen for it to count as there
+COVERED = 0.4  # share of the frame that the people's boxes would cover side by side
+MAX_HEIGHT, SCENE_MIN_HEIGHT_PX = 0.6, 48.0  # share of the frame's height; pixels
+SPEED = (0.15, 0.6)  # body heights per second
+OCCLUDER_EVERY_S = 2.0  # an occluder covers a part of the crowd once in this time ...
+OCCLUDER_FOR_S = (0.4, 0.6, 0.8, 1.0)  # ... for these durations, in turn
+OCCLUDER_WIDTH = 0.4  # share of the frame's width
+PRESENT = 0.3  # smallest visible share of a person that counts as present
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a composed frame shows; row i is person i of the scene.
+    """Ground truth of a composed frame; row i is person i of the scene.
 
     Attributes:
         boxes: (N, 4) float32 xyxy of the whole person, clipped to the frame.
-        visible: (N,) share of the person that is seen, in 0..1.
-        returned: (N,) who has come back into view on this frame after having been hidden.
+        visible: (N,) visible share of the person, in 0..1.
+        returned: (N,) whether the person came back from behind the occluder on this frame.
     """
 
     boxes: F32
@@ -40,43 +40,43 @@ class Truth:
 
     @property
     def present(self) -> I64:
-        """Rows of those who can be seen."""
+        """Rows of the people in view."""
         return np.flatnonzero(self.visible >= PRESENT)
 
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """A closed path: to and fro between turning points, near and far."""
+    """A closed path: back and forth between two turning points, nearer and farther."""
 
     left: float
-    width: float  # of the path, pixels
-    start: float  # along it
-    speed: float  # pixels a second, its sign the direction
+    width: float  # length of the path, pixels
+    start: float  # pixels along the path at time 0
+    speed: float  # pixels per second, negative to the left
     feet: float  # pixels from the top
     sway: float  # amplitude of the feet, pixels
     phase: float
 
     def at(self, t: float) -> tuple[float, float]:
-        """Where the feet are, x and y."""
+        """Position (x, y) of the feet."""
         along = (self.start + self.speed * t) % (2 * self.width)
         x = self.left + (along if along < self.width else 2 * self.width - along)
         return x, self.feet + self.sway * float(np.sin(0.7 * t + self.phase))
 
 
 class Scene:
-    """A composed crowd, as a source and frame by frame.
+    """A composed crowd. Iterate over it as a source, or get single frames by index.
 
-    People walk to and fro on paths that cross; nearer ones are larger and cover those behind; each has a
-    size and colours of its own, so that one cut-out may stand for several people. Every two seconds a
-    curtain hides two fifths of the frame for up to a second; those behind it come back at once.
+    People walk back and forth on crossing paths. Nearer people are larger and cover those behind. Each
+    person has a size and colours of their own, so one cut-out can stand for several people. Every two
+    seconds an occluder hides two fifths of the frame for up to a second, then vanishes on one frame.
 
     Args:
-        cutouts: People to compose of, in turn.
-        people: How many walk about; they never leave the frame.
-        size_wh: Of the frames.
-        frames: How many the source gives.
-        seed: Of paths and looks.
-        occluders: Whether anybody is ever hidden by more than others.
+        cutouts: Cut-out people, used in turn.
+        people: Number of people; they never leave the frame.
+        size_wh: Width and height of the frames.
+        frames: Number of frames the source yields.
+        seed: Seed of paths and appearance.
+        occluders: Whether occluders appear; without them people hide only each other.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Scene:
         self._tall = tall
         self._sizes = rng.uniform(0.8, 1.2, people)
         self._light = rng.uniform(0, 2 * np.pi, people)
-        self._falls = rng.uniform(0, 1 - OCCLUDER_WIDTH, 64)  # where curtains fall, of the frame's width
+        self._falls = rng.uniform(0, 1 - OCCLUDER_WIDTH, 64)  # left edges, as shares of the width
         name = f"{people} people in {w}x{h}"
         self.info = SourceInfo(name, f"scene-{people}", w, h, FPS, frames, is_video=True, is_live=False)
 
@@ -115,12 +115,12 @@ class Scene:
         pass
 
     def frame(self, index: int) -> Frame:
-        """Frame `index`, in memory now."""
+        """Frame `index`, captured now."""
         image, _ = self._compose(index)
         return Frame(index, image, index / FPS, time.perf_counter())
 
     def frame_and_truth(self, index: int) -> tuple[Frame, Truth]:
-        """Frame `index` and what it shows."""
+        """Frame `index` and its ground truth."""
         image, truth = self._compose(index)
         return Frame(index, image, index / FPS, time.perf_counter()), truth
 
@@ -130,7 +130,7 @@ class Scene:
         owner = np.full(image.shape[:2], -1, np.int16)
         places = [walk.at(t) for walk in self._walks]
         boxes, full = np.zeros((self.people, 4), np.float32), np.zeros(self.people)
-        for i in sorted(range(self.people), key=lambda i: places[i][1]):  # those behind first
+        for i in sorted(range(self.people), key=lambda i: places[i][1]):  # from back to front
             boxes[i], full[i] = self._put(image, owner, i, *places[i], t)
         occluder = self._occluder(index)
         if occluder is not None:
@@ -148,7 +148,7 @@ class Scene:
     def _put(
         self, image: U8, owner: "np.typing.NDArray[np.int16]", i: int, x: float, y: float, t: float
     ) -> tuple[F32, float]:
-        """Draw a person; returns the box and how many pixels of it there are."""
+        """Draw a person; returns the box and the person's area in pixels."""
         fh, fw = image.shape[:2]
         near = 0.75 + 0.5 * y / fh
         height = max(8, round(self._tall * self._sizes[i] * near))
@@ -188,14 +188,14 @@ class Scene:
 
     @staticmethod
     def _look(cutout: Cutout, rng: np.random.Generator) -> Cutout:
-        """The cut-out in other colours, mirrored or not."""
+        """The cut-out with other colours, randomly mirrored."""
         gains = rng.uniform(0.7, 1.15) * rng.uniform(0.9, 1.1, 3)
         image = (cutout.image * gains).clip(0, 255).astype(np.uint8)
         flip = -1 if rng.random() < 0.5 else 1
         return Cutout(np.ascontiguousarray(image[:, ::flip]), np.ascontiguousarray(cutout.alpha[:, ::flip]))
 
     def _occluder(self, index: int) -> slice | None:
-        """Columns that a curtain hides on frame `index`."""
+        """Columns that the occluder covers on frame `index`; None if there is no occluder."""
         every = round(OCCLUDER_EVERY_S * FPS)
         fall, since = divmod(index, every)
         lasts = round(OCCLUDER_FOR_S[fall % len(OCCLUDER_FOR_S)] * FPS)
@@ -207,7 +207,7 @@ class Scene:
 
     @cached_property
     def _background(self) -> U8:
-        """Blurred noise between a light sky and a darker ground."""
+        """Blurred noise over a gradient from a light sky to a darker ground."""
         return self._texture(light=(200, 190, 180), dark=(110, 120, 120), seed=1)
 
     @cached_property

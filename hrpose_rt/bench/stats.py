@@ -1,4 +1,4 @@
-"""Percentiles with intervals, and straight lines with knees."""
+"""Percentiles with confidence intervals, and piecewise linear fits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from hrpose_rt.types import F64
 
 RESAMPLED = 1000
 MAX_BREAKPOINTS = 2
-P99_FROM = 200  # samples from which a p99 says something
+P99_FROM = 200  # samples needed for a p99
 
 
 def interval(blocks: Sequence[Sequence[float]], q: float = 50.0) -> tuple[float, float]:
-    """Where 95% of the `q`th percentiles lie when whole blocks are drawn anew.
+    """95% confidence interval of the `q`th percentile, by bootstrap over blocks.
 
-    Frames that follow each other are alike, so it is blocks that are drawn, not samples.
+    Whole blocks are resampled, not single samples, since consecutive frames are similar.
     """
     filled = [np.asarray(block, np.float64) for block in blocks if len(block)]
     if not filled:
@@ -30,7 +30,7 @@ def interval(blocks: Sequence[Sequence[float]], q: float = 50.0) -> tuple[float,
 
 
 def ratio_interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
-    """How many times as long theirs took, by medians, and where 95% lie when rounds are drawn anew.
+    """The ratio of the medians, `theirs` / `ours`, and its 95% interval by bootstrap over rounds.
 
     Args:
         ours, theirs: Milliseconds of the same rounds.
@@ -42,19 +42,19 @@ def ratio_interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[floa
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """p50, p90 and p95, and p99 where there are enough samples."""
+    """p50, p90 and p95, and p99 if there are enough samples."""
     expected = [50, 90, 95] + [99] * (len(values) >= P99_FROM)
     return {f"p{q}": round(float(np.percentile(values, q)), 3) for q in expected}
 
 
 @dataclass(frozen=True, slots=True)
 class PiecewiseLine:
-    """Milliseconds against people.
+    """Milliseconds as a function of the number of people.
 
     Attributes:
-        intercept: Milliseconds of a frame without anybody.
-        slope: More for each person, up to the first knee.
-        breakpoints: Where the slope changes, and what it is from there.
+        intercept: Milliseconds of a frame without people.
+        slope: Milliseconds per person, up to the first breakpoint.
+        breakpoints: Numbers of people where the slope changes, each with the slope from there on.
     """
 
     intercept: float
@@ -62,7 +62,7 @@ class PiecewiseLine:
     breakpoints: tuple[tuple[float, float], ...] = ()
 
     def at(self, people: F64) -> F64:
-        """Milliseconds (N,) for people (N,)."""
+        """Milliseconds (N,) for numbers of people (N,)."""
         ms, slope = self.intercept + self.slope * people, self.slope
         for knee, after in self.breakpoints:
             ms, slope = ms + (after - slope) * np.maximum(people - knee, 0), after
@@ -70,7 +70,7 @@ class PiecewiseLine:
 
 
 def fit(people: Sequence[float], ms: Sequence[float]) -> PiecewiseLine:
-    """The line that explains best, with a knee only where Schwarz's criterion (BIC, 1978) asks for it."""
+    """The best fit; a breakpoint is added only if Schwarz's criterion (BIC, 1978) asks for it."""
     x, y = np.asarray(people, np.float64), np.asarray(ms, np.float64)
     breakpoints: list[float] = []
     coefficients, score = _with_breakpoints(x, y, breakpoints)
@@ -78,7 +78,7 @@ def fit(people: Sequence[float], ms: Sequence[float]) -> PiecewiseLine:
     while len(breakpoints) < MAX_BREAKPOINTS and len(candidates):
         trials = [(*_with_breakpoints(x, y, sorted([*breakpoints, knee])), knee) for knee in candidates]
         better, lower, knee = min(trials, key=lambda trial: trial[1])
-        if lower >= score - 10:  # "very strong" evidence by the usual scale
+        if lower >= score - 10:  # a difference above 10 is "very strong" evidence on the usual scale
             break
         breakpoints.append(float(knee))
         coefficients, score = better, lower
