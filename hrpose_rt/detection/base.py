@@ -1,4 +1,4 @@
-"""The seam between frames and the boxes of the people in them."""
+"""The interface of person detectors: frames in, boxes out."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,14 +9,14 @@ from hrpose_rt.types import U8, Detections
 
 
 class Detector(Protocol):
-    """Finds people."""
+    """Finds the people in a frame."""
 
     def warm_up(self, frame_hw: tuple[int, int], max_tiles: int = 0) -> None:
-        """Get ready for frames of this height and width, so that the first is no slower.
+        """Prepare for frames of this size, so that the first one is not slower than the others.
 
         Args:
             frame_hw: Height and width.
-            max_tiles: That a frame may be looked at in, besides as a whole.
+            max_tiles: Most tiles per frame, besides the whole frame.
         """
 
     def input_hw_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:
@@ -28,8 +28,8 @@ class Detector(Protocol):
         Args:
             image: The frame.
             clock: Times the stages.
-            tiles: Parts of it that are looked at closer, in the same batch.
+            tiles: Parts of the frame to search enlarged, in the same batch.
         """
 
     def close(self) -> None:
-        """Release what it holds."""
+        """Release its resources."""

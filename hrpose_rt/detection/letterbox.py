@@ -1,4 +1,4 @@
-"""Frames scaled into the input of a detector, and its boxes scaled back."""
+"""Scale frames into a detector's input, and boxes back into the frame."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ import numpy as np
 
 from hrpose_rt.types import F32, U8
 
-LETTERBOX_FILL = 114  # grey level around a letterboxed frame, as detectors are trained
+LETTERBOX_FILL = 114  # grey level around a letterboxed frame, as in the detectors' training
 
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """A frame shrunk or grown to fit a network's input, centred, its shape kept.
+    """A frame resized to fit a network's input, centred, with its aspect ratio.
 
     Attributes:
         size_wh: Width and height of the resized frame within the input.
         offset_xy: Its upper left corner there.
-        scale_xy: Input pixels a frame pixel; the two differ by rounding alone.
+        scale_xy: Input pixels per frame pixel; the two differ by rounding only.
     """
 
     size_wh: tuple[int, int]
@@ -33,12 +33,12 @@ class Letterbox:
         return cls((w, h), ((iw - w) // 2, (ih - h) // 2), (w / fw, h / fh))
 
     def to_frame(self, boxes: F32) -> F32:
-        """Boxes (N, 4) in input pixels as boxes in frame pixels."""
+        """Convert boxes (N, 4) from input pixels to frame pixels."""
         offset = np.array(self.offset_xy * 2, np.float32)
         return np.asarray((boxes - offset) / np.array(self.scale_xy * 2), np.float32)
 
     def fill(self, canvas: U8, image: U8) -> None:
-        """Write a frame, and grey around it, into an input (H, W, 3)."""
+        """Write a frame, with grey around it, into an input (H, W, 3)."""
         (w, h), (x, y) = self.size_wh, self.offset_xy
         canvas[:y], canvas[y + h :] = LETTERBOX_FILL, LETTERBOX_FILL
         canvas[y : y + h, :x], canvas[y : y + h, x + w :] = LETTERBOX_FILL, LETTERBOX_FILL

@@ -1,4 +1,4 @@
-"""Tiles: parts of a frame, each enlarged to the detector's input, so that small people are found."""
+"""Tiles: parts of a frame, each enlarged to the detector's input to detect small people."""
 
 import math
 
@@ -9,11 +9,11 @@ from hrpose_rt.detection.letterbox import Letterbox
 from hrpose_rt.geometry import centres, greedy_nms, intersection, iou
 from hrpose_rt.types import F32, I64, Bools
 
-TILE_OVERLAP = 0.2  # of a tile with its neighbour
+TILE_OVERLAP = 0.2  # overlap of neighbouring tiles, as a share of a tile
 SMALL_PERSON_PX = 72.0  # height in the detector's input below which a person is hard to detect
 MAX_TILES_PER_SIDE = 3  # on `auto`
-CUT_MARGIN_PX = 2.0  # a box closer than this to a tile's inner edge was cut by it
-MIN_CONTAINMENT, MIN_AREA_RATIO = 0.8, 0.35  # of a box in another one, above which both are one person
+CUT_MARGIN_PX = 2.0  # a box closer than this to a tile's inner edge is cut by it
+MIN_CONTAINMENT, MIN_AREA_RATIO = 0.8, 0.35  # a box inside another above both: one person
 
 Region = tuple[int, int, int, int]  # x1, y1, x2, y2 in pixels of the frame
 
@@ -39,15 +39,15 @@ class Tiling:
 
     @property
     def max_tiles(self) -> int:
-        """Tiles that a frame may get."""
+        """Most tiles per frame."""
         return len(self._regions)
 
     def choose(self, boxes: F32, limit: int | None = None) -> list[Region]:
-        """The tiles of the next frame; on `auto` only those with small people in them.
+        """The tiles for the next frame; on `auto` only tiles with small people in them.
 
         Args:
-            boxes: (N, 4) of the people in the frames before.
-            limit: Number of tiles, at most; the tiles then take turns.
+            boxes: (N, 4) boxes of the people in the previous frames.
+            limit: Most tiles; if there are more, they take turns.
         """
         regions = self._regions
         if self._auto:
@@ -59,7 +59,7 @@ class Tiling:
         return [regions[(start + i) % len(regions)] for i in range(limit)]
 
     def not_searched(self, boxes: F32, tiles: list[Region]) -> Bools:
-        """Boxes (N, 4) that a detection with these tiles may miss: small people outside them."""
+        """Which boxes (N, 4) a detection with these tiles may miss: small people outside the tiles."""
         if not self._regions:
             return np.zeros(len(boxes), np.bool_)
         covered = np.zeros(len(boxes), np.bool_)
@@ -72,7 +72,7 @@ class Tiling:
 
 
 def grid(frame_hw: tuple[int, int], rows: int, columns: int) -> list[Region]:
-    """Tiles that overlap by `TILE_OVERLAP` and cover a frame."""
+    """Tiles that cover a frame and overlap by `TILE_OVERLAP`."""
     (h, w), regions = frame_hw, []
     tile_h, tile_w = (
         math.ceil(side / (n - (n - 1) * TILE_OVERLAP)) for side, n in ((h, rows), (w, columns))
@@ -86,7 +86,7 @@ def grid(frame_hw: tuple[int, int], rows: int, columns: int) -> list[Region]:
 
 
 def not_cut(boxes: F32, region: Region, frame_hw: tuple[int, int]) -> Bools:
-    """Boxes (N, 4), in frame pixels, that the region's inner edges do not cut."""
+    """Which boxes (N, 4), in frame pixels, the inner edges of the region do not cut."""
     (x1, y1, x2, y2), (h, w) = region, frame_hw
     cut = (boxes[:, 0] <= x1 + CUT_MARGIN_PX) & (x1 > 0)
     cut |= (boxes[:, 1] <= y1 + CUT_MARGIN_PX) & (y1 > 0)
@@ -96,13 +96,14 @@ def not_cut(boxes: F32, region: Region, frame_hw: tuple[int, int]) -> Bools:
 
 
 def merge_tiles(boxes: F32, scores: F32, source: I64, max_iou: float) -> I64:
-    """Rows of the boxes (N, 4) to keep, best score first, so that each person has one.
+    """Rows of the boxes (N, 4) to keep, best score first, one box per person.
 
-    Two boxes of one source are one person above `max_iou`, as in NMS. Two boxes of different sources also
-    where one lies in the other and is not much smaller: a tile showed a part of the person.
+    Two boxes from one source are one person if their IoU is above `max_iou`, as in NMS. Two boxes from
+    different sources are also one person if one lies in the other and is not much smaller: the tile showed
+    a part of the person.
 
     Args:
-        boxes: Of the frame and of its tiles, in frame pixels.
+        boxes: Boxes from the frame and its tiles, in frame pixels.
         scores: (N,).
         source: (N,) 0 for the frame, i for tile i.
         max_iou: In 0..1.

@@ -1,4 +1,4 @@
-"""Find the people in a frame."""
+"""Detect people with an Ultralytics network."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,9 @@ from hrpose_rt.types import F32, I64, U8, Detections
 
 YOLO_PERSON = 0  # COCO's first class, and the only one of a person detector
 NMS_IOU = 0.6
-SAME_PERSON_IOU = 0.5  # of a box in a tile and one in the whole frame, to be the same person's
-MIN_SIDE_PX = 4.0  # pixels of the frame; a smaller box holds nobody whose pose could be told
-MAX_CANDIDATES = 1000  # boxes that enter the NMS, best first
+SAME_PERSON_IOU = 0.5  # lowest IoU of a box in a tile and one in the whole frame that are the same person
+MIN_SIDE_PX = 4.0  # pixels of the frame; smaller boxes are too small for a pose
+MAX_CANDIDATES = 1000  # most boxes that enter the NMS, best first
 
 
 class YoloDetector:
@@ -25,11 +25,11 @@ class YoloDetector:
 
     Args:
         runtime: The opened network.
-        inputs_hw: The inputs it may be fed with. Each frame takes the one in which it is largest, and of
-            those the cheapest.
-        min_score: Boxes below it are left out, in 0..1.
-        max_people: Keep at most this many, the best; 0 keeps all.
-        model: What messages call the network.
+        inputs_hw: Input sizes the network takes. Each frame uses the one in which it is largest, and among
+            equals the cheapest.
+        min_score: Boxes below this score are left out, in 0..1.
+        max_people: Keep at most this many, best score first; 0 keeps all.
+        model: Name of the network in messages.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class YoloDetector:
         self._min_score = min_score
         self._max_people = max_people or None
         self._canvases: dict[tuple[int, int, int], U8] = {}
-        # Of the last frame size alone: a folder of images may have thousands.
+        # Only for the last frame size: a folder of images may have thousands of sizes.
         self._frame_hw, self._input_hw = (0, 0), (0, 0)
         self._letterboxes: dict[tuple[int, int], Letterbox] = {}  # by height and width of a region
 
@@ -67,7 +67,7 @@ class YoloDetector:
         return self._input_hw
 
     def _letterbox(self, region: Region) -> Letterbox:
-        """How a region of the frame, whose size `input_hw_for` was asked for, fits into the input."""
+        """The letterbox of a region; `input_hw_for` must have been called for this frame size."""
         x1, y1, x2, y2 = region
         size_hw = (y2 - y1, x2 - x1)
         if size_hw not in self._letterboxes:
@@ -117,11 +117,11 @@ class YoloDetector:
     def _filter(self, boxes: F32, scores: F32, source: I64, frame_hw: tuple[int, int]) -> Detections:
         h, w = frame_hw
         boxes = boxes.clip(0, np.array([w, h, w, h], np.float32))
-        smallest = min(MIN_SIDE_PX, h, w)  # a tiny picture may still be all person
+        smallest = min(MIN_SIDE_PX, h, w)  # one person may fill a tiny image
         large = ((boxes[:, 2:] - boxes[:, :2]) >= smallest).all(axis=1)
         boxes, scores = boxes[large], scores[large]
         source = source[large]
-        if not source.any():  # nothing was found in tiles: there are no seams
+        if not source.any():  # without boxes from tiles there is nothing to merge
             best, added = nms(boxes, scores, NMS_IOU)[: self._max_people], 0
         else:
             best = merge_tiles(boxes, scores, source, NMS_IOU)[: self._max_people]
@@ -141,12 +141,12 @@ class YoloDetector:
 
 
 def decode_boxes(output: F32, min_score: float) -> tuple[F32, F32]:
-    """People in a detector's output: boxes (N, 4) xyxy in input pixels and scores (N,).
+    """The people in a detector's output: boxes (N, 4) xyxy in input pixels and scores (N,).
 
     Args:
-        output: (1, N, 6) of an NMS-free head (xyxy, score, class), or (1, 4 + classes, anchors) of a
-            classic one (centre, size, class scores), whose boxes still overlap.
-        min_score: Boxes below it are left out.
+        output: (1, N, 6) from an NMS-free head (xyxy, score, class), or (1, 4 + classes, anchors) from a
+            classic head (centre, size, class scores). Boxes of a classic head still overlap.
+        min_score: Boxes below this score are left out.
     """
     rows = output[0]
     if rows.shape[1] == 6:
@@ -154,7 +154,7 @@ def decode_boxes(output: F32, min_score: float) -> tuple[F32, F32]:
         boxes, scores = rows[:, :4].copy(), rows[:, 4].copy()
     else:
         candidates = np.flatnonzero(rows[4 + YOLO_PERSON] >= min_score)
-        if len(rows) > 5:  # several classes: a box counts where "person" is the best of them
+        if len(rows) > 5:  # several classes: keep the boxes whose best class is "person"
             candidates = candidates[rows[4:, candidates].argmax(axis=0) == YOLO_PERSON]
         centre, size = rows[:2, candidates].T, rows[2:4, candidates].T
         boxes = np.concatenate([centre - size / 2, centre + size / 2], axis=1)

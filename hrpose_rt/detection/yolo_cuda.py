@@ -1,4 +1,4 @@
-"""Find people without leaving the device."""
+"""Detect people without leaving the device."""
 
 from collections.abc import Sequence
 
@@ -17,12 +17,12 @@ from hrpose_rt.types import U8, Detections
 
 
 class CudaYoloDetector(YoloDetector):
-    """See `YoloDetector`; frames are letterboxed where the network computes.
+    """See `YoloDetector`; frames are letterboxed on the network's device.
 
     Args:
         runtime: The opened network.
-        uploader: Brings frames to its device.
-        inputs_hw, min_score, max_people, model: As there.
+        uploader: Copies frames to its device.
+        inputs_hw, min_score, max_people, model: See `YoloDetector`.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class CudaYoloDetector(YoloDetector):
         self._on_device, self._uploader = runtime, uploader
 
     def warm_up(self, frame_hw: tuple[int, int], max_tiles: int = 0) -> None:
-        """See `Detector.warm_up`; letterbox and boxes too."""
+        """See `Detector.warm_up`; also warms up the letterbox and the decoding of boxes."""
         black, (h, w) = np.zeros((*frame_hw, 3), np.uint8), frame_hw
         for tiles in range(max_tiles + 1):
             self.detect(black, StageClock(), [(0, 0, w, h)] * tiles)
@@ -62,7 +62,7 @@ class CudaYoloDetector(YoloDetector):
 
 
 def letterbox(frame: Tensor, input_hw: tuple[int, int]) -> Tensor:
-    """A frame (1, 3, H, W) as a detector sees it, (1, H, W, 3) uint8."""
+    """Letterbox a frame (1, 3, H, W) into a detector's input, (1, H, W, 3) uint8."""
     box = Letterbox.fit((frame.shape[2], frame.shape[3]), input_hw)
     (w, h), (x, y) = box.size_wh, box.offset_xy
     small = torch.nn.functional.interpolate(frame, (h, w), mode="bilinear", align_corners=False)
