@@ -1,4 +1,4 @@
-"""Files as annotation tools leave them: JSON of any of them, and pictures by the names it gives."""
+"""Find and check the image files of a data set, whatever tool wrote its annotations."""
 
 import unicodedata
 from collections import defaultdict
@@ -12,10 +12,10 @@ from hrpose_rt.errors import BadInput
 
 
 def picture_finder(folder: Path) -> Callable[[str], Path]:
-    """What finds pictures of a folder by the names in its annotations.
+    """A function that finds images of a folder by their names in the annotations.
 
-    A name may have Windows' separators, letters composed in another way or in other cases, and may begin
-    with the folder's own name. Where nothing fits, it is the path as it was written.
+    A name may have Windows separators, another Unicode composition or other letter case, and may begin with
+    the folder's own name. If no file matches, the function returns the path as written.
     """
     listed = cache(_listed)
 
@@ -35,17 +35,17 @@ def picture_finder(folder: Path) -> Callable[[str], Path]:
 def check_size(
     picture: Path, wanted_wh: tuple[float, float], found_wh: tuple[int, int] | None = None
 ) -> None:
-    """Raise BadInput if a picture, as stored, is not of the size that its annotations say.
+    """Raise BadInput unless an image, as stored, has the size that its annotations give.
 
     Args:
         picture: The file.
-        wanted_wh: Width and height by the annotations.
-        found_wh: Of the picture, where it was read; else the file's header is.
+        wanted_wh: Width and height in the annotations.
+        found_wh: Width and height of the decoded image; None to read them from the file's header.
     """
     try:
         found_wh = found_wh or _stored_size(picture)
     except (OSError, ValueError, Image.DecompressionBombError):
-        return  # whoever reads it will say what is wrong
+        return  # the error is raised when the image is read
     if found_wh != wanted_wh:
         (w, h), (wanted_w, wanted_h) = found_wh, wanted_wh
         raise BadInput(

@@ -1,4 +1,4 @@
-"""COCO's keypoint and box figures, by COCO's own code, with what its summary leaves out."""
+"""COCO's keypoint and box metrics, computed by COCO's code, with confidence intervals."""
 
 import contextlib
 import io
@@ -17,22 +17,22 @@ from hrpose_rt.structures import read_json
 from hrpose_rt.types import F64, Bools
 
 METRICS = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)", "AR", "AR.5", "AR.75", "AR(M)", "AR(L)")
-IOU_THRESHOLDS = 10  # of similarity, .5 to .95
+IOU_THRESHOLDS = 10  # OKS or IoU thresholds, .5 to .95
 RESAMPLES = 1000
-INTERVAL = (2.5, 97.5)  # percentiles: 95% of the resamples lie between
+INTERVAL = (2.5, 97.5)  # percentiles; 95% of the resamples lie between them
 
-Result = dict[str, Any]  # as COCO's results files have them
+Result = dict[str, Any]  # an entry of a COCO results file
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Which predictions are right, in one range of areas: what every figure is counted from.
+    """Correct and false predictions in one range of areas: the input of every metric.
 
     Attributes:
-        image: (D,) whose prediction it is, as a row of the images.
-        correct: (T, D) whether it has a person, at each of T thresholds.
-        ignored: (T, D) whether it does not count there.
-        people: (I,) people to be found in each image.
+        image: (D,) image row of each prediction.
+        correct: (T, D) whether it matches a person, at each of T thresholds.
+        ignored: (T, D) whether it does not count at that threshold.
+        people: (I,) number of people to detect in each image.
     """
 
     image: NDArray[np.int64]
@@ -43,11 +43,11 @@ class Matches:
 
 @dataclass(frozen=True, slots=True)
 class CocoScores:
-    """One set of predictions against one file of annotations.
+    """Scores of one set of predictions against one annotation file.
 
     Attributes:
-        metrics: The ten of `METRICS`, in 0..1; -1 where nobody is of that size.
-        matches: For all areas, medium and large ones.
+        metrics: The ten metrics of `METRICS`, in 0..1; -1 where there is no person of that size.
+        matches: Matches for all areas, for medium and for large ones.
     """
 
     metrics: F64
@@ -55,11 +55,11 @@ class CocoScores:
 
 
 def load_annotations(path: Path, joints: bool = True) -> Any:
-    """The people of a COCO annotation file as pycocotools has it, and no other category.
+    """The people of a COCO annotation file as a pycocotools `COCO` object, without other categories.
 
     Args:
         path: The file.
-        joints: Whether joints are wanted, or boxes alone.
+        joints: Whether joints are needed, or only boxes.
     """
     try:
         content = read_json(path)
@@ -68,13 +68,13 @@ def load_annotations(path: Path, joints: bool = True) -> Any:
     except (ValueError, OSError, RecursionError) as error:
         raise BadInput(f"{path} is no COCO annotation file ({error}): check the file") from error
     checked = check_annotations(content, path, joints)
-    # pycocotools takes a match with id 0 for none.
+    # pycocotools takes id 0 for "no match".
     checked["annotations"] = [{**a, "id": i + 1} for i, a in enumerate(checked["annotations"])]
     return indexed(checked)
 
 
 def person_category(annotations: Any) -> int:
-    """What the annotations call people's category; 1 in COCO's own."""
+    """The id of the person category; 1 in COCO's own files."""
     return int(annotations.dataset["categories"][0]["id"])
 
 
@@ -83,11 +83,11 @@ def load_results(path: Path, field: Literal["keypoints", "bbox"], category: int 
 
     Args:
         path: The file.
-        field: What is wanted of its entries.
-        category: People's; entries of others are left out.
+        field: The field that is needed.
+        category: Id of the person category; other entries are left out.
 
     Raises:
-        BadInput: It is another file, something in it is no number, or it has entries, but none of people.
+        BadInput: The file has another format, a value is not a number, or no entry is a person.
     """
     expected = f"it is a list of objects with image_id, category_id, {field} and score"
     try:
@@ -122,7 +122,7 @@ def _check_result(result: Result, field: str, where: str) -> None:
 
 
 def check_joints(annotations: Any, results: list[Result], skeleton: Skeleton) -> None:
-    """Raise BadInput unless annotations and predictions have this skeleton's joints, and it sigmas."""
+    """Raise BadInput unless annotations and predictions have this skeleton's joints and it has sigmas."""
     if not skeleton.sigmas:
         raise BadInput(
             f"{skeleton.name} has no sigmas, which similarity needs: give a skeleton file with them"
@@ -152,13 +152,13 @@ def score(
     kind: Literal["keypoints", "bbox"],
     sigmas: tuple[float, ...] = COCO17.sigmas,
 ) -> CocoScores:
-    """Count.
+    """Compute COCO's metrics.
 
     Args:
         annotations: From `load_annotations`.
-        results: People, as COCO's results files have them.
-        kind: What of them.
-        sigmas: Of the joints, in their order.
+        results: Predicted people, as in a COCO results file.
+        kind: What to score.
+        sigmas: Annotation spreads of the joints, in order.
     """
     _, cocoeval = _pycocotools()
     category = person_category(annotations)
@@ -173,7 +173,7 @@ def score(
             f"the predictions are of other images: {strange[0]!r} is not among the annotated ones"
         )
     with contextlib.redirect_stdout(io.StringIO()):
-        # pycocotools' own loader does not take predictions of nobody.
+        # pycocotools' own loader fails on an empty list of predictions.
         nobody = {**annotations.dataset, "annotations": []}
         found = annotations.loadRes(results) if results else indexed(nobody)
         run = cocoeval(annotations, found, kind)
@@ -181,7 +181,7 @@ def score(
         if kind == "keypoints":
             run.params.kpt_oks_sigmas = np.array(sigmas)
         run.evaluate()
-    areas = run.params.areaRngLbl  # all, medium, large; boxes have small ones after "all"
+    areas = run.params.areaRngLbl  # all, medium, large; boxes also have small, after "all"
     expected = [areas.index(name) for name in ("all", "medium", "large")]
     most = run.params.maxDets[-1]
     rows = len(run.params.imgIds)
@@ -191,7 +191,7 @@ def score(
 
 
 def count(scores: CocoScores, weights: F64) -> F64:
-    """The ten figures if image i were there `weights[i]` times; -1 where there is nobody to be found."""
+    """The ten metrics if image i occurs `weights[i]` times; -1 where there is no person to detect."""
     everybody, medium, large = (_precision_and_recall(m, weights) for m in scores.matches)
     metrics = []
     for which in (0, 1):
@@ -201,9 +201,9 @@ def count(scores: CocoScores, weights: F64) -> F64:
 
 
 def resample(scores: CocoScores, other: CocoScores | None = None, seed: int = 0) -> F64:
-    """The ten figures (R, 10) for images drawn anew; minus those of `other` for the same images.
+    """The ten metrics (R, 10) of R bootstrap samples of the images; minus those of `other` on the same.
 
-    The interval between two percentiles of them says how much the choice of images matters.
+    The interval between two percentiles shows how much the choice of images matters.
     """
     images = len(scores.matches[0].people)
     rng = np.random.default_rng(seed)
@@ -216,7 +216,7 @@ def resample(scores: CocoScores, other: CocoScores | None = None, seed: int = 0)
 
 
 def _precision_and_recall(matches: Matches, weights: F64) -> tuple[F64, F64]:
-    """Average precision (T,) over COCO's 101 recalls, and recall (T,) at the end."""
+    """Average precision (T,) over COCO's 101 recall levels, and the final recall (T,)."""
     thresholds = len(matches.correct)
     people = float(matches.people @ weights)
     if not people:
@@ -236,7 +236,7 @@ def _precision_and_recall(matches: Matches, weights: F64) -> tuple[F64, F64]:
 
 
 def _matches(images: list[dict[str, Any] | None], most: int) -> Matches:
-    """pycocotools' matches of one area range, flat and best score first."""
+    """pycocotools' matches in one area range, flattened, best score first."""
     nothing = np.zeros((IOU_THRESHOLDS, 0), np.bool_)
     image, scores = [np.zeros(0, np.int64)], [np.zeros(0)]
     right, ignored = [nothing], [nothing]
@@ -259,7 +259,7 @@ def _matches(images: list[dict[str, Any] | None], most: int) -> Matches:
 
 
 def indexed(dataset: dict[str, Any]) -> Any:
-    """A COCO annotation file's content as pycocotools has it."""
+    """The content of a COCO annotation file as a pycocotools `COCO` object."""
     coco = _pycocotools()[0]()
     coco.dataset = dataset
     with contextlib.redirect_stdout(io.StringIO()):

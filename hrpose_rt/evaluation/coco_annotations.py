@@ -1,4 +1,4 @@
-"""COCO's annotations, checked: what has one meaning is filled in, whatever else is wrong is named."""
+"""Check COCO annotations: fill in values that follow from others, and report everything else by name."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,30 +7,28 @@ from typing import Any
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.joint_names import joint_order
 
-MAX_COORDINATE_PX = (
-    1e9  # pixels from a picture's corner: what is farther is no place, and its square no number
-)
+MAX_COORDINATE_PX = 1e9  # largest distance from an image's corner, so that squares stay finite
 
 Entry = dict[str, Any]
 
 
 def check_annotations(content: Any, file: Path, joints: bool) -> dict[str, Any]:
-    """The people of a COCO annotation file, complete.
+    """The people of a COCO annotation file, with all fields.
 
-    `iscrowd` is 0 where it is missing, `num_keypoints` counted, and `area` that of the box, also where it
-    is 0, which no likeness can be divided by. Whoever has no keypoints has none that is labelled. Joints
-    that the category names as COCO's or MPII's are put into their order.
+    A missing `iscrowd` is 0. `num_keypoints` is counted. `area` is that of the box if it is missing or 0,
+    since OKS divides by it. A person without keypoints has no labelled joints. If the category names COCO's
+    or MPII's joints, they are put into that order.
 
     Args:
-        content: The file's, decoded.
-        file: Its name, for messages.
-        joints: Whether joints are wanted, or boxes alone.
+        content: The decoded file.
+        file: Its path, for messages.
+        joints: Whether joints are needed, or only boxes.
 
     Returns:
-        Its `images`, the `annotations` of people alone, and people's category alone in `categories`.
+        The `images`, the `annotations` of people only, and `categories` with the person category only.
 
     Raises:
-        BadInput: Something is missing or no number; the message names the annotation and the field.
+        BadInput: A value is missing or not a number; the message names the annotation and the field.
     """
     if not isinstance(content, dict):
         raise BadInput(f"{file} is no COCO annotation file: it is an object with images and annotations")
@@ -73,7 +71,7 @@ def check_annotations(content: Any, file: Path, joints: bool) -> dict[str, Any]:
 
 
 def check_numbers(entry: Entry, field: str, where: str, expected: str = "finite numbers") -> list[float]:
-    """The list of numbers in a field; BadInput names the place and the field if it is none."""
+    """The list of numbers in a field; raise BadInput with the place and the field if it is not one."""
     values = entry.get(field)
     if not isinstance(values, list) or not all(map(is_number, values)):
         bad = next((v for v in values if not is_number(v)), None) if isinstance(values, list) else None
@@ -83,7 +81,7 @@ def check_numbers(entry: Entry, field: str, where: str, expected: str = "finite 
 
 
 def check_box(entry: Entry, where: str) -> list[float]:
-    """The box of an entry, x, y, width and height; BadInput if it is none."""
+    """The box of an entry: x, y, width and height; raise BadInput if it is invalid."""
     box = check_numbers(entry, "bbox", where, expected="four numbers, x, y, width and height,")
     if len(box) != 4 or min(box[2:]) < 0:
         raise BadInput(f"{where} has the box {box}: x, y, width and height are needed, none below 0")
@@ -91,7 +89,7 @@ def check_box(entry: Entry, where: str) -> list[float]:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a finite number, and not one beyond all pictures."""
+    """Whether a value is a finite number within `MAX_COORDINATE_PX`."""
     return type(value) in (int, float) and -MAX_COORDINATE_PX <= value <= MAX_COORDINATE_PX
 
 
@@ -129,7 +127,7 @@ def _reordered(entry: Entry, order: list[int]) -> Entry:
 
 
 def _joint_names(person: Entry, file: Path) -> list[str]:
-    """The names of the category's joints; none where it gives none."""
+    """The joint names of the category; empty if it gives none."""
     names = person.get("keypoints") or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise BadInput(f"{file}, category {person['id']} has no list of names as its keypoints: correct it")
@@ -147,7 +145,7 @@ def _objects(content: dict[str, Any], name: str, file: Path) -> list[Entry]:
 
 
 def _check_ids(entries: Iterable[Entry], name: str, file: Path) -> None:
-    """Raise BadInput unless every entry has an id of its own; images' may be text."""
+    """Raise BadInput unless every entry has an id and all ids differ; ids of images may be text."""
     seen: set[Any] = set()
     for i, entry in enumerate(entries):
         own = entry.get("id")
@@ -161,7 +159,7 @@ def _check_ids(entries: Iterable[Entry], name: str, file: Path) -> None:
 
 
 def _person(categories: list[Entry], file: Path) -> Entry:
-    """The category of people: the one called so, or else the only one with joints, or the only one."""
+    """The person category: the one with that name, else the only one with joints, else the only one."""
     for possible in (
         [c for c in categories if str(c.get("name")).lower() == "person" and c.get("keypoints")],
         [c for c in categories if str(c.get("name")).lower() == "person"],
@@ -180,5 +178,5 @@ def _is_id(value: Any) -> bool:
 
 
 def _what(entry: Entry, field: str) -> str:
-    """Words for what is in a field."""
+    """The content of a field, for messages."""
     return f"has the {field} {str(entry[field])[:40]}" if field in entry else f"has no {field}"

@@ -1,4 +1,4 @@
-"""Contact sheets: people with the poses found on them, beside the truth."""
+"""Contact sheets: people with estimated poses beside the annotated joints."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from hrpose_rt.types import F32, U8, Bools, Detections, Poses
 
 THUMBNAIL_HW = (256, 192)
 SHEET_COLUMNS = 8
-TRUTH = (255, 255, 255)  # labelled joints are white rings
+TRUTH = (255, 255, 255)  # BGR of the rings around labelled joints
 
 
 def thumbnail(
@@ -25,15 +25,15 @@ def thumbnail(
     skeleton: Skeleton,
     text: str,
 ) -> U8:
-    """One person (TILE_HW, 3): skeleton found, rings where the joints are, a line of text.
+    """One person (*THUMBNAIL_HW, 3): the estimated skeleton, rings at the annotated joints, a line of text.
 
     Args:
         picture: (H, W, 3) BGR.
         box: (4,) xyxy.
-        keypoints, scores: (K, 2) in the picture's pixels, NaN for none, and (K,).
+        keypoints, scores: (K, 2) in image pixels, NaN where there is none, and (K,).
         truth: The joints (K, 2) and whether each is labelled (K,).
-        skeleton: Whose joints.
-        text: What to write above.
+        skeleton: The joints' skeleton.
+        text: Text above the crop.
     """
     centres, sizes = boxes_to_centre_size(box[None], THUMBNAIL_HW)
     out: U8 = crop_people(picture, centres, sizes, np.empty((1, *THUMBNAIL_HW, 3), np.uint8))[0]
@@ -55,7 +55,7 @@ def thumbnail(
 
 
 def contact_sheet(thumbnails: Sequence[U8]) -> U8:
-    """Tiles in rows of `SHEET_COLUMNS`, the last filled up with black."""
+    """Thumbnails in rows of `SHEET_COLUMNS`, the last row filled up with black."""
     columns = min(SHEET_COLUMNS, len(thumbnails))
     rows = -(-len(thumbnails) // columns)
     blank = [np.zeros_like(thumbnails[0])] * (rows * columns - len(thumbnails))

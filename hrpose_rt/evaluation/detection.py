@@ -1,4 +1,4 @@
-"""How many people a detector finds at the score it runs with, by their size and their number."""
+"""Recall of a detector at its running score threshold, by person size and by people per image."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,18 +11,18 @@ from hrpose_rt.timing import CROWD_BINS, crowd_bin
 from hrpose_rt.types import F32, Bools
 
 EVAL_MATCH_IOU = 0.5
-SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, np.inf)}  # COCO's
+SIZES = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, np.inf)}  # COCO's areas
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionMatches:
-    """What a detector found of the people of a set.
+    """A detector's matches on the people of a data set.
 
     Attributes:
         areas: (P,) square pixels of each person.
-        crowds: (P,) bin of `CROWD_BINS` of the image each is in.
-        found: (P,) whether one box overlaps each by `EVAL_MATCH_IOU` or more.
-        correct, false: Boxes with and without a person.
+        crowds: (P,) `CROWD_BINS` bin of each person's image.
+        found: (P,) whether a box overlaps the person by `EVAL_MATCH_IOU` or more.
+        correct, false: Number of boxes with and without a person.
     """
 
     areas: F32
@@ -32,7 +32,7 @@ class DetectionMatches:
     false: int
 
     def recalls(self) -> dict[str, tuple[int, float]]:
-        """People and the share found: of all, by size, by people in the image; empty groups left out."""
+        """People and recall: overall, by size, by people in the image; empty groups are left out."""
         crowds = np.array(self.crowds)
         groups = {"all": np.ones(len(self.found), np.bool_)}
         groups |= {name: (self.areas >= low) & (self.areas < high) for name, (low, high) in SIZES.items()}
@@ -45,12 +45,12 @@ class DetectionMatches:
 
     @property
     def precision(self) -> float:
-        """Share of boxes that have a person."""
+        """Share of boxes that match a person."""
         return self.correct / max(self.correct + self.false, 1)
 
 
 def find(annotations: Any, results: list[Result], min_score: float) -> DetectionMatches:
-    """Match boxes to people, best score first; boxes in a crowd's region are neither right nor wrong."""
+    """Match boxes to people, best score first; boxes in a crowd region are neither correct nor false."""
     by_image: dict[int, list[Result]] = {}
     for result in results:
         if result["score"] >= min_score:
@@ -84,7 +84,7 @@ def _xyxy(boxes: list[list[float]]) -> F32:
 
 
 def _share_inside(boxes: F32, regions: F32) -> Bools:
-    """Whether half or more of each box (N, 4) lies in one of the regions (M, 4): (N,)."""
+    """Whether at least half of each box (N, 4) lies in one of the regions (M, 4): (N,)."""
     shared = intersection(boxes, regions)
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     return np.asarray((shared >= area[:, None] / 2).any(axis=1))

@@ -1,7 +1,7 @@
 """MPII's PCKh by the official formula.
 
-Source: the evaluation script of the MPII Human Pose data set (Andriluka et al., CVPR 2014), as the
-original HRNet code has it.
+Source: the evaluation script of the MPII Human Pose data set (Andriluka et al., CVPR 2014), as in the
+original HRNet code.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from hrpose_rt.errors import BadInput, RuntimeMissing, last_line
 from hrpose_rt.skeleton import MPII16
 from hrpose_rt.types import F32, Bools
 
-HEAD_SCALE = 0.6  # SC_BIAS of the official script: a head box's diagonal in head lengths
+HEAD_SCALE = 0.6  # SC_BIAS in the official script: head length as a share of the head box's diagonal
 JOINT_GROUPS = {
     "Head": ("head",),
     **{
@@ -23,7 +23,7 @@ JOINT_GROUPS = {
         for name in ("Shoulder", "Elbow", "Wrist", "Hip", "Knee", "Ankle")
     },
 }
-NOT_COUNTED = ("pelvis", "thorax")  # in the mean
+NOT_COUNTED = ("pelvis", "thorax")  # joints that the mean leaves out
 PCKH_THRESHOLDS = (0.5, 0.10, 0.11)
 _FILE_NAMES = {"r": "right", "l": "left"}
 _FILE_JOINTS = {
@@ -39,12 +39,12 @@ _MIDDLE = {"pelv": "pelvis", "thor": "thorax", "thorax": "thorax", "neck": "neck
 
 @dataclass(frozen=True, slots=True)
 class MpiiTruth:
-    """MPII's validation people, in the order of its files; pixels count from 1.
+    """MPII's validation people, in the order of its files; pixel coordinates start at 1.
 
     Attributes:
         joints: (N, 16, 2) x before y, in `MPII16`'s order.
         visible: (N, 16) whether a joint counts.
-        heads: (N,) length of the head, pixels.
+        heads: (N,) head lengths, pixels.
     """
 
     joints: F32
@@ -53,7 +53,7 @@ class MpiiTruth:
 
 
 def load_truth(path: Path) -> MpiiTruth:
-    """A `gt_valid.mat`: `pos_gt_src`, `jnt_missing`, `headboxes_src`, `dataset_joints`."""
+    """Read a `gt_valid.mat` with `pos_gt_src`, `jnt_missing`, `headboxes_src` and `dataset_joints`."""
     content = _load(path)
     for name in ("pos_gt_src", "jnt_missing", "headboxes_src"):
         if name not in content:
@@ -100,8 +100,7 @@ def load_predictions(path: Path, people: int) -> F32:
 def pckh(predictions: F32, truth: MpiiTruth, threshold: float) -> dict[str, float]:
     """Percent of visible joints within `threshold` head lengths, by `JOINT_GROUPS`, and their `Mean`.
 
-    The mean is over joints, weighted by how often each is visible; the neck counts in it, although it
-    has no column.
+    The mean weights each joint by how often it is visible. It includes the neck, which has no column.
     """
     far = np.linalg.norm(predictions - truth.joints, axis=2) / truth.heads[:, None]
     hits = ((far <= threshold) & truth.visible).sum(axis=0)
@@ -125,7 +124,7 @@ def _load(path: Path) -> dict[str, Any]:
         content: dict[str, Any] = loadmat(str(path))
     except FileNotFoundError as error:
         raise BadInput(f"{path} does not exist: check the path") from error
-    except Exception as error:  # the library raises whatever a changed byte leads it to
+    except Exception as error:  # scipy raises many different errors on a damaged file
         raise BadInput(f"{path} is no MATLAB file that can be read ({last_line(error)})") from error
     return content
 
@@ -133,7 +132,7 @@ def _load(path: Path) -> dict[str, Any]:
 def _numbers(
     content: dict[str, Any], name: str, path: Path, shape: tuple[int | None, ...]
 ) -> NDArray[np.float64]:
-    """A variable of a file as finite numbers of a shape, in which None is any length from 1 on."""
+    """A variable of a file as finite numbers with this shape; None stands for any length of 1 or more."""
     values = np.asarray(content[name])
     expected = " x ".join("N" if length is None else str(length) for length in shape)
     if values.ndim == len(shape) - 1 and shape[-1] in (None, 1):
@@ -152,7 +151,7 @@ def _numbers(
 
 
 def _order(content: dict[str, Any], path: Path) -> list[int]:
-    """Where each joint of `MPII16` is in the file, by the names it gives."""
+    """The index of each `MPII16` joint in the file, by the names it gives."""
     if "dataset_joints" not in content:
         return list(range(len(MPII16.joints)))
     cells = np.asarray(content["dataset_joints"]).ravel().tolist()
@@ -164,7 +163,7 @@ def _order(content: dict[str, Any], path: Path) -> list[int]:
 
 
 def _joint(name: str) -> str:
-    """Our name of a joint that the file calls "rank" or "lsho"."""
+    """The `MPII16` name of a joint that the file calls "rank" or "lsho"."""
     name = name.strip().lower()
     if name in _MIDDLE:
         return _MIDDLE[name]

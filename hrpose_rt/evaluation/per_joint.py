@@ -1,4 +1,4 @@
-"""Person by person and joint by joint: where a pose network is right and where it is not."""
+"""Accuracy of a pose network by person and by joint."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,15 +9,15 @@ from hrpose_rt.evaluation.coco import Result
 from hrpose_rt.geometry import oks_terms, xywh_to_xyxy
 from hrpose_rt.types import F32, Bools
 
-MIN_OKS_TERM = 0.5  # a joint that is this similar counts as right
+MIN_OKS_TERM = 0.5  # a joint with at least this OKS term counts as correct
 
 
 @dataclass(frozen=True, slots=True)
 class MatchedPeople:
-    """N annotated people with labelled joints, each beside the prediction most like it.
+    """N annotated people with labelled joints, each with the most similar prediction.
 
     Attributes:
-        image_ids: (N,) where they are.
+        image_ids: (N,) ids of their images.
         boxes: (N, 4) xyxy annotated boxes.
         joints, labelled: (N, K, 2) and (N, K).
         keypoints: (N, K, 2); NaN for people whose image has no prediction.
@@ -34,13 +34,13 @@ class MatchedPeople:
     oks_terms: F32
 
     def oks(self) -> F32:
-        """(N,) similarity of each person's pose, in 0..1."""
+        """(N,) OKS of each person's pose, in 0..1."""
         total = (self.oks_terms * self.labelled).sum(axis=1)
         return np.asarray(total / self.labelled.sum(axis=1), np.float32)
 
 
 def pair(annotations: Any, results: list[Result], sigmas: tuple[float, ...]) -> MatchedPeople:
-    """Give every annotated person the prediction in the same image that is most like it by OKS."""
+    """Pair every annotated person with the prediction in the same image that has the highest OKS."""
     by_image: dict[int, list[Result]] = {}
     for result in results:
         by_image.setdefault(result["image_id"], []).append(result)
@@ -74,7 +74,7 @@ def pair(annotations: Any, results: list[Result], sigmas: tuple[float, ...]) -> 
 
 
 def joint_metrics(people: MatchedPeople) -> tuple[list[int], list[float], list[float]]:
-    """For each joint: how often labelled, its mean similarity, the share that is right (NaN for none)."""
+    """For each joint: number of labels, mean OKS term and share correct (NaN without labels)."""
     counts = people.labelled.sum(axis=0)
     with np.errstate(invalid="ignore"):
         mean = (people.oks_terms * people.labelled).sum(axis=0) / counts

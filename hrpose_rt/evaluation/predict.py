@@ -21,7 +21,7 @@ from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Detections, Poses
 
-COCO_DIGITS = 3  # of a pixel, and of a score, in results files; a thousandth is below what counts
+COCO_DIGITS = 3  # decimals of pixels and scores in results files; a thousandth is too small to matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class AnnotatedImage:
     """An image to evaluate on.
 
     Attributes:
-        id: What the annotations call it.
-        file: Where it is.
-        size_wh: Width and height by the annotations, None where they do not say.
+        id: Its id in the annotations.
+        file: Its path.
+        size_wh: Width and height in the annotations; None if they give none.
     """
 
     id: int | str
@@ -39,7 +39,7 @@ class AnnotatedImage:
     size_wh: tuple[Any, Any] = (None, None)
 
     def read(self) -> U8:
-        """The picture (H, W, 3) BGR as stored: annotations know nothing of EXIF's rotation."""
+        """The image (H, W, 3) BGR as stored: annotations ignore EXIF rotation."""
         image = cv2.imread(str(self.file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if image is None:
             what = "cannot be read, replace it" if self.file.is_file() else "is missing: check `images`"
@@ -49,16 +49,16 @@ class AnnotatedImage:
         return np.asarray(image, np.uint8)
 
 
-Boxes = Callable[[AnnotatedImage, U8], Detections]  # whom to look at in an image
+Boxes = Callable[[AnnotatedImage, U8], Detections]  # the people of an image whose poses are estimated
 
 
 def detected(detector: Detector) -> Boxes:
-    """The people that a detector finds."""
+    """The people that the detector finds."""
     return lambda _, picture: detector.detect(picture, StageClock())
 
 
 def listed(results: Iterable[Result]) -> Boxes:
-    """The people of a detections file in COCO's results format; none of them is cut for its score."""
+    """The people of a detections file in COCO's results format; no score threshold applies."""
     by_image: dict[int | str, list[Result]] = {}
     for result in results:
         by_image.setdefault(result["image_id"], []).append(result)
@@ -74,7 +74,7 @@ def listed(results: Iterable[Result]) -> Boxes:
 
 
 def annotated(annotations: Any) -> Boxes:
-    """The annotated people who have labelled joints, as the original takes them."""
+    """The annotated people with labelled joints, as in the original."""
 
     def boxes(image: AnnotatedImage, picture: U8) -> Detections:
         persons = annotations.loadAnns(annotations.getAnnIds(image.id, iscrowd=False))
@@ -97,17 +97,17 @@ def pose_results(
     progress: Callable[[], None],
     category: int = 1,
 ) -> list[Result]:
-    """Everybody's pose, as COCO's results files have them.
+    """The poses of all people, as in a COCO results file.
 
     Args:
-        images: Where to look.
-        boxes: Whom to look at there.
-        estimator: What finds joints.
-        skeleton: Which ones.
-        input_hw: Of its crops, from which a person's area for OKS is told.
-        oks_threshold: Of two poses more alike than this, the better goes on alone; 1 keeps all.
+        images: The images.
+        boxes: Gives the people of each image.
+        estimator: Estimates the poses.
+        skeleton: The estimator's joints.
+        input_hw: Height and width of its crops; OKS uses the area of a person's crop.
+        oks_threshold: Of two poses with a higher OKS only the better stays; 1 keeps all.
         progress: Called after every image.
-        category: What the annotations call people's.
+        category: Id of the person category in the annotations.
     """
     sigmas = np.array(skeleton.sigmas, np.float32)
     results = []
@@ -127,7 +127,7 @@ def pose_results(
 def box_results(
     images: Iterable[AnnotatedImage], boxes: Boxes, progress: Callable[[], None], category: int = 1
 ) -> list[Result]:
-    """Everybody's box, as COCO's results files have them."""
+    """The boxes of all people, as in a COCO results file."""
     results = []
     for image in images:
         people = boxes(image, image.read())
