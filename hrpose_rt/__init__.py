@@ -10,6 +10,8 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+__version__ = "0.1.0"
+
 # What cameras show is private, so nobody is told that this runs. OpenVINO sends an event to a host when it
 # is imported, unless this package is missing. ONNX Runtime collects, unless this variable is set.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -73,8 +75,6 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return import_module("importlib.metadata").version("hrpose-rt")
     if name in _HOMES:
         return getattr(import_module(f"hrpose_rt.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'hrpose_rt' has no attribute {name!r}")

@@ -1,5 +1,7 @@
 """What can go wrong, in words for the user: one sentence that says what and what to do."""
 
+MAX_NUMBER = 10**9  # that a setting may be
+
 
 class HrposeError(Exception):
     """An error whose message is written for the user."""

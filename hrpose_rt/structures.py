@@ -13,10 +13,9 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import MAX_NUMBER, BadInput
 
 T = TypeVar("T")
-MAX_NUMBER = 10**9  # that a number somebody sets may be
 # What numbers may be set to; types and ranges of a setting are declared where it is.
 Score = Annotated[float, Meta(ge=0, le=1)]
 NonNegativeFloat = Annotated[float, Meta(ge=0, le=MAX_NUMBER)]

@@ -75,6 +75,6 @@ def test_citation_agrees_with_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert (cited["title"], cited["version"], cited["license"]) == (
         project["name"],
-        project["version"],
+        hrpose_rt.__version__,
         project["license"],
     )

@@ -9,8 +9,7 @@ from typing import Any, get_args
 import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from hrpose_rt.errors import BadInput
-from hrpose_rt.structures import MAX_NUMBER
+from hrpose_rt.errors import MAX_NUMBER, BadInput
 
 
 class App(typer.Typer):

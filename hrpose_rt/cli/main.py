@@ -3,10 +3,13 @@
 import os
 import re
 import sys
-from importlib.metadata import version
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple
 
 import typer
 
+import hrpose_rt
 from hrpose_rt import console
 from hrpose_rt.cli.app import App
 from hrpose_rt.cli.exit import INTERRUPTED, fail, name_options
@@ -29,9 +32,29 @@ TRAIN = (
 )
 
 
+class Command(NamedTuple):
+    """A sub-command: its module, the function or app in it, and what the list of commands says."""
+
+    module: str
+    attribute: str
+    help: str
+
+
+# Importing a sub-command loads what it needs, so only the one that was asked for is imported.
+COMMANDS = {
+    "run": Command("run", "run", "Estimate the poses of all people in videos, images and cameras."),
+    "train": Command("train", "train", "Train a pose network."),
+    "doctor": Command("doctor", "doctor", "Check this machine, and say how to fix what is broken."),
+    "export": Command("export", "export_model", "Build engines, and compare each with the fp32 network."),
+    "eval": Command("evaluate", "app", "Score networks, or files of predictions."),
+    "models": Command("models", "app", "List, describe and fetch networks."),
+    "bench": Command("bench", "app", "Measure what networks cost on this machine."),
+}
+
+
 def _print_version(asked: bool) -> None:
     if asked:
-        print(f"hrpose-rt {version('hrpose-rt')}")
+        print(f"hrpose-rt {hrpose_rt.__version__}")
         raise typer.Exit
 
 
@@ -43,39 +66,48 @@ def options(
     """Real-time top-down pose: people, ids and skeletons, and what every frame cost."""
 
 
-def build_app() -> App:
-    """The command line with all its sub-commands; importing those is what may fail."""
-    from hrpose_rt.cli.bench import app as bench
-    from hrpose_rt.cli.doctor import doctor
-    from hrpose_rt.cli.eval_coco import eval_coco
-    from hrpose_rt.cli.eval_detector import eval_detector
-    from hrpose_rt.cli.eval_mpii import eval_mpii
-    from hrpose_rt.cli.export import export_model
-    from hrpose_rt.cli.models import app as models
-    from hrpose_rt.cli.run import run
-    from hrpose_rt.cli.train import train
+def _not_loaded() -> None:
+    raise RuntimeError("this sub-command was not imported")
 
-    app = App(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+def build_app(commands: Sequence[str] = tuple(COMMANDS)) -> App:
+    """The command line.
+
+    Args:
+        commands: Sub-commands to import, so that they can run; the others are listed only.
+    """
+    # Without one to run, all there is to print is a list, which does not need Rich.
+    app = App(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich" if commands else None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
     app.callback()(options)
-    app.command()(run)
-    app.command()(train)
-    app.command()(doctor)
-    app.command("export")(export_model)
-    scores = App(no_args_is_help=True, help="Score networks, or files of predictions.")
-    scores.command("coco")(eval_coco)
-    scores.command("mpii")(eval_mpii)
-    scores.command("detector")(eval_detector)
-    app.add_typer(scores, name="eval")
-    app.add_typer(models, name="models")
-    app.add_typer(bench, name="bench")
+    for name, command in COMMANDS.items():
+        add = app.command(name, short_help=command.help)
+        if name not in commands:
+            add(_not_loaded)
+            continue
+        found = getattr(import_module(f"hrpose_rt.cli.{command.module}"), command.attribute)
+        if isinstance(found, App):
+            app.add_typer(found, name=name, short_help=command.help)
+        else:
+            add(found)
     return app
+
+
+def _asked_for(arguments: Sequence[str]) -> list[str]:
+    """The sub-command among the arguments: the first that is no option."""
+    return [name for name in arguments if not name.startswith("-")][:1]
 
 
 def main() -> None:
     """Run the command line; HrposeErrors become one sentence on stderr and an exit status."""
     console.own_process, console.wording = True, name_options
     try:
-        build_app()()
+        build_app(_asked_for(sys.argv[1:]))()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # who read our output has had enough; the interpreter must not flush it again

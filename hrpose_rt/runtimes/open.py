@@ -105,7 +105,8 @@ def _open_engine(model: Model, choice: RuntimeChoice, threads: int) -> tuple[Run
         return OnnxRuntime(engine, threads, choice.device, spec.precision), spec
     from hrpose_rt.runtimes.ov import OpenVinoRuntime
 
-    return OpenVinoRuntime(engine, "auto" if auto else precision, threads, choice.device), spec
+    chosen = "auto" if auto else precision
+    return OpenVinoRuntime(engine, chosen, threads, choice.device, spec.sha256), spec
 
 
 def _open_eager(

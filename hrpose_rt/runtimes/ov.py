@@ -6,6 +6,7 @@ from typing import Any
 from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing, last_line
 from hrpose_rt.hardware import cpu_features, cpu_name
 from hrpose_rt.runtimes.base import refused
+from hrpose_rt.runtimes.ov_cache import compile_cached
 from hrpose_rt.types import F32, U8
 
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
@@ -43,6 +44,7 @@ class OpenVinoRuntime:
             on a GPU or NPU, bf16 on a CPU where that is fast, else fp32.
         threads: Cores to use, if it is the CPU.
         device: "cpu", "gpu" or "npu".
+        sha256: Of the file, if it was verified. On a CPU, compiled graphs are then kept in the cache.
 
     Raises:
         BadInput: The file is no network, or the device has no such arithmetic.
@@ -51,7 +53,9 @@ class OpenVinoRuntime:
 
     name = "openvino"
 
-    def __init__(self, path: Path, precision: str, threads: int, device: str = "cpu") -> None:
+    def __init__(
+        self, path: Path, precision: str, threads: int, device: str = "cpu", sha256: str = ""
+    ) -> None:
         core = _core()
         self.device, self._device = device, device.upper()
         if device != "cpu":
@@ -75,6 +79,7 @@ class OpenVinoRuntime:
         except RuntimeError as error:
             raise BadInput(f"{path} is not a network that OpenVINO can read: {last_line(error)}") from error
         self._core, self._path = core, path
+        self._sha256 = sha256 if device == "cpu" else ""
         self._requests: dict[tuple[int, ...], Any] = {}
 
     def warm_up(self, shapes: list[tuple[int, ...]]) -> None:
@@ -101,6 +106,9 @@ class OpenVinoRuntime:
 
         if not self._takes.compatible(openvino.PartialShape(shape)):
             raise RuntimeError(f"it takes {self._takes}")
+        if self._sha256:
+            compiled = compile_cached(self._core, self._model, self._sha256, shape, self._hints)
+            return compiled.create_infer_request()
         self._model.reshape(list(shape))
         return self._core.compile_model(self._model, self._device, self._hints).create_infer_request()
 

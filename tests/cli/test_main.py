@@ -1,5 +1,6 @@
 """The command line's frame: errors, versions, libraries that are missing."""
 
+import subprocess
 import sys
 
 import pytest
@@ -21,6 +22,31 @@ def test_version_option_prints_version(monkeypatch, capsys) -> None:
     assert capsys.readouterr().out.startswith("hrpose-rt 0.")
 
 
+@pytest.mark.parametrize("option", ["--version", "--help", "-h"])
+def test_version_and_help_load_no_library_but_typer(option: str) -> None:
+    code = (
+        "import atexit, sys; from hrpose_rt.cli.main import main; sys.argv = ['hrpose-rt', sys.argv[1]]\n"
+        "heavy = 'numpy cv2 rich openvino onnxruntime torch hrpose_rt.bench hrpose_rt.networks'.split()\n"
+        "atexit.register(lambda: print('loaded', [m for m in heavy if m in sys.modules]))\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, option], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("loaded []\n")
+
+
+def test_help_lists_every_command(monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "--help") == 0
+    out = capsys.readouterr().out
+    for name, command in cli.COMMANDS.items():
+        assert f"  {name} " in out
+        assert command.help in " ".join(out.split())
+
+
+def test_an_unknown_command_is_answered_with_a_suggestion(monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "runn") == 2
+    assert "Did you mean 'run'" in capsys.readouterr().err
+
+
 def test_an_unknown_option_is_a_usage_error(monkeypatch, capsys) -> None:
     assert call(monkeypatch, "run", "a.mp4", "--nonsense") == 2
     assert "--nonsense" in capsys.readouterr().err
@@ -31,7 +57,7 @@ def test_error_prints_one_line_and_sets_exit_status(error, status, monkeypatch, 
     def fail():
         raise error
 
-    monkeypatch.setattr(cli, "build_app", lambda: fail)
+    monkeypatch.setattr(cli, "build_app", lambda commands: fail)
     assert call(monkeypatch, "run", "a.mp4") == status
     assert capsys.readouterr().err == f"hrpose-rt: {error}\n"
     monkeypatch.setattr(sys, "argv", ["hrpose-rt", "run", "a.mp4", "--debug"])
@@ -53,7 +79,7 @@ def test_error_prints_one_line_and_sets_exit_status(error, status, monkeypatch, 
     ],
 )
 def test_missing_shared_library_names_apt_package(message, words, monkeypatch, capsys) -> None:
-    def fail():
+    def fail(commands):
         raise ImportError(message)
 
     monkeypatch.setattr(cli, "build_app", fail)
@@ -62,7 +88,7 @@ def test_missing_shared_library_names_apt_package(message, words, monkeypatch, c
 
 
 def test_other_import_error_is_reraised(monkeypatch) -> None:
-    def fail():
+    def fail(commands):
         raise ImportError("No module named 'nonsense'")
 
     monkeypatch.setattr(cli, "build_app", fail)
@@ -75,7 +101,7 @@ def test_keyboard_interrupt_exits_with_status_130(monkeypatch) -> None:
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "build_app", lambda: interrupt)
+    monkeypatch.setattr(cli, "build_app", lambda commands: interrupt)
     assert call(monkeypatch, "run", "a.mp4") == 130
 
 
