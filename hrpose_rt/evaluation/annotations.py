@@ -1,4 +1,4 @@
-"""Annotated people: in which pictures they are, and where their joints."""
+"""Annotated people: their images, boxes and joints."""
 
 import os
 from collections.abc import Iterable
@@ -18,23 +18,23 @@ from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
 from hrpose_rt.structures import read_json
 from hrpose_rt.types import F32, I64, Bools
 
-DATA_VARIABLE = "HRPOSE_DATA"  # the environment variable that names the folder of data sets
-MPII_SIDE = 200  # pixels of a person's height at MPII's scale 1
+DATA_VARIABLE = "HRPOSE_DATA"  # environment variable that names the folder of data sets
+MPII_SIDE = 200  # height of a person at MPII's scale 1, in pixels
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedPeople:
-    """N annotated people; row i of every array is one of them.
+    """N annotated people; row i of every array is one person.
 
     Attributes:
         skeleton: The joints.
-        images: The pictures' files.
-        image_rows: (N,) which of `images` each is in.
-        ids: (N,) what they call the person.
+        images: The image files.
+        image_rows: (N,) index into `images`.
+        ids: (N,) ids of the annotations.
         boxes: (N, 4) float32 xyxy pixels.
         joints: (N, K, 2) float32 pixels, x before y.
         labelled: (N, K) whether a joint is annotated.
-        human_labelled: (N,) whether the joints are people's work, and not a teacher network's.
+        human_labelled: (N,) whether humans labelled the joints; False for a teacher network's labels.
         areas: (N,) square pixels, for OKS.
     """
 
@@ -52,29 +52,29 @@ class AnnotatedPeople:
         return len(self.ids)
 
     def select(self, rows: NDArray[Any] | np.bool) -> "AnnotatedPeople":
-        """Some of the people, in the order of `rows`."""
+        """The people at `rows`, in that order."""
         names = ("image_rows", "ids", "boxes", "joints", "labelled", "human_labelled", "areas")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def where(self, row: int) -> str:
-        """Words that name person `row` in a message."""
+        """Image and annotation of person `row`, for messages."""
         return f"{self.images[self.image_rows[row]]}, annotation {self.ids[row]}"
 
     def held_out(self, one_in: int) -> Bools:
-        """(N,) whether a person's picture is in the hashed `one_in`-th part of all pictures."""
+        """(N,) whether a person's image is held out; the hash of the file name selects 1 in `one_in`."""
         part = [int(sha256(p.name.encode()).hexdigest()[:8], 16) % one_in == 0 for p in self.images]
         return np.array(part, np.bool_).take(self.image_rows)
 
 
 def load_people(annotations: Path, images: Path | None = None) -> AnnotatedPeople:
-    """Read a COCO keypoint file or an MPII json; its content tells which.
+    """Read a COCO keypoint file or an MPII JSON file; the format is detected from the content.
 
     Args:
         annotations: The file; a relative path is also looked for in the folder that HRPOSE_DATA names.
         images: The folder that the file's image names start from; by default `images` beside the file.
 
     Raises:
-        BadInput: A file is missing or makes no sense; the message names file and annotation.
+        BadInput: A file is missing or invalid; the message names the file and the annotation.
     """
     annotations = find_data(annotations)
     images = find_data(images) if images else annotations.parent / "images"
@@ -95,7 +95,7 @@ def load_people(annotations: Path, images: Path | None = None) -> AnnotatedPeopl
 
 
 def find_data(path: Path) -> Path:
-    """`path`, or where it is in the data folder; BadInput where it is in neither."""
+    """`path` itself or inside the data folder; raise BadInput if it is in neither place."""
     folder = os.environ.get(DATA_VARIABLE)
     places = [path, *([Path(folder) / path] if folder else [])]
     for place in places:
@@ -106,7 +106,7 @@ def find_data(path: Path) -> Path:
 
 
 def join(sets: Iterable[AnnotatedPeople]) -> AnnotatedPeople:
-    """Several sets as one."""
+    """Join several sets into one."""
     sets = list(sets)
     skeletons = {people.skeleton.name for people in sets}
     if len(skeletons) > 1:
@@ -123,7 +123,7 @@ def join(sets: Iterable[AnnotatedPeople]) -> AnnotatedPeople:
 
 
 def clean_boxes(xywh: F32, image_whs: F32) -> F32:
-    """Annotated boxes (N, 4) as xyxy within their images (N, 2), a pixel less each way, as the original."""
+    """Annotated boxes (N, 4) as xyxy within their images (N, 2), one pixel smaller, as in the original."""
     low = np.maximum(xywh[:, :2], 0)
     high = np.minimum(image_whs - 1, low + np.maximum(xywh[:, 2:] - 1, 0))
     return np.concatenate([low, high], axis=1).astype(np.float32)
@@ -190,7 +190,7 @@ def _mpii(content: list[dict[str, Any]], file: Path, folder: Path) -> AnnotatedP
             )
     scales = np.array([person["scale"] for person in content], np.float32)
     centres = np.array([person["center"] for person in content], np.float32).reshape(-1, 2)
-    # The original's own: the centre a little lower, everything counted from 0.
+    # As in the original: the centre moves down a little, and coordinates start at 0.
     centres = np.where(centres[:, :1] >= 0, centres + scales[:, None] * np.array([0, 15]), centres) - 1
     half = (scales * MPII_SIDE / 2)[:, None]
     image_rows = np.array([rows[person["image"]] for person in content], np.int64)
@@ -213,7 +213,7 @@ def _mpii(content: list[dict[str, Any]], file: Path, folder: Path) -> AnnotatedP
 
 
 def _skeleton(checked: dict[str, Any], file: Path) -> Skeleton:
-    """Whose joints they are: by the names in the category, or by their number where it gives none."""
+    """The skeleton of the annotations: by the category's joint names, else by the number of joints."""
     names = checked["categories"][0].get("keypoints") or []
     if not names:
         counts = {len(a["keypoints"]) // 3 for a in checked["annotations"]} or {len(COCO17.joints)}
@@ -236,7 +236,7 @@ def _skeleton(checked: dict[str, Any], file: Path) -> Skeleton:
 
 
 def _with_area(people: AnnotatedPeople, file: Path) -> AnnotatedPeople:
-    """The people whose boxes have an area; an error if many have none, since then the file is wrong."""
+    """The people whose boxes have an area; raise BadInput if many have none: the file is then wrong."""
     flat = np.any(people.boxes[:, 2:] <= people.boxes[:, :2], axis=1)
     if flat.sum() > max(1, len(people) // 100):
         row = int(flat.argmax())
