@@ -1,4 +1,4 @@
-"""The engine stage: models -> engines on disk; compared with fp32, written whole, and found again."""
+"""Models -> engines on disk: built, compared with fp32, written atomically, and reused on later calls."""
 
 import tempfile
 from dataclasses import asdict, replace
@@ -32,17 +32,17 @@ from hrpose_rt.runtimes.trt_compat import incompatibility, load_tensorrt
 def export(
     model: Model, task: Task, request: ExportRequest, progress: ProgressCallback = lambda step: None
 ) -> ExportedEngine:
-    """Build an engine, unless it is there.
+    """Build an engine, or return the existing one.
 
     Args:
         model: From `zoo.find_model`.
-        task: What it is for.
-        request: What is wanted.
-        progress: Called with what is being done.
+        task: The model's task.
+        request: The engine to build.
+        progress: Called with the current step.
 
     Raises:
-        BadInput: It cannot be built of this model, or not here.
-        RunBroken: It is further from fp32 than its precision may be; it was not kept.
+        BadInput: It cannot be built from this model, or not on this machine.
+        RunBroken: It differs from fp32 by more than its precision allows; it was not kept.
         RuntimeMissing: A library is not installed.
     """
     if request.format in ("tensorrt", "tensorrt-rtx"):
@@ -55,7 +55,7 @@ def export(
 
 
 class _Export:
-    """One engine: spec, graph, engine, comparison. A graph that others are built from is an engine, too."""
+    """Exports one engine: spec, graph, engine, comparison. Graphs to build from are exported likewise."""
 
     def __init__(
         self, model: Model, task: Task, request: ExportRequest, folder: Path, progress: ProgressCallback
@@ -67,7 +67,7 @@ class _Export:
         heatmap_hw = heatmap_size(hw) if task == "pose" else (0, 0)
         self._calibration_set = verify.CalibrationSet(task, hw, request.calibration)
         self._free_hw = request.free_hw and task == "detection"
-        self._int8_parity: Parity | str | None = None  # of the graph made last
+        self._int8_parity: Parity | str | None = None  # result for the int8 graph that was written last
         self._fixed = EngineSpec(
             model=model.name,
             task=task,
@@ -85,7 +85,7 @@ class _Export:
         path = self._folder / self._name()
         with file_lock(path):
             if not request.rebuild and (spec := self._cached(path)):
-                fixed = self._fixed  # of which this is about reading heatmaps, not about making them
+                fixed = self._fixed  # decoding settings: they may change without a rebuild
                 if (spec.decode, spec.part_ankles) != (fixed.decode, fixed.part_ankles):
                     spec = replace(spec, decode=fixed.decode, part_ankles=fixed.part_ankles)
                     spec.save(spec_path(path))
@@ -94,14 +94,14 @@ class _Export:
                 building = Path(place) / path.name
                 spec = self._build(building)
                 spec = replace(spec, parity=self._parity(building, spec))
-                spec_path(path).unlink(missing_ok=True)  # until the new one is there, nothing opens
+                spec_path(path).unlink(missing_ok=True)  # nothing opens until the new spec is written
                 for file in engine_files(building):
                     file.replace(self._folder / file.name)
                 spec.save(spec_path(path))
         return ExportedEngine(path, spec, built=True)
 
     def _verify_pending(self, path: Path, spec: EngineSpec) -> EngineSpec:
-        """The spec of an engine that was built where there was no GPU, compared now that there is one."""
+        """The spec, compared with fp32 now if the engine was built without a GPU and there is one."""
         if spec.parity.get("status") != verify.NO_GPU or not (self._request.verify and nvidia_gpus()):
             return spec
         spec = replace(spec, parity=self._parity(path, spec))
@@ -112,7 +112,7 @@ class _Export:
         if not self._request.verify:
             return {"status": verify.NOT_ASKED}
         self._progress("comparing with fp32")
-        # An int8 graph was compared when it was made.
+        # An int8 graph was compared when it was written.
         known = self._int8_parity if (spec.format, spec.precision) == ("onnx", "int8") else None
         return verify.verdict(spec, known or self._compared(building, spec), self._request.keep)
 
@@ -139,11 +139,11 @@ class _Export:
         return "-".join(parts) + FORMATS[request.format]
 
     def _cached(self, path: Path) -> EngineSpec | None:
-        """The spec of an engine that is what is wanted, if there is one."""
+        """The spec of an existing engine that fits the request; None if there is none."""
         try:
             spec = EngineSpec.load(spec_path(path))
             spec.check_hash(path)
-        except BadInput:  # not there, or no more what it was
+        except BadInput:  # missing or changed
             return None
         if spec.weights_sha256 != self._fixed.weights_sha256 or spec.inputs_hw != self._fixed.inputs_hw:
             return None
@@ -157,14 +157,14 @@ class _Export:
         return None if incompatibility(spec.build, spec.format, result, number=number) else spec
 
     def _build(self, building: Path) -> EngineSpec:
-        """Write the engine to `building`."""
+        """Write the engine to `building`; returns its spec."""
         request, begin = self._request, perf_counter()
         if request.format == "onnx":
             layers = self._typed_graph(building, request.precision)
             build = Build("onnx", version("onnx"))
             onnx_sha256 = engine_sha256(building)
         else:
-            # TensorRT computes in the graph's types; OpenVINO is asked for 16 bits when it opens an engine.
+            # TensorRT computes in the graph's types. OpenVINO is asked for 16 bits when it opens an engine.
             typed = (
                 request.precision if request.format != "openvino" or request.precision == "int8" else "fp32"
             )
@@ -193,7 +193,7 @@ class _Export:
         )
 
     def _graph(self, place: Path, precision: str) -> tuple[Path, dict[str, int]]:
-        """A typed graph to build from, and its layers: kept beside the engines where it is one itself."""
+        """A typed graph to build from, and its layers; ONNX precisions are kept beside the engines."""
         if precision in PRECISIONS_OF_FORMAT["onnx"]:
             request = replace(
                 self._request, format="onnx", precision=precision, trt=TrtOptions(), verify=False
@@ -205,7 +205,7 @@ class _Export:
         return graph, self._typed_graph(graph, precision)
 
     def _typed_graph(self, path: Path, precision: str) -> dict[str, int]:
-        """Write the graph in `precision`; returns its layers."""
+        """Write the graph in `precision`; returns the number of layers by precision."""
         if precision == "fp32":
             self._progress("tracing the network")
             return write_fp32_graph(self._model, self._fixed, path, self._free_hw)

@@ -1,4 +1,4 @@
-"""Real pictures to calibrate and compare with: the user's, or those that an installed package ships."""
+"""Real images for calibration and comparison: the user's, or those of an installed package."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8
 
-MAX_IMAGES = 96  # taken of a video or a folder, evenly
+MAX_IMAGES = 96  # most images from a video or a folder, evenly spaced
 MAX_CALIBRATION_CROPS = 192
-# Of the packaged photos: people of 500 pixels down to 60.
+# Scales of the packaged photos: people from 500 pixels of height down to 60.
 SCALES = (1.0, 0.8, 0.6, 0.45, 0.35, 0.25, 0.2, 0.15)
-MIN_PERSON_PX = 40  # pixels of height; people below say nothing of joints
+MIN_PERSON_PX = 40  # smallest height in pixels; smaller people say nothing about joints
 
 
 @dataclass(frozen=True, slots=True)
 class Crops:
-    """People cut out of pictures.
+    """Crops of people.
 
     Attributes:
         crops: (N, H, W, 3) uint8 BGR.
-        heights: (N,) of the people, in pixels of their crops.
+        heights: (N,) heights of the people, in pixels of their crops.
     """
 
     crops: U8
@@ -39,10 +39,10 @@ class Crops:
 
 
 def pictures(source: Path | None = None) -> list[U8]:
-    """Pictures (H, W, 3) BGR of a video, a folder or an image; of the packaged photos without one.
+    """Images (H, W, 3) BGR of a video, a folder or an image file; the packaged photos if `source` is None.
 
     Raises:
-        BadInput: There are none.
+        BadInput: There are no images.
     """
     if source is not None:
         return _read(source)
@@ -56,10 +56,10 @@ def pictures(source: Path | None = None) -> list[U8]:
 
 
 def packaged_photos() -> list[U8]:
-    """The photos of people (H, W, 3) BGR that an installed package ships.
+    """The photos of people (H, W, 3) BGR that an installed package contains.
 
     Raises:
-        BadInput: It is not installed.
+        BadInput: The package is not installed.
     """
     spec = find_spec("ultralytics")  # finds the package without importing it
     folders = list(spec.submodule_search_locations or []) if spec else []
@@ -83,10 +83,10 @@ def _read(path: Path) -> list[U8]:
 
 
 def people(images: list[U8], detector: Detector, input_hw: tuple[int, int]) -> Crops:
-    """The people whom the detector finds, as the pose network will see them; of many, some of each picture.
+    """Crops of the detected people, as input of the pose network; with many, a few people of each image.
 
     Raises:
-        BadInput: Nobody is there.
+        BadInput: No people are detected.
     """
     crops, heights = [], []
     most_a_picture = max(1, 2 * MAX_CALIBRATION_CROPS // len(images))
@@ -107,7 +107,7 @@ def people(images: list[U8], detector: Detector, input_hw: tuple[int, int]) -> C
 
 
 def letterboxed(images: list[U8], input_hw: tuple[int, int]) -> Iterator[U8]:
-    """Each picture as a detector sees it, (1, H, W, 3)."""
+    """Each image letterboxed into a detector's input, (1, H, W, 3)."""
     for image in images:
         canvas = np.empty((1, *input_hw, 3), np.uint8)
         Letterbox.fit(image.shape[:2], input_hw).fill(canvas[0], image)
@@ -115,7 +115,7 @@ def letterboxed(images: list[U8], input_hw: tuple[int, int]) -> Iterator[U8]:
 
 
 def packaged_or(folder: Path | None) -> Iterator[U8]:
-    """The photos of a folder, or those that are packaged."""
+    """The photos of a folder; the packaged ones if `folder` is None."""
     if folder is None:
         yield from packaged_photos()
         return

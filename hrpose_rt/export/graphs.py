@@ -1,4 +1,4 @@
-"""The graph stage: a network as ONNX, first in fp32, from there in the types of other precisions."""
+"""Networks -> ONNX graphs: fp32 first, then the other precisions from it."""
 
 import shutil
 from collections.abc import Callable
@@ -14,16 +14,16 @@ ProgressCallback = Callable[[str], None]
 
 
 def write_fp32_graph(model: Model, spec: EngineSpec, path: Path, free_hw: bool) -> dict[str, int]:
-    """Write the fp32 graph of a model: traced from its checkpoint, or a copy of its own.
+    """Write the fp32 graph of a model: traced from its checkpoint, or copied from its ONNX file.
 
     Args:
-        model: A checkpoint, or an fp32 graph.
-        spec: What the graph is to be.
-        path: Where it goes.
-        free_hw: Of a detector: leave height and width open.
+        model: A model with a checkpoint or an fp32 graph.
+        spec: Spec of the graph.
+        path: The file to write.
+        free_hw: For detectors: leave height and width open.
 
     Returns:
-        Its layers by precision.
+        Number of layers by precision.
     """
     import onnx
 
@@ -49,7 +49,7 @@ def write_fp32_graph(model: Model, spec: EngineSpec, path: Path, free_hw: bool) 
 
 
 def write_16_bit_graph(fp32_graph: Path, spec: EngineSpec, path: Path) -> dict[str, int]:
-    """Write a graph in fp16 or bf16, as the spec says; returns its layers by precision."""
+    """Write a graph in the spec's precision, fp16 or bf16; returns the number of layers by precision."""
     import onnx
 
     from hrpose_rt.export.half import layers_by_precision, to_16_bits
@@ -68,18 +68,18 @@ def write_int8_graph(
     compare: Callable[[], Parity | str],
     progress: ProgressCallback,
 ) -> tuple[dict[str, int], Parity | str]:
-    """Write a graph in int8. Its first and last layers keep more bits only if it is too far from fp32.
+    """Write a graph in int8. If it is too far from fp32, its first and last layers stay in fp32.
 
     Args:
-        fp32_graph: What is quantized.
-        spec: What the graph is to be.
-        path: Where it goes.
-        batches: What the ranges of its tensors are measured on.
-        compare: Says how far the graph at `path` is from fp32, or why that cannot be told.
-        progress: Called with what is being done.
+        fp32_graph: The graph to quantize.
+        spec: Spec of the int8 graph.
+        path: The file to write.
+        batches: Inputs on which the ranges of the tensors are measured.
+        compare: Compares the graph at `path` with fp32, or gives the reason why that is impossible.
+        progress: Called with the current step.
 
     Returns:
-        Its layers by precision, and what `compare` said of it.
+        Number of layers by precision, and the last result of `compare`.
     """
     import onnx
 

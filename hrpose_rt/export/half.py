@@ -1,10 +1,10 @@
-"""fp32 graphs -> 16 bits, as types in the graph: no runtime has to guess what may be rounded."""
+"""fp32 graphs -> 16-bit graphs with explicit types, so that every runtime rounds the same values."""
 
 from collections import Counter
 from typing import Any
 
-COMPUTE_OPS = ("Conv", "ConvTranspose", "MatMul", "Gemm")  # the layers that cost
-BF16_OPSET = 22  # the first in which convolutions may be bf16
+COMPUTE_OPS = ("Conv", "ConvTranspose", "MatMul", "Gemm")  # layers that do most of the arithmetic
+BF16_OPSET = 22  # the first opset with bf16 convolutions
 LAYOUT_OPS = (
     "Concat",
     "Split",
@@ -21,22 +21,22 @@ LAYOUT_OPS = (
 def to_16_bits(model: Any, precision: str) -> Any:
     """A copy of an fp32 graph (`onnx.ModelProto`) that computes in "fp16" or "bf16".
 
-    Pictures go in as uint8 and results come out as fp32. What lies before the first convolution and after
-    the last stays fp32: subtracting the mean in bf16 would cost half a grey level, and boxes
-    at 640 pixels are half a pixel apart in fp16.
+    Input stays uint8 and output fp32. Everything before the first convolution and after the last stays
+    fp32: subtracting the mean in bf16 would cost half a grey level, and boxes at 640 pixels are half a
+    pixel apart in fp16.
     """
     import onnx
 
-    model = onnx.shape_inference.infer_shapes(model)  # a copy
+    model = onnx.shape_inference.infer_shapes(model)  # returns a copy
     _Retyping(model.graph, precision).run()
-    if precision == "bf16":  # what lies between the two versions only added types and options
+    if precision == "bf16":  # later opsets up to this one only add types and options
         model.opset_import[0].version = BF16_OPSET
     model.graph.ClearField("value_info")
     return model
 
 
 class _Retyping:
-    """Gives the inside of a graph another type, and casts where values cross its border."""
+    """Retypes the inside of a graph and casts values that cross its border."""
 
     def __init__(self, graph: Any, precision: str) -> None:
         from onnx import TensorProto
@@ -49,14 +49,14 @@ class _Retyping:
         self._types = {value.name: value.type.tensor_type.elem_type for value in values}
         self._types |= {name: tensor.data_type for name, tensor in self._weights.items()}
         self._nodes: list[Any] = []
-        self._made: set[str] = set()  # names of the other type that are there already
+        self._made: set[str] = set()  # names of casts that exist already
 
     def run(self) -> None:
         within, halves = inside(self._graph), set()
         for node in self._graph.node:
             if node.name in within:
                 for i, name in enumerate(node.input):
-                    # Resize's region and scales are fp32 in any graph.
+                    # Resize's region and scales are fp32 in every graph.
                     if self._types.get(name) == self._full and not (node.op_type == "Resize" and i):
                         node.input[i] = name if name in halves else self._as_half(name)
                 halves |= {name for name in node.output if self._types.get(name) == self._full}
@@ -77,7 +77,7 @@ class _Retyping:
         self._graph.initializer.extend(weights)
 
     def _as_half(self, name: str) -> str:
-        """The name of a value in the new type."""
+        """The name of a value's 16-bit version."""
         half = name + self._suffix
         if name not in self._weights:
             return self._cast(name, half, self._half)
@@ -110,13 +110,13 @@ def _converted(tensor: Any, name: str, data_type: int) -> Any:
 
 
 def layers_by_precision(model: Any) -> dict[str, int]:
-    """How many of the layers that cost compute in which precision."""
+    """The number of compute layers by precision."""
     from onnx import TensorProto
 
     names = {TensorProto.FLOAT: "fp32", TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
     made_by = {out: node for node in model.graph.node for out in node.output}
     types = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    eight_bits: set[str] = set()  # values that are 8 bits wide, or were and only moved since
+    eight_bits: set[str] = set()  # 8-bit values, also after a change of layout
     counts: Counter[str] = Counter()
     for node in model.graph.node:
         if node.op_type == "DequantizeLinear":
@@ -149,10 +149,10 @@ def _cast_before(node: Any, made_by: dict[str, Any], names: "dict[Any, str]", ty
 
 
 def inside(graph: Any) -> set[str]:
-    """Names of the nodes from the first layer that costs to the last, on every way through the graph."""
+    """Names of the nodes between the first and the last compute layer, on every path through the graph."""
     after_first, before_last = set(), set()
     known: set[str] = set()
-    for node in graph.node:  # in the order of computation
+    for node in graph.node:  # in topological order
         if node.op_type in COMPUTE_OPS or known & set(node.input):
             known |= set(node.output)
             after_first.add(node.name)

@@ -1,4 +1,4 @@
-"""How far an engine's answers are from the fp32 network's, on real people."""
+"""Differences between the outputs of an engine and of the fp32 network, on real people."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,28 +10,28 @@ from hrpose_rt.geometry import iou, nms
 from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS
 from hrpose_rt.types import F32
 
-MIN_KEYPOINT_SCORE = 0.3  # score of the joints, and of the people, that are compared
-MOVED_HEIGHTS = 0.05  # of a person's height, from which on a joint counts as moved
+MIN_KEYPOINT_SCORE = 0.3  # lowest score of the joints and people that are compared
+MOVED_HEIGHTS = 0.05  # a joint counts as moved if it is farther off than this share of the person's height
 MIN_CROPS = 64
-PARITY_MATCH_IOU = 0.9  # IoU
+PARITY_MATCH_IOU = 0.9  # lowest IoU of matching boxes
 
-# What an engine may differ by; in pixels of the network's input, and as shares.
+# Largest differences of an engine: pixels of the network's input, and shares.
 LIMITS: dict[str, dict[str, float]] = {
     "fp32": {"p95_px": 0.05},
     "fp16": {"p95_px": 0.25},
     "bf16": {"median_px": 0.3, "p95_px": 1.5},
     "int8": {"median_px": 0.7, "p95_px": 3.0, "moved": 0.01},
 }
-BOX_LIMITS = {"fp32": 0.99, "fp16": 0.95, "bf16": 0.8, "int8": 0.7}  # of boxes that are matched
+BOX_LIMITS = {"fp32": 0.99, "fp16": 0.95, "bf16": 0.8, "int8": 0.7}  # lowest share of boxes that match
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """A comparison.
+    """Result of a comparison.
 
     Attributes:
-        metrics: By name.
-        violations: Words for every limit that is passed.
+        metrics: Values by name.
+        violations: One text per limit that is exceeded.
     """
 
     metrics: dict[str, float]
@@ -44,11 +44,11 @@ def compare_poses(
     """Compare heatmaps.
 
     Args:
-        expected, outputs: (N, K, h, w) of the fp32 network and of the engine, for the same crops.
-        heights: (N,) of the people, in pixels of the network's input.
-        cell: Pixels of the input that a heatmap's cell is wide.
-        precision: The engine's, which decides the limits.
-        udp: Whether they are read with UDP; else with DARK.
+        expected, outputs: (N, K, h, w) from the fp32 network and from the engine, for the same crops.
+        heights: (N,) heights of the people, in pixels of the network's input.
+        cell: Input pixels per heatmap pixel.
+        precision: Precision of the engine; selects the limits.
+        udp: Whether to decode with UDP; otherwise with DARK.
     """
     decode = HEATMAP_DECODERS["udp" if udp else "dark"]
     (at, scores), (there, _) = decode(expected), decode(outputs)
@@ -77,7 +77,7 @@ def compare_poses(
 
 
 def compare_boxes(expected: list[F32], outputs: list[F32], precision: str) -> Parity:
-    """Compare a detector's outputs, picture by picture, each (1, ...) as `decode_boxes` takes it."""
+    """Compare a detector's outputs image by image, each (1, ...) in the form `decode_boxes` takes."""
     matched, differences = [], []
     for one, other in zip(expected, outputs, strict=True):
         (boxes, scores), (candidates, their_scores) = _best(one), _best(other)

@@ -1,4 +1,4 @@
-"""fp32 graphs -> int8, as QuantizeLinear/DequantizeLinear pairs that every runtime reads alike."""
+"""fp32 graphs -> int8 graphs with QuantizeLinear/DequantizeLinear pairs, the same for every runtime."""
 
 import contextlib
 import logging
@@ -15,14 +15,14 @@ from hrpose_rt.types import U8
 def to_int8(model: Any, batches: Iterable[U8], keep: Iterable[str] = ()) -> Any:
     """A copy of an fp32 graph (`onnx.ModelProto`) whose layers compute in int8.
 
-    Activations get one scale each, weights one a channel, from NNCF's post-training quantisation; all zero
-    points are 0 and all values signed. What lies before the first convolution and after the last stays
-    fp32, as do the layers in `keep`.
+    NNCF's post-training quantisation measures one scale per activation tensor and one per channel of the
+    weights. All zero points are 0 and all values signed. Everything before the first convolution and after
+    the last stays fp32, as do the layers in `keep`.
 
     Args:
-        model: Made by `graph.export_onnx`.
-        batches: (1, H, W, 3) uint8 pictures like those to come: ranges are measured on them.
-        keep: Names of layers whose error asks for more than 8 bits.
+        model: From `torch_onnx.export_onnx`.
+        batches: (1, H, W, 3) uint8 images like the later input; the ranges are measured on them.
+        keep: Names of layers that stay in fp32, since int8 costs them too much accuracy.
     """
     import nncf
     import onnx
@@ -32,7 +32,7 @@ def to_int8(model: Any, batches: Iterable[U8], keep: Iterable[str] = ()) -> Any:
     within = inside(model.graph)
     outside = [node.name for node in model.graph.node if node.name not in within]
     batches = list(batches)
-    with contextlib.redirect_stdout(sys.stderr):  # its progress
+    with contextlib.redirect_stdout(sys.stderr):  # NNCF prints its progress there
         quantised = nncf.quantize(
             onnx.ModelProto.FromString(model.SerializeToString()),
             nncf.Dataset(batches, lambda batch: {name: batch}),
@@ -48,8 +48,8 @@ def to_int8(model: Any, batches: Iterable[U8], keep: Iterable[str] = ()) -> Any:
 def make_signed(model: Any) -> None:
     """Turn uint8 pairs with zero point 0, which NNCF writes after ReLU, into int8 pairs.
 
-    They keep their range: 0 to 255 steps of `scale` are 0 to 127 steps of `scale * 255 / 127`. TensorRT
-    would read the uint8 ones as int8 with the scale as it is, clip at half the range, and merely warn.
+    They keep their range: 0 to 255 steps of `scale` become 0 to 127 steps of `scale * 255 / 127`. TensorRT
+    would read the uint8 pairs as int8 with the same scale, clip at half the range, and only warn.
 
     Raises:
         ValueError: A pair has another zero point.
@@ -75,7 +75,7 @@ def make_signed(model: Any) -> None:
 
 
 def first_and_last(model: Any) -> list[str]:
-    """The names of the first layer that costs and of those whose results reach the output by no other."""
+    """The names of the first compute layer and of those without another compute layer behind them."""
     costly = [node for node in model.graph.node if node.op_type in COMPUTE_OPS]
     consumed: set[str] = set()
     last = []

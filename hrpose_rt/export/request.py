@@ -1,4 +1,4 @@
-"""What engine is wanted, and what was made."""
+"""Which engine to build, and what was built."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +7,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.export.tensorrt import TrtOptions
 from hrpose_rt.nets.spec import FORMATS, EngineSpec
 
-# Which precisions an engine may have, by its format.
+# Precisions of each format.
 PRECISIONS_OF_FORMAT = {
     "onnx": ("fp32", "fp16", "int8"),
     "openvino": ("fp32", "bf16", "fp16", "int8"),
@@ -18,21 +18,21 @@ PRECISIONS_OF_FORMAT = {
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What engine is wanted.
+    """An engine to build.
 
     Attributes:
         format: One of `FORMATS`.
-        precision: One of those that the format has.
-        input_hw: Height and width, the model's own if None; multiples of 32.
-        trt: For TensorRT and its RTX form.
-        folder: Where it is kept; `engines_folder()` if None.
-        calibration: A video or a folder to calibrate int8 with and to compare on; the packaged photos if
-            None.
-        verify: Whether it is compared with fp32.
-        keep: Whether it stays when the comparison goes beyond the limits.
-        rebuild: Whether it is built although it is there.
-        free_hw: Detectors in ONNX: leave height and width open, for pictures of any shape.
-        device: The GPU that TensorRT builds on and compares on.
+        precision: One of the format's precisions.
+        input_hw: Height and width, multiples of 32; None for the model's own.
+        trt: Options for TensorRT and TensorRT for RTX.
+        folder: Where to keep the engine; None for `engines_folder()`.
+        calibration: A video or a folder for int8 calibration and for the comparison; None for the packaged
+            photos.
+        verify: Whether to compare it with fp32.
+        keep: Keep the engine even if the comparison exceeds the limits.
+        rebuild: Build even if the engine exists.
+        free_hw: Detectors in ONNX: leave height and width open, for images of any shape.
+        device: The GPU that TensorRT builds and compares on.
     """
 
     format: str = "onnx"
@@ -67,8 +67,8 @@ class ExportedEngine:
     """An engine on disk.
 
     Attributes:
-        path, spec: The file and what it is.
-        built: Whether it was built now, or was there.
+        path, spec: The file and its spec.
+        built: Whether this call built it; False if it existed.
     """
 
     path: Path

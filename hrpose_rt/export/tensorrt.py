@@ -1,4 +1,4 @@
-"""ONNX graph -> TensorRT or TensorRT for RTX engine, by one builder."""
+"""ONNX graph -> TensorRT or TensorRT for RTX engine, with one builder."""
 
 import threading
 import time
@@ -15,14 +15,14 @@ from hrpose_rt.nets.spec import RTX_ARCHS, Build
 from hrpose_rt.paths import atomic_write, cache_dir
 from hrpose_rt.runtimes.trt_compat import load_tensorrt
 
-BATCHES = (1, 2, 4, 8, 16, 32, 64)  # each with an optimisation profile of its own
+BATCHES = (1, 2, 4, 8, 16, 32, 64)  # each has its own optimisation profile
 HARDWARE_COMPAT = {
     "none": "NONE",
     "same-cc": "SAME_COMPUTE_CAPABILITY",
     "ampere-plus": "AMPERE_PLUS",
 }
 MIB = 2**20
-# What the parser says of 8-bit values it will read as others, with a mere warning.
+# The parser only warns when it reads 8-bit values as another type.
 FATAL_WARNINGS = ("Defaulting to INT8",)
 NO_FP32_PRODUCTS = "FP32 GEMM is not supported"
 
@@ -31,15 +31,15 @@ ProgressCallback = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class TrtOptions:
-    """What is asked of the builder.
+    """Options of the builder.
 
     Attributes:
-        archs: Of `RTX_ARCHS`, for TensorRT for RTX alone; if empty all but the oldest, and that too where
-            such a GPU is here.
+        archs: Some of `RTX_ARCHS`, for TensorRT for RTX only. If empty, all but the oldest, and the oldest
+            too if this machine has such a GPU.
         max_batch: The largest batch; the profiles go up to it.
         workspace_mib: Memory that a layer may use while it computes.
-        hardware_compat: One of `HARDWARE_COMPAT`: where else the engine should run (TensorRT alone).
-        version_compat: Whether later versions of TensorRT should read it (TensorRT alone).
+        hardware_compat: One of `HARDWARE_COMPAT`: other GPUs the engine should run on (TensorRT only).
+        version_compat: Whether later versions of TensorRT should read it (TensorRT only).
     """
 
     archs: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class TrtOptions:
 
 
 def profile_batches(max_batch: int) -> tuple[int, ...]:
-    """The batches that get a profile: those of `BATCHES` up to the first that holds `max_batch`."""
+    """The batch sizes with a profile: those of `BATCHES` up to the first that is at least `max_batch`."""
     if not 1 <= max_batch <= BATCHES[-1]:
         raise BadInput(f"a batch of {max_batch} cannot be built: 1 to {BATCHES[-1]} can")
     last = next(i for i, batch in enumerate(BATCHES) if batch >= max_batch)
@@ -58,7 +58,7 @@ def profile_batches(max_batch: int) -> tuple[int, ...]:
 
 
 def check_options(format: str, precision: str, options: TrtOptions, gpus: list[Gpu]) -> None:
-    """Raise BadInput if an engine cannot be built so, or not here."""
+    """Raise BadInput if an engine with these options cannot be built, or not on this machine."""
     profile_batches(options.max_batch)
     if options.hardware_compat not in HARDWARE_COMPAT:
         raise BadInput(
@@ -85,7 +85,7 @@ def check_options(format: str, precision: str, options: TrtOptions, gpus: list[G
 
 
 def rtx_archs(options: TrtOptions, gpus: list[Gpu]) -> tuple[str, ...]:
-    """What TensorRT for RTX builds for; see `TrtOptions.archs`."""
+    """The GPU architectures TensorRT for RTX builds for; see `TrtOptions.archs`."""
     oldest = RTX_ARCHS[0]
     return options.archs or (RTX_ARCHS if any(gpu.arch == oldest for gpu in gpus) else RTX_ARCHS[1:])
 
@@ -93,21 +93,21 @@ def rtx_archs(options: TrtOptions, gpus: list[Gpu]) -> tuple[str, ...]:
 def build_engine(
     onnx: Path, engine: Path, format: str, options: TrtOptions, progress: ProgressCallback, number: int = 0
 ) -> tuple[Build, dict[str, int]]:
-    """Build an engine file, which appears whole or not at all.
+    """Build an engine file; it is written atomically.
 
     Args:
-        onnx: A typed graph: the engine computes in what it says.
+        onnx: A typed graph; the engine computes in its types.
         engine: The file to write.
         format: "tensorrt" or "tensorrt-rtx".
         options: Already checked by `check_options`.
-        progress: Called with what the builder is at.
-        number: Of the GPU that TensorRT builds on.
+        progress: Called with the builder's current phase.
+        number: Number of the GPU that TensorRT builds on.
 
     Returns:
-        What made it, and how many of its layers compute in which precision.
+        The build record, and the number of layers by precision.
 
     Raises:
-        BadInput: The parser does not take the graph; the message names node and operation.
+        BadInput: The parser rejects the graph; the message names node and operation.
         RunBroken: The builder failed.
         RuntimeMissing: The library is not installed.
     """
@@ -129,7 +129,7 @@ def build_engine(
         config.add_optimization_profile(profile)
     monitor = _monitor(trt, progress)
     config.progress_monitor = monitor
-    # fp32 in the graph is fp32; TensorRT rounds it to 10 bits otherwise.
+    # Without TF32, fp32 layers compute in fp32; with it, TensorRT rounds to 10 bits.
     config.clear_flag(trt.BuilderFlag.TF32)
     if format == "tensorrt-rtx":
         config.num_compute_capabilities = len(archs)
@@ -171,14 +171,14 @@ def build_engine(
 
 
 def _on_gpu(number: int) -> AbstractContextManager[Any]:
-    """Inside, CUDA's current GPU is that one: the one TensorRT builds on."""
+    """Make GPU `number` CUDA's current GPU inside: TensorRT builds on that one."""
     import torch
 
     return torch.cuda.device(number) if number else nullcontext()
 
 
 def network_layers(trt: Any, network: Any) -> dict[str, int]:
-    """How many layers of a parsed network that cost compute in which precision."""
+    """The number of a parsed network's compute layers by precision."""
     costly = (trt.LayerType.CONVOLUTION, trt.LayerType.DECONVOLUTION, trt.LayerType.MATRIX_MULTIPLY)
     names = {trt.DataType.FLOAT: "fp32", trt.DataType.HALF: "fp16", trt.DataType.BF16: "bf16"}
     moving: tuple[Any, ...] = (trt.LayerType.CONCATENATION, trt.LayerType.SLICE, trt.LayerType.POOLING)
@@ -200,7 +200,7 @@ def network_layers(trt: Any, network: Any) -> dict[str, int]:
 
 
 def _network_flags(trt: Any, format: str) -> int:
-    """Strong typing: the graph's types are the precision. From 11 on there is nothing else."""
+    """Strong typing: the graph's types are the precision. From TensorRT 11 on it is the only mode."""
     if format == "tensorrt" and int(trt.__version__.partition(".")[0]) < 11:
         return 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     return 0
@@ -232,7 +232,7 @@ def _ask_for_compatibility(trt: Any, config: Any, options: TrtOptions) -> None:
 
 
 class _TimingCache:
-    """What TensorRT measured in builds before, on disk; it has to outlive the build."""
+    """TensorRT's kernel timings from earlier builds, on disk. Keep it open until the build ends."""
 
     def __init__(self, config: Any, version: str, arch: str) -> None:
         self._config = config
@@ -250,7 +250,7 @@ class _TimingCache:
 
 
 def _logger(trt: Any) -> Any:
-    """Keeps warnings and errors; the library's own would print them."""
+    """A logger that collects warnings and errors; TensorRT's own would print them."""
 
     class Logger(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -268,7 +268,7 @@ def _logger(trt: Any) -> Any:
 
 
 def _monitor(trt: Any, progress: ProgressCallback) -> Any:
-    """Passes on what the builder is at; it may be called from several threads."""
+    """Reports the builder's phases to `progress`; TensorRT may call it from several threads."""
     lock = threading.Lock()
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
@@ -276,12 +276,12 @@ def _monitor(trt: Any, progress: ProgressCallback) -> Any:
             trt.IProgressMonitor.__init__(self)
 
         def phase_start(self, name: str, parent: str | None, steps: int) -> None:
-            if parent is None:  # those within it are over in no time
+            if parent is None:  # inner phases take no time
                 with lock:
                     progress(f"{name}, {steps} steps")
 
         def step_complete(self, name: str, step: int) -> bool:
-            return True  # go on
+            return True  # continue
 
         def phase_finish(self, name: str) -> None:
             pass

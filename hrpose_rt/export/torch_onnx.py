@@ -1,4 +1,4 @@
-"""Checkpoint -> ONNX graph in fp32, from which all other precisions and engines are made."""
+"""Checkpoint -> ONNX graph in fp32, the source of all other precisions and engines."""
 
 import logging
 import warnings
@@ -21,20 +21,20 @@ def export_onnx(module: nn.Module, path: Path, spec: EngineSpec, free_hw: bool =
     """Write `module`, which takes (B, H, W, 3) uint8 and returns one tensor, as an ONNX file.
 
     Args:
-        module: As `nets.inputs` makes them.
-        path: The file to write; it appears whole or not at all.
-        spec: What it is; noted in the file.
+        module: From `nets.preprocessing` or `nets.yolo`.
+        path: The file to write; it is written atomically.
+        spec: Spec of the network; recorded in the file.
         free_hw: Leave height and width open, besides the batch.
     """
     size: dict[int, object] = {0: torch.export.Dim.DYNAMIC}
     if free_hw:
         size |= {1: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC}
-    h, w = spec.inputs_hw[1 if free_hw else 0]  # not a square: the exporter would take both for one
+    h, w = spec.inputs_hw[1 if free_hw else 0]  # not a square: the exporter would treat both sides as one
     example = torch.zeros(2, h, w, 3, dtype=torch.uint8)
     partial = path.with_suffix(".partial")
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        warnings.simplefilter("ignore")  # the exporter's own deprecation warnings
         torch.onnx.export(
             module.eval(),
             (example,),
@@ -56,7 +56,7 @@ def export_onnx(module: nn.Module, path: Path, spec: EngineSpec, free_hw: bool =
 
 
 def save_onnx(model: Any, path: Path, spec: EngineSpec) -> None:
-    """Note in a graph what it is, check it, and write it: whole or not at all."""
+    """Record the spec in a graph, check the graph, and write it atomically."""
     import onnx
 
     onnx.helper.set_model_props(
@@ -78,7 +78,7 @@ def save_onnx(model: Any, path: Path, spec: EngineSpec) -> None:
 
 
 def _strip(model: Any) -> None:
-    """Take out what the exporter notes of its own run: stack traces, and with them this machine's paths."""
+    """Remove what the exporter records of its run: stack traces, and with them paths of this machine."""
     graph = model.graph
     for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
         part.ClearField("metadata_props")

@@ -1,4 +1,4 @@
-"""Run an engine beside the fp32 network on real people."""
+"""Compare an engine with the fp32 network on real people."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,12 +24,12 @@ _BATCH = 8  # crops at a time
 
 
 class CalibrationSet:
-    """What engines of one model are calibrated and compared with.
+    """Images to calibrate and compare a model's engines on.
 
     Args:
-        task: What the model is for.
+        task: Task of the model.
         input_hw: Height and width of its input.
-        place: A video or a folder; the packaged photos if None.
+        place: A video or a folder; None for the packaged photos.
     """
 
     def __init__(self, task: Task, input_hw: tuple[int, int], place: Path | None) -> None:
@@ -38,13 +38,13 @@ class CalibrationSet:
         self._crops: footage.Crops | None = None
 
     def batches(self) -> list[U8]:
-        """Pictures as the network gets them, (1, H, W, 3) each."""
+        """The network's inputs, (1, H, W, 3) each."""
         if self._task == "detection":
             return list(footage.letterboxed(self._all(), self._input_hw))
         return [crop[None] for crop in self.people().crops]
 
     def people(self) -> footage.Crops:
-        """The people whom the embedded detector finds."""
+        """Crops of the people that the embedded detector finds."""
         if self._crops is None:
             runtime, spec = open_engine(find_model(DEFAULT_DETECTOR, "detection"), "detection")
             with YoloDetector(runtime, spec.inputs_hw, min_score=MIN_KEYPOINT_SCORE) as detector:
@@ -60,16 +60,16 @@ class CalibrationSet:
 def compare(
     engine: Path, spec: EngineSpec, reference: Runtime, examples: CalibrationSet, device: str = "cuda"
 ) -> Parity | str:
-    """How far an engine is from the fp32 network, or why that cannot be told here.
+    """Compare an engine with the fp32 network; returns the reason as text if that is impossible here.
 
     Args:
-        engine, spec: What is compared.
+        engine, spec: The engine.
         reference: The fp32 network.
-        examples: What both see.
-        device: Where TensorRT runs.
+        examples: Images for both.
+        device: The GPU that TensorRT runs on.
 
     Raises:
-        BadInput: There are too few people to tell.
+        BadInput: There are too few people to compare.
     """
     if spec.format.startswith("tensorrt") and not nvidia_gpus():
         return NO_GPU
@@ -97,7 +97,7 @@ def compare(
 
 
 def verdict(spec: EngineSpec, compared: Parity | str, keep: bool) -> dict[str, Any]:
-    """What a spec says of a comparison; RunBroken if the engine may not be kept."""
+    """The `parity` record of a spec; raise RunBroken if the engine may not be kept."""
     if isinstance(compared, str):
         return {"status": compared}
     if compared.violations and not keep:
@@ -110,7 +110,7 @@ def verdict(spec: EngineSpec, compared: Parity | str, keep: bool) -> dict[str, A
 
 
 def open_for_verification(engine: Path, spec: EngineSpec, device: str = "cuda") -> Runtime | None:
-    """What executes an engine here in its own precision; None if nothing does."""
+    """Open an engine in its own precision; None if this machine cannot run it."""
     if spec.format == "onnx":
         from hrpose_rt.runtimes.ort import OnnxRuntime
 
@@ -122,7 +122,7 @@ def open_for_verification(engine: Path, spec: EngineSpec, device: str = "cuda") 
             return None
         on_cpu = (
             "fp32" if spec.precision == "fp16" else spec.precision
-        )  # the CPU rounds fp16's weights alone
+        )  # on the CPU, fp16 only rounds the weights
         return OpenVinoRuntime(engine, on_cpu, usable_cores())
     from hrpose_rt.runtimes.trt import TrtRuntime
 
@@ -130,7 +130,7 @@ def open_for_verification(engine: Path, spec: EngineSpec, device: str = "cuda") 
 
 
 def torch_reference(model: Model, task: Task) -> Runtime:
-    """The network as PyTorch computes it in fp32."""
+    """The network in PyTorch, in fp32."""
     from hrpose_rt.nets.checkpoints import load_hrnet
     from hrpose_rt.nets.preprocessing import hrnet_on_crops
     from hrpose_rt.nets.yolo import load_yolo
