@@ -1,4 +1,4 @@
-"""Checkpoints -> networks, strictly, and without running what a file may carry."""
+"""Checkpoints -> networks: loaded strictly, without running code from the file."""
 
 import pickle
 from pathlib import Path
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from hrpose_rt.nets.hrnet import HRNet
 
 StateDict = dict[str, "Tensor"]
-# What torch.load raises for files that are none of its own, or cut off.
+# What torch.load raises for truncated files and files of other formats.
 UNREADABLE = (pickle.UnpicklingError, OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError)
 
 
 def load_hrnet(path: Path) -> "tuple[HRNet, HRNetConfig]":
-    """The HRNet in a checkpoint, its shape read off the tensors.
+    """The HRNet in a checkpoint; its configuration is read from the tensors.
 
     Raises:
         BadInput: The file is missing, broken, or holds more than tensors.
@@ -50,9 +50,9 @@ def load_hrnet(path: Path) -> "tuple[HRNet, HRNetConfig]":
 def load_state(path: Path) -> StateDict:
     """The tensors of a checkpoint by their official names.
 
-    Plain state dicts, those of the original's training (`state_dict` beside other things, `module.`),
-    OpenMMLab's of both generations (`backbone.`, `head.` or `keypoint_head.`, with `meta`) and
-    safetensors files are read.
+    Reads plain state dicts, the original's training checkpoints (`state_dict` among other entries,
+    `module.`), OpenMMLab's of both generations (`backbone.`, `head.` or `keypoint_head.`, with `meta`) and
+    safetensors files.
     """
     try:
         import torch
@@ -66,7 +66,7 @@ def load_state(path: Path) -> StateDict:
 
             loaded: Any = load_file(path)
         else:
-            # OpenMMLab's `meta` holds NumPy arrays: those and nothing else are let through.
+            # OpenMMLab's `meta` holds NumPy arrays: allow those and nothing else.
             with torch.serialization.safe_globals(_numpy_types()):
                 loaded = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
@@ -98,10 +98,10 @@ def load_state(path: Path) -> StateDict:
 
 
 def infer_config(state: StateDict, path: Path) -> HRNetConfig:
-    """Read an HRNet's shape off its tensors.
+    """Read an HRNet's configuration from its tensors.
 
     Raises:
-        CheckpointMismatch: The tensors an HRNet cannot do without are not there.
+        CheckpointMismatch: Tensors that every HRNet has are missing.
     """
     try:
         return HRNetConfig(
@@ -122,12 +122,12 @@ def infer_config(state: StateDict, path: Path) -> HRNetConfig:
 
 
 def shape_of(state: StateDict, name: str) -> str:
-    """The shape of a tensor as text, "missing" where there is none."""
+    """The shape of a tensor as text; "missing" if there is no such tensor."""
     return str(tuple(state[name].shape)) if name in state else "missing"
 
 
 def _count(state: StateDict, prefix: str) -> int:
-    """How many numbered children `prefix` has."""
+    """The number of numbered children of `prefix`."""
     parts = len(prefix.split("."))
     numbers = {n.split(".")[parts] for n in state if n.startswith(prefix + ".")}
     if not numbers:
@@ -136,7 +136,7 @@ def _count(state: StateDict, prefix: str) -> int:
 
 
 def _is_whole(tensor: "Tensor") -> bool:
-    """Whether all its numbers are in memory: not so if it is sparse, or few are spread over many places."""
+    """Whether all values are in memory; False for sparse tensors and views that repeat fewer values."""
     import torch
 
     strided = tensor.layout == torch.strided and tensor.device.type == "cpu"
@@ -144,14 +144,14 @@ def _is_whole(tensor: "Tensor") -> bool:
 
 
 def _official(name: str) -> str:
-    """The official name of a tensor that a wrapper or OpenMMLab calls otherwise."""
+    """The official name of a tensor that a wrapper or OpenMMLab renamed."""
     for prefix in ("module.", "backbone.", "keypoint_head.", "head."):
         name = name.removeprefix(prefix)
     return name
 
 
 def _numpy_types() -> list[Any]:
-    """What a pickled NumPy array is made of, under the names of NumPy 1 and 2."""
+    """The types in a pickled NumPy array, under the names of NumPy 1 and 2."""
     from numpy._core import multiarray
 
     builders = (multiarray._reconstruct, multiarray.scalar)
@@ -161,7 +161,7 @@ def _numpy_types() -> list[Any]:
 
 
 def _safetensors_error() -> type[Exception]:
-    """What safetensors raises for a broken file; nothing where it is not installed."""
+    """The error safetensors raises for a broken file; `OSError` if it is not installed."""
     try:
         from safetensors import SafetensorError
     except ImportError:

@@ -1,4 +1,4 @@
-"""Files from the network: resumed where they broke off, and verified before they get their name."""
+"""Downloads: resumed after interruptions, and verified before the file gets its name."""
 
 import hashlib
 import urllib.error
@@ -14,26 +14,25 @@ CHUNK = 1 << 18
 DOWNLOAD_TIMEOUT_S = 30
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 
-BytesCallback = Callable[
-    [int, int], None
-]  # bytes that are there, bytes in all (0 where the server does not say)
+BytesCallback = Callable[[int, int], None]  # bytes so far and bytes in total (0 if the server does not say)
 
 
 def fetch(
     url: str, path: Path, sha256_prefix: str, progress: BytesCallback = lambda done, total: None
 ) -> None:
-    """Fetch `url` to `path`, which appears when its hash is right.
+    """Download `url` to `path`; the file appears once its hash is verified.
 
-    What arrived before a break stays in `path.partial`, and the next call goes on from there.
+    An interrupted download stays in `path.partial`, and the next call resumes it.
 
     Args:
-        url: What to fetch.
-        path: The file to make.
-        sha256_prefix: What its hash begins with, in hex.
-        progress: Called as it goes.
+        url: What to download.
+        path: The file to write.
+        sha256_prefix: First hex digits of the file's sha256.
+        progress: Called with the bytes so far and in total.
 
     Raises:
-        RunBroken: It could not be had, or is another file; the message has URL and folder.
+        BadInput: The file cannot be written.
+        RunBroken: The download failed, or the file has another hash; the message has URL and folder.
     """
     by_hand = f"fetch {url} by hand and put it into {path.parent} as {path.name}"
     partial = path.with_name(path.name + ".partial")
@@ -51,7 +50,7 @@ def fetch(
 
 
 def check_hash(file: Path, sha256_prefix: str, by_hand: str) -> None:
-    """Remove `file` and raise RunBroken unless its sha256 begins as it should."""
+    """Remove `file` and raise RunBroken unless its sha256 begins with `sha256_prefix`."""
     with file.open("rb") as opened:
         actual = hashlib.file_digest(opened, "sha256").hexdigest()
     if not actual.startswith(sha256_prefix):
@@ -65,22 +64,22 @@ def check_hash(file: Path, sha256_prefix: str, by_hand: str) -> None:
 def receive(
     request: urllib.request.Request, partial: Path, progress: BytesCallback = lambda done, total: None
 ) -> None:
-    """Append what `partial` lacks of what is requested; OSError or HTTPException if it breaks off."""
+    """Append the missing rest to `partial`; raise OSError or HTTPException if the connection breaks off."""
     have = partial.stat().st_size if partial.exists() else 0
     if have:
         request.add_header("Range", f"bytes={have}-")
     try:
         response = urllib.request.urlopen(request, timeout=DOWNLOAD_TIMEOUT_S)
-    except ValueError as error:  # it redirects to what is no address
+    except ValueError as error:  # the server redirects to an invalid address
         raise urllib.error.URLError(error) from error
     except urllib.error.HTTPError as error:
         error.close()
-        if have and error.code == _RANGE_NOT_SATISFIABLE:  # nothing is left to send
+        if have and error.code == _RANGE_NOT_SATISFIABLE:  # the file is complete
             return
         raise
     with response:
         if response.status != _PARTIAL_CONTENT:
-            have = 0  # the server sends all of it again
+            have = 0  # the server sends the whole file again
         length = response.headers.get("Content-Length") or ""
         left = int(length) if length.isdecimal() else 0
         total = have + left if left else 0

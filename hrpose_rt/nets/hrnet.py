@@ -1,7 +1,7 @@
 """HRNet in PyTorch, with the official parameter names and order of operations.
 
-Source of the structure: Sun, Xiao, Liu, Wang, "Deep High-Resolution Representation Learning for
-Human Pose Estimation", CVPR 2019. Names follow the authors' checkpoints, so that those load strictly.
+Source of the architecture: Sun, Xiao, Liu, Wang, "Deep High-Resolution Representation Learning for
+Human Pose Estimation", CVPR 2019. Names follow the authors' checkpoints, so these load strictly.
 """
 
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ from torch.nn.functional import relu
 
 from hrpose_rt.nets.hrnet_config import HRNetConfig
 
-EXPANSION = 4  # a bottleneck's output is this many times its inner width
+EXPANSION = 4  # output width of a bottleneck, as a multiple of its inner width
 
 
 def conv_bn(c_in: int, c_out: int, kernel: int, stride: int = 1, activate: bool = True) -> nn.Sequential:
-    """A padded convolution without bias, its batch norm and, if asked for, a ReLU."""
+    """A padded convolution without bias, batch norm, and a ReLU if `activate`."""
     conv = nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, bias=False)
     layers: list[nn.Module] = [conv, nn.BatchNorm2d(c_out)]
     return nn.Sequential(*layers, nn.ReLU(inplace=True)) if activate else nn.Sequential(*layers)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut; width stays the same."""
+    """Two 3x3 convolutions and a shortcut; the width does not change."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -58,21 +58,21 @@ class Bottleneck(nn.Module):
 
 
 def fuse_path(channels: Sequence[int], to: int, frm: int) -> nn.Module | None:
-    """What carries branch `frm` to the resolution and width of branch `to`; None if they are one."""
+    """Layers from branch `frm` to the resolution and width of branch `to`; None if both are the same."""
     if frm == to:
         return None
-    if frm > to:  # coarser: 1x1 and nearest up-sampling
+    if frm > to:  # from a coarser branch: 1x1 and nearest up-sampling
         return nn.Sequential(
             *conv_bn(channels[frm], channels[to], 1, activate=False),
             nn.Upsample(scale_factor=2 ** (frm - to), mode="nearest"),
         )
-    steps = to - frm  # finer: one strided 3x3 a halving, the last of them widening and without ReLU
+    steps = to - frm  # from a finer branch: one strided 3x3 per halving; only the last widens, without ReLU
     halvings = [conv_bn(channels[frm], channels[frm], 3, 2) for _ in range(steps - 1)]
     return nn.Sequential(*halvings, conv_bn(channels[frm], channels[to], 3, 2, activate=False))
 
 
 class HighResolutionModule(nn.Module):
-    """Parallel branches at halving resolutions, then an exchange between all of them."""
+    """Parallel branches at halving resolutions, then fusion between all of them."""
 
     def __init__(self, channels: Sequence[int], blocks: int, outputs: int) -> None:
         super().__init__()
@@ -90,14 +90,14 @@ class HighResolutionModule(nn.Module):
             assert isinstance(paths, nn.ModuleList)
             terms = [x if path is None else path(x) for path, x in zip(paths, xs, strict=True)]
             total = terms[0]
-            for term in terms[1:]:  # in branch order, as the official code sums
+            for term in terms[1:]:  # in branch order, the same order of summation as in the official code
                 total = total + term
             fused.append(relu(total))
         return fused
 
 
 class HRNet(nn.Module):
-    """(B, 3, H, W) normalised RGB to (B, K, H/4, W/4) heatmaps; H and W are multiples of 32."""
+    """Turns (B, 3, H, W) normalised RGB into (B, K, H/4, W/4) heatmaps; H and W are multiples of 32."""
 
     def __init__(self, config: HRNetConfig) -> None:
         super().__init__()
@@ -134,17 +134,17 @@ class HRNet(nn.Module):
 
 
 def _transition(before: Sequence[int], after: Sequence[int]) -> nn.ModuleList:
-    """Bring branches from widths `before` to `after`, which has one branch more."""
+    """Change the branches' widths from `before` to `after`, which has one branch more."""
     paths: list[nn.Module | None] = [
         None if b == a else conv_bn(b, a, 3) for b, a in zip(before, after, strict=False)
     ]
-    # The new, coarser branch grows out of the coarsest one there is.
+    # The new, coarser branch is computed from the coarsest existing one.
     paths.append(nn.Sequential(conv_bn(before[-1], after[-1], 3, 2)))
     return _paths(paths)
 
 
 def _paths(paths: list[nn.Module | None]) -> nn.ModuleList:
-    """A ModuleList with gaps, which PyTorch allows and its types do not."""
+    """A ModuleList with None entries, which PyTorch allows and its types do not."""
     return nn.ModuleList(paths)  # type: ignore[arg-type]
 
 
@@ -156,13 +156,13 @@ def _widen(transition: nn.ModuleList, xs: list[Tensor]) -> list[Tensor]:
 def _stage(config: HRNetConfig, branches: int) -> nn.Sequential:
     count = config.modules[branches - 2]
     channels = config.channels(branches)
-    # Only the finest branch leaves the last stage, so its last module fuses into that one alone.
+    # The head uses only the finest branch, so the last module of the last stage outputs that one only.
     outputs = [1 if branches == 4 and i == count - 1 else branches for i in range(count)]
     return nn.Sequential(*(HighResolutionModule(channels, config.blocks, n) for n in outputs))
 
 
 def draw_weights(net: nn.Module, std: float) -> None:
-    """Start as the original does, with .001: convolutions N(0, std), biases 0, batch norms 1 and 0."""
+    """Initialise as the original does with .001: convolutions N(0, std), biases 0, batch norms 1 and 0."""
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.normal_(layer.weight, std=std)

@@ -1,20 +1,20 @@
-"""What distinguishes one HRNet from another, as a value: importable without torch."""
+"""The configuration of an HRNet as a value, importable without torch."""
 
 from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
 class HRNetConfig:
-    """The shape of an HRNet (Sun et al., CVPR 2019); the defaults are the paper's.
+    """Configuration of an HRNet (Sun et al., CVPR 2019); the defaults are the paper's.
 
     Attributes:
         width: Channels of the highest-resolution branch; branch i has `width * 2**i`.
-        modules: Exchange modules in stages 2, 3 and 4.
+        modules: Number of exchange modules in stages 2, 3 and 4.
         blocks: Basic blocks in every branch of a module.
         stem: Channels of the two strided convolutions before stage 1.
         first_blocks: Bottlenecks in stage 1 (`layer1`).
-        first_planes: Their inner width; they leave `4 * first_planes` channels.
-        joints: Heatmaps that come out.
+        first_planes: Their inner width; they output `4 * first_planes` channels.
+        joints: Number of output heatmaps.
         head_kernel: Side of the last convolution, 1 or 3.
     """
 
@@ -39,7 +39,7 @@ class HRNetConfig:
 W32 = HRNetConfig(width=32)
 W48 = HRNetConfig(width=48)
 W16 = HRNetConfig(width=16)
-# Sixteen channels and 1x1 weights would leave 17 joints' maps dependent on each other (the ankles' were).
+# With 16 channels, a 1x1 head would make the maps of 17 joints linearly dependent (the ankles' were).
 W16_LITE = HRNetConfig(
     width=16, modules=(1, 2, 2), blocks=2, stem=32, first_blocks=2, first_planes=32, head_kernel=3
 )

@@ -1,4 +1,4 @@
-"""Networks that take pictures as they come: uint8, channels last, BGR."""
+"""Networks that take images as they are stored: uint8, channels last, BGR."""
 
 import copy
 
@@ -12,9 +12,9 @@ IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
 class NormalizedInput(nn.Module):
     """(B, H, W, 3) uint8 BGR -> (v/255 - mean)/std in RGB -> `net`.
 
-    The swap to RGB and the division are folded into a copy of the first convolution's weights, which
-    is exact and saves two passes over the pictures. The mean is subtracted before it, since the zeros
-    that the convolution pads with mean "average colour", not black.
+    A copy of the first convolution's weights includes the swap to RGB and the division. This is exact and
+    saves two passes over the images. The mean is subtracted before the convolution, since its zero padding
+    stands for the average colour, not for black.
 
     Args:
         net: Takes (B, 3, H, W) normalised RGB.

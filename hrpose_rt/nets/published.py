@@ -1,6 +1,6 @@
-"""Pose networks that others published, as values: nothing of them is in this project.
+"""Pose networks published by others, as values; the project contains none of their files.
 
-Source of names, hashes (eight hex digits in an OpenMMLab file name begin its sha256) and figures:
+Source of names, hashes (eight hex digits in an OpenMMLab file name begin its sha256) and metrics:
 OpenMMLab's model zoo; AP on COCO val2017 with a detector's boxes and flip test, Mean@0.1 on MPII.
 """
 
@@ -16,16 +16,16 @@ _MPII = "https://download.openmmlab.com/mmpose/top_down/hrnet/"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A network that can be fetched.
+    """A network to download.
 
     Attributes:
-        name: What the command line calls it.
-        url: Where its checkpoint is.
-        config: Its shape.
+        name: Its name on the command line.
+        url: Address of the checkpoint.
+        config: Its configuration.
         input_hw: Height and width of its crops.
-        skeleton: Its joints.
-        decode: How its heatmaps have to be read.
-        figure: What its publishers measured.
+        skeleton: Name of its skeleton.
+        decode: Decoding of its heatmaps.
+        figure: Accuracy that the publishers measured.
     """
 
     name: str
@@ -38,16 +38,16 @@ class Published:
 
     @property
     def file_name(self) -> str:
-        """The checkpoint's own name."""
+        """The checkpoint's file name."""
         return self.url.rpartition("/")[2]
 
     @property
     def sha256_prefix(self) -> str:
-        """What its hash begins with."""
+        """The first hex digits of its sha256."""
         return self.file_name.rpartition("-")[2].partition("_")[0]
 
     def spec(self, weights_sha256: str) -> EngineSpec:
-        """What has to be known to use it."""
+        """The spec of the network."""
         h, w = self.input_hw
         return EngineSpec(
             model=self.name,
@@ -106,16 +106,16 @@ _LISTED = (
 )
 _SIZE = re.compile(r"(?<!\d)(\d{2,3})x(\d{2,3})(?!\d)")
 PUBLISHED = {model.name: model for model in _LISTED}
-# The plain names are those of the size most people use.
+# The short names stand for the sizes that most people use.
 ALIASES = {"hrnet-w32": "hrnet-w32-256x192", "hrnet-w48": "hrnet-w48-256x192"}
 
 
 def read_name(stem: str) -> tuple[tuple[int, int] | None, str | None]:
-    """What the name of a checkpoint says of it, as people name theirs: w32_256x192_dark.
+    """Read input size and decoding from a checkpoint's name, such as w32_256x192_dark.
 
     Returns:
-        Height and width of its crops, and how its heatmaps are read; None for what the name does not say.
-        A name of the original's, pose_hrnet_..., says that they are read its way.
+        Height and width of its crops, and its decoding; None for what the name does not say. Names of the
+        original's checkpoints, pose_hrnet_..., mean "quarter".
     """
     sizes = [(int(h), int(w)) for h, w in _SIZE.findall(stem)]
     size = next((hw for hw in sizes if not any(side % 32 for side in hw)), None)

@@ -1,4 +1,4 @@
-"""What an engine file holds, written beside it as JSON: nothing about it has to be guessed."""
+"""The spec of an engine, stored as JSON beside it: what a program needs to know to run it."""
 
 import hashlib
 from dataclasses import asdict, dataclass, field, replace
@@ -14,26 +14,26 @@ from hrpose_rt.structures import convert, decode
 from hrpose_rt.types import F32
 
 SPEC_SCHEMA = 2
-READABLE_SCHEMAS = (1, 2)  # 2 only adds fields
-LARGEST = 1e6  # no score and no pixel of an input is as large
+READABLE_SCHEMAS = (1, 2)  # schema 2 only adds fields
+LARGEST = 1e6  # larger than every valid score and input pixel
 Task = Literal["pose", "detection"]
 Side = Annotated[int, Meta(ge=1, le=8192)]  # pixels
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{0,64}$")]
-RTX_ARCHS = ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121")  # that TensorRT for RTX builds for
+RTX_ARCHS = ("sm75", "sm80", "sm86", "sm89", "sm120", "sm121")  # architectures TensorRT for RTX builds for
 FORMATS = {"onnx": ".onnx", "openvino": ".xml", "tensorrt": ".engine", "tensorrt-rtx": ".engine"}
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What an engine was made with; TensorRT's run nowhere else.
+    """How an engine was built. A TensorRT engine runs only on the GPUs and the version it was built for.
 
     Attributes:
-        library, version: Of what wrote the file.
+        library, version: The library that wrote the file.
         archs: The GPU architectures it runs on, such as "sm89"; empty if it is for no GPU.
-        gpu: The GPU it was tuned on; empty if none was there.
-        driver: Of that GPU.
-        options: All that was asked of the builder.
-        seconds: How long it took.
+        gpu: The GPU it was tuned on; empty if there was none.
+        driver: Driver version of that GPU.
+        options: Options given to the builder.
+        seconds: Build time.
     """
 
     library: str
@@ -47,26 +47,26 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """A network as its users need to know it.
+    """What a program needs to know about a network to run it.
 
     Attributes:
         model: Its name.
         task: "pose" (crops to heatmaps) or "detection" (images to boxes).
-        inputs_hw: Heights and widths it may be fed with; pose networks have exactly one.
-        precision: What its weights and arithmetic are stored as: "fp32", "fp16", "bf16" or "int8".
-        weights_sha256: Of the checkpoint it was made from.
-        skeleton: Pose: the name of its joints' `Skeleton`, or the path of a file that describes it,
-            which in JSON starts from the folder of the spec.
+        inputs_hw: Heights and widths it takes; pose networks have exactly one.
+        precision: Type of its weights and arithmetic: "fp32", "fp16", "bf16" or "int8".
+        weights_sha256: Hash of the checkpoint it was made from.
+        skeleton: Pose: the name of a `Skeleton`, or the path of a skeleton file; in JSON the path is
+            relative to the spec's folder.
         heatmap_hw: Pose: height and width of its heatmaps.
-        decode: Pose: how its heatmaps are read by default: "quarter", "dark" or "udp".
+        decode: Pose: default decoding of its heatmaps: "quarter", "dark" or "udp".
         part_ankles: Pose: whether it tends to find both ankles on one foot, see `pose.ankles`.
         format: One of `FORMATS`.
         max_batch: The largest batch it takes; 0 for any.
-        sha256: Of the engine itself; empty in a spec of a checkpoint.
-        onnx_sha256: Of the typed graph it was built from, if it was.
-        build: What made it.
-        layers: How many layers compute in which precision.
-        parity: How it compares with fp32: `status`, and figures if it was compared.
+        sha256: Hash of the engine; empty in the spec of a checkpoint.
+        onnx_sha256: Hash of the typed graph it was built from, if any.
+        build: How it was built.
+        layers: Number of layers by precision.
+        parity: Comparison with fp32: `status`, and metrics if it was compared.
     """
 
     model: str
@@ -92,12 +92,12 @@ class EngineSpec:
         return self.inputs_hw[0]
 
     def save(self, path: Path) -> None:
-        """Write it as JSON, whole or not at all."""
+        """Write the spec as JSON, atomically."""
         write_json(path, {"schema": SPEC_SCHEMA} | asdict(self), indent=2)
 
     @classmethod
     def load(cls, path: Path) -> "EngineSpec":
-        """Read it; BadInput names the file and what is wrong with it."""
+        """Read a spec; raise BadInput with the file and the problem if it is invalid."""
         try:
             fields = decode(path.read_bytes(), dict[str, Any])
             schema = fields.pop("schema", "none")
@@ -114,7 +114,7 @@ class EngineSpec:
             ) from error
 
     def _check_pose(self) -> None:
-        """Raise ValueError if something is not there without which a pose network cannot be used."""
+        """Raise ValueError if a field is missing that pose networks need."""
         if self.task != "pose":
             return
         if len(self.inputs_hw) > 1:
@@ -125,14 +125,14 @@ class EngineSpec:
             raise ValueError(f"heatmap_hw: {list(self.heatmap_hw)} is no size")
 
     def check_hash(self, engine: Path) -> None:
-        """Raise BadInput if `engine` is not, byte for byte, the file that this describes."""
+        """Raise BadInput if `engine` is not, byte for byte, the file that this spec describes."""
         if self.sha256 and engine_sha256(engine) != self.sha256:
             raise BadInput(f"{engine} was changed or cut off since it was made: export {self.model} again")
 
 
 def check_finite(values: F32, model: str) -> None:
-    """Raise RunBroken if something a network gave is no number, or none that scores and pixels can be."""
-    if not (abs(values) < LARGEST).all():  # nor is it where it is no number
+    """Raise RunBroken if a network's output has NaN, infinite or impossibly large values."""
+    if not (abs(values) < LARGEST).all():  # also catches NaN
         raise RunBroken(
             f"{model} gives numbers that are none, or far too large: it is broken, or `precision` has too "
             "small a range for it; try fp32, or export it again"
@@ -140,17 +140,17 @@ def check_finite(values: F32, model: str) -> None:
 
 
 def spec_path(engine: Path) -> Path:
-    """Where the spec of an engine file lies."""
+    """The path of an engine's spec."""
     return engine.with_suffix(".json")
 
 
 def engine_files(engine: Path) -> tuple[Path, ...]:
-    """The files that an engine consists of: OpenVINO's weights lie beside its graph."""
+    """The files of an engine: OpenVINO stores weights beside the graph."""
     return (engine, engine.with_suffix(".bin")) if engine.suffix == ".xml" else (engine,)
 
 
 def engine_sha256(engine: Path) -> str:
-    """The sha256, in hex, of an engine's files one after the other; BadInput if one is missing."""
+    """The sha256, in hex, of an engine's files in order; raise BadInput if one is missing."""
     digest = hashlib.sha256()
     for file in engine_files(engine):
         try:

@@ -1,4 +1,4 @@
-"""Ultralytics detectors as plain modules: pictures in, boxes out."""
+"""Ultralytics detectors as plain modules: images in, boxes out."""
 
 import os
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from hrpose_rt.nets.preprocessing import NormalizedInput
 
 
 def load_yolo(path: Path, classic: bool, fixed: bool = False) -> NormalizedInput:
-    """The detector in an Ultralytics `.pt`.
+    """Load the detector in an Ultralytics `.pt`.
 
     It takes (B, H, W, 3) uint8 BGR images. A classic head gives (B, 4 + classes, anchors): centre, size and
-    class scores of every anchor; a YOLO26's other one (B, 300, 6) boxes that need no NMS.
+    class scores of every anchor. The NMS-free head of a YOLO26 gives (B, 300, 6): boxes that need no NMS.
 
     Args:
         path: The file.
-        classic: Select the classic head where there are two, else take what the file was trained for.
-        fixed: Whether it will see pictures of one size only: exports of it become simpler.
+        classic: Use the classic head if there are two; otherwise use the head the file was trained for.
+        fixed: Whether all images will have one size; exports then become simpler.
 
     Raises:
         BadInput: The file is missing, broken, or holds more than a known detector.
@@ -39,7 +39,7 @@ def load_yolo(path: Path, classic: bool, fixed: bool = False) -> NormalizedInput
     try:
         checkpoint, _ = torch_safe_load(str(path), safe_only=True)
         model = checkpoint.get("ema") or checkpoint["model"]
-    except Exception as error:  # the library raises whatever pickle, zip or its own check meets
+    except Exception as error:  # pickle, zip and the library's own check raise many different errors
         raise BadInput(
             f"{path} was refused as an Ultralytics detector ({error}): fetch it again"
         ) from error
@@ -55,9 +55,9 @@ def load_yolo(path: Path, classic: bool, fixed: bool = False) -> NormalizedInput
 
 @contextmanager
 def as_before() -> Iterator[None]:
-    """Put back what importing Ultralytics changes for the whole process.
+    """Undo the process-wide changes of importing Ultralytics.
 
-    Threads and log levels in the environment, how NumPy and PyTorch print, and torch.save.
+    These are threads and log levels in the environment, print options of NumPy and PyTorch, and torch.save.
     """
     environment, printing = dict(os.environ), np.get_printoptions()
     torch_printing, save, load = copy(torch._tensor_str.PRINT_OPTS), torch.save, torch.load

@@ -1,4 +1,4 @@
-"""Names -> networks: what is embedded, what can be fetched, and what a path in place of a name holds."""
+"""Names and paths -> networks: embedded, downloadable, or in a file."""
 
 import re
 from collections.abc import Callable
@@ -17,20 +17,20 @@ DEFAULT_POSE = "hrnet-w16-lite"
 DEFAULT_DETECTOR = "yolo26n-person"
 EMBEDDED: dict[str, Task] = {DEFAULT_POSE: "pose", DEFAULT_DETECTOR: "detection"}
 CHECKPOINTS = (".pth", ".pt", ".safetensors")
-ENGINES = (".onnx", ".xml")  # .xml is OpenVINO's own form
-ULTRALYTICS = re.compile(r"yolo(v?\d+)[tnsmblx]$")  # detectors that the ultralytics package fetches
+ENGINES = (".onnx", ".xml")  # .xml is OpenVINO's format
+ULTRALYTICS = re.compile(r"yolo(v?\d+)[tnsmblx]$")  # detectors that the ultralytics package downloads
 ULTRALYTICS_URL = "https://github.com/ultralytics/assets/releases/download/v8.4.0"
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A network that can be opened.
+    """A network to open.
 
     Attributes:
-        name: What the user called it.
-        engine: Its ONNX or OpenVINO file, with a spec beside it; None if only the checkpoint is there.
-        checkpoint: Its PyTorch file; None if only the engine is there.
-        spec: What it holds, as far as that is known.
+        name: The name the user gave.
+        engine: Its ONNX or OpenVINO file, with a spec beside it; None if there is only a checkpoint.
+        checkpoint: Its PyTorch file; None if there is only an engine.
+        spec: Its spec, if known.
     """
 
     name: str
@@ -40,14 +40,14 @@ class Model:
 
     @property
     def classic_head(self) -> bool:
-        """Whether its classic head is used although it has an NMS-free one.
+        """Whether to use the classic head although there is an NMS-free one.
 
-        On the embedded detector's weights it finds more: AP50 .327 against .270 on the coco-mini photos.
+        With the embedded detector's weights it finds more: AP50 .327 against .270 on the coco-mini photos.
         """
         return self.name == DEFAULT_DETECTOR
 
     def weights(self) -> Path:
-        """Its checkpoint; BadInput if it has none, or the embedded one is not the file that was shipped."""
+        """The checkpoint; raise BadInput if there is none, or the embedded one is not the shipped file."""
         if self.checkpoint is None:
             raise BadInput(f"{self.name} is an engine, and its weights are needed: give a checkpoint")
         if self.spec and sha256(self.checkpoint) != self.spec.weights_sha256:
@@ -58,7 +58,7 @@ class Model:
         return self.checkpoint
 
     def in_precision(self, precision: str) -> "Model | None":
-        """This model with its engine of that precision, if there is one."""
+        """This model with its engine in that precision; None if there is no such engine."""
         if self.engine is None or self.spec is None:
             return None
         if self.spec.precision == precision:
@@ -70,16 +70,16 @@ class Model:
 
 
 def find_model(name: str, task: Task, progress: BytesCallback = lambda done, total: None) -> Model:
-    """The model of that name, fetched if it is not here yet, or the file at that path.
+    """The model with that name, downloaded if needed, or the file at that path.
 
     Args:
-        name: An embedded or a published model, a detector of Ultralytics', or a path.
-        task: What it is for.
-        progress: Called with the bytes fetched and their number.
+        name: An embedded or a published model, an Ultralytics detector, or a path.
+        task: The task it is needed for.
+        progress: Called with the bytes so far and in total.
 
     Raises:
-        BadInput: There is no such name or file, or it does something else than `task`.
-        RunBroken: It could not be fetched.
+        BadInput: There is no such name or file, or it is a model for another task.
+        RunBroken: The download failed.
     """
     model = _find(name, task, progress)
     if model.spec and model.spec.task != task:
@@ -88,7 +88,7 @@ def find_model(name: str, task: Task, progress: BytesCallback = lambda done, tot
 
 
 def names(task: Task) -> list[str]:
-    """The models that have a name; of Ultralytics' detectors only an example."""
+    """The names of all models; for Ultralytics' detectors only an example."""
     embedded = [name for name, of in EMBEDDED.items() if of == task]
     return [*embedded, *(PUBLISHED if task == "pose" else ("yolo26n",))]
 
@@ -122,10 +122,10 @@ def _find(name: str, task: Task, progress: BytesCallback) -> Model:
 
 
 def _of_checkpoint(name: str, checkpoint: Path) -> Model:
-    """A checkpoint, with the spec that training left beside it.
+    """A checkpoint, with the spec that training wrote beside it.
 
-    One that others published is recognised by its hash, so that weights trained with UDP are read with
-    UDP whatever the file is called.
+    Published checkpoints are recognised by hash. Weights trained with UDP therefore use UDP whatever the
+    file name.
     """
     digest = sha256(checkpoint)
     if spec_path(checkpoint).is_file():
@@ -144,7 +144,7 @@ def _published(model: Published, progress: BytesCallback) -> Path:
 
 
 def _ultralytics(name: str) -> Path:
-    """A detector's checkpoint, fetched by the package whose it is."""
+    """An Ultralytics detector's checkpoint, downloaded by their package."""
     path = fetched_folder() / f"{name}.pt"
     if path.is_file():
         return path
@@ -156,7 +156,7 @@ def _ultralytics(name: str) -> Path:
     reason: Exception | None = None
     try:
         attempt_download_asset(str(path))
-    except (OSError, RuntimeError) as error:  # what its downloader raises
+    except (OSError, RuntimeError) as error:  # errors of its downloader
         reason = error
     if not path.is_file():
         raise RunBroken(
@@ -166,7 +166,7 @@ def _ultralytics(name: str) -> Path:
     return path
 
 
-# Input sizes that weights are usually trained with, where neither their files nor their names say.
+# Usual input sizes, for weights whose files and names do not say.
 _POSE_INPUTS = {17: ((256, 192), "coco17"), 16: ((256, 256), "mpii16")}
 
 
@@ -184,17 +184,17 @@ def spec_of_checkpoint(
     decode: str = "auto",
     progress: Callable[[str], None] = lambda text: None,
 ) -> EngineSpec:
-    """What is known of a checkpoint, or else what is asked for, what its name says, or what is usual.
+    """The spec of a checkpoint: what is known of it, else the arguments, its name, or the usual values.
 
     Args:
-        model, task: What it is.
-        skeleton: Its joints, "auto" for those that their number tells.
-        input_hw: Height and width of its crops, as asked for.
-        decode: How its heatmaps are read, as asked for; "auto" for nothing.
-        progress: Called with words for what nobody said.
+        model, task: The model and its task.
+        skeleton: Its skeleton; "auto" for the one with that number of joints.
+        input_hw: Height and width of its crops; None if not given.
+        decode: Decoding of its heatmaps; "auto" if not given.
+        progress: Called with a text about assumed values.
 
     Raises:
-        BadInput: Nothing says which joints it finds.
+        BadInput: Its joints are not known.
     """
     if model.spec:
         return model.spec
