@@ -1,9 +1,9 @@
-"""Both ankles on one foot: what small networks do, and how their own maps part them again.
+"""Separate two ankles that a small network puts on one foot.
 
-Where a leg is half hidden, a network may answer for both ankles on the foot that it sees best; the two maps
-then have the same two peaks, and both are highest on the same. Each ankle is given the peak nearer to its
-own knee. Of the embedded network this is worth .01 AP; weights that tell feet apart by themselves, as the
-published ones do, are read without it.
+If one leg is half hidden, a network may put both ankles on the foot that it sees better. The two maps then
+have the same two peaks, and both are higher on the same foot. Each ankle gets the peak nearer to its own
+knee. For the embedded network this adds .01 AP. Weights that tell the feet apart, such as the published
+ones, are decoded without it.
 """
 
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ import numpy as np
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.types import F32, I64
 
-SAME_FOOT_PX = 3  # heatmap pixels from one ankle's peak to the other's, to be on one foot
-MIN_FOOT_GAP_PX = 5  # heatmap pixels from there to the other foot, at least
-MIN_PEAK_RATIO = 0.5  # of the higher peak's height, at least, that the other foot's has
+SAME_FOOT_PX = 3  # heatmap pixels; ankle peaks at most this far apart are on one foot
+MIN_FOOT_GAP_PX = 5  # heatmap pixels; the other foot is farther away than this
+MIN_PEAK_RATIO = 0.5  # the other foot's peak has at least this share of the higher peak
 
 
 @dataclass(frozen=True, slots=True)
 class Ankles:
-    """The rows of a skeleton's joints that are told apart: left before right."""
+    """Indices of the joints in a skeleton, left before right."""
 
     ankles: tuple[int, int]
     knees: tuple[int, int]
 
     @classmethod
     def of(cls, skeleton: Skeleton) -> "Ankles | None":
-        """Those of a skeleton; None if it has no legs."""
+        """The indices in a skeleton; None if it has no legs."""
         legs = [f"{side}_{joint}" for joint in ("ankle", "knee") for side in ("left", "right")]
         if not set(legs) <= set(skeleton.joints):
             return None
@@ -35,7 +35,7 @@ class Ankles:
         return cls((left, right), (left_knee, right_knee))
 
     def part(self, heatmaps: F32, x: I64, y: I64, scores: F32) -> None:
-        """Move peaks, in place, of people both of whose ankles are on one foot.
+        """Correct, in place, the peaks of people whose ankles are both on one foot.
 
         Args:
             heatmaps: (N, K, H, W).

@@ -1,4 +1,4 @@
-"""The seam between boxes and the keypoints in them."""
+"""The interface of pose estimators: boxes in, keypoints out."""
 
 from collections.abc import Sequence
 from typing import Protocol, Self
@@ -8,23 +8,23 @@ from hrpose_rt.types import F32, U8, Poses
 
 
 class PoseEstimator(Protocol):
-    """Finds the joints of people. A context manager."""
+    """Estimates the keypoints of people. A context manager."""
 
     @property
     def input_hw(self) -> tuple[int, int]:
         """Height and width of its crops."""
 
     def warm_up(self) -> None:
-        """Get ready, so that no frame is slower than the others."""
+        """Prepare, so that no frame is slower than the others."""
 
     def estimate(self, image: U8, boxes: F32, clock: StageClock) -> Poses:
         """Poses of the people in `boxes` (N, 4) of `image` (H, W, 3); row i is box i."""
 
     def estimate_all(self, images: Sequence[U8], boxes: Sequence[F32], clock: StageClock) -> list[Poses]:
-        """The same for several pictures, whose people share batches."""
+        """The same for several images, whose people share batches."""
 
     def close(self) -> None:
-        """Release what it holds."""
+        """Release its resources."""
 
     def __enter__(self) -> Self: ...
 

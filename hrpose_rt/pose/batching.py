@@ -1,13 +1,13 @@
 """People -> batch plan: which crops go through the network together."""
 
 # On a CPU the cost per crop is flat from about eight crops and rises again beyond sixteen, when the
-# activations leave the cache. A graph compiled for one fixed batch is about a fifth faster than one that
-# takes any, so a crowd is cut into these few sizes: never padded, and never a size met for the first time.
+# activations leave the cache. A graph compiled for one fixed batch is about a fifth faster than one for
+# any batch, so a crowd is split into these few sizes. There is no padding, and every size is warmed up.
 CPU_BATCHES = (8, 4, 2, 1)
 
 
 def plan_batches(people: int, sizes: tuple[int, ...] = CPU_BATCHES) -> list[slice]:
-    """Cut rows 0..people into slices whose lengths are in `sizes`, which descend to 1.
+    """Split rows 0..people into slices whose lengths are in `sizes`, which descend to 1.
 
     >>> [s.stop - s.start for s in plan_batches(21)]
     [8, 8, 4, 1]

@@ -11,9 +11,9 @@ def crop_people(image: U8, centres: F32, sizes: F32, out: U8, udp: bool = False)
 
     Args:
         image: (H, W, 3) uint8 frame.
-        centres: (N, 2) crop centres in frame pixels.
-        sizes: (N, 2) crop sizes in frame pixels, both as `geometry.boxes_to_centre_size` gives them.
-        out: Filled with bilinear samples; 0 where a crop leaves the frame.
+        centres: (N, 2) crop centres in frame pixels, from `geometry.boxes_to_centre_size`.
+        sizes: (N, 2) crop sizes in frame pixels, from the same function.
+        out: Filled with bilinear samples; 0 where a crop extends beyond the frame.
         udp: Scale as UDP does.
     """
     _, h, w, _ = out.shape

@@ -1,4 +1,4 @@
-"""Poses on the host: crops by OpenCV, heatmaps read by NumPy, the network on any runtime."""
+"""Poses on the host: crops by OpenCV, decoding by NumPy, the network in any runtime."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ from hrpose_rt.types import F32, U8, Poses
 
 
 def check_heatmaps(maps: tuple[int, ...], spec: EngineSpec, skeleton: Skeleton) -> None:
-    """Raise BadInput if heatmaps of this shape (K, H, W) are not those that the spec promises."""
+    """Raise BadInput if heatmaps of this shape (K, H, W) differ from the spec."""
     expected = (len(skeleton.joints), *spec.heatmap_hw)
     if maps != expected:
         raise BadInput(
@@ -28,14 +28,14 @@ def check_heatmaps(maps: tuple[int, ...], spec: EngineSpec, skeleton: Skeleton) 
 
 
 class HostPoseEstimator:
-    """Crops, network and decoding, one chunk of the batch plan after the other.
+    """Crops, network and decoding, one slice of the batch plan after the other.
 
     Args:
         runtime: The opened network.
-        spec: Its sizes and skeleton.
-        decode: "quarter", "dark", "udp", or "auto" for the spec's own. Weights trained with UDP are read
-            with UDP, and no others: it is about where crops lie, too.
-        flip_test: Average with the mirrored crops: twice the cost, a little more precision.
+        spec: Its spec.
+        decode: "quarter", "dark", "udp", or "auto" for the spec's own. Weights trained with UDP need "udp",
+            and other weights cannot use it: UDP also changes the crops.
+        flip_test: Average with the mirrored crops: twice the cost, slightly more accurate.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class HostPoseEstimator:
         self._skeleton = find_skeleton(spec.skeleton)
         self._ankles = Ankles.of(self._skeleton) if spec.part_ankles else None
         self._flip_order = self._skeleton.flip_order() if flip_test else None
-        # One chunk of crops at a time: what the network reads was just written, and memory is constant.
+        # One slice of crops at a time: the network's input is still in the cache, and memory is constant.
         self._crops = np.zeros((CPU_BATCHES[0], *spec.input_hw, 3), np.uint8)
 
     @property
@@ -60,10 +60,10 @@ class HostPoseEstimator:
         return self._spec.input_hw
 
     def warm_up(self) -> None:
-        """Get ready for every size of the batch plan.
+        """Prepare for every size of the batch plan.
 
         Raises:
-            BadInput: The network's heatmaps are not those that its spec promises.
+            BadInput: The network's heatmaps differ from its spec.
         """
         self._runtime.warm_up([(n, *self._spec.input_hw, 3) for n in CPU_BATCHES])
         maps = self._runtime.infer(np.zeros((1, *self._spec.input_hw, 3), np.uint8)).shape[1:]
@@ -90,7 +90,7 @@ class HostPoseEstimator:
                         crop_people(image, centres[start:end], sizes[start:end], out, self._udp)
             heatmaps = self._infer(crops, clock)
             with clock.stage("heatmap"):
-                with np.errstate(all="ignore"):  # what overflows is refused in the next line
+                with np.errstate(all="ignore"):  # the next line rejects overflows
                     points, scores[rows] = self._decode(heatmaps, self._ankles)
                 check_finite(scores[rows], self._spec.model)
                 keypoints[rows] = heatmap_to_frame(
@@ -104,7 +104,7 @@ class HostPoseEstimator:
             heatmaps = self._runtime.infer(crops)
             if self._flip_order is None:
                 return heatmaps
-            heatmaps = heatmaps.copy()  # the next call may use its memory again
+            heatmaps = heatmaps.copy()  # the next call may reuse its memory
             mirrored = self._runtime.infer(np.ascontiguousarray(crops[:, :, ::-1]))
         with clock.stage("heatmap"):
             return merge_flipped(heatmaps, mirrored, self._flip_order, self._udp)

@@ -1,6 +1,6 @@
-"""Poses without leaving the device: one upload of the frame, one small download of joints.
+"""Poses without leaving the device: one upload of the frame, one small download of keypoints.
 
-Everything is PyTorch operations that run on any device; on a CPU they are compared with `estimator.py`.
+All operations are PyTorch's and run on any device; on a CPU they are compared with `estimator.py`.
 """
 
 from collections.abc import Sequence
@@ -23,18 +23,18 @@ from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Poses
 
-GPU_BATCH = 64  # at a time
+GPU_BATCH = 64  # most crops per batch
 GPU_DECODERS = ("quarter", "dark")
 
 
 class CudaPoseEstimator:
-    """See `HostPoseEstimator`; crops, network and decoding on one device.
+    """See `HostPoseEstimator`; crops, network and decoding run on one device.
 
     Args:
         runtime: The opened network.
-        spec: Its sizes and skeleton.
-        uploader: Brings frames to the device on which it computes.
-        decode: "quarter", "dark", or "auto" for the spec's own; UDP is the host's alone.
+        spec: Its spec.
+        uploader: Copies frames to the network's device.
+        decode: "quarter", "dark", or "auto" for the spec's own; "udp" is available on the host only.
         flip_test: Average with the mirrored crops.
     """
 
@@ -65,7 +65,7 @@ class CudaPoseEstimator:
         """Crop, run and decode every batch size of the runtime, so that no frame is slower than the others.
 
         Raises:
-            BadInput: The network's heatmaps are not those that its spec promises.
+            BadInput: The network's heatmaps differ from its spec.
         """
         h, w = self._spec.input_hw
         black = torch.zeros((1, h, w, 3), dtype=torch.uint8, device=self._uploader.device)
@@ -119,12 +119,12 @@ class CudaPoseEstimator:
         with clock.stage("pose"):
             heatmaps = self._runtime.infer_device(crops)
             if self._flip_order is not None:
-                heatmaps = heatmaps.clone()  # the next call may use its memory again
+                heatmaps = heatmaps.clone()  # the next call may reuse its memory
                 mirrored = self._runtime.infer_device(crops.flip(2))
                 back = mirrored[:, self._flip_order].flip(3)
                 back = torch.cat(
                     [back[..., :1], back[..., :-1]], dim=3
-                )  # as the original's classic weights
+                )  # as the original does for its classic weights
                 heatmaps = (heatmaps + back) * 0.5
             self._uploader.wait()
         with clock.stage("heatmap"):
@@ -143,7 +143,7 @@ class CudaPoseEstimator:
 
 
 def crop_on_gpu(frame: Tensor, maps: F32, input_hw: tuple[int, int]) -> Tensor:
-    """Crops (N, H, W, 3) uint8 of a frame (1, 3, H, W), bilinear, 0 where they leave it.
+    """Crops (N, H, W, 3) uint8 of a frame (1, 3, H, W), bilinear, 0 where they extend beyond it.
 
     Args:
         frame: From `FrameUploader`.
@@ -162,7 +162,7 @@ def crop_on_gpu(frame: Tensor, maps: F32, input_hw: tuple[int, int]) -> Tensor:
         ],
         dim=3,
     )
-    # As one tall picture of all crops: for a picture each, cuDNN would copy the frame for everybody.
+    # All crops as one tall image: with one image per crop, cuDNN would copy the frame for each of them.
     tall = grid.reshape(1, -1, w, 2)  # (1, N * H, W, xy)
     crops = torch.nn.functional.grid_sample(frame, tall, "bilinear", "zeros", align_corners=True)
     pixels = crops.round_().clamp_(0, 255).to(torch.uint8)  # (1, 3, N * H, W)
@@ -183,7 +183,7 @@ def decode(heatmaps: Tensor, how: str, ankles: Ankles | None = None) -> Tensor:
 
 
 def _parted(flat: Tensor, place: Tensor, w: int, of: Ankles) -> Tensor:
-    """`Ankles.part` of maps (N, K, H * W) whose peaks lie at `place` (N, K)."""
+    """`Ankles.part` for maps (N, K, H * W): the peaks (N, K), corrected."""
     (a, b), (knee_a, knee_b) = of.ankles, of.knees
 
     def gap(one: Tensor, other: Tensor) -> Tensor:
@@ -208,7 +208,7 @@ def _parted(flat: Tensor, place: Tensor, w: int, of: Ankles) -> Tensor:
 
 
 def _gather(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Values at (N, K, ...) places, 0 outside."""
+    """Values at positions (N, K, ...), 0 outside."""
     n, k, h, w = heatmaps.shape
     inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
     place = (y.clamp(0, h - 1) * w + x.clamp(0, w - 1)).reshape(n, k, -1)
@@ -255,5 +255,5 @@ def _dark(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 @lru_cache
 def _blur(size: int, kernel: int, device: torch.device) -> Tensor:
-    """`blur_matrix` on the device, brought there once."""
+    """`blur_matrix`, copied to the device once."""
     return torch.from_numpy(blur_matrix(size, kernel)).to(device)

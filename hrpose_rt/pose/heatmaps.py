@@ -1,7 +1,7 @@
-"""Heatmaps -> keypoints, for everybody at once. Pixel centres are integers.
+"""Heatmaps -> keypoints, for all people at once. Pixel centres are integers.
 
-Peaks follow the original HRNet code (Sun et al., CVPR 2019); DARK is Zhang et al.,
-"Distribution-Aware Coordinate Representation for Human Pose Estimation", CVPR 2020; UDP is Huang et
+Peaks follow the original HRNet code (Sun et al., CVPR 2019). DARK is Zhang et al.,
+"Distribution-Aware Coordinate Representation for Human Pose Estimation", CVPR 2020. UDP is Huang et
 al., "The Devil Is in the Details: Delving into Unbiased Data Processing", CVPR 2020.
 """
 
@@ -15,20 +15,20 @@ from hrpose_rt.types import F32, I64
 
 
 class Decoder(Protocol):
-    """Reads heatmaps (N, K, H, W): points (N, K, 2) in their pixels and scores (N, K)."""
+    """Decodes heatmaps (N, K, H, W) into points (N, K, 2) in heatmap pixels and scores (N, K)."""
 
     def __call__(self, heatmaps: F32, ankles: Ankles | None = None) -> tuple[F32, F32]: ...
 
 
-UDP_KERNEL = 11  # side of the Gaussian that maps are blurred with
-DERIVATIVE_RADIUS = 2  # how far the derivatives look
-MIN_LOG_INPUT = 1e-10  # what is fainter has no logarithm of its own
+UDP_KERNEL = 11  # side of the Gaussian blur
+DERIVATIVE_RADIUS = 2  # pixels around a peak that the derivatives use
+MIN_LOG_INPUT = 1e-10  # smaller values are raised to this before the logarithm
 
 
 def dark_kernel(heatmap_hw: tuple[int, int]) -> int:
-    """Side of DARK's Gaussian: 3 for maps of 32x24 and less, 11 for all larger ones.
+    """Side of DARK's Gaussian: 3 for maps of 32x24 and smaller, 11 for larger ones.
 
-    Source: BLUR_KERNEL in the authors' configurations; OpenMMLab's weights take 11, too.
+    Source: BLUR_KERNEL in the authors' configurations; OpenMMLab's weights use 11, too.
     """
     return 3 if heatmap_hw[0] <= 32 else 11
 
@@ -36,7 +36,7 @@ def dark_kernel(heatmap_hw: tuple[int, int]) -> int:
 def find_peaks(heatmaps: F32, ankles: Ankles | None = None) -> tuple[I64, I64, F32]:
     """Columns, rows and values (N, K) of the first maximum of each map of (N, K, H, W).
 
-    Of `ankles` that are on one foot, one is moved to the other.
+    If both `ankles` are on one foot, one of them is moved to the other foot.
     """
     n, k, h, w = heatmaps.shape
     flat = heatmaps.reshape(n, k, h * w)
@@ -53,7 +53,7 @@ def decode_quarter(heatmaps: F32, ankles: Ankles | None = None) -> tuple[F32, F3
 
     Args:
         heatmaps: (N, K, H, W).
-        ankles: Those to be told apart, if any.
+        ankles: Ankles to separate; None for none.
 
     Returns:
         Points (N, K, 2) in heatmap pixels, (0, 0) where the peak is not above 0, and scores (N, K):
@@ -62,7 +62,7 @@ def decode_quarter(heatmaps: F32, ankles: Ankles | None = None) -> tuple[F32, F3
     n, k, h, w = heatmaps.shape
     x, y, scores = find_peaks(heatmaps, ankles)
     inside = (x > 1) & (x < w - 1) & (y > 1) & (y < h - 1)
-    xi, yi = np.where(inside, x, 1), np.where(inside, y, 1)  # anywhere with four neighbours
+    xi, yi = np.where(inside, x, 1), np.where(inside, y, 1)  # any position with four neighbours
     person, joint = np.ogrid[:n, :k]
     dx = heatmaps[person, joint, yi, xi + 1] - heatmaps[person, joint, yi, xi - 1]
     dy = heatmaps[person, joint, yi + 1, xi] - heatmaps[person, joint, yi - 1, xi]
@@ -71,7 +71,7 @@ def decode_quarter(heatmaps: F32, ankles: Ankles | None = None) -> tuple[F32, F3
 
 
 def decode_dark(heatmaps: F32, ankles: Ankles | None = None) -> tuple[F32, F32]:
-    """Peaks moved to the top of the Gaussian that fits the blurred map around them.
+    """Peaks moved to the maximum of the Gaussian that fits the blurred map around them.
 
     Arguments and results are those of `decode_quarter`.
     """
@@ -80,8 +80,8 @@ def decode_dark(heatmaps: F32, ankles: Ankles | None = None) -> tuple[F32, F32]:
     x, y, scores = find_peaks(heatmaps, ankles)
     blurred = _blurred_around(heatmaps, x, y, kernel)  # (N, K, 5, 5), the peak in the middle
     fits = (x > 1) & (x < w - 2) & (y > 1) & (y < h - 2)
-    # The reference scales the whole blurred map to the old maximum. Under the logarithm that is a constant,
-    # which no derivative sees, but where something is cut off: blurring whole maps is for those alone.
+    # The reference scales the whole blurred map to the old maximum. In the logarithm this is a constant,
+    # which derivatives ignore unless values are clipped. Only maps with clipped values are blurred whole.
     faint = fits & (scores > 0) & (blurred < MIN_LOG_INPUT).any(axis=(2, 3))
     if faint.any():
         lost = _lost_height(_blurred(heatmaps[faint][:, None], kernel), scores[faint][:, None])
@@ -103,21 +103,21 @@ def decode_dark(heatmaps: F32, ankles: Ankles | None = None) -> tuple[F32, F32]:
 
 
 def decode_udp(heatmaps: F32, ankles: Ankles | None = None) -> tuple[F32, F32]:
-    """Peaks moved to the top of the blurred map's parabola, as UDP does for its Gaussian maps.
+    """Peaks moved to the maximum of the blurred map's parabola, as UDP does for its Gaussian maps.
 
-    Arguments and results are those of `decode_quarter`; the points are in UDP's unit, the step
-    between pixels.
+    Arguments and results are those of `decode_quarter`. The points are in UDP's unit, the step between
+    pixels.
     """
     h, w = heatmaps.shape[2:]
     x, y, scores = find_peaks(heatmaps, ankles)
-    # UDP scales the blurred map to the old maximum before it clips, so that here the scale matters.
+    # UDP scales the blurred map to the old maximum before it clips, so the scale matters here.
     blurred = _blurred(heatmaps, UDP_KERNEL)
     blurred *= _lost_height(blurred, scores)
     log = np.log(blurred.clip(1e-3, 50))
     person, joint = np.ogrid[: len(heatmaps), : heatmaps.shape[1]]
 
     def at(dy: int, dx: int) -> F32:
-        rows, cols = (y + dy).clip(0, h - 1), (x + dx).clip(0, w - 1)  # the border repeats
+        rows, cols = (y + dy).clip(0, h - 1), (x + dx).clip(0, w - 1)  # the border is repeated
         return np.asarray(log[person, joint, rows, cols])
 
     middle, left, right, above, below = at(0, 0), at(0, -1), at(0, 1), at(-1, 0), at(1, 0)
@@ -136,10 +136,10 @@ HEATMAP_DECODERS: dict[str, Decoder] = {"quarter": decode_quarter, "dark": decod
 
 
 def merge_flipped(heatmaps: F32, mirrored: F32, flip_order: list[int], udp: bool = False) -> F32:
-    """Average maps (N, K, H, W) with those of the mirrored crops, put back in place.
+    """Average maps (N, K, H, W) with those of the mirrored crops, mirrored back.
 
-    The mirrored maps are moved right by one column, as the original does for its classic weights; with
-    UDP they lie in place already.
+    The mirrored maps are shifted right by one column, as the original does for its classic weights. With
+    UDP they are aligned already.
     """
     back = mirrored[:, flip_order, :, ::-1]
     if not udp:
@@ -153,9 +153,9 @@ def _points(x: I64, y: I64, shift: F32, scores: F32) -> F32:
 
 
 def _blurred_around(heatmaps: F32, x: I64, y: I64, kernel: int) -> F32:
-    """The 5x5 neighbourhood of each peak in the Gaussian-blurred map, and nothing else of it.
+    """The 5x5 neighbourhood of each peak in the Gaussian-blurred map, without blurring the rest of it.
 
-    Zeros lie beyond the border, as in the reference, which blurs whole maps for these 25 values.
+    Values beyond the border are 0, as in the reference, which blurs whole maps for these 25 values.
     """
     n, k, h, w = heatmaps.shape
     reach = kernel // 2 + DERIVATIVE_RADIUS
@@ -174,7 +174,7 @@ def _blurred_around(heatmaps: F32, x: I64, y: I64, kernel: int) -> F32:
 
 
 def _blurred(heatmaps: F32, kernel: int) -> F32:
-    """The maps (N, K, H, W), Gaussian-blurred whole, with zeros beyond the border."""
+    """Whole maps (N, K, H, W), Gaussian-blurred, with zeros beyond the border."""
     h, w = heatmaps.shape[2:]
     border = kernel // 2
     rows, cols = blur_matrix(h, kernel)[:, border:-border], blur_matrix(w, kernel)[:, border:-border]
@@ -182,7 +182,7 @@ def _blurred(heatmaps: F32, kernel: int) -> F32:
 
 
 def _lost_height(blurred: F32, scores: F32) -> F32:
-    """What brings blurred maps (N, K, H, W) back to their old maxima (N, K): factors (N, K, 1, 1)."""
+    """Factors (N, K, 1, 1) that restore the old maxima (N, K) of blurred maps (N, K, H, W)."""
     top = blurred.max(axis=(2, 3), keepdims=True)
     return np.asarray(np.divide(scores[..., None, None], top, out=np.ones_like(top), where=top > 0))
 
@@ -191,7 +191,7 @@ def _lost_height(blurred: F32, scores: F32) -> F32:
 def blur_matrix(size: int, kernel: int) -> F32:
     """(size, size + kernel - 1): row i is the Gaussian around pixel i of a line with a border at each end.
 
-    Its spread is OpenCV's for that kernel, which has numbers of its own for a side of 3.
+    Its sigma is OpenCV's for that kernel; for a side of 3, OpenCV uses fixed values.
     """
     offsets = np.arange(kernel) - kernel // 2
     sigma = 0.3 * ((kernel - 1) / 2 - 1) + 0.8

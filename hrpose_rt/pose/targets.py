@@ -1,4 +1,4 @@
-"""Joints -> the heatmaps a network is trained to give."""
+"""Joints -> the heatmaps that a network is trained to output."""
 
 from typing import Literal
 
@@ -11,24 +11,24 @@ TARGET_DECODERS: dict[Targets, str] = {"classic": "quarter", "dark": "dark", "ud
 
 
 def target_sigma(heatmap_hw: tuple[int, int]) -> float:
-    """The Gaussian's spread in heatmap pixels: 2 at 64x48 and 64x64, 3 at 96x72, as published."""
+    """Sigma of the Gaussian in heatmap pixels: 2 at 64x48 and 64x64, 3 at 96x72, as published."""
     return heatmap_hw[0] / 32
 
 
 def encode(points: F32, heatmap_hw: tuple[int, int], kind: Targets) -> tuple[F32, Bools]:
     """A Gaussian of height 1 at every joint.
 
-    "classic" centres it on the nearest pixel, "dark" and "udp" on the very point; all but "dark" cut it
+    "classic" centres it on the nearest pixel, "dark" and "udp" on the exact point; all but "dark" cut it
     off beyond three sigma. Sources: Sun et al. CVPR 2019, Zhang et al. CVPR 2020, Huang et al. CVPR 2020.
 
     Args:
         points: (N, K, 2) in heatmap pixels.
         heatmap_hw: Height and width of the maps.
-        kind: Whose targets.
+        kind: "classic", "dark" or "udp".
 
     Returns:
-        Maps (N, K, H, W), and (N, K) whether any of the Gaussian's window lies on the map: a joint
-        whose window does not is no target.
+        Maps (N, K, H, W), and (N, K) whether any of the Gaussian's window lies on the map; otherwise the
+        joint is not a target.
     """
     sigma = target_sigma(heatmap_hw)
     reach = 3 * sigma
