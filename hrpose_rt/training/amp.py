@@ -1,4 +1,4 @@
-"""Pictures and arithmetic of training: normalised input, fp32 or bf16."""
+"""Input normalisation and mixed precision for training."""
 
 import contextlib
 from typing import Any
@@ -19,7 +19,7 @@ def normalized(crops: Tensor) -> Tensor:
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[Any]:
-    """Mixed precision for "bf16", nothing for "fp32"."""
+    """A mixed-precision context for "bf16"; does nothing for "fp32"."""
     if precision == "bf16":
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()

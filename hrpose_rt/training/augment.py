@@ -1,4 +1,4 @@
-"""What happens to a person's picture before the network sees it, drawn anew for every epoch."""
+"""Augmentation of a person's crop, sampled again in every epoch."""
 
 from dataclasses import dataclass
 
@@ -9,28 +9,28 @@ from hrpose_rt.geometry import CROP_MARGIN
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.types import F32, U8, Bools
 
-HALF_BODY_JOINTS = 8  # a person with no more labelled joints is not halved
+HALF_BODY_JOINTS = 8  # half-body augmentation needs more labelled joints than this
 HALF_BODY_MARGIN = 1.5
-TURN_SHARE = 0.6  # of the pictures are turned, as in the original
-CUT_SIDES = (0.25, 0.1, 0.25, 0.4)  # how often each: left, top, right, bottom, as photographers cut people
+TURN_SHARE = 0.6  # share of crops that are rotated, as in the original
+CUT_SIDES = (0.25, 0.1, 0.25, 0.4)  # probability of left, top, right, bottom, as photos usually cut
 
 EdgeCut = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How much is done, and how often.
+    """Strength and frequency of each augmentation.
 
     Attributes:
-        flip: Share of mirrored pictures.
-        turn_deg: Spread of the rotation, which is cut off at twice of it.
-        scale: Spread of the crop's size, which is cut off at once of it.
-        half_body: Share of people of whom only the upper or the lower half is shown.
-        close_up: Share of people of whom only a part is shown, as cameras close by do.
-        cut: Share of pictures that end within the crop, as at a photo's edge.
-        shift: Spread of the crop's place, in its size; cut off at twice of it.
+        flip: Share of mirrored crops.
+        turn_deg: Standard deviation of the rotation in degrees, clipped at twice its value.
+        scale: Standard deviation of the crop's size, clipped at its value.
+        half_body: Share of people shown only from one half of the body, upper or lower.
+        close_up: Share of people shown only in part, as by a close camera.
+        cut: Share of crops in which the image ends inside the crop, as at a photo's edge.
+        shift: Standard deviation of the crop's position, as a share of its size; clipped at twice it.
         colour: Largest change of contrast, brightness and of each channel, as a share.
-        cutout: Share of pictures of which grey rectangles hide parts.
+        cutout: Share of crops in which rectangles hide parts.
     """
 
     flip: float = 0.5
@@ -46,12 +46,12 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True)
 class CropTransform:
-    """Which part of the frame becomes the crop.
+    """The part of the frame that becomes the crop.
 
     Attributes:
-        centre: (2,) its middle in frame pixels.
-        size: (2,) its width and height there.
-        rotation: Radians it is turned by.
+        centre: (2,) its centre in frame pixels.
+        size: (2,) its width and height in frame pixels.
+        rotation: Radians.
         mirrored: Whether it is mirrored.
     """
 
@@ -63,7 +63,7 @@ class CropTransform:
     def to_crop(self, input_hw: tuple[int, int], udp: bool) -> F32:
         """The affine map (2, 3) from frame pixels to the pixels of a crop of `input_hw`.
 
-        Without turn and mirror it is `geometry.crop_affines`'.
+        Without rotation and mirroring it equals `geometry.crop_affines`.
         """
         steps = np.array(input_hw[::-1]) - float(udp)
         cos, sin = np.cos(self.rotation), np.sin(self.rotation)
@@ -83,25 +83,25 @@ def sample_transform(
     skeleton: Skeleton,
     aspect: float,
 ) -> CropTransform:
-    """Draw where to look at one person.
+    """Sample the crop of one person.
 
     Args:
-        how: How much is done.
-        rng: Where chance comes from.
+        how: Strength of the augmentations.
+        rng: Random generator.
         box_wh_centre: The crop's size (2,) and centre (2,) without augmentation.
         joints: (K, 2) frame pixels.
-        labelled: (K,) which of them are known.
-        skeleton: The joints' names.
+        labelled: (K,) whether each is known.
+        skeleton: The joints' skeleton.
         aspect: Width by height of the crop.
     """
     size, centre = box_wh_centre
-    # One draw of each, wanted or not, so that one share does not change what another draws.
+    # Draw all numbers in every case, so that a change of one share leaves the other draws the same.
     chance = rng.random(4)
     normal = rng.standard_normal(4)
     part, place = rng.uniform(0.35, 0.85), rng.uniform(-0.5, 0.5, 2).astype(np.float32)
     half = None
     if labelled.sum() > HALF_BODY_JOINTS and chance[0] < how.half_body:
-        # The upper half more often than not: the original compares a normal, not a uniform, draw with 0.5.
+        # More often the upper half: the original compares a normal draw, not a uniform one, with 0.5.
         half = _half_body(joints, labelled, skeleton, upper=bool(rng.standard_normal() < 0.5))
     if half is not None:
         centre, size = half[0], _widen(half[1], aspect) * np.float32(HALF_BODY_MARGIN)
@@ -118,7 +118,7 @@ def sample_transform(
 def sample_edge_cut(
     how: Augmentation, rng: np.random.Generator, crop_hw: tuple[int, int]
 ) -> EdgeCut | None:
-    """Draw what is left of a crop that the picture's edge cuts: columns and rows; None for all of it."""
+    """Sample the part of a crop inside the image, as columns and rows; None if the edge does not cut it."""
     if rng.random() >= how.cut:
         return None
     h, w = crop_hw
@@ -134,7 +134,7 @@ def sample_edge_cut(
 
 
 def augment_colour(crop: U8, how: Augmentation, rng: np.random.Generator) -> U8:
-    """The crop (H, W, 3) in other colours and with parts of it hidden."""
+    """The crop (H, W, 3) with other colours and with rectangles that hide parts."""
     if how.colour:
         contrast, brightness, *tint = 1 + how.colour * rng.uniform(-1, 1, 5)
         levels = (np.arange(256) - 128) * contrast + 128 * brightness
@@ -150,7 +150,7 @@ def augment_colour(crop: U8, how: Augmentation, rng: np.random.Generator) -> U8:
 
 
 def _half_body(joints: F32, labelled: Bools, skeleton: Skeleton, upper: bool) -> tuple[F32, F32] | None:
-    """Centre and size of one half's joints; of the other's if the one shows too few; None if both do."""
+    """Centre and size of one half's joints; of the other half's if it shows too few; None if both do."""
     is_upper = np.array(skeleton.is_upper())
     halves = [joints[labelled & (is_upper == expected)] for expected in (upper, not upper)]
     for points in halves:

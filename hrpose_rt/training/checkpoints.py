@@ -1,4 +1,4 @@
-"""What a run leaves on disk and goes on from: whole files only, whatever ends the process."""
+"""Checkpoints of a training run, written atomically so that a run can resume after any interruption."""
 
 import json
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ HEAD = "final_layer.weight"
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
-        step: Steps done.
-        best: The best similarity in this stage so far; -1 for none.
-        best_epoch: When that was, counted over the whole run.
+        step: Number of steps done.
+        best: The best selection score in this stage so far; -1 for none.
+        best_epoch: The epoch of the best score, counted over the whole run.
     """
 
     step: int = 0
@@ -36,11 +36,11 @@ class Progress:
 
 
 class Ema:
-    """An average of weights that forgets: those that are validated and kept.
+    """Exponential moving average of the weights; validation and `best.pth` use it.
 
     Args:
-        net: The network to follow.
-        decay: What is kept of the average at a step; 0 to follow at once.
+        net: The network to average.
+        decay: Weight of the old average at each step; 0 copies the network.
     """
 
     def __init__(self, net: nn.Module, decay: float) -> None:
@@ -48,20 +48,20 @@ class Ema:
         self.state = {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
 
     def update(self, net: nn.Module, step: int) -> None:
-        """Take in the network after `step` steps; early on the average is short."""
+        """Update the average after `step` steps; in early steps the decay is smaller."""
         keep = min(self._decay, (1 + step) / (10 + step)) if self._decay else 0.0
         state = net.state_dict()
         mine = [t for t in self.state.values() if t.is_floating_point()]
         torch._foreach_lerp_(mine, [t for t in state.values() if t.is_floating_point()], 1 - keep)
         for name, tensor in state.items():
-            if not tensor.is_floating_point():  # batch norm's counters
+            if not tensor.is_floating_point():  # counters of batch norms
                 self.state[name].copy_(tensor)
 
 
 def save_last(
     folder: Path, settings: TrainSettings, net: nn.Module, ema: Ema, optimizer: Any, progress: Progress
 ) -> None:
-    """Everything that the run needs to go on."""
+    """Save everything a run needs to resume."""
     state = {
         "settings": json.dumps(settings.as_json()),
         "state_dict": net.state_dict(),
@@ -73,7 +73,7 @@ def save_last(
 
 
 def load_last(folder: Path, settings: TrainSettings, net: nn.Module, ema: Ema, optimizer: Any) -> Progress:
-    """Put everything back as it was; BadInput where there is no such run, or it was another one."""
+    """Restore a run; raise BadInput if the folder has no run or one with other settings."""
     path = folder / LAST
     if not path.is_file():
         raise BadInput(f"{folder} has no {LAST} to go on from: leave out `resume`")
@@ -102,7 +102,7 @@ def load_last(folder: Path, settings: TrainSettings, net: nn.Module, ema: Ema, o
 
 
 def save_best(folder: Path, settings: TrainSettings, stage: int, skeleton: str, state: StateDict) -> None:
-    """A plain state dict, and beside it what has to be known to use it."""
+    """Save a plain state dict, with its spec beside it."""
     path, stage_settings = folder / BEST, settings.stages[stage]
     _save({name: tensor.cpu() for name, tensor in state.items()}, path)
     spec = EngineSpec(
@@ -119,15 +119,15 @@ def save_best(folder: Path, settings: TrainSettings, stage: int, skeleton: str, 
 
 
 def start_from(net: HRNet, path: Path) -> list[str]:
-    """Load what fits of a checkpoint: all of it, or an ImageNet backbone without its classifier.
+    """Load the tensors of a checkpoint that fit: a whole network, or an ImageNet backbone.
 
-    A head of 1x1 convolutions becomes the middle of a wider one, which then computes the same.
+    A head of 1x1 convolutions becomes the centre of a wider one, which then computes the same.
 
     Returns:
-        The names of the network's tensors that the checkpoint did not have.
+        The names of the network's tensors that were not loaded.
 
     Raises:
-        CheckpointMismatch: More than the stage's last layers and the head are missing.
+        CheckpointMismatch: More than a tenth of the network's tensors do not fit.
     """
     state, expected = load_state(path), net.state_dict()
     head, side = state.get(HEAD), expected[HEAD].shape[-1]

@@ -1,4 +1,4 @@
-"""What a training run is, as a value that can be written down and compared."""
+"""Settings of a training run as a value, stored with the run and compared on resume."""
 
 import re
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -13,7 +13,7 @@ from hrpose_rt.training.recipes import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Some epochs at one resolution: "128x96:8" on the command line."""
+    """Epochs at one resolution: "128x96:8" on the command line."""
 
     input_hw: tuple[int, int]
     epochs: int
@@ -26,12 +26,12 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Annotations, the folder of their images and how often they are shown.
+    """Annotations, the folder of their images, and their weight.
 
     Attributes:
-        annotations: A COCO keypoint file or an MPII json.
+        annotations: A COCO keypoint file or an MPII JSON file.
         images: The folder; None for `images` beside the annotations.
-        weight: Times an epoch.
+        weight: How often an epoch shows each person.
     """
 
     annotations: Path
@@ -54,27 +54,27 @@ class DataSet:
         return cls(Path(annotations), Path(images) if images else None, number)
 
     def load(self) -> AnnotatedPeople:
-        """Read it."""
+        """Read the data set."""
         return load_people(self.annotations, self.images)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """Everything that decides what a run computes.
+    """Everything that determines the result of a run.
 
     Attributes:
-        model: Which HRNet.
-        data: What to train on.
-        stages: At which resolutions, how long.
-        recipe: How.
-        val: What to select on; empty for a hashed `hold_out`-th part of the pictures in `data`, of
-            which the people with human labels are selected on and nobody is trained on.
-        hold_out: One picture in so many.
+        model: Name of the HRNet.
+        data: Data sets to train on.
+        stages: Resolutions and epochs.
+        recipe: The recipe.
+        val: Data sets to select the best epoch on. If empty, the hash of the file name holds out 1 in
+            `hold_out` images of `data`: they are not trained on, and their human-labelled people select.
+        hold_out: One in this many images is held out.
         init: A checkpoint to start from; empty for random weights.
-        teacher: A network to learn from; empty for none.
+        teacher: A teacher network for distillation; empty for none.
         precision: "fp32" or "bf16".
-        freeze_bn: Leave the batch norms' statistics as they are.
-        seed: Of all chance.
+        freeze_bn: Keep the batch norms' statistics fixed.
+        seed: Random seed.
     """
 
     model: str
@@ -90,7 +90,7 @@ class TrainSettings:
     seed: int = 0
 
     def check(self) -> None:
-        """Raise BadInput where a value makes no sense."""
+        """Raise BadInput if a value is invalid."""
         choices = {"model": (self.model, tuple(CONFIGS)), "precision": (self.precision, ("fp32", "bf16"))}
         for what, (value, known) in choices.items():
             if value not in known:
@@ -99,19 +99,19 @@ class TrainSettings:
             raise BadInput("`batch` is at least 1, `lr` more than 0, `hold_out` at least 2")
 
     def val_sets_in_training(self) -> list[Path]:
-        """The annotations that are trained on and select, too."""
+        """The annotations in `val` that are also trained on."""
         trained = {find_data(data.annotations).resolve() for data in self.data}
         return [d.annotations for d in self.val if find_data(d.annotations).resolve() in trained]
 
     def as_json(self) -> dict[str, Any]:
-        """As plain values, paths as text."""
+        """The settings as plain values, paths as text."""
         plain: dict[str, Any] = _plain(asdict(self))
         return plain
 
     def differences(self, other: dict[str, Any]) -> list[str]:
-        """The names of the fields in which `other`, from `as_json`, is another run."""
+        """The names of the fields that differ from `other`, a value of `as_json`."""
         mine = self.as_json()
-        # A run that was begun before a recipe had a field went by what is now its default.
+        # A run from before a recipe field existed used what is now the field's default.
         usual = {f.name: _plain(f.default) for f in fields(Recipe) if f.default is not MISSING}
         other = other | {"recipe": usual | other.get("recipe", {})}
         return [name for name, value in mine.items() if other.get(name) != value]

@@ -1,4 +1,4 @@
-"""People -> batches to train on: crops, target heatmaps and how much each of them counts."""
+"""People -> training batches: crops, target heatmaps and the weight of each joint."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,17 +28,17 @@ from hrpose_rt.training.distillation import TeacherHeatmaps
 from hrpose_rt.training.recipes import Recipe
 from hrpose_rt.types import F32, U8, Bools
 
-SampleKeys = list[tuple[int, int]]  # (epoch, row): what chance is seeded with, and who
+SampleKeys = list[tuple[int, int]]  # (epoch, row) per person; the random numbers depend on both
 Batch = dict[str, Tensor]
 
-HARD_JOINTS = {"elbow": 1.2, "knee": 1.2, "wrist": 1.5, "ankle": 1.5}  # the original's joint weights
+HARD_JOINTS = {"elbow": 1.2, "knee": 1.2, "wrist": 1.5, "ankle": 1.5}  # joint weights of the original
 
 
 class ImageCache:
-    """Decoded pictures, kept in memory as long as they fit.
+    """Decoded images, kept in memory as long as they fit.
 
     Args:
-        limit: Bytes to keep at most.
+        limit: Most bytes to keep.
     """
 
     def __init__(self, limit: int) -> None:
@@ -46,7 +46,7 @@ class ImageCache:
         self._left = limit
 
     def read(self, people: AnnotatedPeople, row: int) -> U8:
-        """The picture of person `row` (H, W, 3) BGR, as stored: annotations know nothing of EXIF."""
+        """The image of person `row` (H, W, 3) BGR, as stored: annotations ignore EXIF rotation."""
         path = people.images[people.image_rows[row]]
         if (kept := self._kept.get(path)) is not None:
             return kept
@@ -61,16 +61,16 @@ class ImageCache:
 
 
 class CropDataset(Dataset[Batch]):
-    """Whole batches, each a function of its keys, the seed and the recipe alone.
+    """Whole batches; each depends only on its keys, the seed and the recipe.
 
     Args:
-        people: Whom to show.
-        recipe: How.
-        stage: At which resolution.
-        seed: Of all chance.
-        pictures: Where pictures come from.
-        teacher: What a teacher says of the people, for joints that nobody labelled.
-        augment: Whether to augment; without, every epoch is the same.
+        people: The people.
+        recipe: The recipe.
+        stage: Stage with the resolution.
+        seed: Random seed.
+        pictures: The image cache.
+        teacher: The teacher's heatmaps of the people, for joints without a human label.
+        augment: Whether to augment; otherwise every epoch is the same.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class CropDataset(Dataset[Batch]):
         weights = labelled * inside * trust[:, None]
         if self._teacher is not None:
             self._ask_teacher(rows, views, labelled, targets, weights)
-            # What lies beyond the edge is not to be guessed at: nothing is there.
+            # Beyond the edge there is nothing, so the network should not guess there.
             for maps, cut in zip(targets, cuts, strict=False):
                 if cut:
                     maps[:] = _only(maps.transpose(1, 2, 0), _shrunk(cut)).transpose(2, 0, 1)
@@ -155,7 +155,7 @@ class CropDataset(Dataset[Batch]):
         targets: F32,
         weights: F32,
     ) -> None:
-        """Put the teacher's maps where there is no human label, and count them as a machine's."""
+        """Use the teacher's maps for joints without a human label, with the weight of machine labels."""
         assert self._teacher is not None
         udp = self._recipe.targets == "udp"
         for i, (row, view) in enumerate(zip(rows.tolist(), views, strict=True)):
@@ -167,13 +167,13 @@ class CropDataset(Dataset[Batch]):
 
 
 def epoch_rows(shares: Sequence[tuple[int, float]], seed: int, epoch: int) -> np.ndarray:
-    """Whom an epoch shows, in which order.
+    """Rows of the people in an epoch, in random order.
 
     Args:
-        shares: For each set, in the order they were joined: its people and its weight. A weight of 2
-            shows everybody twice, one of 0.5 a half of them, another half the next time.
-        seed: Of all chance.
-        epoch: Which one.
+        shares: For each set, in the order they were joined: number of people and weight. A weight of 2
+            shows each person twice, a weight of 0.5 a random half of them in each epoch.
+        seed: Random seed.
+        epoch: Number of the epoch.
     """
     rng = np.random.default_rng((seed, epoch))
     rows, start = [], 0
@@ -186,14 +186,14 @@ def epoch_rows(shares: Sequence[tuple[int, float]], seed: int, epoch: int) -> np
 
 
 def plan(rows: np.ndarray, epoch: int, batch: int) -> list[SampleKeys]:
-    """An epoch's batches; the last is filled up from the beginning: batch norm dislikes small ones."""
+    """An epoch's batches; the last is filled up from the beginning, since batch norm needs large ones."""
     count = -(-len(rows) // batch)
     rows = np.resize(rows, count * batch)
     return [[(epoch, int(row)) for row in rows[i * batch : (i + 1) * batch]] for i in range(count)]
 
 
 def load(dataset: CropDataset, keys: Sequence[SampleKeys], workers: int, pinned: bool) -> Iterator[Batch]:
-    """The batches of `keys`, in their order, made by `workers` processes beside this one; 0 for in it."""
+    """The batches of `keys`, in order, made by `workers` processes; with 0 in this process."""
     return iter(
         DataLoader(
             dataset,
@@ -211,7 +211,7 @@ def _quiet_worker(_: int) -> None:
 
 
 def _only(picture: NDArray[Any], cut: EdgeCut) -> NDArray[Any]:
-    """The picture (H, W, C) with 0 outside of `cut`."""
+    """The image (H, W, C) with 0 outside `cut`."""
     columns, rows = cut
     left = np.zeros_like(picture)
     left[rows, columns] = picture[rows, columns]
@@ -219,13 +219,13 @@ def _only(picture: NDArray[Any], cut: EdgeCut) -> NDArray[Any]:
 
 
 def _within(points: F32, cut: EdgeCut) -> Bools:
-    """Which points (K, 2) lie in `cut`."""
+    """Whether each point (K, 2) lies inside `cut`."""
     low, high = np.array([[s.start for s in cut], [s.stop for s in cut]])
     return np.asarray(((points >= low) & (points < high)).all(axis=1))
 
 
 def _shrunk(cut: EdgeCut) -> EdgeCut:
-    """The cut of the heatmaps."""
+    """The cut in heatmap pixels."""
     columns, rows = (slice(s.start // 4, -(-s.stop // 4)) for s in cut)
     return columns, rows
 

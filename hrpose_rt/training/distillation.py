@@ -1,4 +1,4 @@
-"""What a teacher network says of every person, asked once and kept on disk."""
+"""A teacher network's heatmaps for every person, computed once and stored on disk."""
 
 import hashlib
 from collections.abc import Callable
@@ -22,16 +22,16 @@ from hrpose_rt.training.augment import CropTransform
 from hrpose_rt.types import F32, I64, U8
 
 Infer = Callable[[U8], F32]
-_CHANNELS = 4  # what OpenCV warps at a time
-_STEP = 16  # people a batch
+_CHANNELS = 4  # channels per warp: OpenCV's limit
+_STEP = 16  # people per batch
 
 
 class TeacherHeatmaps:
-    """A teacher's heatmaps of N people's plain crops, with flip test, as 8-bit levels in a file.
+    """A teacher's heatmaps for the plain crops of N people, with flip test, as 8-bit levels in a file.
 
     Args:
-        file: Where the maps are kept, (N, G, h, w, 4) uint8: G groups of four joints.
-        people: Whom they are of.
+        file: File of the maps, (N, G, h, w, 4) uint8: G groups of four joints.
+        people: The people.
         input_hw: Size of the teacher's crops.
         udp: Whether the teacher was trained with UDP.
     """
@@ -43,9 +43,9 @@ class TeacherHeatmaps:
         self._centres, self._sizes = boxes_to_centre_size(people.boxes, input_hw)
 
     def warped(self, row: int, view: CropTransform, input_hw: tuple[int, int], udp: bool) -> F32:
-        """The maps (K, h, w) of person `row`, as the student sees it: moved, turned and mirrored.
+        """The maps (K, h, w) of person `row` in the student's crop: shifted, rotated and mirrored.
 
-        Channels are the teacher's: those of a mirrored view have yet to be swapped.
+        Channels are in the teacher's order; for a mirrored crop left and right are not swapped yet.
         """
         groups = self._maps[row]
         _, th, tw, _ = groups.shape
@@ -69,16 +69,16 @@ def run_teacher(
     threads: int,
     progress: Callable[[int], None],
 ) -> TeacherHeatmaps:
-    """Ask the teacher about everybody, unless the folder holds its answers already.
+    """Run the teacher on all people, unless the folder has its heatmaps already.
 
     Args:
-        teacher: A model's name; or a path of a checkpoint, of an engine, or of another project's ONNX
+        teacher: A model's name; or the path of a checkpoint, of an engine, or of another project's ONNX
             file that takes normalised RGB (1, 3, H, W) and gives heatmaps for crops of 1.25 boxes.
-        people: Whom to ask about.
-        read: Gives the picture of a person.
-        folder: Where the answers are kept.
+        people: The people.
+        read: Reads the image of a person.
+        folder: Where the heatmaps are stored.
         threads: Cores to use.
-        progress: Told how many people are done.
+        progress: Called with the number of people of each batch.
     """
     infer, input_hw, udp, fingerprint = _open(teacher, threads)
     asked = hashlib.sha256(people.boxes.tobytes() + fingerprint.encode()).hexdigest()[:16]
@@ -128,7 +128,7 @@ def _run(
 
 
 def _open(teacher: str, threads: int) -> tuple[Infer, tuple[int, int], bool, str]:
-    """The teacher as a function of uint8 BGR crops, its input size, whether it is UDP, its fingerprint."""
+    """The teacher as a function of uint8 BGR crops, its input size, whether it uses UDP, and its hash."""
     path = Path(teacher)
     if path.suffix == ".onnx" and path.is_file() and not spec_path(path).is_file():
         infer, input_hw = _open_external(path, threads)
@@ -138,7 +138,7 @@ def _open(teacher: str, threads: int) -> tuple[Infer, tuple[int, int], bool, str
 
 
 def _open_external(path: Path, threads: int) -> tuple[Infer, tuple[int, int]]:
-    """An ONNX file of another project, by OpenVINO."""
+    """An ONNX file from another project, run by OpenVINO."""
     import openvino
 
     core = openvino.Core()
@@ -162,6 +162,6 @@ def _open_external(path: Path, threads: int) -> tuple[Infer, tuple[int, int]]:
 
 
 def _to_maps(to_crop: F32, input_hw: tuple[int, int], heatmap_hw: tuple[int, int], udp: bool) -> F32:
-    """(3, 3) frame pixels -> heatmap pixels, of (2, 3) frame pixels -> crop pixels."""
+    """The map (3, 3) to heatmap pixels, from the map (2, 3) to crop pixels; both from frame pixels."""
     scale = input_to_heatmap(np.ones(2, np.float32), input_hw, heatmap_hw, udp)
     return np.concatenate([to_crop * scale[:, None], [[0, 0, 1]]])

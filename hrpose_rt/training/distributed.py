@@ -1,4 +1,4 @@
-"""One process or many: who this one is, and what it says to the others."""
+"""Training in one process or several: this process's rank, and communication with the others."""
 
 import os
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from hrpose_rt.errors import BadInput
 
 @dataclass(frozen=True, slots=True)
 class DistributedContext:
-    """This process among those that train together.
+    """This process within a distributed run.
 
     Attributes:
-        rank: Its number; process 0 writes and speaks.
-        size: How many there are.
-        device: Where it computes.
+        rank: Its number; process 0 writes files and logs.
+        size: Number of processes.
+        device: The device it computes on.
     """
 
     rank: int
@@ -39,20 +39,20 @@ class DistributedContext:
         return float(value)
 
     def wait(self) -> None:
-        """Until everybody is here."""
+        """Wait until all processes reach this point."""
         if self.size > 1:
             distributed.barrier()
 
 
 @contextmanager
 def init_distributed(device: str) -> Iterator[DistributedContext]:
-    """Join the processes that `torchrun` started, or be alone.
+    """Join the processes that `torchrun` started; without it, run as a single process.
 
     Args:
-        device: "cpu", "cuda", or "auto": CUDA where there is a GPU.
+        device: "cpu", "cuda", or "auto": CUDA if there is a GPU.
 
     Raises:
-        BadInput: CUDA is asked for and cannot be had.
+        BadInput: CUDA is requested but not available.
     """
     gpu = torch.cuda.is_available()
     if device not in ("auto", "cpu", "cuda"):

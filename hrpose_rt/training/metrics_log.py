@@ -1,4 +1,4 @@
-"""What a run says while it goes: a log to read, numbers to plot, curves to look at."""
+"""Output of a training run: a text log, metrics as JSON lines and TensorBoard events, and curves."""
 
 import json
 import logging
@@ -12,15 +12,16 @@ from hrpose_rt.errors import RuntimeMissing
 from hrpose_rt.paths import atomic_write
 
 METRICS_FILE, LOG_FILE, CURVES_FILE = "metrics.jsonl", "train.log", "curves.png"
-SMOOTH = 20  # losses that a point of the curve is the mean of
+SMOOTH = 20  # losses averaged for each point of the curve
 
 
 class MetricsLog:
     """Writes a run's `metrics.jsonl`, `train.log`, TensorBoard events and `curves.png`.
 
     Args:
-        folder: Where to.
-        step: Steps that were done before; what the files say of later ones, which a kill undid, goes.
+        folder: Folder of the run.
+        step: Step at which the run resumes. Metrics of later steps are removed from the files, since an
+            interruption undid those steps.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -37,12 +38,12 @@ class MetricsLog:
         self._board = SummaryWriter(str(folder), purge_step=step or None)
 
     def log(self, text: str) -> None:
-        """A line of the log."""
+        """Write a line to the log."""
         self._log.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {text}\n")
         self._log.flush()
 
     def log_metrics(self, kind: str, step: int, **metrics: Any) -> None:
-        """Figures after `step` steps, of "train" or "val"."""
+        """Record metrics after `step` steps; `kind` is "train" or "val"."""
         line = {"kind": kind, "step": step, **metrics}
         self._lines.append(line)
         with self._metrics.open("a", encoding="utf-8") as file:
@@ -52,7 +53,7 @@ class MetricsLog:
                 self._board.add_scalar(f"{kind}/{name}", value, step)
 
     def draw(self) -> None:
-        """Draw the curves anew."""
+        """Redraw the curves."""
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(10, 4), layout="constrained")
@@ -82,13 +83,13 @@ class MetricsLog:
 
 
 def _smooth(values: list[float]) -> list[float]:
-    """Each value's mean with its neighbours, `SMOOTH` of them in all."""
+    """Moving average of each value and its neighbours, over `SMOOTH` values."""
     half = SMOOTH // 2
     return [float(np.mean(values[max(i - half, 0) : i + half])) for i in range(len(values))]
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a file that a kill may have cut short."""
+    """The complete lines of a file whose last line may be cut off."""
     lines = []
     for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
         try:

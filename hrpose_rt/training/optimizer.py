@@ -7,7 +7,7 @@ from hrpose_rt.training.recipes import Recipe
 
 
 def optimizer_for(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
-    """What changes the weights, as the recipe has it."""
+    """Create the optimizer that the recipe names."""
     weights, decay = net.parameters(), recipe.weight_decay
     if recipe.optimizer == "adam":
         return torch.optim.Adam(weights, recipe.lr)

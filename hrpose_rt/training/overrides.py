@@ -1,4 +1,4 @@
-"""Recipes changed by their users: `--set key=value`, and recipes of their own in TOML."""
+"""Changes to recipes: `--set key=value`, and recipe files in TOML."""
 
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ OVERRIDE_KEYS = (*(f.name for f in fields(Recipe) if f.name not in ("name", "aug
 
 
 def parse_overrides(texts: Sequence[str]) -> dict[str, str]:
-    """Read "key=value"s; of one key the last counts."""
+    """Read texts "key=value"; if a key occurs twice, the last one counts."""
     overrides = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -26,7 +26,7 @@ def parse_overrides(texts: Sequence[str]) -> dict[str, str]:
 
 
 def read_recipe(file: Path) -> tuple[str, dict[str, Any]]:
-    """The recipe that a TOML file starts from, its `base`, and what it changes; flat, as `--set` has it."""
+    """Read a TOML recipe: the name of its `base`, and its changes in the flat form of `--set`."""
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
@@ -38,10 +38,10 @@ def read_recipe(file: Path) -> tuple[str, dict[str, Any]]:
 
 
 def with_overrides(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
-    """The recipe with other values, each a value of its field's type or the text of one.
+    """The recipe with other values; each is a value of its field's type or text.
 
     Raises:
-        BadInput: There is no such key, or it takes another value; the message says which.
+        BadInput: There is no such key, or its value is invalid; the message names it.
     """
     own: dict[str, Any] = {}
     pictures: dict[str, Any] = {}
@@ -56,7 +56,7 @@ def with_overrides(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
 
 
 def _typed(key: str, value: Any, now: Any) -> Any:
-    """The value as the type that the field has now."""
+    """The value converted to the field's current type."""
     kind = type(now)
     expected = {
         bool: "true or false",
@@ -85,7 +85,7 @@ def _typed(key: str, value: Any, now: Any) -> Any:
 
 
 def _check(recipe: Recipe) -> None:
-    """Raise BadInput where a number is beyond what makes sense."""
+    """Raise BadInput if a number is out of range."""
     shares = ("warm_up", "ema", "momentum", "flip", "half_body", "close_up", "cut", "cutout", "scale")
     above_0 = ("lr", "batch", "epochs", "lr_factor")
     values = asdict(recipe) | asdict(recipe.augmentation)

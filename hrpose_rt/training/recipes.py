@@ -1,4 +1,4 @@
-"""How to train, as values: the original's way and a modern one."""
+"""Training recipes as values: the original's and a modern one."""
 
 import math
 from dataclasses import dataclass, replace
@@ -12,32 +12,32 @@ from hrpose_rt.training.augment import Augmentation
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a network is trained.
+    """How to train a network.
 
     Attributes:
-        name: What the command line calls it.
-        optimizer: "adam" (no weight decay, as the original's code has it), "adamw" or "sgd".
+        name: Name on the command line.
+        optimizer: "adam" (no weight decay, as in the original's code), "adamw" or "sgd".
         lr: Peak learning rate.
-        batch: People a step, over all processes.
-        epochs: Where no stages are given.
-        targets: Whose heatmaps.
-        augmentation: What is done to the pictures.
-        weight_decay: AdamW's and SGD's.
-        momentum, nesterov: SGD's.
-        schedule: "steps": down by `lr_factor` at each of `lr_steps`; "cosine": in every stage a warm-up,
-            then down to nothing.
-        lr_steps: Shares of all epochs, or epochs where they are above 1.
-        lr_factor: What is left of the rate after a step.
-        warm_up: Share of a stage's steps that the rate takes to rise.
-        ema: Decay of the averaged weights, which are those that count; 0 for none.
+        batch: People per step, over all processes.
+        epochs: Number of epochs if no stages are given.
+        targets: Kind of target heatmaps.
+        augmentation: Augmentation of the crops.
+        weight_decay: For AdamW and SGD.
+        momentum, nesterov: For SGD.
+        schedule: "steps": multiply by `lr_factor` at each of `lr_steps`; "cosine": in every stage a
+            warm-up, then a cosine down to 0.
+        lr_steps: Shares of all epochs, or epochs if above 1.
+        lr_factor: Factor of the learning rate at each step.
+        warm_up: Share of a stage's steps in which the rate rises.
+        ema: Decay of the averaged weights, which are validated and saved; 0 for none.
         joint_weights: Whether elbows, knees, wrists and ankles count more.
-        squared_weights: Whether these weights are those of a map before it is squared, so that they
-            count squared, as in the original.
-        machine_weight: What a joint counts that a network labelled.
-        init_std: Random weights of convolutions are drawn from N(0, init_std), biases are 0; 0 leaves
-            them as PyTorch has them.
-        select: The figure of the people kept out that the best epoch has most of: "oks", COCO's "ap" or
-            MPII's "pckh".
+        squared_weights: Whether a joint's weight multiplies its map before squaring, so that it counts
+            squared, as in the original.
+        machine_weight: Weight of a joint that a network labelled.
+        init_std: Standard deviation of random convolution weights, with biases 0; 0 keeps PyTorch's
+            initialisation.
+        select: The metric that selects the best epoch, on held-out people: "oks", COCO's "ap" or MPII's
+            "pckh".
     """
 
     name: str
@@ -77,7 +77,7 @@ ORIGINAL = Recipe(
     epochs=210,
     targets="classic",
     augmentation=Augmentation(turn_deg=45, scale=0.35, half_body=0.3),
-    weight_decay=1e-4,  # of SGD, if that is set
+    weight_decay=1e-4,  # for SGD
     squared_weights=True,
     init_std=0.001,
     select="ap",
@@ -110,7 +110,7 @@ RECIPES = {recipe.name: recipe for recipe in (ORIGINAL, MODERN)}
 
 
 def recipe_for(name: str, skeleton: Skeleton) -> Recipe:
-    """The recipe of that name; the original augments MPII less, and selects by its own figure.
+    """The recipe with that name. For MPII the original augments less and selects by PCKh.
 
     Raises:
         BadInput: There is no such recipe.
@@ -124,7 +124,7 @@ def recipe_for(name: str, skeleton: Skeleton) -> Recipe:
 
 
 def check_select(recipe: Recipe, skeleton: Skeleton) -> None:
-    """Raise BadInput where epochs cannot be compared by the recipe's figure."""
+    """Raise BadInput if this skeleton does not allow the recipe's selection metric."""
     if recipe.select == "ap" and not skeleton.sigmas:
         raise BadInput(f"AP needs sigmas, which {skeleton.name} has not: set select=oks or select=pckh")
     if recipe.select == "pckh" and not {"neck", "head"} <= set(skeleton.joints):
@@ -136,13 +136,13 @@ def check_select(recipe: Recipe, skeleton: Skeleton) -> None:
 def learning_rate(
     recipe: Recipe, stage_share: float, run_share: float, stage: int, epochs: int = 1
 ) -> float:
-    """The rate at a point of the run.
+    """The learning rate at a point of the run.
 
     Args:
-        recipe: Its peak and schedule.
-        stage_share, run_share: How much of the stage and of the whole run is done, 0..1.
-        stage: Which stage; each starts from half the peak of the one before.
-        epochs: Of the whole run.
+        recipe: Peak rate and schedule.
+        stage_share, run_share: Completed share of the stage and of the whole run, 0..1.
+        stage: Number of the stage; each starts from half the peak of the one before.
+        epochs: Epochs of the whole run.
     """
     if recipe.schedule == "steps":
         drops = sum(run_share >= (step / epochs if step > 1 else step) for step in recipe.lr_steps)

@@ -2,8 +2,9 @@
 
     python -m hrpose_rt.training.release FOOTAGE ANNOTATIONS IMAGES
 
-FOOTAGE is a video or a folder to calibrate int8 with; ANNOTATIONS and IMAGES, COCO keypoints and their
-pictures, tell what int8 costs in AP, by OpenVINO. Without arguments only the fp32 engines are made.
+FOOTAGE is a video or a folder for int8 calibration. ANNOTATIONS and IMAGES are COCO keypoints and their
+images, on which the loss of AP by int8 is measured, with OpenVINO. Without arguments only the fp32 engines
+are made.
 """
 
 import sys
@@ -30,8 +31,8 @@ from hrpose_rt.runtimes.ov import OpenVinoRuntime
 from hrpose_rt.skeleton import COCO17
 
 POSE_HW = (256, 192)
-AP_LOSS = 0.01  # that int8 may cost
-# Square, 16:9 and 4:3, lying and standing: a 16:9 frame costs the detector 60% of the square.
+AP_LOSS = 0.01  # largest loss of AP by int8
+# Square, 16:9 and 4:3, landscape and portrait: 16:9 frames cost the detector 60% of the square.
 DETECTOR_HWS = ((640, 640), (384, 640), (640, 384), (480, 640), (640, 480))
 
 
@@ -48,14 +49,14 @@ def build_pose(name: str) -> EngineSpec:
         skeleton="coco17",
         heatmap_hw=heatmap_size((h, w)),
         part_ankles=True,
-        decode="dark",  # for a tenth of a millisecond a frame; its card says by how much it is better
+        decode="dark",  # costs a tenth of a millisecond per frame; the model card states the gain
     )
     export_onnx(hrnet_on_crops(load_hrnet(checkpoint)[0]), engine, spec)
     return _saved(spec, engine)
 
 
 def build_detector(name: str) -> EngineSpec:
-    """Export the detector `name` in fp32, height and width left open."""
+    """Export the detector `name` in fp32, with open height and width."""
     checkpoint, engine = models_folder() / f"{name}.pt", models_folder() / f"{name}.onnx"
     spec = EngineSpec(name, "detection", DETECTOR_HWS, "fp32", sha256(checkpoint))
     export_onnx(load_yolo(checkpoint, classic=True), engine, spec, free_hw=True)
@@ -63,7 +64,7 @@ def build_detector(name: str) -> EngineSpec:
 
 
 def build_int8(fp32: EngineSpec, place: Path, annotations: Path, images: Path) -> None:
-    """Quantise an embedded engine, compare it with fp32, and measure what it costs in AP."""
+    """Quantise an embedded engine, compare it with fp32, and measure its loss of AP."""
     import onnx
 
     from hrpose_rt.export.quantize import first_and_last, to_int8
@@ -82,7 +83,7 @@ def build_int8(fp32: EngineSpec, place: Path, annotations: Path, images: Path) -
     before, after = (_ap(e, s, annotations, images) for e, s in ((source, fp32), (engine, spec)))
     if before - after > AP_LOSS:
         raise RunBroken(f"int8 costs {before - after:.4f} AP: calibrate with other footage")
-    # AP decides here: a joint of two equal peaks may move from one to the other, and cost nothing.
+    # AP decides here: a joint with two equal peaks may jump between them at no cost.
     parity = verify.verdict(spec, verify.compare(engine, spec, reference, photos), keep=True)
     parity |= {"ap": round(after, 4), "ap_loss": round(before - after, 4)}
     _saved(replace(spec, parity=parity), engine)
@@ -106,6 +107,6 @@ def _ap(engine: Path, spec: EngineSpec, annotations: Path, folder: Path) -> floa
 
 if __name__ == "__main__":
     pose = build_pose(DEFAULT_POSE)
-    build_detector(DEFAULT_DETECTOR)  # no int8: OpenVINO 2026.4 finds other boxes in it than ONNX Runtime
+    build_detector(DEFAULT_DETECTOR)  # no int8: OpenVINO 2026.4 then finds other boxes than ONNX Runtime
     if len(sys.argv) == 4:
         build_int8(pose, *map(Path, sys.argv[1:]))

@@ -27,18 +27,18 @@ from hrpose_rt.training.recipes import learning_rate
 from hrpose_rt.training.validation import METRIC_NAMES, Validation, heatmap_loss, validate
 
 LOG_EVERY = 10  # steps
-SAMPLES = 16  # people whose poses are drawn after every epoch
+SAMPLES = 16  # people drawn with their poses after every epoch
 Tick = Callable[[int, int, float], None]  # stage, people shown, loss
 
 
 @dataclass(frozen=True, slots=True)
 class TrainData:
-    """Whom a run trains on and whom it is judged by.
+    """The people to train on and to validate on.
 
     Attributes:
         train, val: The people.
-        shares: Of `train`: people and weight of each set, in their order.
-        jointless: How many were left out of `train` because no joint of theirs is labelled.
+        shares: For `train`: people and weight of each set, in order.
+        jointless: Number of people left out of `train` because they have no labelled joint.
     """
 
     train: AnnotatedPeople
@@ -53,14 +53,14 @@ def load_data(
     """Read a run's data.
 
     Args:
-        sets: What to train on.
-        val: What to be judged by. If empty, a hashed `hold_out`-th part of the pictures in `sets`: nobody
-            in them is trained on, and those with human labels judge.
-        hold_out: One picture in so many.
-        unlabelled: Whether people without any labelled joint are of use, to a teacher's student.
+        sets: Data sets to train on.
+        val: Data sets to validate on. If empty, the hash of the file name holds out 1 in `hold_out` images
+            of `sets`: they are not trained on, and their human-labelled people validate.
+        hold_out: One in this many images is held out.
+        unlabelled: Keep people without labelled joints, for a teacher to label.
 
     Raises:
-        BadInput: Something is missing or wrong, or nobody is left to train on or to judge by.
+        BadInput: A file is missing or wrong, or no people are left to train or to validate on.
     """
     people = [(data.load(), data.weight) for data in sets]
     if val:
@@ -83,16 +83,16 @@ def load_data(
 
 
 class Trainer:
-    """One run: a network, its optimizer and how far they are.
+    """One run: a network, its optimizer and its progress.
 
     Args:
-        settings: What to compute.
+        settings: Settings of the run.
         data: From `load_data`.
-        distributed: This process among those that train together.
-        folder: Where the run is kept; process 0 writes there.
-        images: Where pictures come from.
-        teacher: What a teacher says of `data.train`.
-        workers: Processes that make batches beside this one; 0 for none.
+        distributed: This process within a distributed run.
+        folder: Folder of the run; process 0 writes there.
+        images: The image cache.
+        teacher: The teacher's heatmaps of `data.train`.
+        workers: Processes that make batches; 0 for none.
         save_every: Steps between checkpoints, besides those after every epoch.
     """
 
@@ -132,11 +132,11 @@ class Trainer:
         self.steps = self.epoch_steps * self._epochs
 
     def resume(self) -> None:
-        """Go on where `last.pth` ends."""
+        """Continue from `last.pth`."""
         self.progress = load_last(self._folder, self._settings, self.net, self._ema, self._optimizer)
 
     def pixels(self, steps: int | None = None) -> int:
-        """Pixels shown after so many steps, of all by default: what a run's time goes by."""
+        """Pixels shown after that many steps, of all by default: the measure of a run's time."""
         total, left = 0, self.steps if steps is None else steps
         for stage in self._settings.stages:
             here = min(left, stage.epochs * self.epoch_steps)
@@ -153,16 +153,16 @@ class Trainer:
         """Train to the end.
 
         Args:
-            log: Process 0's.
+            log: Process 0's log; None in the others.
             tick: Called with the loss after every step.
 
         Raises:
-            RunBroken: The loss is no number any more; `last.pth` is from before.
+            RunBroken: The loss is not finite any more; `last.pth` is from before.
         """
         first_epoch = 0
         for number, stage in enumerate(self._settings.stages):
             if self.progress.step == first_epoch * self.epoch_steps:
-                self.progress.best = -1.0  # the best is the best at the last resolution
+                self.progress.best = -1.0  # the best epoch is chosen at the last resolution
             dataset = CropDataset(
                 people=self._data.train,
                 recipe=self._settings.recipe,
@@ -202,7 +202,7 @@ class Trainer:
                 self.save()
 
     def step(self, batch: Batch, rate: float) -> float:
-        """One step; returns the loss over all processes."""
+        """Do one step; returns the mean loss over all processes."""
         settings, device = self._settings, self._distributed.device
         self._model.train(not settings.freeze_bn)
         for group in self._optimizer.param_groups:
@@ -214,7 +214,7 @@ class Trainer:
             heatmaps = self._model(normalized(crops))
         loss = heatmap_loss(heatmaps.float(), targets, weights)
         everywhere = self._distributed.mean(loss.detach())
-        if not np.isfinite(everywhere):  # in one process, and so in all of them
+        if not np.isfinite(everywhere):  # the mean is the same in every process, so all of them stop
             raise RunBroken(
                 f"the loss is {everywhere} at step {self.progress.step}: {self._folder} keeps what was good"
                 f" before, start from it with `init` and a lower `lr`; the batch was {self._name(batch)}"

@@ -1,4 +1,4 @@
-"""How good a network is on people whose joints are known, while it trains."""
+"""Accuracy of a network on people with known joints, during training."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,24 +18,24 @@ from hrpose_rt.training.dataset import CropDataset, ImageCache, load, plan
 from hrpose_rt.training.recipes import Recipe
 from hrpose_rt.types import F32
 
-PCK_SHARE = 0.2  # of the torso, left shoulder to right hip
-PCKH_SHARE = 0.5  # of the head, from the neck to its top
+PCK_SHARE = 0.2  # share of the torso, left shoulder to right hip
+PCKH_SHARE = 0.5  # share of the head, from the neck to its top
 METRIC_NAMES = {"oks": "OKS", "ap": "AP", "pckh": "PCKh@0.5"}
-_ALIKE = 0.9  # OKS of two poses above which the better goes on alone, as in the original's evaluation
+_ALIKE = 0.9  # OKS above which only the better of two poses stays, as in the original's evaluation
 _BATCH = 64
-_FLAT_SIGMA = 0.0725  # the mean of COCO's, for skeletons that have none
+_FLAT_SIGMA = 0.0725  # the mean of COCO's, for skeletons without sigmas
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Figures of one network on one set of people.
+    """Metrics of one network on one set of people.
 
     Attributes:
         oks: Mean object keypoint similarity, 0..1.
-        selection_score: The recipe's `select`, by which epochs are compared, 0..1.
-        pck: Share of joints within a fifth of the torso's length of where they are, 0..1.
-        joints: That share for every joint (K,), NaN where none is labelled.
-        loss: Mean squared error of the heatmaps, halved, as in training.
+        selection_score: The recipe's `select` metric, which compares epochs, 0..1.
+        pck: Share of joints within a fifth of the torso's length of the truth, 0..1.
+        joints: The same share for every joint (K,), NaN without labels.
+        loss: Half the mean squared error of the heatmaps, as in training.
         keypoints, scores: (N, K, 2) frame pixels and (N, K).
     """
 
@@ -56,7 +56,7 @@ def validate(
     precision: str,
     images: ImageCache,
 ) -> Validation:
-    """Estimate everybody's pose with `net`, in evaluation mode and without flip test, and compare."""
+    """Estimate all poses with `net`, in evaluation mode and without flip test, and compare them."""
     device = next(net.parameters()).device
     dataset = CropDataset(people, recipe, stage, 0, images, augment=False)
     decode = HEATMAP_DECODERS[TARGET_DECODERS[recipe.targets]]
@@ -96,12 +96,12 @@ def heatmap_loss(heatmaps: torch.Tensor, targets: torch.Tensor, weights: torch.T
 
 
 def average_precision(keypoints: F32, scores: F32, people: AnnotatedPeople, sizes: F32) -> float:
-    """COCO's AP of poses (N, K, 2) with scores (N, K), found in the annotated boxes of N people.
+    """COCO's AP of poses (N, K, 2) with scores (N, K), estimated in the annotated boxes of N people.
 
-    Poses are scored and thinned out as the original's evaluation does, where every box has the score 1.
+    Scores and OKS-NMS are as in the original's evaluation, where every box has the score 1.
 
     Args:
-        sizes: (N, 2) of the crops, whose area tells how alike two poses are.
+        sizes: (N, 2) of the crops; OKS-NMS uses their area.
     """
     from hrpose_rt.evaluation import coco
 
@@ -133,14 +133,14 @@ def average_precision(keypoints: F32, scores: F32, people: AnnotatedPeople, size
 
 
 def head_pck(keypoints: F32, people: AnnotatedPeople) -> float:
-    """MPII's PCKh@0.5, where a head is as long as from the neck to its top: its json has no head boxes."""
+    """MPII's PCKh@0.5; a head's length is from the neck to its top, since the JSON has no head boxes."""
     return _within(keypoints, people, ("neck", "head"), PCKH_SHARE, left_out=("pelvis", "thorax"))[0]
 
 
 def torso_pck(keypoints: F32, people: AnnotatedPeople) -> tuple[float, F32]:
-    """Share of labelled joints within `PCK_SHARE` of the torso, in all and for each joint (K,).
+    """Share of labelled joints within `PCK_SHARE` of the torso, overall and for each joint (K,).
 
-    People whose left shoulder or right hip is not labelled have no torso and do not count.
+    People without a labelled left shoulder or right hip do not count.
     """
     return _within(keypoints, people, ("left_shoulder", "right_hip"), PCK_SHARE)
 
@@ -152,7 +152,7 @@ def _within(
     share: float,
     left_out: tuple[str, ...] = (),
 ) -> tuple[float, F32]:
-    """Share of labelled joints within a share of the distance between two of them, in all and for each."""
+    """Share of labelled joints within `share` of the distance between `ends`, overall and per joint."""
     names = people.skeleton.joints
     a, b = map(names.index, ends)
     length = np.linalg.norm(people.joints[:, a] - people.joints[:, b], axis=1)
