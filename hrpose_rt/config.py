@@ -1,4 +1,4 @@
-"""How a pipeline works and which part of a source it takes: values, checked when they are made."""
+"""Settings of a pipeline and the part of a source to process, validated on creation."""
 
 import math
 import os
@@ -24,18 +24,18 @@ DEVICES = ("cuda", "cpu", "gpu", "npu")
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 DECODINGS = ("quarter", "dark", "udp")
 TRACKERS = ("flow", "ocsort", "bytetrack")
-MAX_INPUT_SIDE = 2048  # pixels of a person's crop
+MAX_INPUT_SIDE = 2048  # largest side of a person's crop, in pixels
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a pipeline works.
+    """Settings of a pipeline.
 
     Attributes:
-        pose, detector: Embedded names, or paths of checkpoints or engines; a `Path` will do.
-        runtime: "tensorrt", "openvino", "onnxruntime", "torch", or "auto": what suits model and machine.
-        precision: "fp32", "bf16", "fp16", "int8", or "auto": the fastest that the device has and that
-            costs hardly any accuracy.
+        pose, detector: Embedded names, or paths of checkpoints or engines; a `Path` is accepted.
+        runtime: "tensorrt", "openvino", "onnxruntime", "torch", or "auto": chosen by model and machine.
+        precision: "fp32", "bf16", "fp16", "int8", or "auto": the fastest on the device that costs hardly
+            any accuracy.
         device: "cpu", "gpu" or "npu" (Intel's), "cuda" or "cuda:1" (NVIDIA's), or "auto".
         det_score: Detections below this score are left out, in 0..1.
         max_people: Keep at most this many per frame, best score first; 0 keeps all.
@@ -44,11 +44,12 @@ class Settings:
         flip_test: Average with mirrored crops: twice the pose network's cost.
         threads: Cores to use; 0 for all that this process may use.
         skeleton: A built-in name, the path of a skeleton file, or "auto" for the model's own; a `Skeleton`
-            will do.
+            is accepted.
         tracker: "flow", "ocsort" or "bytetrack".
         memory_s: Seconds for which a lost track may be re-identified; 0 is never.
         max_age_s: Seconds without a detection after which a track is lost.
-        detect_every: Run the detector on every Nth frame; 0 when it pays; None is 1, or 0 with a budget.
+        detect_every: Run the detector on every Nth frame; 0 decides frame by frame; None is 1, or 0 with
+            a budget.
         tiles: "off", "auto", or rows and columns such as "2x3": also search enlarged parts of the frame.
         budget_ms: Milliseconds per frame from memory to poses; 0 is no limit.
         max_pose_age: Frames after which a pose is estimated again, if the budget allows it.
@@ -100,14 +101,14 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Which part of a source to take.
+    """The part of a source to process.
 
     Attributes:
         start: Seconds from the beginning of the source.
         end: Seconds, exclusive; None for the end of the source.
         stride: Use every Nth frame.
         max_frames: Stop after this many frames; None for all.
-        fps: Of a folder of images: play it as a video with this rate; None for separate images. Other
+        fps: For a folder of images: play it as a video with this rate; None for separate images. Other
             sources have their own rate.
     """
 
@@ -126,7 +127,7 @@ class Clip:
             )
 
     def count(self, frames: int | None, fps: float) -> int | None:
-        """How many of `frames` it takes, as far as can be told beforehand."""
+        """The number of `frames` in the clip, as far as it is known beforehand; None if unknown."""
         if frames is not None:
             first = math.ceil(self.start * fps - 1e-6)
             last = frames if self.end is None else min(frames, math.ceil(self.end * fps - 1e-6))
@@ -136,7 +137,7 @@ class Clip:
 
 
 def check_execution(runtime: str, precision: str, device: str) -> None:
-    """Raise BadInput unless each is a name or "auto"; whether they go together depends on the model."""
+    """Raise BadInput unless each is a known name or "auto". The combination is checked with the model."""
     kind, _, number = device.partition(":")
     names = (
         ("runtime", runtime, RUNTIMES),
@@ -151,7 +152,7 @@ def check_execution(runtime: str, precision: str, device: str) -> None:
 
 
 def check_input_hw(input_hw: tuple[int, int]) -> None:
-    """Raise BadInput unless it is a size (height, width) of a pose network."""
+    """Raise BadInput unless it is a valid input size (height, width) of a pose network."""
     h, w = input_hw
     if min(h, w) < 32 or max(h, w) > MAX_INPUT_SIDE or h % 32 or w % 32:
         raise BadInput(

@@ -1,4 +1,4 @@
-"""What this machine has for the program, and what to do about what it lacks."""
+"""Checks of this machine for hrpose-rt, with a fix for each missing part."""
 
 import os
 import platform
@@ -27,10 +27,10 @@ class Check:
     """One line of the report.
 
     Attributes:
-        name: Its subject.
-        ok: Whether all is well; None where nothing is wrong with not having it.
-        result: What there is.
-        fix: What to do; empty where nothing is.
+        name: The subject.
+        ok: Whether the check passed; None for a missing optional part.
+        result: What was found.
+        fix: What to do; empty if nothing.
     """
 
     name: str
@@ -40,12 +40,12 @@ class Check:
 
 
 def run_checks() -> list[Check]:
-    """Look at everything; a check that breaks is a finding of its own."""
+    """Run all checks; a check that raises becomes a failed line of the report."""
     checks = []
     for check in CHECKS:
         try:
             checks += check()
-        except Exception as error:  # the doctor goes on whatever a library does when it is touched
+        except Exception as error:  # libraries may raise anything; the other checks still run
             name = check.__name__.strip("_")
             checks.append(Check(name, False, f"{type(error).__name__}: {error}", "report this"))
     return checks
@@ -104,7 +104,7 @@ def _version(package: str) -> str:
 
 
 def _precisions(runtime: str) -> str:
-    """What it computes in on each of its devices, as far as this processor has it."""
+    """The precisions of a runtime on each of its devices, without those this processor lacks."""
     result = []
     for (name, device), precisions in PRECISIONS_OF.items():
         if name == runtime:

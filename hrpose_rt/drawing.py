@@ -1,4 +1,4 @@
-"""Draw people and numbers into a picture, with as few calls as there are colours."""
+"""Draw people and numbers into an image, with one OpenCV call per colour where possible."""
 
 import cv2
 import numpy as np
@@ -6,7 +6,7 @@ import numpy as np
 from hrpose_rt.skeleton import Side, Skeleton
 from hrpose_rt.types import F32, I64, STAGES, U8, Bools, Detections, Poses, StageTimes
 
-MIN_SCORE = 0.3  # keypoints below it are not drawn, unless asked for
+MIN_SCORE = 0.3  # default lowest score of a drawn keypoint
 
 Colour = tuple[int, int, int]
 
@@ -22,11 +22,11 @@ ID_COLOURS: tuple[Colour, ...] = (
 GREY: Colour = (170, 170, 170)
 WHITE: Colour = (255, 255, 255)
 DARK: Colour = (24, 24, 24)
-SCORE_LEVELS = 5  # keypoints are drawn in this many shades, from doubtful red to certain green
+SCORE_LEVELS = 5  # number of shades for keypoints, from red (low score) to green (high)
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _SUBPIXEL_BITS = 3
-_FAR = 1e5  # pixels; what OpenCV still draws without overflowing
+_FAR = 1e5  # pixels; OpenCV's drawing overflows beyond
 
 
 def draw_poses(
@@ -38,7 +38,7 @@ def draw_poses(
 ) -> None:
     """Draw limbs by side and keypoints by score into `picture` (H, W, 3).
 
-    People with an old pose (`poses.fresh` False) get thinner limbs, people without one none.
+    Limbs of older poses (`poses.fresh` False) are thinner. People without a pose get no limbs.
     """
     heights = detections.boxes[:, 3] - detections.boxes[:, 1]
     thickness = np.select([heights < 90, heights < 300], [1, 2], 3)
@@ -49,10 +49,10 @@ def draw_poses(
 
 
 class Trails:
-    """Where people went, drawn behind them.
+    """The paths of people, drawn behind them.
 
     Args:
-        seconds: How far back.
+        seconds: Length of the paths.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -60,7 +60,7 @@ class Trails:
         self._places: dict[int, list[tuple[float, int, int]]] = {}
 
     def draw(self, picture: U8, detections: Detections, track_ids: I64, time_s: float) -> None:
-        """Add the people of a frame at `time_s` and draw all that is not older into it."""
+        """Add the people of a frame at `time_s` and draw the paths of the last `seconds`."""
         feet = np.stack([detections.boxes[:, [0, 2]].mean(axis=1), detections.boxes[:, 3]], axis=1)
         for i, (x, y) in zip(track_ids.tolist(), feet.round().astype(int).tolist(), strict=True):
             if i >= 0:
@@ -76,7 +76,7 @@ class Trails:
 
 
 def draw_overlay(picture: U8, people: int, times: StageTimes) -> None:
-    """Write people, milliseconds a stage and frames a second into the upper left corner."""
+    """Write people, milliseconds per stage and frames per second into the upper left corner."""
     fps = 1e3 / times.total if times.total > 0 else 0.0
     lines = [f"people {people}", f"total {times.total:.1f} ms  {fps:.0f} fps"]
     lines += [f"{name} {getattr(times, name):.1f}" for name in STAGES]
@@ -123,12 +123,12 @@ def _draw_points(picture: U8, points: F32, scores: F32, visible: Bools, thicknes
         colour = (60, int(255 * share), int(255 * (1 - share)))
         for t in np.unique(thickness):
             chosen = visible & (levels == level) & (thickness == t)[:, None]
-            # A line of no length with round ends is a dot.
+            # A line of length 0 with round ends is a dot.
             _segments(picture, points[chosen][:, None].repeat(2, axis=1), colour, 2 * int(t) + 1)
 
 
 def _segments(picture: U8, segments: F32, colour: Colour, thickness: int) -> None:
-    """Lines (M, 2, 2), with subpixel ends, in one call."""
+    """Draw lines (M, 2, 2), with subpixel ends, in one call."""
     if len(segments):
         ends = (segments.clip(-_FAR, _FAR) * (1 << _SUBPIXEL_BITS)).round().astype(np.int32)
         cv2.polylines(picture, list(ends), False, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)

@@ -1,30 +1,30 @@
-"""Boxes and the maps between a frame, a network's input and its heatmaps. NumPy only.
+"""Boxes, and the maps between a frame, a network's input and its heatmaps. NumPy only.
 
-Boxes are xyxy without a +1. Pixel centres are integers in crops and heatmaps. Two conventions are
-trained with: "classic", that of the original HRNet code, which scales by sizes in pixels, and UDP
-(Huang et al., "The Devil Is in the Details", CVPR 2020), which scales by the steps between the first
-and the last pixel.
+Boxes are xyxy without a +1. Pixel centres are integers in crops and heatmaps. Networks are trained with
+one of two conventions. "Classic", that of the original HRNet code, scales by sizes in pixels. UDP (Huang
+et al., "The Devil Is in the Details", CVPR 2020) scales by the steps between the first and the last
+pixel.
 """
 
 import numpy as np
 
 from hrpose_rt.types import F32, I64, Bools
 
-CROP_MARGIN = 1.25  # the crop is this much larger than the box, as all HRNet weights were trained
+CROP_MARGIN = 1.25  # crop size by box size, as in the training of all HRNet weights
 
 
 def xywh_to_xyxy(boxes: F32) -> F32:
-    """Boxes (N, 4) of corner and size, as in COCO's files, as boxes of two corners."""
+    """Convert boxes (N, 4) from corner and size, as in COCO's files, to two corners."""
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
 
 
 def xyxy_to_xywh(boxes: F32) -> F32:
-    """The other way around."""
+    """Convert boxes (N, 4) from two corners to corner and size."""
     return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
 
 
 def intersection(a: F32, b: F32) -> F32:
-    """Areas (N, M) that boxes of `a` (N, 4) and of `b` (M, 4) have in common."""
+    """Areas (N, M) of the intersections of boxes `a` (N, 4) with boxes `b` (M, 4)."""
     wide, tall = (
         np.minimum(a[:, None, side + 2], b[None, :, side + 2])
         - np.maximum(a[:, None, side], b[None, :, side])
@@ -35,9 +35,9 @@ def intersection(a: F32, b: F32) -> F32:
 
 
 def iou(a: F32, b: F32) -> F32:
-    """Intersection over union of every box of `a` (N, 4) with every one of `b` (M, 4): (N, M).
+    """Intersection over union (N, M) of every box of `a` (N, 4) with every box of `b` (M, 4).
 
-    Boxes without area overlap nothing.
+    A box without area has an IoU of 0.
     """
     shared = intersection(a, b)
     area_a = np.clip(a[:, 2:] - a[:, :2], 0, None).prod(axis=1)
@@ -48,9 +48,9 @@ def iou(a: F32, b: F32) -> F32:
 
 
 def nms(boxes: F32, scores: F32, threshold: float) -> I64:
-    """Indices of the boxes (N, 4) that survive greedy suppression, best score (N,) first.
+    """Indices of the boxes (N, 4) that greedy suppression keeps, best score (N,) first.
 
-    A box goes when its IoU with a better, kept one is above `threshold`.
+    A box is removed if its IoU with a better box that stays is above `threshold`.
     """
     return greedy_nms(iou(boxes, boxes) > threshold, scores)
 
@@ -61,7 +61,7 @@ def centres(boxes: F32) -> F32:
 
 
 def assign(cost: F32) -> tuple[I64, I64]:
-    """Rows and columns of a matrix (N, M) that, paired off one to one, cost least."""
+    """Rows and columns of a cost matrix (N, M), paired one to one at the lowest total cost."""
     from scipy.optimize import linear_sum_assignment
 
     rows, columns = linear_sum_assignment(cost)
@@ -69,7 +69,7 @@ def assign(cost: F32) -> tuple[I64, I64]:
 
 
 def greedy_nms(overlapping: Bools, scores: F32) -> I64:
-    """Indices, best score (N,) first, of those that overlap (N, N) no better one that stays."""
+    """Indices, best score (N,) first, of the items that do not overlap (N, N) a better one that stays."""
     order = np.argsort(-scores, kind="stable")
     overlapping = overlapping[np.ix_(order, order)]
     alive = np.ones(len(order), np.bool_)
@@ -80,9 +80,9 @@ def greedy_nms(overlapping: Bools, scores: F32) -> I64:
 
 
 def boxes_to_centre_size(boxes: F32, input_hw: tuple[int, int]) -> tuple[F32, F32]:
-    """Centres (N, 2) and sizes (N, 2), x before y, of the crops that hold the boxes (N, 4).
+    """Centres (N, 2) and sizes (N, 2), x before y, of the crops around the boxes (N, 4).
 
-    A crop is the box widened to the input's aspect, then by `CROP_MARGIN`.
+    A crop is the box widened to the input's aspect ratio, then enlarged by `CROP_MARGIN`.
     """
     centres: F32 = (boxes[:, :2] + boxes[:, 2:]) * np.float32(0.5)
     w, h = (boxes[:, 2:] - boxes[:, :2]).T
@@ -104,18 +104,18 @@ def crop_affines(centres: F32, sizes: F32, input_hw: tuple[int, int], udp: bool 
 def heatmap_to_frame(
     xy: F32, centres: F32, sizes: F32, heatmap_hw: tuple[int, int], udp: bool = False
 ) -> F32:
-    """Points (N, K, 2) in heatmap pixels as points in frame pixels."""
+    """Convert points (N, K, 2) from heatmap pixels to frame pixels."""
     scale = sizes / _steps(heatmap_hw, udp)
     return np.asarray((centres - sizes / 2)[:, None] + xy * scale[:, None], np.float32)
 
 
 def input_to_heatmap(xy: F32, input_hw: tuple[int, int], heatmap_hw: tuple[int, int], udp: bool) -> F32:
-    """Points (..., 2) in a crop's pixels as points in its heatmaps' pixels."""
+    """Convert points (..., 2) from a crop's pixels to its heatmaps' pixels."""
     return np.asarray(xy * (_steps(heatmap_hw, udp) / _steps(input_hw, udp)), np.float32)
 
 
 def oks(keypoints: F32, others: F32, counted: Bools, areas: F32, sigmas: F32) -> F32:
-    """Object keypoint similarity (N,) of poses (N, K, 2) and (N, K, 2), row by row, in 0..1.
+    """Object keypoint similarity (N,), in 0..1, of each pose (N, K, 2) with the same row of `others`.
 
     Args:
         keypoints, others: Points in the same pixels.
@@ -128,9 +128,10 @@ def oks(keypoints: F32, others: F32, counted: Bools, areas: F32, sigmas: F32) ->
 
 
 def oks_nms(keypoints: F32, scores: F32, areas: F32, sigmas: F32, threshold: float) -> I64:
-    """Indices of the poses (N, K, 2) that survive greedy suppression by OKS, best score (N,) first.
+    """Indices of the poses (N, K, 2) that greedy suppression by OKS keeps, best score (N,) first.
 
-    Between two poses the area is the mean of theirs (N,), and all joints count. Source: the original's.
+    The OKS of two poses uses the mean of their areas (N,), and all joints count. Source: the original's
+    evaluation.
     """
     pairs = np.asarray((areas[:, None] + areas[None]) / 2, np.float32)
     overlaps = oks_terms(keypoints[:, None], keypoints[None], pairs, sigmas).mean(axis=2)
@@ -138,7 +139,7 @@ def oks_nms(keypoints: F32, scores: F32, areas: F32, sigmas: F32, threshold: flo
 
 
 def oks_terms(keypoints: F32, others: F32, areas: F32, sigmas: F32) -> F32:
-    """The terms (..., K) that OKS is the mean of, for points (..., K, 2) and areas (...).
+    """The per-joint terms (..., K) of OKS, for points (..., K, 2) and areas (...); OKS is their mean.
 
     Source: COCO's keypoint evaluation, exp(-d^2 / (2 area (2 sigma)^2)).
     """
@@ -148,5 +149,5 @@ def oks_terms(keypoints: F32, others: F32, areas: F32, sigmas: F32) -> F32:
 
 
 def _steps(size_hw: tuple[int, int], udp: bool) -> F32:
-    """Width and height as the convention counts them."""
+    """Width and height in the convention: pixels, or the steps between pixels with UDP."""
     return np.array(size_hw[::-1], np.float32) - np.float32(udp)

@@ -1,4 +1,4 @@
-"""What this machine is, for the lines that go beside every figure."""
+"""Facts about this machine, for reports and `doctor`."""
 
 import ctypes
 import os
@@ -9,8 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-SCREEN_S = 20.0  # for a window to open
-# The instructions that decide how fast a network runs on an x86 CPU, and ARM's counterparts.
+SCREEN_S = 20.0  # seconds for a window to open
+# The instructions that decide the speed of networks on x86 CPUs, and their counterparts on ARM.
 _FEATURES = (
     *("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni"),
     *("amx_bf16", "amx_int8", "asimddp", "bf16", "i8mm"),
@@ -18,27 +18,27 @@ _FEATURES = (
 
 
 def cpu_name() -> str:
-    """The processor's name."""
+    """The name of the processor."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def cpu_features() -> list[str]:
-    """Those of its features that matter here; empty where the system does not tell."""
+    """The CPU features in `_FEATURES`; empty if the system does not list them."""
     present = set((_cpuinfo("flags") or _cpuinfo("Features")).split())
     return [name for name in _FEATURES if name in present]
 
 
 def usable_cores() -> int:
-    """Cores this process may use: those it may run on, or fewer where a container grants less time."""
+    """The cores this process may use: its CPU affinity, or fewer in a container with a time limit."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, container_cores(Path("/sys/fs/cgroup")) or cores))
 
 
 def container_cores(groups: Path) -> int | None:
-    """Cores' worth of time, rounded up, that a control group grants; None where it sets no limit.
+    """CPU time limit of a control group in cores, rounded up; None without a limit.
 
     Args:
-        groups: Where control groups are mounted; both versions of their files are read.
+        groups: Mount point of control groups; both versions of their files are read.
     """
     try:
         if (groups / "cpu.max").is_file():
@@ -47,12 +47,12 @@ def container_cores(groups: Path) -> int | None:
             quota = (groups / "cpu" / "cpu.cfs_quota_us").read_text()
             period = (groups / "cpu" / "cpu.cfs_period_us").read_text()
         return -(-int(quota) // int(period)) if int(quota) > 0 else None
-    except (OSError, ValueError):  # none there, or "max"
+    except (OSError, ValueError):  # missing files, or "max"
         return None
 
 
 def _cpuinfo(key: str) -> str:
-    """The first line of Linux's /proc/cpuinfo that begins with `key`; empty elsewhere."""
+    """The value of the first line of Linux's /proc/cpuinfo that begins with `key`; empty elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -65,9 +65,9 @@ class Gpu:
     """An NVIDIA GPU.
 
     Attributes:
-        name: As its driver calls it.
+        name: Its name in the driver.
         arch: Its compute capability, such as "sm89".
-        driver: The driver's version; empty where the system does not tell.
+        driver: Version of the driver; empty if unknown.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Gpu:
 
 
 def nvidia_gpus() -> list[Gpu]:
-    """The GPUs that the NVIDIA driver sees, in CUDA's order; none where there is no driver."""
+    """The GPUs that the NVIDIA driver sees, in CUDA's order; empty without a driver."""
     try:
         cuda = ctypes.CDLL("libcuda.so.1" if os.name == "posix" else "nvcuda.dll")
         count = ctypes.c_int()
@@ -107,9 +107,10 @@ def _driver() -> str:
 
 
 def why_no_screen() -> str:
-    """Why no window can be opened here; empty if one can.
+    """The reason why no window can be opened; empty if one can.
 
-    Where a screen is named, a child tries it: OpenCV's windows end the process if nobody answers there.
+    If a display is named, a child process tries it, since OpenCV ends the process if the display does not
+    answer.
     """
     if sys.platform != "linux":
         return ""

@@ -1,4 +1,4 @@
-"""Folders for what is fetched and built, and files that are written whole or not at all."""
+"""Folders for downloaded and built files, and atomic writing of files."""
 
 import fcntl
 import hashlib
@@ -18,10 +18,10 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".
 
 
 def cache_dir() -> Path:
-    """The folder that `HRPOSE_HOME` names, or `hrpose-rt` in the user's cache; it may not be there yet.
+    """The folder in `HRPOSE_HOME`, else `hrpose-rt` in the user's cache; it may not exist yet.
 
     Raises:
-        BadInput: Neither is known, as the user has no home folder.
+        BadInput: `HRPOSE_HOME` is not set and the user has no home folder.
     """
     if given := os.environ.get(CACHE_VARIABLE):
         return Path(given)
@@ -34,7 +34,7 @@ def cache_dir() -> Path:
 
 
 def make_writable(folder: Path, hint: str = SET_CACHE) -> None:
-    """Make a folder that can be written into; BadInput with the hint where that is not possible."""
+    """Create a folder if needed; raise BadInput with the hint if it cannot be written to."""
     reason: str | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def make_writable(folder: Path, hint: str = SET_CACHE) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make it, with those above it, unless it is there; BadInput says why it cannot be made."""
+    """Create a folder and its parents if needed; raise BadInput with the reason if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -53,19 +53,19 @@ def make_folder(folder: Path) -> None:
 
 
 def fetched_folder() -> Path:
-    """Where fetched models are kept."""
+    """The folder for downloaded models."""
     return cache_dir() / "models"
 
 
 def models_folder() -> Path:
-    """Where the embedded models lie: inside the installed package, or in the checkout it runs from."""
+    """The folder of the embedded models, in the installed package or in the checkout."""
     package = Path(str(files("hrpose_rt")))
     installed = package / "models"
     return installed if installed.is_dir() else package.parent / "models"
 
 
 def engines_folder() -> Path:
-    """Where engines are kept: in `HRPOSE_HOME`, else `engines/` of a checkout, else the user's cache."""
+    """The folder for engines: in `HRPOSE_HOME`, else `engines/` of a checkout, else the user's cache."""
     checkout = models_folder().parent
     in_checkout = (checkout / "pyproject.toml").is_file() and (checkout / "engines").is_dir()
     if in_checkout and CACHE_VARIABLE not in os.environ:
@@ -75,7 +75,7 @@ def engines_folder() -> Path:
 
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Wait until no other process builds this engine."""
+    """Wait until no other process builds this engine, and lock it."""
     with (path.parent / f".{path.name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -89,24 +89,24 @@ def sha256(path: Path) -> str:
 
 @contextmanager
 def atomic_write(path: Path, tag: str = "") -> Iterator[Path]:
-    """Write a file whole or not at all.
+    """Write a file atomically: a failed write leaves the old file.
 
     >>> with atomic_write(Path("report.json")) as file:  # doctest: +SKIP
     ...     file.write_text(text)
 
     Args:
-        path: The file. A device, a pipe and a file that cannot be replaced (mounted by itself, or in a
-            folder that is read-only) are written to as they are.
-        tag: Tells apart processes that may write the same file.
+        path: The file. Devices, pipes and files that cannot be replaced (a mount point, or in a read-only
+            folder) are written in place.
+        tag: Part of the temporary name, different for each process that may write the same file.
 
     Yields:
-        A file beside it to write to, which takes its place at the end and is removed on an error.
+        The path of a temporary file beside it. It replaces the file at the end; an error removes it.
     """
     in_place = not path.is_file() or path.is_mount() or not os.access(path.resolve().parent, os.W_OK)
     if path.exists() and in_place:
         yield path
         return
-    path = path.resolve()  # a link stays a link
+    path = path.resolve()  # keep a symbolic link and replace its target
     partial = path.with_name(f"{path.name}{tag}.partial")
     try:
         yield partial
@@ -116,6 +116,6 @@ def atomic_write(path: Path, tag: str = "") -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any, indent: int | None = None) -> None:
-    """Write plain values as JSON, whole or not at all."""
+    """Write plain values as JSON, atomically."""
     with atomic_write(path) as file:
         file.write_text(json.dumps(content, indent=indent) + "\n")

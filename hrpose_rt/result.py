@@ -1,4 +1,4 @@
-"""What the pipeline says about a frame, and the forms it can take."""
+"""The result of a frame, and its conversions."""
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,14 @@ class FrameResult:
     """The people of one frame; row i is the same person in all of its fields.
 
     Attributes:
-        frame: The picture itself.
+        frame: The frame itself.
         detections: Boxes (N, 4) and scores (N,).
         track_ids: (N,) ids, -1 until confirmed.
         poses: Keypoints (N, K, 2) and scores (N, K).
-        times: What it cost.
-        skeleton: Which joints the keypoints are.
-        shared: Whether several sources ran at once: `times` is a share of what their frames cost together.
+        times: Stage times.
+        skeleton: The joints of the keypoints.
+        shared: Whether frames of several sources were processed together; `times` is then a share of their
+            common cost.
     """
 
     frame: Frame
@@ -49,7 +50,7 @@ class FrameResult:
         overlay: bool = False,
         boxes: bool = True,
     ) -> U8:
-        """A picture of the people.
+        """Draw the people and return the image (H, W, 3).
 
         Args:
             canvas: (H, W, 3) uint8 BGR to draw on, in place; a copy of the frame if None.
@@ -58,7 +59,7 @@ class FrameResult:
             boxes: Also draw the boxes with ids and scores.
 
         Raises:
-            BadInput: The canvas is no such picture, or cannot be drawn on.
+            BadInput: The canvas is not such an image, or cannot be drawn on.
         """
         picture = self.frame.image.copy() if canvas is None else canvas
         check_canvas(picture)
@@ -104,7 +105,7 @@ class FrameResult:
             class_id=np.zeros(len(self), np.int64),
             tracker_id=self.track_ids,
         )
-        posed = self.poses.age >= 0  # whose joints mean nothing are not visible, so that nothing is drawn
+        posed = self.poses.age >= 0  # hides the meaningless joints of people without a pose
         poses = sv.KeyPoints(
             xy=self.poses.keypoints,
             keypoint_confidence=self.poses.scores,
@@ -115,12 +116,12 @@ class FrameResult:
 
 
 def latency_field(shared: bool) -> str:
-    """What files call a frame's times: they say so if those are shares of what several frames cost."""
+    """The JSON key of a frame's times; it says whether they are shares of several frames' cost."""
     return "latency_share_ms" if shared else "latency_ms"
 
 
 def person_score(box_scores: F32, keypoint_scores: F32) -> F32:
-    """Scores (N,) of people: the box's (N,) times the mean of the joints' (N, K) that exceed 0.2.
+    """Scores (N,) of people: the box score (N,) times the mean of the joint scores (N, K) above 0.2.
 
     Source: the original's evaluation.
     """

@@ -1,4 +1,4 @@
-"""What runs: both networks with their runtimes, and the machine; as files and reports state it."""
+"""The networks, their runtimes and the machine of a run, for files and reports."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,8 +10,8 @@ class DetectorInfo:
 
     Attributes:
         model: Its name.
-        sha256: Of the engine, or of the checkpoint where there is none.
-        runtime, precision: See `Settings`; settled.
+        sha256: Hash of the engine, or of the checkpoint if there is no engine.
+        runtime, precision: As in `Settings`, with "auto" resolved.
     """
 
     model: str
@@ -20,7 +20,7 @@ class DetectorInfo:
     precision: str
 
     def to_dict(self) -> dict[str, Any]:
-        """By the keys of reports."""
+        """The values by the keys of reports."""
         return asdict(self)
 
 
@@ -30,12 +30,12 @@ class PoseInfo:
 
     Attributes:
         model: Its name.
-        sha256: Of the engine, or of the checkpoint where there is none.
+        sha256: Hash of the engine, or of the checkpoint if there is no engine.
         input_hw: Height and width of its crops.
         decode: "quarter", "dark" or "udp".
-        runtime, precision, device: See `Settings`; settled.
-        reason: Why these, in words.
-        skeleton: Name of its joints.
+        runtime, precision, device: As in `Settings`, with "auto" resolved.
+        reason: The reason for this choice, as text.
+        skeleton: Name of its skeleton.
     """
 
     model: str
@@ -50,11 +50,11 @@ class PoseInfo:
 
     @property
     def input(self) -> str:
-        """Height and width of its crops as text, 256x192."""
+        """Height and width of its crops as text, such as 256x192."""
         return f"{self.input_hw[0]}x{self.input_hw[1]}"
 
     def to_dict(self) -> dict[str, Any]:
-        """By the keys of reports."""
+        """The values by the keys of reports."""
         return {
             "model": self.model,
             "sha256": self.sha256,
@@ -70,12 +70,12 @@ class PoseInfo:
 
 @dataclass(frozen=True, slots=True)
 class HardwareInfo:
-    """The processor, and with how many threads networks run on it.
+    """The processor, and the number of threads of the networks.
 
     Attributes:
-        threads: Of the networks.
-        cpu: Its name.
-        cpu_features: Those that matter here, such as avx512_vnni.
+        threads: Threads of the networks.
+        cpu: Name of the processor.
+        cpu_features: Features that affect speed, such as avx512_vnni.
     """
 
     threads: int
@@ -86,7 +86,7 @@ class HardwareInfo:
         return f"{self.threads} cores of {self.cpu} ({', '.join(self.cpu_features)})"
 
     def to_dict(self) -> dict[str, Any]:
-        """By the keys of reports."""
+        """The values by the keys of reports."""
         return {"threads": self.threads, "cpu": self.cpu, "cpu_features": list(self.cpu_features)}
 
 
@@ -99,7 +99,7 @@ class RunInfo:
     hardware: HardwareInfo
 
     def to_dict(self) -> dict[str, Any]:
-        """By the keys of JSON lines and reports."""
+        """The values by the keys of JSON lines and reports."""
         pose = self.pose.to_dict()
         return {
             "models": {"pose": pose.pop("model"), "detector": self.detector.model},

@@ -1,4 +1,4 @@
-"""Which joints a pose has, how they hang together and how exactly people place them."""
+"""The joints of a pose: names, limbs, mirrored pairs and annotation spreads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ SKELETON_SUFFIXES = (".toml", ".json")
 
 
 class Side(IntEnum):
-    """The side of the body a joint or limb is on, as the person would say it."""
+    """The side of the body of a joint or limb, from the person's own view."""
 
     MIDDLE = 0
     LEFT = 1
@@ -28,13 +28,13 @@ class Skeleton:
     """A set of joints.
 
     Attributes:
-        name: What files and engines call it.
-        joints: K names; the order is that of the heatmaps. Names begin with `left_` or `right_`
-            where a joint has a side.
+        name: Its name in files and engines.
+        joints: K names, in the order of the heatmaps. Names of joints on one side begin with `left_` or
+            `right_`.
         edges: Pairs of joint indices to draw as limbs.
-        flip_pairs: Pairs of joint indices that a mirrored picture swaps.
-        sigmas: K annotation spreads for OKS (fractions of the square root of a person's area);
-            empty where none are known.
+        flip_pairs: Pairs of joint indices that a mirrored image swaps.
+        sigmas: K annotation spreads for OKS (fractions of the square root of a person's area); empty if
+            unknown.
     """
 
     name: str
@@ -47,17 +47,17 @@ class Skeleton:
     def __post_init__(self) -> None:
         sides = [_side(name) for name in self.joints]
         edge_sides = (sides[a] if sides[a] == sides[b] else Side.MIDDLE for a, b in self.edges)
-        object.__setattr__(self, "_edge_sides", tuple(edge_sides))  # it is frozen
+        object.__setattr__(self, "_edge_sides", tuple(edge_sides))  # the dataclass is frozen
 
     def flip_order(self) -> list[int]:
-        """The K indices that put the channels of a mirrored picture back in place."""
+        """The K indices that put the channels of a mirrored image back in order."""
         order = list(range(len(self.joints)))
         for left, right in self.flip_pairs:
             order[left], order[right] = right, left
         return order
 
     def edge_sides(self) -> tuple[Side, ...]:
-        """The side of each limb: that of its joints if they share one, else the middle."""
+        """The side of each limb: that of its joints if they share one, otherwise the middle."""
         return self._edge_sides
 
     def is_upper(self) -> list[bool]:
@@ -142,7 +142,7 @@ SKELETONS = {s.name: s for s in (COCO17, MPII16)}
 
 
 def name_of(skeleton: Skeleton) -> str:
-    """A name by which `find_skeleton` knows it from now on; BadInput if another one is called so."""
+    """Register a skeleton for `find_skeleton` and return its name; raise BadInput if the name is taken."""
     if SKELETONS.setdefault(skeleton.name, skeleton) != skeleton:
         raise BadInput(f"another skeleton is called {skeleton.name}: give this one a name of its own")
     return skeleton.name
@@ -150,13 +150,13 @@ def name_of(skeleton: Skeleton) -> str:
 
 @lru_cache
 def find_skeleton(name: str) -> Skeleton:
-    """The built-in skeleton of that name, or the one that a .toml or .json file describes.
+    """The built-in skeleton of that name, or the one in a .toml or .json file.
 
-    A file has `joints`, K names, and as far as they apply `edges` and `flip_pairs`, pairs of those names,
-    and `sigmas`, K numbers.
+    A file has `joints`, K names. It may have `edges` and `flip_pairs`, pairs of those names, and `sigmas`,
+    K numbers.
 
     Raises:
-        BadInput: There is no such skeleton, or the file describes none; the message says what is wrong.
+        BadInput: There is no such skeleton, or the file is invalid; the message says why.
     """
     if name in SKELETONS:
         return SKELETONS[name]
@@ -179,7 +179,7 @@ _Name = Annotated[str, Meta(min_length=1)]
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """What a skeleton file holds; see `find_skeleton`."""
+    """The content of a skeleton file; see `find_skeleton`."""
 
     joints: Annotated[tuple[_Name, ...], Meta(min_length=1)]
     name: str = ""

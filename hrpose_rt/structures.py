@@ -1,4 +1,4 @@
-"""What comes from outside has a shape: JSON and TOML decoded and checked in one place."""
+"""Decode and check JSON and TOML from outside, in one place."""
 
 import dataclasses
 import gzip
@@ -16,7 +16,7 @@ from msgspec import Meta
 from hrpose_rt.errors import MAX_NUMBER, BadInput
 
 T = TypeVar("T")
-# What numbers may be set to; types and ranges of a setting are declared where it is.
+# Ranges of numeric settings; a setting declares its type and range where it is defined.
 Score = Annotated[float, Meta(ge=0, le=1)]
 NonNegativeFloat = Annotated[float, Meta(ge=0, le=MAX_NUMBER)]
 PositiveFloat = Annotated[float, Meta(gt=0, le=MAX_NUMBER)]
@@ -28,12 +28,12 @@ def decode(data: bytes, shape: type[T], toml: bool = False) -> T:
     """The content of a JSON or TOML file as a value of `shape`.
 
     Args:
-        data: What the file holds: UTF-8, with a byte order mark or not.
-        shape: A type of fields as msgspec takes it. A dataclass has no other fields than its own.
+        data: Content of the file, UTF-8 with or without a byte order mark.
+        shape: A type that msgspec supports. For a dataclass, unknown fields are errors.
         toml: Whether it is TOML.
 
     Raises:
-        ValueError: It is neither, or of another shape; the message names the place.
+        ValueError: It cannot be decoded or has another shape; the message names the place.
     """
     text = data.decode("utf-8-sig")
     try:
@@ -45,7 +45,7 @@ def decode(data: bytes, shape: type[T], toml: bool = False) -> T:
 
 
 def convert(value: Any, shape: type[T]) -> T:
-    """What was decoded already, as a value of `shape`; ValueError names the place where it is none."""
+    """Convert decoded content to `shape`; raise ValueError with the place if it has another shape."""
     if dataclasses.is_dataclass(shape) and isinstance(value, dict):
         known = {field.name for field in dataclasses.fields(shape)}
         if strange := sorted(set(value) - known):
@@ -57,10 +57,9 @@ def convert(value: Any, shape: type[T]) -> T:
 
 
 def check_fields(settings: Any) -> None:
-    """Raise BadInput unless every field of a dataclass is of its type and in its range.
+    """Raise BadInput unless every field of a dataclass has its type and is in range.
 
-    NumPy's numbers count as numbers, and whole ones as those of floating point; nothing else is taken for
-    what it is not.
+    NumPy numbers count as numbers, and whole numbers as floats; nothing else is converted.
     """
     shape: type = type(settings)
     for name, expected in _types(shape).items():
@@ -71,7 +70,7 @@ def check_fields(settings: Any) -> None:
         except ValueError as error:
             words = str(error).replace("null", "None").replace("array", "tuple")
             raise BadInput(f"`{name}` is {value!r}: {words}") from error
-        object.__setattr__(settings, name, converted)  # it may be frozen
+        object.__setattr__(settings, name, converted)  # the dataclass may be frozen
 
 
 @lru_cache
@@ -87,11 +86,11 @@ def _in_words(message: str) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a .json or .json.gz file: UTF-8 whatever the locale is, with a byte order mark or not.
+    """The content of a .json or .json.gz file, UTF-8 in any locale, with or without a byte order mark.
 
     Raises:
         OSError: It cannot be read.
-        ValueError: It is no JSON.
+        ValueError: It is not JSON.
     """
     data = path.read_bytes()
     try:

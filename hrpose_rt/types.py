@@ -1,4 +1,4 @@
-"""The values that travel through the pipeline: plain arrays, named, their shapes checked once."""
+"""The values that pass through the pipeline: arrays in dataclasses, their shapes checked on creation."""
 
 import math
 from dataclasses import dataclass, fields
@@ -19,12 +19,12 @@ STAGES = ("letterbox", "detect", "track", "crop", "pose", "heatmap", "other")
 EXTRA_STAGES = ("read", "draw", "write", "age")
 
 
-MAX_BOX_REACH_PX = 1e6  # pixels from a picture's corner that a box may reach
-NO_ID = -1  # of somebody who is not known yet
+MAX_BOX_REACH_PX = 1e6  # farthest box coordinate, in pixels from the image's corner
+NO_ID = -1  # id of an unconfirmed track
 
 
 class Origin(IntEnum):
-    """Where a box comes from."""
+    """How a box was obtained."""
 
     DETECTED = 0
     TRACKED = 1
@@ -32,17 +32,17 @@ class Origin(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What is known of a source before its first frame.
+    """What is known about a source before its first frame.
 
     Attributes:
-        name: What the user called it.
+        name: The name the user gave.
         stem: A short name for files made from it.
-        width, height: Of its frames in pixels, upright; of the first of them where they differ. 0 of a live
+        width, height: Of its frames in pixels, upright; of the first frame if they differ. 0 for a live
             source that has not answered yet.
-        fps: Frames a second; of pictures that are no video, 1.
-        frames: How many there are to come; None if nobody knows.
-        is_video: Whether one frame follows from the other, so that people can be followed.
-        is_live: Whether frames come when they come; a live source drops those nobody took.
+        fps: Frames per second; 1 for images that are not a video.
+        frames: Number of frames; None if unknown.
+        is_video: Whether frames follow each other in time, so that people can be tracked.
+        is_live: Whether frames arrive in real time; a live source drops frames that are not read in time.
     """
 
     name: str
@@ -57,16 +57,16 @@ class SourceInfo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One picture of a source.
+    """One frame of a source.
 
     Attributes:
         index: Its number in the source, from 0; gaps where frames were left out.
         image: (H, W, 3) uint8 BGR.
         time_s: Seconds from the start of the stream.
         captured_s: When it was in memory, on `time.perf_counter`'s clock.
-        dropped: Frames that the source let go since the one before, to stay live.
+        dropped: Frames that the source dropped since the previous one, to stay live.
         read_ms: Milliseconds spent waiting for and decoding it.
-        file_name: Of a picture of a folder: its file's name there. Empty in videos.
+        file_name: Name of the file for an image of a folder. Empty in videos.
     """
 
     index: int
@@ -85,13 +85,13 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """People found in a frame.
+    """People detected in a frame.
 
     Attributes:
         boxes: (N, 4) float32 xyxy in frame pixels.
         scores: (N,) float32 in 0..1.
         origin: (N,) `Origin` of each box.
-        added: How many of them only a detector's tiles showed.
+        added: Number of people detected only in tiles.
     """
 
     boxes: F32
@@ -108,7 +108,7 @@ class Detections:
 
     @classmethod
     def found(cls, boxes: F32, scores: F32, added: int = 0) -> "Detections":
-        """Boxes (N, 4) and scores (N,) that come straight from a detector, `added` of them by tiles."""
+        """Boxes (N, 4) and scores (N,) directly from a detector, `added` of them only from tiles."""
         return cls(boxes, scores, np.full(len(boxes), Origin.DETECTED, np.int64), added)
 
 
@@ -118,9 +118,9 @@ class Poses:
 
     Attributes:
         keypoints: (N, K, 2) float32 frame pixels, x before y.
-        scores: (N, K) float32 raw heatmap peaks, which may leave 0..1.
-        fresh: (N,) whether the pose was estimated on this very frame.
-        age: (N,) frames since it was; -1 for somebody never posed, whose keypoints mean nothing.
+        scores: (N, K) float32 raw heatmap peaks, which may lie outside 0..1.
+        fresh: (N,) whether the pose was estimated on this frame.
+        age: (N,) frames since then; -1 for a person without a pose, whose keypoints mean nothing.
     """
 
     keypoints: F32
@@ -145,7 +145,7 @@ class Poses:
 
     @classmethod
     def estimated(cls, keypoints: F32, scores: F32) -> "Poses":
-        """Keypoints (N, K, 2) and scores (N, K) estimated on this frame."""
+        """Poses estimated on this frame, from keypoints (N, K, 2) and scores (N, K)."""
         n = len(scores)
         return cls(keypoints, scores, np.ones(n, np.bool_), np.zeros(n, np.int64))
 
@@ -170,11 +170,11 @@ class TrackedPeople:
 
 @dataclass(frozen=True, slots=True)
 class StageTimes:
-    """What one frame cost, in milliseconds.
+    """Times of one frame, in milliseconds.
 
-    `letterbox` to `heatmap` are measured each on its own, `total` from the frame in memory to its
-    poses on a clock of its own, and `other` is what they leave of it, so that the stages add up.
-    `read`, `draw`, `write` lie beside the total; `age` runs from capture to the last sink.
+    `letterbox` to `heatmap` are measured separately. `total` runs from the frame in memory to its poses, on
+    its own clock, and `other` is the difference, so that the stages add up. `read`, `draw` and `write` are
+    not part of the total; `age` runs from capture to the last sink.
     """
 
     letterbox: float = 0.0
@@ -191,13 +191,13 @@ class StageTimes:
     age: float = 0.0
 
     def plus(self, other: "StageTimes", share: float) -> "StageTimes":
-        """With a share, in 0..1, of what several frames cost together."""
+        """These times plus a share, in 0..1, of what several frames cost together."""
         total = {field.name: getattr(self, field.name) for field in fields(self)}
         return StageTimes(**{name: value + share * getattr(other, name) for name, value in total.items()})
 
 
 def check_image(image: U8) -> None:
-    """Raise BadInput unless `image` is a non-empty (H, W, 3) uint8 picture."""
+    """Raise BadInput unless `image` is a non-empty (H, W, 3) uint8 array."""
     if not isinstance(image, np.ndarray):
         raise BadInput(f"an image is a NumPy array, this one is {type(image).__name__}: was it read?")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
@@ -208,7 +208,7 @@ def check_image(image: U8) -> None:
 
 
 def check_canvas(canvas: U8) -> None:
-    """Raise BadInput unless `canvas` is a picture that OpenCV can draw on."""
+    """Raise BadInput unless `canvas` is an image that OpenCV can draw on."""
     check_image(canvas)
     if not canvas.flags.writeable or not canvas.flags.c_contiguous:
         what = "laid out otherwise in memory" if canvas.flags.writeable else "read-only"
@@ -216,9 +216,9 @@ def check_canvas(canvas: U8) -> None:
 
 
 def check_boxes(boxes: ArrayLike, image: U8) -> F32:
-    """Boxes as (N, 4) float32, or BadInput that names the first one that is none."""
+    """The boxes as (N, 4) float32; raise BadInput with the first invalid box."""
     try:
-        with np.errstate(over="ignore"):  # what is too large is named below
+        with np.errstate(over="ignore"):  # overflows are reported below
             array = np.asarray(boxes, np.float32)
     except (TypeError, ValueError) as error:
         raise BadInput("boxes are (N, 4) numbers: x1, y1, x2, y2 in pixels") from error
@@ -231,7 +231,7 @@ def check_boxes(boxes: ArrayLike, image: U8) -> F32:
     with np.errstate(invalid="ignore"):
         solid = np.logical_and.reduce(array[:, 2:] > array[:, :2], axis=1)
         inside = np.logical_and.reduce((array[:, :2] < (w, h)) & (array[:, 2:] > 0), axis=1)
-        near = np.logical_and.reduce(np.abs(array) <= MAX_BOX_REACH_PX, axis=1)  # or sizes are not finite
+        near = np.logical_and.reduce(np.abs(array) <= MAX_BOX_REACH_PX, axis=1)  # keeps sizes finite
     wrong = np.flatnonzero(~(finite & near & solid & inside))
     if len(wrong):
         i = int(wrong[0])
@@ -247,7 +247,7 @@ def check_boxes(boxes: ArrayLike, image: U8) -> F32:
 
 
 def _check_arrays(**arrays: tuple[object, tuple[int, ...]]) -> None:
-    """Raise BadInput unless each is an array of the shape beside it."""
+    """Raise BadInput unless each value is an array of the given shape."""
     for name, (array, expected) in arrays.items():
         if not isinstance(array, np.ndarray) or not array.ndim:
             raise BadInput(f"{name} is a NumPy array, not {type(array).__name__}")
