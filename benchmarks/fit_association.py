@@ -2,10 +2,10 @@
 
     python benchmarks/fit_association.py FOLDER [SCENES]
 
-FOLDER holds photos of many different people, SCENES (32 if not given) are composed. Prints the weights of
+FOLDER holds photos of many different people; SCENES scenes (default 32) are composed. Prints the weights of
 `hrpose_rt/tracking/association.py` and `hrpose_rt/tracking/reid.py`; thresholds are chosen by hand. Every
-fourth scene is of other people and held out, to show how well the weights generalize. The samples depend on
-the present weights, so another run moves them a little.
+fourth scene has other people and is held out, to show how well the weights generalize. The samples depend
+on the current weights, so another run changes them a little.
 """
 
 import sys
@@ -29,14 +29,14 @@ from hrpose_rt.tracking.tracks import Tracks
 from hrpose_rt.types import F32, F64, I64, NO_ID, Bools, Detections
 
 PEOPLE, FRAMES, DETECT_EVERY = (20, 30, 50), 250, 2
-FIRST_SEED = 1000  # scenes that no benchmark composes
-SHOWN_IOU, MIN_IOU_GAP = 0.5, 0.15  # of a box to the person in it, and to the next person
+FIRST_SEED = 1000  # seed of the first scene; no benchmark uses scenes from here on
+SHOWN_IOU, MIN_IOU_GAP = 0.5, 0.15  # lowest IoU of a box with its person; lowest lead over the next person
 HOLD_OUT = 4
 
 
 @dataclass
 class Samples:
-    """Pairs: their features, and whether they are the same person."""
+    """Pairs of detections or tracks: their features, and whether they are the same person."""
 
     features: list[F32] = field(default_factory=list)  # (F,) each
     same: list[bool] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Samples:
 
 
 class RecordingAssociator(association.FlowAssociator):
-    """Keeps the features of every pair of the last detection."""
+    """Records the features of every pair of the last detection."""
 
     def match(self, detections: Detections, appearance: F32, time_s: float, tracks: Tracks) -> I64:
         self.boxes, self.track_numbers = detections.boxes, tracks.track_number
@@ -57,7 +57,7 @@ class RecordingAssociator(association.FlowAssociator):
 
 
 class RecordingLostTracks(reid.LostTracks):
-    """Keeps the features of every new track against every lost one, and the boxes of the new ones."""
+    """Records the features of every new track with every lost one, and the boxes of the new ones."""
 
     asked: tuple[F32, list[int], F32, Bools] | None = None
 
@@ -72,18 +72,18 @@ class RecordingLostTracks(reid.LostTracks):
 
 
 def shown(boxes: F32, truth: Truth) -> I64:
-    """The person (N,) in each box; -1 if that is not clear."""
+    """The person (N,) in each box; -1 if that is ambiguous."""
     fits = np.pad(iou(boxes, truth.boxes) * (truth.visible >= PRESENT), ((0, 0), (2, 0)))
     best, second = np.sort(fits, axis=1)[:, :-3:-1].T
     return np.where((best >= SHOWN_IOU) & (second < best - MIN_IOU_GAP), fits.argmax(axis=1) - 2, -1)
 
 
 def watch(scene: Scene, networks: Networks) -> tuple[Samples, Samples]:
-    """Track a scene; samples of association and of re-identification."""
+    """Track a scene; returns samples of association and of re-identification."""
     associator, lost = RecordingAssociator(FPS, 0.0), RecordingLostTracks(Settings().memory_s)
     tracker = PersonTracker(associator, networks.skeleton, lost)
     matches, returns = Samples(), Samples()
-    # The person of each track when that was clear: boxes are often taken while it is not.
+    # The person of each track at the last unambiguous frame.
     person_of_track: dict[int, int] = {}
     person_of_id: dict[int, int] = {}
     for i in range(FRAMES):
@@ -120,7 +120,7 @@ def watch(scene: Scene, networks: Networks) -> tuple[Samples, Samples]:
 
 
 def fit(name: str, samples: list[Samples]) -> None:
-    """Print the logistic regression (weights, then what is always added) of all but the scenes held out."""
+    """Print the logistic regression (weights, then the intercept), fitted without the held-out scenes."""
 
     def of(scenes: list[Samples]) -> tuple[F64, F64]:
         features = np.stack([row for scene in scenes for row in scene.features]).astype(np.float64)

@@ -1,12 +1,12 @@
-"""What an NVIDIA GPU does here: its ceilings, the batch curve, latency by crowd, and files a second.
+"""Measure an NVIDIA GPU: its ceilings, the batch curve, latency by crowd size, and files per second.
 
     python benchmarks/gpu.py [FOLDER] [--quick]
 
-Takes under five minutes and writes FOLDER/<GPU>.json after each part; FOLDER is benchmarks/results/gpu if
-none is given. PyTorch, NumPy and OpenCV suffice. The network is an HRNet-W32 of random weights, run by
-PyTorch and as CUDA graphs of the same kernels, which shows what graphs alone save; TensorRT's figures are
-those of `hrpose-rt bench engine --runtime tensorrt`. Times are what the host waits for, from the call until
-the GPU is done. --quick is for trying the program, on any machine.
+Takes under five minutes and writes FOLDER/<GPU>.json after each part; FOLDER is benchmarks/results/gpu by
+default. Needs only PyTorch, NumPy and OpenCV. The network is an HRNet-W32 with random weights. It runs in
+PyTorch, and as CUDA graphs of the same kernels, which shows what graphs alone save. For TensorRT use
+`hrpose-rt bench engine --runtime tensorrt`. Times are what the host waits for, from the call until the GPU
+is done. --quick tries the program on any machine.
 """
 
 import argparse
@@ -45,11 +45,11 @@ Row = dict[str, Any]
 
 
 class Graphs:
-    """A network as CUDA graphs, one for each batch size; a batch between two takes the larger.
+    """A network as CUDA graphs, one per batch size; a batch between two sizes uses the larger.
 
     Args:
-        eager: What is captured.
-        batches: The sizes, ascending.
+        eager: The network to capture.
+        batches: Batch sizes, ascending.
         device: A GPU.
     """
 
@@ -57,7 +57,7 @@ class Graphs:
         self.batches = batches
         self._crops = torch.zeros((batches[-1], *HW, 3), dtype=torch.uint8, device=device)
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
-        pool = torch.cuda.graph_pool_handle()  # one memory for all: they never run at the same time
+        pool = torch.cuda.graph_pool_handle()  # one memory for all graphs: they never run at the same time
         for n in batches:
             eager.infer_device(self._crops[:n])
             graph = torch.cuda.CUDAGraph()
@@ -78,7 +78,7 @@ class Benchmark:
     """One run on one device.
 
     Args:
-        quick: A moment for each figure, of a small network.
+        quick: Use a small network and a short time per measurement.
     """
 
     def __init__(self, quick: bool) -> None:
@@ -92,7 +92,7 @@ class Benchmark:
         self._ways: dict[str, Any] = {}
 
     def facts(self) -> Row:
-        """Which GPU, and in which state."""
+        """The GPU and its state."""
         try:
             said = subprocess.run(
                 ["nvidia-smi", f"--query-gpu={ASKED}", "--format=csv,noheader", "--id=0"],
@@ -105,7 +105,7 @@ class Benchmark:
         return {"schema": SCHEMA, "torch": torch.__version__, "cuda": torch.version.cuda, "gpu": gpu}
 
     def ceilings(self) -> Row:
-        """What the device reaches: operations a second of matrix products, bytes a second of a copy."""
+        """Peak rates of a device: operations per second of matrix products, bytes per second of a copy."""
         side = 256 if self._quick else 8192
         a, b = (torch.randn(side, side, device=self._device).half() for _ in range(2))
         found = {"fp16_tflops": round(2e-9 * side**3 / self._timed(lambda: a @ b)[0], 4)}
@@ -118,17 +118,17 @@ class Benchmark:
             block = torch.empty(2**27 if self._quick else 2**31, dtype=torch.uint8, device=self._device)
             other = torch.empty_like(block)
             ms = self._timed(lambda: other.copy_(block))[0]
-            found["copy_gb_s"] = round(2e-6 * block.numel() / ms)  # read and written
+            found["copy_gb_s"] = round(2e-6 * block.numel() / ms)  # bytes read and written
         return found
 
     def gflop(self) -> float:
-        """Operations of a crop, in 1e9."""
+        """Operations per crop, in 1e9."""
         with torch.inference_mode(), FlopCounterMode(display=False) as counter:
             self._network()(torch.zeros((1, *HW, 3), dtype=torch.uint8))
         return round(counter.get_total_flops() / 1e9, 3)
 
     def open(self) -> Row:
-        """Open every way that is here; seconds until each was ready."""
+        """Open every runtime available here; returns the seconds until each was ready."""
         seconds = {}
         for precision in ("fp16", "bf16") if self._on_gpu else ("fp32",):
             begin = time.perf_counter()
@@ -142,7 +142,7 @@ class Benchmark:
         return seconds
 
     def curve(self, gflop: float, peak: float) -> list[Row]:
-        """Batch by batch, from crops on the device to heatmaps there."""
+        """Times by batch size, from crops on the device to heatmaps on the device."""
         rows = []
         for batch in self._batches:
             crops = torch.randint(0, 256, (batch, *HW, 3), device=self._device).to(torch.uint8)
@@ -155,7 +155,7 @@ class Benchmark:
         return rows
 
     def crowds(self) -> list[Row]:
-        """Poses in a 720p frame in memory, by its people, with the stages as a run times them."""
+        """Times of the poses in a 720p frame in memory, by number of people, with stage times."""
         rows = []
         frames = [np.random.default_rng(i).integers(0, 256, (*FRAME_HW, 3), np.uint8) for i in range(4)]
         for way in self._ways:
@@ -176,7 +176,7 @@ class Benchmark:
         return rows
 
     def files(self) -> list[Row]:
-        """JPEG files a second, from the disk to the poses of four people in each."""
+        """JPEG files per second, from disk to the poses of four people in each."""
         smooth = cv2.resize(np.random.default_rng(0).integers(0, 256, (9, 16, 3), np.uint8), FRAME_HW[::-1])
         rows = []
         with tempfile.TemporaryDirectory() as folder:
@@ -204,7 +204,7 @@ class Benchmark:
         return CudaPoseEstimator(self._ways[way], self._spec, FrameUploader(self._device))
 
     def _timed(self, work: Callable[[], Any]) -> tuple[float, float]:
-        """Median and 95th percentile in milliseconds, until the device is done."""
+        """Median and 95th percentile in milliseconds, measured until the device is done."""
         least, seconds, times = (1, 0.0, []) if self._quick else (5, 1.2, [])
         for _ in range(1 if self._quick else 3):
             work()
@@ -229,7 +229,7 @@ def _boxes(people: int) -> np.ndarray:
 
 
 def main(folder: Path, quick: bool = False) -> Path:
-    """Measure; returns the file."""
+    """Measure; returns the path of the report."""
     benchmark = Benchmark(quick)
     report: Row = {"model": benchmark.model, "facts": benchmark.facts()}
     name = re.sub(r"[^a-z0-9]+", "-", report["facts"]["gpu"].get("name", "none").lower())

@@ -1,9 +1,9 @@
-"""How many people of a crowd are found, as a whole and in tiles, by the points of their heads.
+"""Recall of people in a crowd, with and without tiles, against annotated head points.
 
     python benchmarks/heads.py VIDEO.mp4 HEADS.json [TILES ...]
 
 HEADS.json has `head_points_xy`: for each frame a list of head points, x and y in pixels. A head is found if
-it lies in the upper third of a box, each box counting for one head.
+it lies in the upper third of a box; each box matches one head.
 """
 
 import json
@@ -22,7 +22,7 @@ from hrpose_rt.timing import StageClock
 
 
 def matched(heads: np.ndarray, boxes: np.ndarray) -> int:
-    """Heads (N, 2) that have a box (M, 4) of their own."""
+    """The number of heads (N, 2) that match a box (M, 4), one to one."""
     x, y = heads[:, 0:1], heads[:, 1:2]
     third = boxes[:, 1] + (boxes[:, 3] - boxes[:, 1]) / 3
     inside = (x >= boxes[:, 0]) & (x <= boxes[:, 2]) & (y >= boxes[:, 1]) & (y <= third)
@@ -31,7 +31,7 @@ def matched(heads: np.ndarray, boxes: np.ndarray) -> int:
 
 
 def measure(video: str, heads: list[np.ndarray], tiles: str) -> tuple[float, float, float]:
-    """Recall and precision in 0..1, and frames a second, of the video's first `len(heads)` frames."""
+    """Recall and precision in 0..1, and frames per second, on the video's first `len(heads)` frames."""
     detector, _ = open_detector(Settings())
     found = wrong = 0
     spent, recent = [], np.zeros((0, 4), np.float32)

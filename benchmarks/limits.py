@@ -1,9 +1,9 @@
-"""Measure what the project promises about speed on this machine, and exit with 1 if a promise is broken.
+"""Measure the project's promises about speed on this machine; exit with 1 if one is broken.
 
     python benchmarks/limits.py [VIDEO]
 
-VIDEO should be 720p with up to twenty people in it; without one the sample video is made. Ratios are taken
-from runs that alternate within this process; the machine should be quiet.
+VIDEO should be 720p with up to twenty people in it; without it the sample video is made. Ratios are
+taken from runs that alternate within this process. The machine should be idle.
 """
 
 import subprocess
@@ -40,7 +40,7 @@ BESIDE_THE_NETWORKS = ("letterbox", "crop", "heatmap", "track", "draw")
 
 @dataclass(frozen=True)
 class Limit:
-    """One promise and what was measured of it."""
+    """One promise and its measurement."""
 
     promise: str
     limit: float
@@ -59,7 +59,7 @@ def sample_video(folder: Path) -> Path:
 
 
 def frame_costs(video: Path) -> Iterator[Limit]:
-    """What a frame costs beside the networks, how much of it has no name, and drawing."""
+    """Cost of a frame beside the networks, the share of time outside all stages, and drawing."""
     beside, other, draw20 = [], [], []
     for result in hrpose_rt.stream(str(video)):
         begin = time.perf_counter()
@@ -79,7 +79,7 @@ def frame_costs(video: Path) -> Iterator[Limit]:
 
 
 def tracking() -> Iterator[Limit]:
-    """Processor time of tracking 500 people, from boxes and keypoints to ids."""
+    """CPU time of tracking 500 people, from boxes and keypoints to ids."""
     rng = np.random.default_rng(0)
     noise = cv2.GaussianBlur(rng.integers(0, 256, (720, 1280, 3), np.uint8), (0, 0), 3)
     tracker = PersonTracker(
@@ -104,7 +104,7 @@ def tracking() -> Iterator[Limit]:
 
 
 def batch_of_eight() -> Iterator[Limit]:
-    """A batch of eight against one crop at a time, alternating."""
+    """One batch of eight against eight batches of one, alternating."""
     crops = np.random.default_rng(0).integers(0, 255, (8, 256, 192, 3), np.uint8)
     for precision in ("fp32", "bf16") if cpu_has_bf16() else ("fp32",):
         runtime, _ = open_engine(find_model(DEFAULT_POSE, "pose"), "pose", "openvino", precision)
@@ -124,7 +124,7 @@ def batch_of_eight() -> Iterator[Limit]:
 
 
 def mp4_sink(video: Path, folder: Path) -> Iterator[Limit]:
-    """Processor time of the mp4 sink alone."""
+    """CPU time of the mp4 sink alone."""
     with hrpose_rt.open_source(str(video), hrpose_rt.Clip(max_frames=150)) as source:
         frames = list(source)
     sink = VideoSink(folder / "sink.mp4", source.info)
@@ -140,14 +140,14 @@ def mp4_sink(video: Path, folder: Path) -> Iterator[Limit]:
 
 
 def first_frame(video: Path) -> Iterator[Limit]:
-    """From the start of the process to the first frame's poses."""
+    """Time from the start of the process to the first frame's poses."""
     command = [sys.executable, "-m", "hrpose_rt", "run", str(video), "--json", "-", "--quiet"]
     spent = []
     for _ in range(3):
         begin = time.perf_counter()
         with subprocess.Popen([*command, "--max-frames", "1"], stdout=subprocess.PIPE) as process:
             assert process.stdout
-            process.stdout.readline()  # about the source
+            process.stdout.readline()  # information about the source
             process.stdout.readline()  # the first frame
             spent.append(time.perf_counter() - begin)
     yield Limit("first frame's poses after the start of the process", 5, median(spent), "s")

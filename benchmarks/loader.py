@@ -1,9 +1,9 @@
-"""Does the loader keep up? Training steps a second with it, against batches that lie in memory.
+"""Training steps per second with the data loader, against batches already in memory.
 
     python benchmarks/loader.py ANNOTATIONS [IMAGES]
 
-The promise is at least 0.9, once the pictures are decoded. Single-threaded, as one of several training
-processes is; the two ways alternate within this process, and the machine should be quiet.
+The promise is a ratio of at least 0.9, once the images are decoded. It runs on a single thread, as one of
+several training processes does. Both variants alternate within this process; the machine should be idle.
 """
 
 import statistics
@@ -30,7 +30,7 @@ BATCH, STEPS, ROUNDS = 32, 8, 5
 
 
 def main(annotations: Path, images: Path | None) -> int:
-    """Measure at two resolutions; 1 if the promise is broken."""
+    """Measure at two resolutions; returns 1 if the promise is broken."""
     torch.set_num_threads(1)
     people = load_people(annotations, images)
     people = people.select(np.flatnonzero(people.labelled.any(axis=1))[: BATCH * STEPS])
@@ -40,14 +40,14 @@ def main(annotations: Path, images: Path | None) -> int:
 
 
 def ratio(people, hw: tuple[int, int]) -> float:
-    """Steps a second with the loader by those without, the median of several rounds."""
+    """Steps per second with the loader divided by those without, the median of several rounds."""
     stage, recipe = Stage(hw, 1), replace(MODERN, batch=BATCH)
     source = (DataSet(Path("people.json")),)
     settings = TrainSettings("hrnet-w16-lite", source, (stage,), recipe, source, precision="bf16")
     pictures = ImageCache(2**31)
     dataset = CropDataset(people, recipe, stage, 0, pictures)
     keys = plan(np.arange(len(people)), 0, BATCH)[:STEPS]
-    ready = list(load(dataset, keys, workers=0, pinned=False))  # decodes the pictures, too
+    ready = list(load(dataset, keys, workers=0, pinned=False))  # also decodes the images
     with tempfile.TemporaryDirectory() as folder:
         data = TrainData(people, people, ((len(people), 1.0),))
         trainer = Trainer(

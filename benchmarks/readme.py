@@ -1,4 +1,4 @@
-"""`make readme`: put the demo's latencies and picture into README.md, so that no number there is typed."""
+"""`make readme`: put the demo's latencies and image into README.md, so that no number is typed by hand."""
 
 import json
 import re

@@ -1,8 +1,8 @@
-"""Put the results in `benchmarks/results/` into the pages, so that no number there is typed.
+"""Put the results in `benchmarks/results/` into the pages, so that no number is typed by hand.
 
     python benchmarks/tables.py
 
-`crowd.json` is a report of `bench crowd`, `compare.json` one of `bench compare`, `bounded*.json` are of
+`crowd.json` is a report of `bench crowd`, `compare.json` of `bench compare`, and `bounded*.json` of
 `bench bounded`.
 """
 
@@ -25,7 +25,7 @@ from hrpose_rt.bench.report_text import (
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results"
 BEGIN, END = "<!-- results: made by benchmarks/tables.py -->", "<!-- end of results -->"
-# What the original experiment reports for its GTX 1080 Ti, in seconds: a frame, and its worst frames.
+# The original experiment on its GTX 1080 Ti, in seconds: time of a frame, and of its worst frames.
 ORIGINAL = {
     "1-5": ("0.15-0.17", "", 3),
     "5-10": ("0.20-0.25", "0.45-0.50", 8),

@@ -1,9 +1,9 @@
-"""`make demo`: people and poses in a sample video, or in the one that is given.
+"""`make demo`: people and poses in a sample video or in VIDEO.
 
     python samples/demo.py [VIDEO]
 
-Leaves `annotated.mp4`, `poses.jsonl`, `report.json` and `skeletons.png` in the folder `demo/`. The sample
-video is made on the spot of the photos that the ultralytics package ships.
+Writes `annotated.mp4`, `poses.jsonl`, `report.json` and `skeletons.png` to the folder `demo/`. The sample
+video is made from the photos in the ultralytics package.
 """
 
 import json
@@ -40,9 +40,9 @@ def main(video: Path | None) -> int:
 
 
 def draw_fullest_frame(lines: Path, video: Path, picture: Path) -> None:
-    """Draw the frame with most people in it as skeletons on an empty canvas."""
+    """Draw the frame with the most people, as skeletons on an empty canvas."""
     with lines.open() as file:
-        next(file)  # the line about the source
+        next(file)  # information about the source
         frames = [json.loads(line) for line in file]
     fullest = max(frames, key=lambda frame: len(frame["people"]))
     seen = fullest["time_s"]

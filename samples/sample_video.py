@@ -1,8 +1,8 @@
-"""Make a short video of the photos that the ultralytics package ships: two people, then more and more.
+"""Make a short video from the photos in the ultralytics package: two people, then more and more.
 
     python samples/sample_video.py OUT.mp4
 
-The package is found without being imported, so it may be installed without its dependencies.
+The package is located without importing it, so its dependencies need not be installed.
 """
 
 import sys
@@ -32,7 +32,7 @@ def packaged_photos() -> list[np.ndarray]:
 
 
 def mosaic(photo: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """The photo and its mirror image in turn, in `rows` and `columns`."""
+    """The photo and its mirror image, alternating, in `rows` and `columns`."""
     pair = (photo, photo[:, ::-1])
     return np.vstack(
         [np.hstack([pair[(row + column) % 2] for column in range(columns)]) for row in range(rows)]
@@ -40,7 +40,7 @@ def mosaic(photo: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def show(picture: np.ndarray, share: float) -> np.ndarray:
-    """The whole picture in the video's frame, coming nearer and drifting as `share` goes 0..1."""
+    """The whole image in the video's frame, zooming in and drifting as `share` goes 0..1."""
     h, w = picture.shape[:2]
     scale = min(SIZE_WH[0] / w, SIZE_WH[1] / h)
     picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

@@ -1,10 +1,10 @@
-"""Train a person detector with Ultralytics' own trainer, on the data that the pose network learns from.
+"""Train a person detector with Ultralytics' trainer, on the same data as the pose network.
 
     python samples/train_person_detector.py people.json images/ runs/detector --epochs 20 --imgsz 320
 
-writes `runs/detector/data` in Ultralytics' format (links to the pictures, a text file of boxes for each,
-`data.yaml`) and starts the training. One picture in ten, the same as `hrpose-rt train` keeps out, is for
-validation.
+Writes `runs/detector/data` in Ultralytics' format (links to the images, a text file of boxes for each,
+`data.yaml`) and starts the training. One image in ten is for validation, the same images that
+`hrpose-rt train` holds out.
 """
 
 import argparse
@@ -20,7 +20,7 @@ HOLD_OUT = 10
 
 
 def main() -> None:
-    """Write the data, then train unless told not to."""
+    """Write the data, then train unless --prepare-only is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("annotations", type=Path, help="COCO keypoints or MPII json")
     parser.add_argument("images", type=Path, help="the folder of their pictures")
@@ -51,7 +51,7 @@ def main() -> None:
 def write_data(people: AnnotatedPeople, folder: Path) -> Path:
     """Write `people` in Ultralytics' format; returns the path of `data.yaml`.
 
-    A picture's text file has a line a person: class 0, then centre and size as shares of the picture.
+    An image's text file has one line per person: class 0, then centre and size as shares of the image.
     """
     pictures = ImageCache(limit=0)
     kept = people.held_out(HOLD_OUT)
@@ -60,7 +60,7 @@ def write_data(people: AnnotatedPeople, folder: Path) -> Path:
         if not len(rows):
             continue
         part = "val" if kept[rows[0]] else "train"
-        name = f"{image:06}{path.suffix}"  # pictures of several folders may share a name
+        name = f"{image:06}{path.suffix}"  # images from several folders may have the same name
         link(path.resolve(), folder / "images" / part / name)
         h, w = pictures.read(people, int(rows[0])).shape[:2]
         boxes = people.boxes[rows] / np.array([w, h, w, h], np.float32)
@@ -77,7 +77,7 @@ def write_data(people: AnnotatedPeople, folder: Path) -> Path:
 
 
 def link(target: Path, path: Path) -> None:
-    """Make `path` a link to `target`, whatever it was."""
+    """Make `path` a link to `target`, and replace what is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     os.symlink(target, path)
