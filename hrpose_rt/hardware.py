@@ -95,7 +95,7 @@ def nvidia_gpus() -> list[Gpu]:
     return gpus
 
 
-_CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # of CUdevice_attribute
+_CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # values of CUdevice_attribute
 
 
 def _driver() -> str:

@@ -37,8 +37,8 @@ class SourceInfo:
     Attributes:
         name: The name the user gave.
         stem: A short name for files made from it.
-        width, height: Of its frames in pixels, upright; of the first frame if they differ. 0 for a live
-            source that has not answered yet.
+        width, height: Size of its frames in pixels, upright; of the first frame if they differ. 0 for a
+            live source that has not answered yet.
         fps: Frames per second; 1 for images that are not a video.
         frames: Number of frames; None if unknown.
         is_video: Whether frames follow each other in time, so that people can be tracked.

@@ -14,7 +14,7 @@ from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Frame, SourceInfo
 
-MAX_FRAMES = 240  # of the video, kept in memory at the size of a tile
+MAX_FRAMES = 240  # most frames read from the video; each is kept at the size of a tile
 
 
 class Mosaic:

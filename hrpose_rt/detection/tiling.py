@@ -106,7 +106,7 @@ def merge_tiles(boxes: F32, scores: F32, source: I64, max_iou: float) -> I64:
         boxes: Boxes from the frame and its tiles, in frame pixels.
         scores: (N,).
         source: (N,) 0 for the frame, i for tile i.
-        max_iou: In 0..1.
+        max_iou: Highest IoU of the boxes of two people, in 0..1.
     """
     area = np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(axis=1), 1e-6)
     smaller = np.minimum(area[:, None], area[None])

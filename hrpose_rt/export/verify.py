@@ -20,7 +20,7 @@ from hrpose_rt.types import F32, U8
 NO_GPU = "unverified: no GPU here"
 NO_RUNTIME = "unverified: no runtime here executes it"
 NOT_ASKED = "unverified: not asked for"
-_BATCH = 8  # crops at a time
+_BATCH = 8  # crops per batch
 
 
 class CalibrationSet:

@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)  # on pixels scaled to 0..1
+IMAGENET_MEAN_RGB = (0.485, 0.456, 0.406)  # for pixels scaled to 0..1
 IMAGENET_STD_RGB = (0.229, 0.224, 0.225)
 
 

@@ -1,4 +1,4 @@
-"""The spec of an engine, stored as JSON beside it: what a program needs to know to run it."""
+"""The spec of an engine, stored as JSON beside it: all facts that a program needs to run it."""
 
 import hashlib
 from dataclasses import asdict, dataclass, field, replace
@@ -47,7 +47,7 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """What a program needs to know about a network to run it.
+    """The facts about a network that a program needs to run it.
 
     Attributes:
         model: Its name.
