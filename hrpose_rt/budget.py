@@ -14,24 +14,24 @@ from hrpose_rt.timing import StageClock
 from hrpose_rt.tracking.person_tracker import PersonTracker
 from hrpose_rt.types import F32, I64, U8
 
-MAX_DETECTION_GAP_S = 0.2  # on `auto`; people who appear are detected within it
-DETECTOR_BUDGET_SHARE = 0.3  # of a budget, for the detector; fewer detections lose ids at crossings
-FAST_HEIGHTS_S = 1.5  # a quarter of the people faster than this, in body heights per second: detect
-MAX_SCORE_DROP = 0.4  # a quarter of the people with a larger drop of keypoint scores: detect
-SCENE_CUT_LEVELS = 40.0  # mean difference of grey levels between two frames of different scenes
+MAX_DETECTION_GAP_S = 0.2  # longest gap on `auto`; a new person is detected within this time
+DETECTOR_BUDGET_SHARE = 0.3  # share of a budget for the detector; with less, ids are lost at crossings
+FAST_HEIGHTS_S = 1.5  # detect if a quarter of the people are faster, in body heights per second
+MAX_SCORE_DROP = 0.4  # detect if the keypoint scores of a quarter of the people drop by more
+SCENE_CUT_LEVELS = 40.0  # mean difference of grey levels above which two frames are different scenes
 THUMBNAIL_WH = (32, 18)
 EMA_ALPHA = 0.15  # weight of the newest measurement
-MAX_SLOWDOWN = 4.0  # of one measurement against the model; the rest is taken for noise
+MAX_SLOWDOWN = 4.0  # largest ratio of a measurement to the model; the rest counts as noise
 PRIORITY_STALE, PRIORITY_NEW = 1e3, 1e6
-MAX_PRIORITY_SPEED = 3.0  # body heights per second above which a pose gets no more urgent
-POSE_MEASUREMENTS = 3  # per batch size
+MAX_PRIORITY_SPEED = 3.0  # body heights per second; faster people get no higher priority
+POSE_MEASUREMENTS = 3  # measurements per batch size
 
 Clock = Callable[[], float]  # seconds
 
 
 @dataclass(slots=True)
 class LatencyModel:
-    """What each step costs on this machine, in milliseconds; updated as steps are done.
+    """Cost of each step on this machine, in milliseconds; updated after every step.
 
     Attributes:
         detect_ms: Detector and association.
@@ -53,21 +53,21 @@ class LatencyModel:
         return total * self._scale
 
     def update_pose(self, count: int, ms: float) -> None:
-        """Take the time that the poses of `count` people took."""
+        """Update the model with the time of the poses of `count` people."""
         if count and self.batch_ms:
             ratio = ms / self.pose_ms(count) * self._scale
             self._scale += EMA_ALPHA * (min(max(ratio, 1 / MAX_SLOWDOWN), MAX_SLOWDOWN) - self._scale)
 
     def update_detect(self, ms: float) -> None:
-        """Take the time of one detection."""
+        """Update the model with the time of one detection."""
         self.detect_ms = _averaged(self.detect_ms, ms)
 
     def update_other(self, ms: float) -> None:
-        """Take the time of what came after the poses."""
+        """Update the model with the time of all steps after the poses."""
         self.other_ms = _averaged(self.other_ms, ms)
 
     def max_crops(self, ms: float, limit: int) -> int:
-        """How many people can be posed in `ms`, at most `limit`."""
+        """Number of people who can be posed in `ms`, at most `limit`."""
         count, left_ms = 0, ms / self._scale
         for size in sorted(self.batch_ms, reverse=True):
             batches = min(int(left_ms / max(self.batch_ms[size], 1e-6)), (limit - count) // size)
@@ -78,7 +78,7 @@ class LatencyModel:
 
 
 def measure_pose_latency(estimator: PoseEstimator, now: Clock = time.perf_counter) -> LatencyModel:
-    """A model with the measured cost of each batch size."""
+    """Measure the cost of each batch size; returns a latency model."""
     h, w = estimator.input_hw
     image, box = np.zeros((2 * h, 2 * w, 3), np.uint8), np.array([[0, 0, w, h]], np.float32)
     latency = LatencyModel()
@@ -97,10 +97,10 @@ class FrameBudget:
 
     Args:
         fps: Frames per second of the video.
-        detect_every: Run the detector on every Nth frame; 0 when it pays.
+        detect_every: Run the detector on every Nth frame; 0 decides frame by frame.
         budget_ms: Milliseconds per frame; 0 is no limit.
         max_pose_age: Frames after which a pose is estimated again, if the budget allows it.
-        latency: Of this machine; all videos share it.
+        latency: Latency model of this machine; all videos share it.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class FrameBudget:
 
     @property
     def max_gap(self) -> int:
-        """Frames from one detection to the next, at most."""
+        """Most frames from one detection to the next."""
         if not self._auto or not self.budget_ms:
             return self._detect_every
         affordable = math.ceil(self.latency.detect_ms / (DETECTOR_BUDGET_SHARE * self.budget_ms))
@@ -141,7 +141,7 @@ class FrameBudget:
         return previous is not None and float(np.abs(thumbnail - previous).mean()) > SCENE_CUT_LEVELS
 
     def _pays(self, tracker: PersonTracker) -> bool:
-        """Whether propagated boxes are likely to be wrong by now, on `auto`."""
+        """Whether propagated boxes are probably wrong by now; False unless on `auto`."""
         if not self._auto:
             return False
         if not len(tracker):
@@ -173,5 +173,5 @@ class FrameBudget:
 
 
 def _averaged(average_ms: float, ms: float) -> float:
-    """The moving average after a new measurement; the first one is taken as it is."""
+    """The moving average after a new measurement; the first measurement is taken as it is."""
     return ms if average_ms == 0 else average_ms + EMA_ALPHA * (ms - average_ms)
