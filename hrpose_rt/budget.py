@@ -114,6 +114,11 @@ class FrameBudget:
         self.frames, self.detections, self.stale_pose_frames = 0, 0, 0
 
     @property
+    def detects_every_frame(self) -> bool:
+        """Whether the detector runs on every frame, whatever is in it."""
+        return self._detect_every == 1 and not self._auto
+
+    @property
     def max_gap(self) -> int:
         """Most frames from one detection to the next."""
         if not self._auto or not self.budget_ms:

@@ -103,7 +103,7 @@ class PosePipeline:
             fps,
             open_state=partial(self._open_state, warm_up=True),
             process=lambda frame, of: self._process([frame], [of])[0],
-            ended=self._add_stats,
+            ended=self._end,
             state=state,
         )
 
@@ -116,7 +116,8 @@ class PosePipeline:
                 networks.detector.warm_up((info.height, info.width), state.max_tiles)
             return state
 
-    def _add_stats(self, state: StreamState) -> None:
+    def _end(self, state: StreamState) -> None:
+        state.close()
         with self._networks.lock:
             self._stats.update(state.stats())
 
@@ -231,7 +232,7 @@ class PosePipeline:
             def state_of(i: int) -> StreamState:
                 if i not in states:
                     states[i] = self._open_state(sources[i].info, warm_up=True)
-                    stack.callback(self._add_stats, states[i])
+                    stack.callback(self._end, states[i])
                 return states[i]
 
             for i, source in enumerate(sources):

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
@@ -46,6 +47,9 @@ class StreamState(Protocol):
     def stats(self) -> dict[str, float]:
         """Counts since the beginning, by name."""
 
+    def close(self) -> None:
+        """End its threads; no frame follows."""
+
 
 class ImageState:
     """Images that have nothing to do with each other: each is searched, and all people are posed.
@@ -82,6 +86,9 @@ class ImageState:
         """Nothing is counted."""
         return {}
 
+    def close(self) -> None:
+        """See `StreamState.close`."""
+
 
 class VideoState:
     """A video: tracks from frame to frame, and a budget that decides what is done on each.
@@ -113,6 +120,7 @@ class VideoState:
         associator = ASSOCIATORS[settings.tracker](info.fps, settings.det_score)
         lost = LostTracks(settings.memory_s)
         self._tracker = PersonTracker(associator, skeleton, lost, settings.max_age_s, settings.smooth)
+        self._helper = ThreadPoolExecutor(1, "predict")  # starts its thread at the first use
         self._tiles_searched = self._only_in_tile = 0
         self._tiles_ms = 0.0
 
@@ -135,21 +143,37 @@ class VideoState:
         """See `StreamState.begin_frame`. Where the detector does not run, tracks are propagated."""
         begin = self._now()
         tiling = self._tiles.tiling_of(frame, detector)
-        with clock.stage("track"):
-            self._tracker.predict(frame.image, frame.time_s)
-            predicted = self._now()
-            detect = self._budget.should_detect(frame.image, self._tracker)
-        if detect:
-            self._search(frame, detector, clock, tiling, predicted)
+        if self._budget.detects_every_frame and not tiling.max_tiles:
+            self._search_beside_prediction(frame, detector, clock)
+        elif self._predict(frame, clock):
+            self._search(frame, detector, clock, tiling)
         else:
             with clock.stage("track"):
                 self._tracker.update(None)
         return self._budget.rows_to_pose(self._tracker, 1e3 * (self._now() - begin))
 
-    def _search(
-        self, frame: Frame, detector: Detector, clock: StageClock, tiling: Tiling, predicted_s: float
-    ) -> None:
-        """Run the detector and update the tracks; `predicted_s` is when they were propagated."""
+    def _predict(self, frame: Frame, clock: StageClock) -> bool:
+        """Propagate the tracks to this frame; returns whether the detector should run on it."""
+        with clock.stage("track"):
+            self._tracker.predict(frame.image, frame.time_s)
+            return self._budget.should_detect(frame.image, self._tracker)
+
+    def _search_beside_prediction(self, frame: Frame, detector: Detector, clock: StageClock) -> None:
+        """Propagate the tracks in a second thread while the detector runs, as neither needs the other."""
+        begin = self._now()
+        prediction = self._helper.submit(self._predict, frame, StageClock())
+        try:
+            detections = _detect(detector, frame, clock, ())
+        finally:
+            with clock.stage("track"):
+                prediction.result()
+        with clock.stage("track"):
+            self._tracker.update(detections)
+        self._latency.update_detect(1e3 * (self._now() - begin))
+
+    def _search(self, frame: Frame, detector: Detector, clock: StageClock, tiling: Tiling) -> None:
+        """Run the detector, also on tiles, and update the tracks."""
+        predicted_s = self._now()
         boxes = self._tracker.boxes
         tiles = tiling.choose(boxes, self._affordable_tiles())
         begin = self._now()
@@ -180,6 +204,10 @@ class VideoState:
             "tiles_ms": round(self._tiles_ms, 1),
             "people_added_by_tiles": self._only_in_tile,
         }
+
+    def close(self) -> None:
+        """See `StreamState.close`."""
+        self._helper.shutdown()
 
     def _affordable_tiles(self) -> int | None:
         """How many tiles the budget pays for; None without a budget."""

