@@ -38,17 +38,42 @@ class Command(NamedTuple):
     module: str
     attribute: str
     help: str
+    examples: tuple[str, ...] = ()
 
 
+RUN_EXAMPLES = (
+    "hrpose-rt run video.mp4 --save annotated.mp4 --json poses.jsonl",
+    "hrpose-rt run photos --save annotated",
+    "hrpose-rt run 0 --show",
+    "hrpose-rt run rtsp://camera/1 --serve 8000",
+    "hrpose-rt run video.mp4 --budget-ms 33 --save crowd.mp4",
+)
 # Importing a sub-command loads what it needs, so only the one that was asked for is imported.
 COMMANDS = {
-    "run": Command("run", "run", "Estimate the poses of all people in videos, images and cameras."),
+    "run": Command(
+        "run", "run", "Estimate the poses of all people in videos, images and cameras.", RUN_EXAMPLES
+    ),
     "train": Command("train", "train", "Train a pose network."),
     "doctor": Command("doctor", "doctor", "Check this machine, and say how to fix what is broken."),
     "export": Command("export", "export_model", "Build engines, and compare each with the fp32 network."),
     "eval": Command("evaluate", "app", "Score networks, or files of predictions."),
     "models": Command("models", "app", "List, describe and fetch networks."),
     "bench": Command("bench", "app", "Measure what networks cost on this machine."),
+}
+
+# Options of `run` by the names that Ultralytics' command line has for them.
+OTHER_NAMES = {
+    "--model": "--pose",
+    "--weights": "--pose",
+    "--conf": "--det-score",
+    "--classes": "a detector of people alone",
+    "--imgsz": "--input-hw for the crops; the detector's size follows the frame",
+    "--half": "--precision fp16",
+    "--vid-stride": "--stride",
+    "--source": "the source itself, without an option",
+    "--output": "--save for video and images, --json for poses",
+    "--project": "--save",
+    "--name": "--save",
 }
 
 
@@ -66,6 +91,13 @@ def options(
     """Real-time top-down pose: people, ids and skeletons, and what every frame cost."""
 
 
+def _check_names(arguments: Sequence[str]) -> None:
+    """Raise BadInput if `run` is given an option by the name that another program has for it."""
+    for argument in arguments if arguments[:1] == ["run"] else ():
+        if name := OTHER_NAMES.get(argument.partition("=")[0]):
+            raise BadInput(f"run has no {argument.partition('=')[0]}: use {name}")
+
+
 def _not_loaded() -> None:
     raise RuntimeError("this sub-command was not imported")
 
@@ -79,14 +111,15 @@ def build_app(commands: Sequence[str] = tuple(COMMANDS)) -> App:
     # Without one to run, all there is to print is a list, which does not need Rich.
     app = App(
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich" if commands else None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(options)
     for name, command in COMMANDS.items():
-        add = app.command(name, short_help=command.help)
+        examples = "\n\n".join(("Examples:", *command.examples)) if command.examples else None
+        add = app.command(name, short_help=command.help, epilog=examples)
         if name not in commands:
             add(_not_loaded)
             continue
@@ -99,14 +132,17 @@ def build_app(commands: Sequence[str] = tuple(COMMANDS)) -> App:
 
 
 def _asked_for(arguments: Sequence[str]) -> list[str]:
-    """The sub-command among the arguments: the first that is no option."""
-    return [name for name in arguments if not name.startswith("-")][:1]
+    """The sub-command among the arguments, or of the line that a shell completes: the first non-option."""
+    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
+    words = line.split()[1:] or arguments
+    return [name for name in words if not name.startswith("-")][:1]
 
 
 def main() -> None:
     """Run the command line; HrposeErrors become one sentence on stderr and an exit status."""
     console.own_process, console.wording = True, name_options
     try:
+        _check_names(sys.argv[1:])
         build_app(_asked_for(sys.argv[1:]))()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

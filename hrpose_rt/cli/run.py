@@ -16,6 +16,7 @@ from hrpose_rt.cli.models import fetch_models
 from hrpose_rt.config import Clip, Settings
 from hrpose_rt.console import say
 from hrpose_rt.drawing import MIN_SCORE
+from hrpose_rt.errors import BadInput
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.sinks.text import STDOUT
 from hrpose_rt.sinks.web import WebView, parse_address
@@ -31,54 +32,117 @@ def run(
         list[str],
         typer.Argument(help="Videos, images, folders of them, stream addresses, camera numbers."),
     ],
-    settings: Settings,
-    save: Annotated[
-        str | None, typer.Option(help="Annotated .mp4 (of images: a folder or an image).")
+    start: Annotated[
+        float, typer.Option(help="Start at this second.", rich_help_panel=options.INPUT)
+    ] = 0.0,
+    end: Annotated[
+        float | None, typer.Option(help="Stop before this second.", rich_help_panel=options.INPUT)
     ] = None,
-    audio: Annotated[bool, typer.Option(help="Keep the sound of a video that is saved.")] = True,
-    json_lines: Annotated[
-        str | None, typer.Option("--json", help="JSON lines, one per frame; - for stdout.")
+    stride: Annotated[
+        int, typer.Option(help="Process every Nth frame.", rich_help_panel=options.INPUT)
+    ] = 1,
+    max_frames: Annotated[
+        int | None, typer.Option(help="Stop after this many frames.", rich_help_panel=options.INPUT)
     ] = None,
-    csv: Annotated[str | None, typer.Option(help="CSV, one row per person: box and keypoints.")] = None,
-    csv_long: Annotated[str | None, typer.Option(help="CSV, one row per keypoint.")] = None,
-    coco: Annotated[
-        str | None,
-        typer.Option(help="COCO results; image_id is the number in the image's name, or the frame."),
-    ] = None,
-    annotations: Annotated[
-        Path | None, typer.Option(help="COCO annotations whose image ids --coco uses.")
-    ] = None,
-    mot: Annotated[str | None, typer.Option(help="MOT Challenge tracks.")] = None,
-    report: Annotated[Path | None, typer.Option(help="The latency table as JSON.")] = None,
-    show: Annotated[
-        bool, typer.Option("--show", help="Show a window: space pauses, s saves, b hides boxes, q ends.")
-    ] = False,
-    serve: Annotated[
-        str | None, typer.Option(help="[HOST:]PORT where a browser can watch; loopback without HOST.")
-    ] = None,
-    token: Annotated[
-        str | None, typer.Option(help="What a browser on another machine must give to watch.")
-    ] = None,
-    start: Annotated[float, typer.Option(help="Start at this second.")] = 0.0,
-    end: Annotated[float | None, typer.Option(help="Stop before this second.")] = None,
-    stride: Annotated[int, typer.Option(help="Process every Nth frame.")] = 1,
-    max_frames: Annotated[int | None, typer.Option(help="Stop after this many frames.")] = None,
     fps: Annotated[
-        float | None, typer.Option(help="Play folders of images as videos with this frame rate.")
+        float | None,
+        typer.Option(
+            help="Play folders of images as videos with this frame rate.", rich_help_panel=options.INPUT
+        ),
     ] = None,
     reconnect: Annotated[
         float,
-        typer.Option(help="How long to retry a live source that disconnects, in seconds; 0 stops at once."),
+        typer.Option(
+            help="How long to retry a live source that disconnects, in seconds; 0 stops at once.",
+            rich_help_panel=options.INPUT,
+        ),
     ] = RECONNECT_S,
+    save: Annotated[
+        str | None,
+        typer.Option(
+            "--save",
+            "-o",
+            help="Annotated .mp4 (of images: a folder or an image).",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
+    audio: Annotated[
+        bool, typer.Option(help="Keep the sound of a video that is saved.", rich_help_panel=options.OUTPUT)
+    ] = True,
+    json_lines: Annotated[
+        str | None,
+        typer.Option(
+            "--json", help="JSON lines, one per frame; - for stdout.", rich_help_panel=options.OUTPUT
+        ),
+    ] = None,
+    csv: Annotated[
+        str | None,
+        typer.Option(help="CSV, one row per person: box and keypoints.", rich_help_panel=options.OUTPUT),
+    ] = None,
+    csv_long: Annotated[
+        str | None, typer.Option(help="CSV, one row per keypoint.", rich_help_panel=options.OUTPUT)
+    ] = None,
+    coco: Annotated[
+        str | None,
+        typer.Option(
+            help="COCO results; image_id is the number in the image's name, or the frame.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
+    annotations: Annotated[
+        Path | None,
+        typer.Option(help="COCO annotations whose image ids --coco uses.", rich_help_panel=options.OUTPUT),
+    ] = None,
+    mot: Annotated[
+        str | None, typer.Option(help="MOT Challenge tracks.", rich_help_panel=options.OUTPUT)
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="The latency table as JSON.", rich_help_panel=options.OUTPUT)
+    ] = None,
+    show: Annotated[
+        bool,
+        typer.Option(
+            "--show",
+            help="Show a window: space pauses, s saves, b hides boxes, q ends.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = False,
+    serve: Annotated[
+        str | None,
+        typer.Option(
+            help="[HOST:]PORT where a browser can watch; loopback without HOST.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            help="What a browser on another machine must give to watch.", rich_help_panel=options.OUTPUT
+        ),
+    ] = None,
     kpt_score: Annotated[
-        float, typer.Option(min=0, max=1, help="Do not draw keypoints that score less, 0..1.")
+        float,
+        typer.Option(
+            help="Do not draw keypoints that score less, 0..1.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = MIN_SCORE,
-    trails: Annotated[float, typer.Option(min=0, help="Draw where people went in the last seconds.")] = 0.0,
-    overwrite: options.Overwrite = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print errors only.")] = False,
+    trails: Annotated[
+        float,
+        typer.Option(
+            help="Draw where people went in the last seconds.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = 0.0,
+    overwrite: options.OverwriteOutput = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print errors only.", rich_help_panel=options.OUTPUT)
+    ] = False,
     debug: options.Debug = False,
+    settings: Settings = Settings(),
 ) -> None:
     """Estimate the poses of all people, and report what every frame cost by how many were in it."""
+    _check_drawing(kpt_score, trails)
     clip = Clip(start, end, stride, max_frames, fps)
     # Standard output is for the lines, if they go there; people read the rest.
     console = Console(stderr=json_lines == STDOUT, quiet=quiet, highlight=False)
@@ -136,3 +200,11 @@ def run(
                     )
                     console.print(latency_table(table))
     raise typer.Exit(status)
+
+
+def _check_drawing(kpt_score: float, trails: float) -> None:
+    """Raise BadInput before the run if nothing can be drawn like that."""
+    if not 0 <= kpt_score <= 1:
+        raise BadInput(f"--kpt-score is a score in 0..1, not {kpt_score:g}")
+    if trails < 0:
+        raise BadInput(f"--trails is a number of seconds, 0 or more, not {trails:g}")

@@ -1,5 +1,7 @@
 """The command line's frame: errors, versions, libraries that are missing."""
 
+import os
+import re
 import subprocess
 import sys
 
@@ -45,6 +47,54 @@ def test_help_lists_every_command(monkeypatch, capsys) -> None:
 def test_an_unknown_command_is_answered_with_a_suggestion(monkeypatch, capsys) -> None:
     assert call(monkeypatch, "runn") == 2
     assert "Did you mean 'run'" in capsys.readouterr().err
+
+
+def test_help_of_run_has_panels_and_examples(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert call(monkeypatch, "run", "-h") == 0
+    out = capsys.readouterr().out
+    panels = re.findall(r"^╭─ (\w+) ─", out, re.M)
+    assert panels[-5:] == ["Input", "Output", "Models", "Tracking", "Speed"]
+    for example in cli.RUN_EXAMPLES:
+        assert example in out
+
+
+@pytest.mark.parametrize(
+    ("option", "words"), [("--conf", "use --det-score"), ("--vid-stride=2", "use --stride")]
+)
+def test_options_of_other_programs_name_the_one_here(option, words, monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "run", "a.mp4", option) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_shell_completion_knows_commands_and_their_options() -> None:
+    def complete(line: str) -> str:
+        words = line.split(" ")
+        env = {
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(words) - 1),
+            "_HRPOSE_RT_COMPLETE": "complete_bash",
+        }
+        code = "import sys; from hrpose_rt.cli.main import main; sys.argv = ['hrpose-rt']; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | env, check=True
+        )
+        return done.stdout
+
+    assert complete("hrpose-rt ex").split() == ["export"]
+    assert complete("hrpose-rt run --max-p").split() == ["--max-people", "--max-pose-age"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--kpt-score", "2"), "--kpt-score is a score in 0..1, not 2"),
+        (("--trails", "-1"), "--trails is a number of seconds, 0 or more, not -1"),
+    ],
+)
+def test_drawing_options_out_of_range_are_refused(options, words, monkeypatch, capsys) -> None:
+    assert call(monkeypatch, "run", "a.mp4", *options) == 2
+    assert capsys.readouterr().err == f"hrpose-rt: {words}\n"
 
 
 def test_an_unknown_option_is_a_usage_error(monkeypatch, capsys) -> None:
