@@ -16,28 +16,29 @@ from hrpose_rt.nets.zoo import EMBEDDED, ULTRALYTICS, Model, find_model
 from hrpose_rt.paths import fetched_folder
 
 app = App(no_args_is_help=True, help="List, describe and fetch networks.")
+HEADS = ("model", "for", "input", "joints", "decode", "score", "here")
 Name = Annotated[str, typer.Argument(help="A model's name, or a file.")]
 
 
 @app.command("list")
 def list_models(debug: options.Debug = False) -> None:
-    """Which models have a name."""
-    name_column = Column("model", no_wrap=True)
-    table = Table(name_column, "for", "input", "joints", "decode", "published", "here", box=None)
+    """List the models that have a name."""
+    # The figures alone may wrap: on 80 columns, nothing is cut off.
+    table = Table(*(Column(head, no_wrap=head != "score") for head in HEADS), box=None, pad_edge=False)
     for name, task in EMBEDDED.items():
         spec = find_model(name, task).spec
         assert spec is not None
         h, w = spec.input_hw
         decode = spec.decode if task == "pose" else ""
-        table.add_row(name, task, f"{h}x{w}", spec.skeleton, decode, "see its card", "embedded")
+        table.add_row(name, task, f"{h}x{w}", spec.skeleton, decode, "card", "embedded")
     for name, model in PUBLISHED.items():
         h, w = model.input_hw
         fetched = "yes" if (fetched_folder() / model.file_name).is_file() else "pull"
         table.add_row(name, "pose", f"{h}x{w}", model.skeleton, model.decode, model.figure, fetched)
-    table.add_row("yolo26n, ...", "detection", "640x640", "", "", "Ultralytics'", "pull")
+    table.add_row("yolo26n, ...", "detection", "640x640", "", "", "", "pull")
     Console().print(table)
     plain = ", ".join(f"{alias} is {name}" for alias, name in ALIASES.items())
-    print(f"\n{plain}. What is fetched lies in {fetched_folder()}.")
+    print(f"\n{plain}. Fetched models are kept in {fetched_folder()}. The score is the published one.")
 
 
 @app.command()

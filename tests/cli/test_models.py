@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hrpose_rt.cli.main import build_app
+from hrpose_rt.cli.models import list_models
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.nets.published import PUBLISHED
 from hrpose_rt.nets.zoo import EMBEDDED
@@ -63,3 +64,12 @@ def test_models_pull_download_failure_names_url(monkeypatch) -> None:
     monkeypatch.setattr(zoo, "fetch", broken)
     with pytest.raises(RunBroken, match=r"could not fetch https://.*81c58e40_20220909\.pth"):
         models("pull", "hrnet-w32")
+
+
+def test_models_list_fits_80_columns(monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    list_models()
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert "detection" in out
+    assert "Mean@0.1" in out
