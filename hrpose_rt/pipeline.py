@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard, cast, overload
 
 from numpy.typing import ArrayLike
 
@@ -22,6 +22,7 @@ from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.multi import MultiSource
 from hrpose_rt.sources.open import Name, open_source
 from hrpose_rt.sources.prefetch import read_ahead
+from hrpose_rt.sources.single_image import ImageLike, ImageList, to_frame
 from hrpose_rt.stream_state import StreamState, open_stream_state
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import U8, Frame, Poses, SourceInfo, check_boxes, check_image
@@ -72,16 +73,24 @@ class PosePipeline:
         """Models, runtime, precision and machine, as the files state them."""
         return self._networks.info.to_dict()
 
-    def process(self, image: U8 | Frame) -> FrameResult:
-        """The people of a picture by itself: nobody in it is known from the one before.
+    @overload
+    def process(self, image: ImageLike) -> FrameResult: ...
+    @overload
+    def process(self, image: ImageList) -> list[FrameResult]: ...
+
+    def process(self, image: ImageLike | ImageList) -> FrameResult | list[FrameResult]:
+        """Find the people of one image. Nothing is carried from one image to the next.
 
         Args:
-            image: (H, W, 3) uint8 BGR, or a `Frame`. Frames of a video go to `stream` or a `session`.
+            image: (H, W, 3) uint8 BGR, a `Frame`, the path of an image file, or a Pillow image. A list or
+                tuple of these gives a list. Frames of a video go to `stream` or a `session`.
 
         Raises:
-            BadInput: It is no such picture, or the pipeline is closed.
+            BadInput: It is no such image, or the pipeline is closed.
         """
-        frame = image if isinstance(image, Frame) else Frame(0, image, 0.0, time.perf_counter())
+        if isinstance(image, list | tuple):
+            return [self.process(one) for one in image]
+        frame = to_frame(image)
         return self._process([frame], [self._open_state(info_of(frame.image, 1.0, is_video=False))])[0]
 
     def session(self, fps: float = DEFAULT_FPS) -> Session:

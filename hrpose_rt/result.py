@@ -1,11 +1,14 @@
 """The result of a frame, and its conversions."""
 
 from dataclasses import asdict, dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hrpose_rt import drawing
+from hrpose_rt.errors import RuntimeMissing
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.types import F32, I64, U8, Detections, Frame, Origin, Poses, StageTimes, check_canvas
 
@@ -94,6 +97,33 @@ class FrameResult:
             "age": age,
             "keypoints": None if age < 0 else [[round(v, 3) for v in point] for point in points.tolist()],
         }
+
+    def to_df(self) -> Any:
+        """A table with one row per person, of pandas or else of polars.
+
+        The columns are `frame`, `time_s`, `id`, the box as `x1`, `y1`, `x2` and `y2`, its `score`, then `_x`,
+        `_y` and `_score` of every joint, such as `nose_x`. They are NaN for a person without a pose.
+        `pandas.concat` and `polars.concat` join the tables of several frames.
+
+        Raises:
+            RuntimeMissing: Neither library is installed.
+        """
+        n, posed = len(self), (self.poses.age >= 0)[:, None]
+        x, y = (np.where(posed, self.poses.keypoints[:, :, axis], np.nan) for axis in (0, 1))
+        score = np.where(posed, self.poses.scores.clip(0, 1), np.nan)
+        columns: dict[str, Any] = {
+            "frame": np.full(n, self.frame.index),
+            "time_s": np.full(n, self.frame.time_s),
+            "id": self.track_ids,
+            **dict(zip(("x1", "y1", "x2", "y2"), self.detections.boxes.T, strict=True)),
+            "score": self.detections.scores,
+        }
+        for i, joint in enumerate(self.skeleton.joints):
+            columns |= {f"{joint}_x": x[:, i], f"{joint}_y": y[:, i], f"{joint}_score": score[:, i]}
+        for library in ("pandas", "polars"):
+            if find_spec(library):
+                return import_module(library).DataFrame(columns)
+        raise RuntimeMissing("`to_df` needs pandas or polars: pip install pandas")
 
     def to_supervision(self) -> "tuple[sv.Detections, sv.KeyPoints]":
         """The boxes (with tracker ids) and the poses as `supervision` types, in the same order."""

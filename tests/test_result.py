@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.result import FrameResult
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.types import Detections, Frame, Poses, StageTimes
@@ -117,3 +118,30 @@ def test_result_to_supervision_keeps_ids_boxes_and_keypoints() -> None:
 
 def test_result_repr_is_one_short_line() -> None:
     assert repr(result()) == "<FrameResult frame=7 people=2 ids=[-1, 0] ms=2.0>"
+
+
+def test_result_to_df_has_one_row_per_person() -> None:
+    pytest.importorskip("polars", reason="polars is not installed")
+    table = result(3, never_posed=1).to_df()
+    assert table.shape == (3, 3 + 4 + 1 + 3 * 17)
+    columns = list(table.columns)
+    assert columns[:9] == ["frame", "time_s", "id", "x1", "y1", "x2", "y2", "score", "nose_x"]
+    assert columns[-1] == "right_ankle_score"
+    assert list(table["id"]) == [-1, 0, 1]
+    assert list(table["nose_x"])[::2] == [4.5, 4.5]
+    assert np.isnan(list(table["nose_x"])[1])
+    assert list(table["nose_score"])[::2] == [1, 1]  # peaks above 1 are clipped, as in the files
+    assert result(0).to_df().shape == (0, 3 + 4 + 1 + 3 * 17)
+
+
+def test_result_to_df_takes_pandas_if_it_is_there(monkeypatch) -> None:
+    monkeypatch.setattr("hrpose_rt.result.find_spec", lambda name: name == "pandas")
+    pandas = SimpleNamespace(DataFrame=dict)
+    monkeypatch.setattr("hrpose_rt.result.import_module", {"pandas": pandas}.__getitem__)
+    assert result().to_df()["frame"].tolist() == [7, 7]
+
+
+def test_result_to_df_names_what_to_install(monkeypatch) -> None:
+    monkeypatch.setattr("hrpose_rt.result.find_spec", lambda name: None)
+    with pytest.raises(RuntimeMissing, match="`to_df` needs pandas or polars: pip install pandas"):
+        result().to_df()

@@ -1,0 +1,51 @@
+"""One image, however it is given: an array, a file or a Pillow image."""
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, TypeAlias, Union, cast
+
+import numpy as np
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.sources.open import open_source
+from hrpose_rt.types import U8, Frame
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+# (H, W, 3) uint8 BGR, a `Frame`, the path of an image file, or a Pillow image.
+ImageLike: TypeAlias = Union[U8, Frame, str, "os.PathLike[str]", "PIL.Image.Image"]
+ImageList: TypeAlias = list[ImageLike] | tuple[ImageLike, ...]
+
+
+def to_frame(image: ImageLike) -> Frame:
+    """An image as a frame, upright as its EXIF data says.
+
+    Raises:
+        BadInput: It is none of `ImageLike`, or the file is not one readable image.
+    """
+    if isinstance(image, Frame):
+        return image
+    if isinstance(image, str | os.PathLike):
+        return _read(image)
+    pillow = sys.modules.get("PIL.Image")  # a Pillow image can only exist if its module is loaded
+    if pillow and isinstance(image, pillow.Image):
+        image = _from_pillow(image)
+    return Frame(0, cast(U8, image), 0.0, time.perf_counter())
+
+
+def _read(path: "str | os.PathLike[str]") -> Frame:
+    with open_source(path) as source:
+        if source.info.is_video or source.info.is_live or source.info.frames != 1:
+            raise BadInput(
+                f"{source.info.name} is not one image: give videos, folders and cameras to `stream`"
+            )
+        return next(iter(source))
+
+
+def _from_pillow(image: "PIL.Image.Image") -> U8:
+    from PIL import ImageOps
+
+    upright = ImageOps.exif_transpose(image).convert("RGB")
+    return np.ascontiguousarray(np.asarray(upright, np.uint8)[..., ::-1])
