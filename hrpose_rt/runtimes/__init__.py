@@ -1,1 +1,1 @@
-"""Code that executes engines, one runtime a file, behind one seam."""
+"""Runtimes that execute engines, one per file, behind one interface."""

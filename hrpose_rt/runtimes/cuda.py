@@ -1,4 +1,4 @@
-"""An NVIDIA GPU by way of PyTorch: whether it is here, its errors in words, and a stream of one's own."""
+"""NVIDIA GPUs through PyTorch: find one, report its errors, run work on a separate stream."""
 
 import contextlib
 import warnings
@@ -8,11 +8,11 @@ import torch
 
 from hrpose_rt.errors import RunBroken, RuntimeMissing
 
-_OF_A_GPU = ("CUDA", "cuDNN", "NVRTC")  # in the words of PyTorch's errors
+_OF_A_GPU = ("CUDA", "cuDNN", "NVRTC")  # words in the messages of PyTorch's GPU errors
 
 
 def find_cuda(device: str) -> torch.device:
-    """The GPU of that name with its number, "cuda" being "cuda:0".
+    """Return the GPU of this name with its number; "cuda" is "cuda:0".
 
     Raises:
         RuntimeMissing: PyTorch sees no such GPU.
@@ -29,7 +29,7 @@ def find_cuda(device: str) -> torch.device:
 
 @contextlib.contextmanager
 def errors_said(device: str | torch.device) -> Iterator[None]:
-    """Inside, a GPU's errors are `RunBroken`; all others stay as they are."""
+    """Raise a GPU's errors in this block as `RunBroken`; all other errors stay unchanged."""
     try:
         yield
     except RuntimeError as error:
@@ -48,14 +48,14 @@ def errors_said(device: str | torch.device) -> Iterator[None]:
 
 
 class OwnStream:
-    """A stream of its own on a GPU, in order with the stream of whoever calls.
+    """A separate stream on a GPU, in order with the caller's stream.
 
     Args:
         device: "cuda" or "cuda:1".
 
     Attributes:
-        device: Where tensors lie.
-        handle: The stream's address.
+        device: Device for tensors.
+        handle: Address of the stream.
 
     Raises:
         RuntimeMissing: There is no such GPU.
@@ -68,9 +68,9 @@ class OwnStream:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Inside, the GPU is the current one and PyTorch's work goes to the stream.
+        """Make the GPU current and send PyTorch's work in this block to the stream.
 
-        It begins after what the caller's stream has been given, and the caller's goes on after it.
+        The work starts after what is queued on the caller's stream, and the caller's stream waits for it.
         """
         caller = torch.cuda.current_stream(self.device)
         self._stream.wait_stream(caller)
@@ -81,18 +81,18 @@ class OwnStream:
             caller.wait_stream(self._stream)
 
     def capture(self, work: Callable[[], None]) -> Callable[[], None] | None:
-        """`work` as a CUDA graph; None if it cannot be captured. Captured and replayed inside `running`."""
+        """Capture `work` as a CUDA graph; None if that fails. Capture and replay it inside `running`."""
         graph = torch.cuda.CUDAGraph()
         try:
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", ".*CUDA Graph is empty")  # the caller finds out
-                # Other threads may go on allocating meanwhile.
+                warnings.filterwarnings("ignore", ".*CUDA Graph is empty")  # the caller checks the output
+                # Other threads may allocate memory meanwhile.
                 with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                     work()
-        except (RuntimeError, RunBroken):  # something in it waits, allocates, or will not be captured
+        except (RuntimeError, RunBroken):  # it waits, allocates memory, or cannot be captured
             return None
         return graph.replay
 
     def wait(self) -> None:
-        """Until the stream has done its work."""
+        """Wait until the stream has finished its work."""
         self._stream.synchronize()

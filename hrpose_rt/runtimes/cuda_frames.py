@@ -1,4 +1,4 @@
-"""Frames on a device, each brought there once for detector and pose network alike."""
+"""Frames on a device, each uploaded once for both the detector and the pose network."""
 
 import weakref
 
@@ -10,13 +10,13 @@ from hrpose_rt.types import U8
 
 
 class FrameUploader:
-    """Frames between their detection and their poses.
+    """Keeps uploaded frames from detection to pose estimation.
 
-    A frame is known by its array, which a caller may fill again: who looks at a frame first forgets what
-    the array held before, and who looks last forgets the frame.
+    A frame is identified by its array, which the caller may refill. The first user of a frame must
+    therefore `forget` the array's old pixels, and the last user must `forget` the frame.
 
     Args:
-        device: Where to.
+        device: Target of the uploads.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -24,7 +24,7 @@ class FrameUploader:
         self._frames: dict[int, tuple[weakref.ref[U8], Tensor]] = {}
 
     def frame(self, image: U8) -> Tensor:
-        """A frame (H, W, 3) uint8 as (1, 3, H, W) float32 on the device; it travels as uint8."""
+        """Return a frame (H, W, 3) uint8 as (1, 3, H, W) float32 on the device; the upload is uint8."""
         known = self._frames.get(id(image))
         if known:
             return known[1]
@@ -35,10 +35,10 @@ class FrameUploader:
         return frame
 
     def forget(self, image: U8) -> None:
-        """Bring this array's pixels anew the next time."""
+        """Upload this array's pixels again the next time."""
         self._frames.pop(id(image), None)
 
     def wait(self) -> None:
-        """Until the device has done what it was given here: a stage's time is its own."""
+        """Wait until the device has finished its queued work, so that a stage's time is its own."""
         if self.device.type == "cuda":
             torch.cuda.current_stream(self.device).synchronize()

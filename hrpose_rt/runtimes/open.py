@@ -1,4 +1,4 @@
-"""Model -> runtime: the one place where a name becomes something that computes."""
+"""Open a model with a runtime. All models are opened here."""
 
 from dataclasses import replace
 from importlib.util import find_spec
@@ -29,16 +29,16 @@ def open_engine(
     device: str = "auto",
     threads: int = 0,
 ) -> tuple[Runtime, EngineSpec]:
-    """Open a model with the runtime that suits it, or that is asked for.
+    """Open a model with a suitable runtime, or with the given one.
 
     Args:
-        model: As `zoo.find_model` gives it.
-        task: What it is for.
-        runtime, precision, device: As `selection.select_runtime` takes them.
-        threads: Cores to use; 0 for all this process may use.
+        model: From `zoo.find_model`.
+        task: "detection" or "pose".
+        runtime, precision, device: See `selection.select_runtime`.
+        threads: Cores to use; 0 uses all cores of this process.
 
     Raises:
-        BadInput: Runtime, precision and device do not go together, or the model has no file for them.
+        BadInput: Runtime, precision and device do not work together, or the model has no file for them.
         RuntimeMissing: The runtime's library is not installed, or does not see the device.
     """
     choice = select_runtime(
@@ -50,12 +50,12 @@ def open_engine(
 def open_selected(
     model: Model, task: Task, choice: RuntimeChoice, threads: int = 0, skeleton: str = "auto"
 ) -> tuple[Runtime, EngineSpec]:
-    """Open a model with a runtime that was selected.
+    """Open a model with a selected runtime.
 
     Args:
         model, task, threads: See `open_engine`.
         choice: Runtime, precision and device.
-        skeleton: Of a pose network, in place of its own: a name or a skeleton file.
+        skeleton: Name or file of a skeleton that replaces a pose network's own; "auto" keeps it.
 
     Raises:
         BadInput, RuntimeMissing: See `open_engine`.
@@ -74,7 +74,7 @@ def _open_engine(model: Model, choice: RuntimeChoice, threads: int) -> tuple[Run
     if model.engine is None or model.spec is None:
         raise BadInput(f"{model.name} is a checkpoint, which only `runtime` torch executes as it is")
     precision = model.spec.precision if choice.precision == "auto" else choice.precision
-    # OpenVINO rounds an fp32 graph to 16 bits when it is asked to; all else is as the graph says.
+    # OpenVINO can round an fp32 graph to 16 bits. In all other cases the graph sets the precision.
     rounds = (
         choice.runtime == "openvino" and model.spec.precision == "fp32" and precision in ("bf16", "fp16")
     )
@@ -131,10 +131,10 @@ def _open_eager(
 
 
 def with_size(model: Model, input_hw: tuple[int, int] | None) -> Model:
-    """A pose model, whose spec is known, for crops of another size.
+    """Change a pose model with a known spec to another crop size.
 
     Raises:
-        BadInput: There is an engine alone, which is for one size.
+        BadInput: The model is only an engine, which has one size.
     """
     assert model.spec is not None
     if input_hw is None or input_hw == model.spec.input_hw:

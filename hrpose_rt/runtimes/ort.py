@@ -1,4 +1,4 @@
-"""ONNX Runtime, in what the graph says: the runtime that is everywhere."""
+"""ONNX Runtime: it is available everywhere and computes in the graph's precision."""
 
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,16 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class OnnxRuntime:
-    """An ONNX file as it is; one session takes every input shape.
+    """An ONNX file, run unchanged. One session accepts every input shape.
 
     Args:
         path: The ONNX file.
         threads: Cores to use.
         device: "cpu", "cuda" or "cuda:1".
-        precision: The graph's.
+        precision: Precision of the graph.
 
     Raises:
-        RuntimeMissing: It is not installed, or was built without CUDA, or finds none.
+        RuntimeMissing: ONNX Runtime is not installed, has no CUDA, or cannot start on the GPU.
     """
 
     name = "onnxruntime"
@@ -40,11 +40,11 @@ class OnnxRuntime:
         providers = _providers(onnxruntime, device)
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers=providers)
-        except Exception as error:  # the library raises classes of its own for each way a file can be bad
+        except Exception as error:  # the library has many error classes for bad files
             raise BadInput(
                 f"{path} is not a network that ONNX Runtime can read: {last_line(error)}"
             ) from error
-        if len(providers) > 1 and self._session.get_providers()[0] != CUDA:  # it falls back and goes on
+        if len(providers) > 1 and self._session.get_providers()[0] != CUDA:  # it falls back to the CPU
             raise RuntimeMissing(
                 f"ONNX Runtime could not start on {device}: check that nvidia-smi lists the GPU and that "
                 "CUDA and cuDNN are of the versions it was built for, or use `device` cpu"
@@ -65,11 +65,11 @@ class OnnxRuntime:
         return output
 
     def close(self) -> None:
-        """The session goes with this object."""
+        """Do nothing: the session is released with this object."""
 
 
 def _providers(library: Any, device: str) -> list[Any]:
-    """What the session may compute with, the wanted first."""
+    """Execution providers of the session, the preferred one first."""
     kind, _, number = device.partition(":")
     if kind != "cuda":
         return [CPU]
@@ -78,5 +78,5 @@ def _providers(library: Any, device: str) -> list[Any]:
             f"ONNX Runtime {library.__version__} was built without CUDA: pip install onnxruntime-gpu in "
             "place of onnxruntime, or use `device` cpu"
         )
-    # Without TF32: fp32 means fp32.
+    # TF32 is off, so that fp32 is full fp32.
     return [(CUDA, {"device_id": number or "0", "use_tf32": "0"}), CPU]

@@ -1,4 +1,4 @@
-"""OpenVINO: the default on a CPU, and what drives Intel's GPUs and NPUs."""
+"""OpenVINO: the default on a CPU, and the runtime for Intel's GPUs and NPUs."""
 
 from pathlib import Path
 from typing import Any
@@ -26,30 +26,30 @@ def cpu_has_bf16() -> bool:
 def bf16_is_fast() -> bool:
     """Whether bf16 beats fp32 on this CPU.
 
-    On Intel's it takes AMX: with AVX-512 BF16 alone, OpenVINO 2026.4 took 1.4 times fp32's time for the
-    embedded detector and 1.7 times for eight people's poses. AMD's AVX-512 BF16 is fast.
+    An Intel CPU needs AMX for that. With AVX-512 BF16 alone, OpenVINO 2026.4 took 1.4 times as long as
+    fp32 for the embedded detector and 1.7 times for the poses of eight people. AVX-512 BF16 is fast on AMD.
     """
     slow = "avx512_bf16" in cpu_features() and "amx_bf16" not in cpu_features() and "AMD" not in cpu_name()
     return cpu_has_bf16() and not slow
 
 
 class OpenVinoRuntime:
-    """An ONNX file, compiled once for every input shape that it meets.
+    """An ONNX file, compiled once for each input shape.
 
-    A graph compiled for one shape runs about a fifth faster than one that takes any batch, so callers
-    keep to few shapes: the batch plan has four, the letterbox five.
+    A graph compiled for one shape runs about a fifth faster than one for any batch. Callers therefore use
+    few shapes: the batch plan has four, the letterbox five.
 
     Args:
         path: The ONNX file.
-        precision: "fp32", "bf16" (CPU), "fp16" (GPU, NPU), "int8" for a graph that is, or "auto": fp16
-            on a GPU or NPU, bf16 on a CPU where that is fast, else fp32.
-        threads: Cores to use, if it is the CPU.
+        precision: "fp32", "bf16" (CPU), "fp16" (GPU, NPU), "int8" for an int8 graph, or "auto": fp16 on
+            a GPU or NPU, bf16 on a CPU where that is fast, else fp32.
+        threads: Cores to use on a CPU.
         device: "cpu", "gpu" or "npu".
-        sha256: Of the file, if it was verified. On a CPU, compiled graphs are then kept in the cache.
+        sha256: Hash of the file, if verified. On a CPU, compiled graphs are then kept in the cache.
 
     Raises:
-        BadInput: The file is no network, or the device has no such arithmetic.
-        RuntimeMissing: OpenVINO is not installed, or sees no such device.
+        BadInput: The file is not a network, or the device does not support the precision.
+        RuntimeMissing: OpenVINO is not installed, or finds no such device.
     """
 
     name = "openvino"
@@ -67,7 +67,7 @@ class OpenVinoRuntime:
         elif precision == "bf16" and not cpu_has_bf16():
             raise BadInput("this CPU has no bf16 arithmetic (AVX-512 BF16 or AMX): use `precision` fp32")
         self.precision = precision
-        # Between layers in int8 lie some that are not; they take 16 bits where the device has them.
+        # An int8 graph also has layers that are not int8. They use 16 bits if the device supports that.
         rest = _HINTS[precision]
         if precision == "int8" and (device != "cpu" or cpu_has_bf16()):
             rest = "bf16" if device == "cpu" else "f16"
@@ -123,7 +123,7 @@ class OpenVinoRuntime:
 
 
 class _Whole:
-    """A graph that all cores work on at once."""
+    """A graph that runs on all cores together."""
 
     def __init__(self, compiled: Any) -> None:
         self._request = compiled.create_infer_request()
@@ -135,9 +135,9 @@ class _Whole:
 
 
 class _Halves:
-    """A graph for half a batch, which runs twice at once, each time on half of the cores.
+    """A graph for half a batch. It runs twice in parallel, each time on half of the cores.
 
-    Cores that share no layer do not wait for each other: on 2 cores, 4 poses take .87 of the time.
+    Cores that share no layer do not wait for each other. On 2 cores, 4 poses take .87 of the time.
     """
 
     def __init__(self, compiled: Any, half: int) -> None:
@@ -160,7 +160,7 @@ class _Halves:
 
 
 def _check_device(core: Any, device: str) -> None:
-    seen = core.available_devices  # numbered where there are several: GPU.0, GPU.1
+    seen = core.available_devices  # numbered if there are several: GPU.0, GPU.1
     if not any(name.partition(".")[0] == device for name in seen):
         raise RuntimeMissing(
             f"OpenVINO sees no {device} here, only {', '.join(seen)}: install Intel's driver for it, or "

@@ -1,6 +1,6 @@
-"""Compiled OpenVINO graphs in the cache folder: loading one takes a sixth of the time of compiling it.
+"""Cache of compiled OpenVINO graphs: loading one takes a sixth of the time of compiling it.
 
-OpenVINO's own `CACHE_DIR` saves less: it reads and hashes the whole network to find out what it has.
+OpenVINO's own `CACHE_DIR` saves less, because it reads and hashes the whole network to look up an entry.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import cpu_features, cpu_name
 from hrpose_rt.paths import atomic_write, cache_dir
 
-DIGEST_BYTES = 32  # of the sha256 that a file begins with
+DIGEST_BYTES = 32  # length of the sha256 at the start of a file
 
 
 def compiled_file(engine_sha256: str, shape: tuple[int, ...], hints: dict[str, str]) -> Path:
-    """Where the graph of an engine for one shape is kept, for this CPU and this version of OpenVINO.
+    """Path of the graph of an engine for one shape, this CPU and this version of OpenVINO.
 
     Raises:
         BadInput: This user has no cache folder.
@@ -32,7 +32,7 @@ def compiled_file(engine_sha256: str, shape: tuple[int, ...], hints: dict[str, s
 
 
 def load_compiled(core: Any, file: Path, hints: dict[str, str]) -> Any | None:
-    """The compiled graph in a file; None if it is not there, damaged, or refused by OpenVINO."""
+    """Load a compiled graph from a file; None if it is missing, damaged, or refused by OpenVINO."""
     with suppress(OSError, RuntimeError):
         data = file.read_bytes()
         digest, blob = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
@@ -42,7 +42,7 @@ def load_compiled(core: Any, file: Path, hints: dict[str, str]) -> Any | None:
 
 
 def save_compiled(compiled: Any, file: Path) -> None:
-    """Keep a compiled graph, if the folder can be written."""
+    """Save a compiled graph, if the folder can be written."""
     with suppress(OSError, RuntimeError):
         exported = compiled.export_model()
         blob = exported if isinstance(exported, bytes) else exported.getvalue()
@@ -54,7 +54,7 @@ def save_compiled(compiled: Any, file: Path) -> None:
 def compile_cached(
     core: Any, model: Any, engine_sha256: str, shape: tuple[int, ...], hints: dict[str, str]
 ) -> Any:
-    """The model compiled for one shape on the CPU, from the cache folder if it was before."""
+    """Compile a model for one shape on the CPU, or load the graph from the cache folder."""
     try:
         file = compiled_file(engine_sha256, shape, hints)
     except BadInput:

@@ -1,4 +1,4 @@
-"""Which runtime, device and precision a model is executed with: the user's wishes, or what suits here."""
+"""Select the runtime, device and precision of a model: those the user asked for, or suitable ones."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -8,7 +8,7 @@ from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.nets.spec import RTX_ARCHS
 
-# What every runtime computes in on each of its devices, its own choice first where the machine has it.
+# The precisions of each runtime on each device. "auto" is the first one that the machine supports.
 PRECISIONS_OF = {
     ("tensorrt", "cuda"): ("fp16", "fp32", "bf16", "int8"),
     ("openvino", "cpu"): ("bf16", "fp32", "int8"),
@@ -23,14 +23,14 @@ PRECISIONS_OF = {
 
 @dataclass(frozen=True, slots=True)
 class RuntimeChoice:
-    """How a model is executed.
+    """The runtime, device and precision of a model.
 
     Attributes:
         runtime: One of `config.RUNTIMES`.
         device: "cpu", "gpu", "npu", "cuda" or "cuda:1".
         precision: One of `config.PRECISIONS`, or "auto" for the first of `PRECISIONS_OF` that the device
-            has.
-        reason: What led to it, in words.
+            supports.
+        reason: The reason for this choice, as text.
     """
 
     runtime: str
@@ -51,16 +51,16 @@ def select_runtime(
     device: str = "auto",
     has_checkpoint: bool = True,
 ) -> RuntimeChoice:
-    """Settle what is left open.
+    """Choose the runtime and device where they are "auto", and check the combination.
 
     Args:
-        has_engine: Whether there is a file for OpenVINO and ONNX Runtime, or a checkpoint alone.
+        has_engine: Whether there is a file for OpenVINO and ONNX Runtime, and not only a checkpoint.
         runtime, precision: A name, or "auto".
         device: "cpu", "gpu" or "npu" (Intel's), "cuda" or "cuda:1" (NVIDIA's), or "auto".
         has_checkpoint: Whether there is a file for PyTorch.
 
     Raises:
-        BadInput: There is no such name, or the three do not go together; the message says what does.
+        BadInput: A name does not exist, or the three do not work together; the message says what does.
         RuntimeMissing: CUDA is asked for, and no library here can use it.
     """
     check_execution(runtime, precision, device)
@@ -97,7 +97,7 @@ def check_precision(choice: RuntimeChoice, precision: str) -> None:
 def _runtime_for(
     has_engine: bool, has_checkpoint: bool, precision: str, device: str
 ) -> tuple[str, str, str]:
-    """A runtime and a device for a model, and why these; the arguments are those of `select_runtime`."""
+    """Choose a runtime and a device, and give the reason. The arguments are those of `select_runtime`."""
     if not has_engine:
         if device == "auto":
             device = "cuda" if _torch_has_cuda() else "cpu"
@@ -133,12 +133,12 @@ def _no_gpu(here: int) -> str:
 def _on_cuda(
     name: str, number: int, has_checkpoint: bool, precision: str, expected: str
 ) -> tuple[str, str] | None:
-    """The best runtime on a GPU that is here, and why; None if there is none.
+    """The best runtime on a GPU of this machine, and the reason; None if there is none.
 
     Args:
-        name, number: Of the GPU.
-        has_checkpoint, precision: As `select_runtime` takes them.
-        expected: The device, if it was asked for by name: then a precision it has not is said, not avoided.
+        name, number: Name and number of the GPU.
+        has_checkpoint, precision: See `select_runtime`.
+        expected: The device, if the user named it. A precision it lacks is then an error, not avoided.
     """
     if tensorrt_format(number) and find_spec("torch"):
         return "tensorrt", f"{name} and TensorRT are here"
@@ -159,15 +159,15 @@ def _on_cuda(
 
 
 def gpu_number(device: str) -> int:
-    """1 of "cuda:1", 0 of "cuda"."""
+    """The number in a device: 1 in "cuda:1", 0 in "cuda"."""
     return int(device.partition(":")[2] or 0)
 
 
 def tensorrt_format(number: int = 0) -> str:
-    """The format of engines for the TensorRT library that is here, "" where none is.
+    """The engine format of the installed TensorRT library; "" if there is none.
 
     Args:
-        number: Of the GPU that is to run them.
+        number: Number of the GPU.
     """
     if find_spec("tensorrt"):
         return "tensorrt"

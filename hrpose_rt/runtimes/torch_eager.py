@@ -1,4 +1,4 @@
-"""PyTorch, operation by operation: the reference that every other runtime is compared with."""
+"""PyTorch in eager mode: the reference that every other runtime is compared with."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,18 +11,18 @@ from torch import Tensor, nn
 from hrpose_rt.runtimes.cuda import errors_said, find_cuda
 from hrpose_rt.types import F32, U8
 
-WARM_BATCHES = (1, 2, 4, 8, 16, 32, 64)  # any other is a little slower the first time
+WARM_BATCHES = (1, 2, 4, 8, 16, 32, 64)  # other sizes are a little slower the first time
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class EagerRuntime:
-    """A module that takes (B, H, W, 3) uint8 pictures.
+    """A module that takes (B, H, W, 3) uint8 images.
 
     Args:
         module: Returns one tensor.
-        precision: "fp32", or "bf16" and (on CUDA) "fp16" by autocast, or "auto": bf16 where the CPU has
-            it, fp16 on CUDA.
-        threads: Cores to use; between calls PyTorch has the number that it had before.
+        precision: "fp32", or "bf16" and (on CUDA) "fp16" by autocast, or "auto": fp16 on CUDA, bf16 if
+            the CPU supports it, else fp32.
+        threads: Cores to use; after each call PyTorch's previous number is restored.
         device: "cpu", "cuda" or "cuda:1".
 
     Raises:
@@ -65,12 +65,12 @@ class EagerRuntime:
         return output
 
     def close(self) -> None:
-        """Nothing is held but memory."""
+        """Do nothing: the runtime holds only memory."""
 
 
 @contextlib.contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """Inside, PyTorch uses as many; it knows one number for the process, which others may have set."""
+    """Set PyTorch's number of threads in this block. It is global, and other code may have set it."""
     before = torch.get_num_threads()
     if before == number:
         yield
@@ -84,7 +84,7 @@ def _threads(number: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_tf32() -> Iterator[None]:
-    """Inside, convolutions in fp32 keep all their bits; on a GPU, PyTorch rounds them to 10 otherwise."""
+    """Keep convolutions in full fp32 in this block; on a GPU, PyTorch otherwise rounds to 10 bits."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:

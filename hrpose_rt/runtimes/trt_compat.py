@@ -1,4 +1,4 @@
-"""The TensorRT libraries: which is here, and whether an engine was built for it."""
+"""The TensorRT libraries: which one is installed, and whether an engine was built for it."""
 
 import importlib
 from importlib.util import find_spec
@@ -14,7 +14,7 @@ MIN_AMPERE_ARCH = 80
 
 
 def load_tensorrt(format: str) -> Any:
-    """The library for engines of this format; RuntimeMissing says how to get it."""
+    """Import the library for engines of this format; RuntimeMissing says how to install it."""
     try:
         return importlib.import_module(MODULES[format])
     except (ImportError, OSError) as error:
@@ -24,10 +24,10 @@ def load_tensorrt(format: str) -> Any:
 
 
 def check_ready(format: str, device: str) -> None:
-    """Raise RuntimeMissing, before minutes are spent on building, if an engine could not run here.
+    """Raise RuntimeMissing if an engine could not run here. This saves minutes of building it.
 
     Args:
-        format: The format of the engine; "" where no library for the GPU is here.
+        format: The engine's format; "" if no library for the GPU is installed.
         device: "cuda" or "cuda:1".
     """
     if not format and not nvidia_gpus():
@@ -50,17 +50,17 @@ def check_ready(format: str, device: str) -> None:
 def incompatibility(
     build: Build, format: str, found: str, gpus: list[Gpu] | None = None, number: int = 0
 ) -> str:
-    """Why an engine would not run here, in words that follow "it was"; empty if it would.
+    """The reason why an engine cannot run here, worded to follow "it was"; empty if it can.
 
     Args:
-        build: What it was made with.
-        format: Its format.
-        found: The version of the library that is here.
-        gpus: What is here; looked for if None.
-        number: Of the GPU it is to run on; nothing is said of one that is not here.
+        build: The engine's build record.
+        format: The engine's format.
+        found: Version of the installed library.
+        gpus: GPUs of this machine; looked up if None.
+        number: Number of the GPU to run on. A GPU that is not here is not checked.
     """
     theirs, ours = _number(build.version), _number(found)
-    # Also those built for later versions are read by their own major version alone.
+    # A version-compatible engine still needs the major version that it was built for.
     later = build.options.get("version_compat") and ours[:1] == theirs[:1] and ours >= theirs
     if build.version != found and not later:
         return f"built for {NAMES[format]} {build.version}, found {found}"
