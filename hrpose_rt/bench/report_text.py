@@ -115,7 +115,7 @@ def id_sentences(rows: list[dict[str, Any]]) -> list[str]:
             )
             lines.append(
                 f"Of {back} people who came back from behind a curtain {how}, {own:.3f} had their own "
-                f"id again and {wrong:.3f} somebody else's."
+                f"id again and {wrong:.3f} another person's."
             )
     return lines
 

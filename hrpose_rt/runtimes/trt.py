@@ -20,26 +20,26 @@ from hrpose_rt.runtimes.cuda import OwnStream, errors_said
 from hrpose_rt.runtimes.trt_compat import NAMES, incompatibility, load_tensorrt
 from hrpose_rt.types import F32, U8
 
-REPLAY_TOLERANCE = 1e-2  # of a graph and of the call that it was captured from
+REPLAY_TOLERANCE = 1e-2  # between the outputs of a graph and of the captured call
 
 
 class TrtRuntime:
-    """A TensorRT engine, its memory given out once: a jump in people allocates and captures nothing.
+    """A TensorRT engine. Memory is allocated once, so more people cause no new allocation or capture.
 
-    Every batch size of the engine's profiles has a context and a CUDA graph of its own; they share one
-    input, one output and one working memory, and never run at the same time. A batch between two
-    sizes takes the larger one, one beyond the largest goes in several.
+    Every batch size of the engine's profiles has its own context and CUDA graph. They share one input,
+    one output and one working memory, and never run at the same time. A batch between two sizes uses
+    the larger one. A batch above the largest size is split.
 
     Args:
-        path: The engine.
-        spec: What it is; its build has to fit what is here.
+        path: The engine file.
+        spec: The engine's spec; its build must match this machine.
         device: "cuda" or "cuda:1".
         library: `tensorrt` or `tensorrt_rtx`; imported if None.
 
     Raises:
-        BadInput: It was built for something else; the message names what differs.
-        RunBroken: The library refuses it.
-        RuntimeMissing: The library or the GPU is not here.
+        BadInput: The engine does not match this machine; the message names the difference.
+        RunBroken: The library refuses the engine.
+        RuntimeMissing: The library or the GPU is missing.
     """
 
     name = "tensorrt"
@@ -51,14 +51,14 @@ class TrtRuntime:
         if build and (reason := incompatibility(build, spec.format, trt.__version__, number=number)):
             raise BadInput(
                 f"{path} was {reason}: hrpose-rt export {spec.model} --format {spec.format} --precision "
-                f"{spec.precision} --overwrite builds it anew"
+                f"{spec.precision} --overwrite builds it again"
             )
         self._cuda = OwnStream(device)
         self.precision, self.device, self._path = spec.precision, device, path
         self._steps: dict[int, Callable[[], None]] = {}
-        # A graph does not keep alive what it was captured from: this does, and is undone from the end.
+        # A graph does not keep the captured objects alive. This list does; it is emptied from the end.
         self._held: list[Any] = [trt.Logger(trt.Logger.ERROR)]
-        # It also comes at the program's exit, in time for TensorRT and CUDA to be there still.
+        # It also runs at the program's exit, while TensorRT and CUDA are still loaded.
         self._release = weakref.finalize(self, _release, self._cuda, self._steps, self._held)
         with errors_said(device):
             with self._cuda.running():  # the engine belongs to the GPU that is current when it is read
@@ -69,19 +69,19 @@ class TrtRuntime:
                     )
                 else:
                     cache = _RuntimeCache(trt, engine, path, number)
-                    self._prepare(engine, cache.config, captures=False)  # it captures by itself
+                    self._prepare(engine, cache.config, captures=False)  # the library captures
                     cache.save()
 
     @property
     def batches(self) -> tuple[int, ...]:
-        """The batch sizes there is a graph for, ascending."""
+        """The batch sizes of the engine, ascending."""
         return tuple(self._steps)
 
     def _read(self, path: Path, spec: EngineSpec) -> Any:
-        """The engine of a file."""
+        """Read the engine from its file."""
         runtime = self._trt.Runtime(self._held[0])
         if spec.build and spec.build.options.get("version_compat"):
-            # Such an engine holds a library of its own: first see that it is the one that was built.
+            # Such an engine contains library code, so first check that the file is the one that was built.
             spec.check_hash(path)
             runtime.engine_host_code_allowed = True
         engine = runtime.deserialize_cuda_engine(path.read_bytes())
@@ -93,12 +93,12 @@ class TrtRuntime:
         return engine
 
     def _prepare(self, engine: Any, how: Any, captures: bool) -> None:
-        """Give out memory, and make a context and what computes with it for every batch size.
+        """Allocate memory, and create a context and a step for every batch size.
 
         Args:
-            engine: Just read.
-            how: What it makes contexts with.
-            captures: Whether calls are captured here.
+            engine: The engine.
+            how: Argument for creating a context.
+            captures: Whether to capture the calls here.
         """
         device, mode = self._cuda.device, self._trt.TensorIOMode
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
@@ -119,7 +119,7 @@ class TrtRuntime:
             if context is None:
                 raise RunBroken("TensorRT could not make an execution context: is the GPU's memory full?")
             self._held.append(context)
-            # The profile comes before the shapes, which it bounds.
+            # Set the profile before the shapes, because it bounds them.
             done = [
                 context.set_optimization_profile_async(i, self._cuda.handle),
                 context.set_input_shape(source, shape),
@@ -134,18 +134,18 @@ class TrtRuntime:
             self._steps[shape[0]] = self._step(context, shape[0], captures)
 
     def _step(self, context: Any, n: int, captures: bool) -> Callable[[], None]:
-        """What computes a batch of `n`."""
+        """Create the function that computes a batch of `n`."""
         stream = self._cuda.handle
 
         def enqueue() -> None:
             if not context.execute_async_v3(stream):
                 raise RunBroken(f"TensorRT could not compute a batch of {n}: see its messages")
 
-        enqueue()  # once before capturing: the first call sets itself up
+        enqueue()  # once before capturing: the first call does its setup
         return self._captured(n, enqueue) if captures else enqueue
 
     def _captured(self, n: int, enqueue: Callable[[], None]) -> Callable[[], None]:
-        """A graph of the call just made, if replaying it gives the same answer; else the call."""
+        """A graph of the last call if its replay gives the same output, else the call itself."""
         answer = self._answers[:n]
         expected = answer.cpu()
         graph = self._cuda.capture(enqueue)
@@ -159,10 +159,10 @@ class TrtRuntime:
         return graph if same else enqueue
 
     def warm_up(self, shapes: list[tuple[int, ...]]) -> None:
-        """Everything was warmed when it was opened."""
+        """Do nothing: opening the engine has run every batch size."""
 
     def infer(self, batch: U8) -> F32:
-        """See `Runtime.infer`; `RunBroken` after `close`."""
+        """See `Runtime.infer`; raises `RunBroken` after `close`."""
         most, n = self._most(), len(batch)
         if n > most:
             parts = [self.infer(batch[i : i + most]).copy() for i in range(0, n, most)]
@@ -178,7 +178,7 @@ class TrtRuntime:
         return answers
 
     def infer_device(self, crops: Tensor) -> Tensor:
-        """See `DeviceRuntime.infer_device`; `RunBroken` after `close`."""
+        """See `DeviceRuntime.infer_device`; raises `RunBroken` after `close`."""
         most, n = self._most(), len(crops)
         if n > most:
             return torch.cat([self.infer_device(part).clone() for part in torch.split(crops, most)])
@@ -196,15 +196,15 @@ class TrtRuntime:
         self._steps[next(size for size in self._steps if size >= n)]()
 
     def close(self) -> None:
-        """Release engine and memory, when the work that was begun is done; a second time does nothing."""
+        """Finish the running work, then release engine and memory. A second call does nothing."""
         if self._release.alive:
             self._release()
             del self._crops, self._answers, self._memory
 
 
 def _release(cuda: OwnStream, steps: dict[int, Callable[[], None]], held: list[Any]) -> None:
-    """Wait, then give back what was made last first."""
-    with contextlib.suppress(RuntimeError):  # of a GPU that broke, which was told when it did
+    """Wait for the GPU, then release the objects in reverse order of creation."""
+    with contextlib.suppress(RuntimeError):  # the GPU failed; that error was raised before
         cuda.wait()
     steps.clear()
     while held:
@@ -212,7 +212,7 @@ def _release(cuda: OwnStream, steps: dict[int, Callable[[], None]], held: list[A
 
 
 class _RuntimeCache:
-    """What TensorRT for RTX compiles at run time, kept on disk; and its own capture of graphs."""
+    """Disk cache for what TensorRT for RTX compiles at run time; also enables its own graph capture."""
 
     def __init__(self, trt: Any, engine: Any, path: Path, number: int) -> None:
         gpu = next((gpu.name for gpu in nvidia_gpus()[number : number + 1]), "gpu")
@@ -220,21 +220,21 @@ class _RuntimeCache:
         self._path = cache_dir() / "rtx" / name
         self.config = engine.create_runtime_config()
         self.config.cuda_graph_strategy = trt.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
-        # Kernels for our shapes before the first frame, not beside it.
+        # Compile kernels for these shapes before the first frame, not in parallel with it.
         eager = trt.DynamicShapesKernelSpecializationStrategy.EAGER
         self.config.dynamic_shapes_kernel_specialization_strategy = eager
         strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
         self.config.set_execution_context_allocation_strategy(strategy)
         self._cache = self.config.create_runtime_cache()
         known = self._path.read_bytes() if self._path.is_file() else b""
-        self._taken = bool(known) and self._cache.deserialize(known)  # another driver's is left as it is
+        self._taken = bool(known) and self._cache.deserialize(known)  # not that of another driver
         self.config.set_runtime_cache(self._cache)
 
     def save(self) -> None:
-        """Keep what was compiled, unless it was there; several processes may do so at once."""
+        """Save what was compiled, unless it was loaded. Several processes may do so at the same time."""
         if self._taken:
             return
-        # Without it the next start takes longer, no more.
+        # If saving fails, only the next start takes longer.
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(self._path, tag=f".{os.getpid()}") as file:

@@ -18,7 +18,7 @@ class Metrics:
         label = ("source",)
         self._frames = Counter("hrpose_frames", "Frames done.", label, registry=self._all)
         self._dropped = Counter(
-            "hrpose_dropped_frames", "Frames let go to stay live.", label, registry=self._all
+            "hrpose_dropped_frames", "Frames dropped to stay live.", label, registry=self._all
         )
         self._people = Gauge("hrpose_people", "People in the newest frame.", label, registry=self._all)
         self._age = Gauge(

@@ -99,7 +99,7 @@ def test_reid_sentence_pools_own_and_wrong_ids_of_all_scenes() -> None:
     ]
     assert id_sentences(rows) == [
         "Of 4 people who came back from behind a curtain under the budget, 0.750 had their own id again "
-        "and 0.250 somebody else's."
+        "and 0.250 another person's."
     ]
 
 
