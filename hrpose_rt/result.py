@@ -102,8 +102,8 @@ class FrameResult:
         """A table with one row per person, of pandas or else of polars.
 
         The columns are `frame`, `time_s`, `id`, the box as `x1`, `y1`, `x2` and `y2`, its `score`, and for
-        every joint its position and score, such as `nose_x`, `nose_y` and `nose_score`.
-        They are NaN for a person without a pose. `pandas.concat` and `polars.concat` join the tables of several frames.
+        every joint its position and score, such as `nose_x`, `nose_y` and `nose_score`. They are NaN for a
+        person without a pose. `pandas.concat` and `polars.concat` join the tables of several frames.
 
         Raises:
             RuntimeMissing: Neither library is installed.
