@@ -9,7 +9,7 @@ BANDS = 6  # horizontal bands from head to feet, a histogram each
 BINS = 16  # per channel: lightness and the two colours of CIE Lab
 COLOUR_RANGE = (64, 192)  # of 0..255; the colours of clothes lie inside it
 GRID_ROWS, GRID_COLUMNS = 24, 10  # pixels sampled in a box
-WIDTH_SHARE = 0.6  # of the box's width that is sampled; the rest is background
+WIDTH_SHARE = 0.6  # share of the box's width that is sampled; the rest is background
 DESCRIPTOR_SIZE = BANDS * 3 * BINS
 MAX_SIMILARITY = 0.98  # two detections of one person are hardly ever more similar
 DISTANCE_OFFSET = 1.03  # keeps the logarithm finite: a similarity of 1, and a margin
@@ -19,7 +19,7 @@ def colour_histograms(image: U8, boxes: F32) -> F32:
     """Colour histograms (N, D) of the people in boxes (N, 4), each of length 1.
 
     They hold square roots, so the inner product of two is their Bhattacharyya coefficient. A pixel counts
-    for the two bins it lies between, so a small change of light changes little.
+    for the two bins it lies between, so a small change of light has little effect.
 
     Args:
         image: (H, W, 3) uint8 BGR.

@@ -11,21 +11,21 @@ from hrpose_rt.tracking.tracks import Tracks
 from hrpose_rt.types import F32, I64, NO_ID, Detections
 
 # Logistic regression on `match_features`: the log-odds that a detection continues a track. Fitted by
-# `benchmarks/fit_association.py` to 48,000 pairs of composed scenes, four in five the same person. No real
-# video was among them.
+# `benchmarks/fit_association.py` to 48,000 pairs from composed scenes. Four in five pairs are of the same
+# person. No real video was used.
 MATCH_W_IOU, MATCH_W_APPEARANCE, MATCH_INTERCEPT = 12.28, -1.16, -8.11
 MATCH_MIN_LOG_ODDS = 1.0  # below it a track is lost, and may be re-identified
-MATCH_MIN_IOU = 0.1  # of a detection and a propagated box; other pairs are not compared
+MATCH_MIN_IOU = 0.1  # between a detection and a propagated box; other pairs are not compared
 
 
 class Associator(Protocol):
     """Matches detections to tracks."""
 
     def match(self, detections: Detections, appearance: F32, time_s: float, tracks: Tracks) -> I64:
-        """Track numbers (N,) in the order of the detections: of the track each continues, or new ones.
+        """Return a track number (N,) for each detection: of the track that it continues, or a new one.
 
         Args:
-            detections: N people of this frame.
+            detections: The N people of this frame.
             appearance: (N, D) see `appearance.colour_histograms`.
             time_s: Time of the frame.
             tracks: The tracks so far, propagated to this frame.
@@ -35,8 +35,8 @@ class Associator(Protocol):
 class FlowAssociator:
     """Matches by IoU with the boxes that optical flow has propagated, and by appearance.
 
-    A propagated box lies where the next detection will be, so no motion model is needed. Appearance decides
-    where one person passes in front of another and takes the flow of their box along.
+    A propagated box lies where the next detection will be, so no motion model is needed. When two
+    people cross, the box of the one behind drifts with the one in front. Their appearance then decides.
 
     Args:
         fps, min_score: Not used; library trackers need them.
@@ -69,7 +69,7 @@ def match_unmatched(numbers: I64, boxes: F32, appearance: F32, tracks: Tracks) -
     detection, track, (overlap, looks_apart) = match_features(boxes[rest], appearance[rest], tracks)
     margin = np.zeros((len(rest), len(tracks.track_number)), np.float32)
     log_odds = MATCH_W_IOU * overlap + MATCH_W_APPEARANCE * looks_apart + MATCH_INTERCEPT
-    # Pairs below the minimum are 0: below 0 they would cost pairs above it their match.
+    # Pairs below the minimum are 0. A negative value would cost pairs above it their match.
     margin[detection, track] = np.maximum(log_odds - MATCH_MIN_LOG_ODDS, 0)
     detection, track = assign(-margin)
     matched = margin[detection, track] > 0
@@ -77,7 +77,7 @@ def match_unmatched(numbers: I64, boxes: F32, appearance: F32, tracks: Tracks) -
 
 
 def number_unmatched(numbers: I64, unused: "itertools.count[int]") -> I64:
-    """`numbers` with an unused one wherever it was `NO_ID`."""
+    """Replace every `NO_ID` in `numbers` with an unused number."""
     for i in np.flatnonzero(numbers == NO_ID):
         numbers[i] = next(unused)
     return numbers

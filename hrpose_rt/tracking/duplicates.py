@@ -1,4 +1,4 @@
-"""Two tracks on one person: found by box and pose, the better one stays."""
+"""Duplicate tracks of one person: they are found by box and pose, and the better one stays."""
 
 import numpy as np
 
@@ -10,10 +10,10 @@ DUPLICATE_IOU, DUPLICATE_OKS = 0.5, 0.85  # two tracks above both are one person
 
 
 def duplicates(tracks: Tracks, sigmas: F32) -> Bools:
-    """Tracks (N,) to remove: of two on one person, the detected one stays, then the one with the older id.
+    """Find duplicates (N,) to remove. The detected one of a pair stays, else the one with the older id.
 
     Args:
-        tracks: Posed on this frame or before; tracks without a pose are nobody's duplicate.
+        tracks: Tracks posed on this frame or before. A track without a pose is never a duplicate.
         sigmas: (K,) annotation spreads of the joints.
     """
     removed = np.zeros(len(tracks.track_ids), np.bool_)

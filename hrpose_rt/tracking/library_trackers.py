@@ -18,7 +18,7 @@ MIN_STEP_S = 1e-3  # between two frames: the library refuses equal timestamps
 class LibraryAssociator:
     """A tracker of the `trackers` library behind `Associator`.
 
-    The library sees only detections and gives an id with the second one. Until then, tracks are matched by
+    The library sees only detections and assigns an id at the second one. Until then, tracks are matched by
     IoU and appearance.
     """
 

@@ -1,15 +1,15 @@
-"""The One-Euro filter against keypoint jitter (Casiez et al., CHI 2012), for all people at once.
+"""The One-Euro filter against keypoint jitter (Casiez et al., CHI 2012), for all people together.
 
 Cutoffs are in hertz and velocities in body heights per second, so one setting fits any frame rate and any
-distance. Where optical flow has propagated a keypoint, the filter sees only the rest: its velocity is the
-keypoint's against the propagated one.
+distance. Where optical flow has propagated a keypoint, the filter smooths only the rest: its
+velocity is relative to the propagated keypoint.
 """
 
 import numpy as np
 
 from hrpose_rt.types import F32
 
-MIN_CUTOFF_HZ = 1.5  # for a keypoint that stands still; lower is calmer
+MIN_CUTOFF_HZ = 1.5  # for a keypoint that does not move; lower is smoother
 BETA = 8.0  # hertz added per body height per second; higher follows faster
 VELOCITY_CUTOFF_HZ = 2.0
 
@@ -20,7 +20,7 @@ def one_euro(
     """Filtered keypoints (N, K, 2) in pixels and their velocity (N, K, 2) in pixels per second.
 
     Args:
-        keypoints, filter_velocity: What this returned last time, the keypoints propagated since.
+        keypoints, filter_velocity: The last return values; the keypoints were propagated since.
         measured: (N, K, 2) new keypoints, pixels.
         dt_s: (N,) seconds since last time, above 0.
         heights: (N,) heights of the people, pixels.
@@ -35,5 +35,5 @@ def one_euro(
 
 
 def _low_pass_share(cutoff_hz: F32 | float, dt_s: F32) -> F32:
-    """How much of a new value a first-order low-pass filter takes, in 0..1."""
+    """The weight of a new value in a first-order low-pass filter, 0..1."""
     return np.asarray(1 / (1 + 1 / (2 * np.pi * cutoff_hz * dt_s)), np.float32)

@@ -1,7 +1,7 @@
-"""Where points went between two frames: sparse optical flow.
+"""Sparse optical flow: the motion of points between two frames.
 
-Pyramidal Lucas-Kanade (Bouguet, Intel 2001) costs a few microseconds per point. A pose moves with what its
-joints do in the image, not with what they did before.
+Pyramidal Lucas-Kanade (Bouguet, Intel 2001) costs a few microseconds per point. A pose follows the
+motion of its joints in the image, not their earlier motion.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 
 from hrpose_rt.types import F32, U8, Bools
 
-FLOW_WIDTH_PX = 640  # width, about, at which frames are compared; a larger one costs more and gains nothing
+FLOW_WIDTH_PX = 640  # frames are compared at about this width; a larger one costs more and gains nothing
 WINDOW_PX = 9  # side of the window around a point
 PYRAMID_LEVELS = 2  # halvings of the frame, for large motion
 TERMINATION = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.03)
@@ -63,7 +63,7 @@ def torso_grid(boxes: F32, count: int) -> F32:
 
 
 def masked_median(values: F32, mask: Bools) -> F32:
-    """Medians (N, 2) of values (N, K, 2) where mask (N, K) is set; the lower one of an even number.
+    """Medians (N, 2) of values (N, K, 2) where mask (N, K) is set; the lower one if two are in the middle.
 
     A row without a set value gives 0.
     """

@@ -1,6 +1,6 @@
-"""The people of one stream from frame to frame: their boxes, poses and ids.
+"""Track the people of one stream: boxes, poses and ids.
 
-Only detections keep a track alive. A box that optical flow has propagated never confirms itself.
+Only detections keep a track alive. A box propagated by optical flow does not.
 """
 
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ from hrpose_rt.types import F32, I64, NO_ID, U8, Bools, Detections, Origin, Pose
 
 MIN_HITS = 2  # detections that confirm a track
 MIN_VISIBLE_PX = 2.0  # side of a box inside the frame, below which the person has left it
-MIN_KEYPOINT_SCORE = 0.3  # of a keypoint that says where a person is
-MIN_FLOW_KEYPOINTS = 4  # keypoints with valid flow that say how a body moves
-LIMB_FLOW_GAIN = 0.5  # share of a keypoint's own flow, beside its body's, that is followed
-ISOLATED_IOU = 0.15  # with every other box, below which a box shows one person only
+MIN_KEYPOINT_SCORE = 0.3  # of a keypoint that is used to locate a person
+MIN_FLOW_KEYPOINTS = 4  # keypoints with valid flow that are needed for the motion of a body
+LIMB_FLOW_GAIN = 0.5  # share of a keypoint's flow relative to its body that is applied
+ISOLATED_IOU = 0.15  # IoU with every other box, below which a box shows only one person
 APPEARANCE_EMA = 0.2  # weight of the newest appearance
 SCORE_EMA = 0.1  # weight of the newest mean keypoint score
 VELOCITY_EMA, VELOCITY_EMA_PER_S = 0.5, 5.0  # weight of the newest velocity: at most, and per second
@@ -35,10 +35,10 @@ class PersonTracker:
 
     Attributes:
         associator: Matches detections to tracks.
-        skeleton: Of the poses.
+        skeleton: Skeleton of the poses.
         lost: Tracks that may be re-identified.
         max_age_s: Seconds without a detection after which a track is lost.
-        smooth: Filter the keypoints.
+        smooth: Whether to filter the keypoints.
     """
 
     associator: Associator
@@ -98,8 +98,8 @@ class PersonTracker:
     def predict(self, image: U8, time_s: float) -> None:
         """Propagate all tracks to the next frame by optical flow; tracks that leave the frame are lost.
 
-        Where the flow is not valid, a box goes on at its velocity. A time before the last one starts a new
-        video, without tracks.
+        Where the flow is not valid, a box moves at its last velocity. A time before the last one starts a
+        new video without tracks.
 
         Args:
             image: (H, W, 3) uint8 BGR; in use until the next call.
@@ -129,14 +129,14 @@ class PersonTracker:
         self._keep(np.logical_and.reduce((boxes[:, 2:] - boxes[:, :2]) >= MIN_VISIBLE_PX, axis=1))
 
     def scene_changed(self) -> None:
-        """A cut in the video: all tracks are lost, and may be re-identified."""
+        """Lose all tracks at a scene cut; they may be re-identified."""
         self._keep(np.zeros(len(self), np.bool_))
 
     def update(self, detections: Detections | None, searched: Bools | None = None) -> None:
-        """Match detections to tracks. A track without one is lost, at once or after a while.
+        """Match detections to tracks. A track without one is lost, immediately or after `max_age_s`.
 
         Args:
-            detections: Of the frame; None if the detector did not run on it.
+            detections: Detections of the frame; None if the detector did not run on it.
             searched: (N,) tracks that the detector could have found, None for all. The others stay until
                 `max_age_s`.
         """
@@ -190,7 +190,7 @@ class PersonTracker:
     def _continued(
         self, detections: Detections, appearance: F32, number: I64, old: Tracks, old_rows: I64
     ) -> Tracks:
-        """The detections as tracks; where `old_rows` (N,) is not -1, with what the old track keeps."""
+        """Turn detections into tracks that keep fields of the old track where `old_rows` (N,) is not -1."""
         tracks = Tracks.empty(len(detections), len(self.skeleton.joints))
         matched = np.flatnonzero(old_rows >= 0)
         tracks.first_seen_s[:] = self._time_s
@@ -201,7 +201,7 @@ class PersonTracker:
         tracks.last_seen_s[:] = self._time_s
         tracks.hits += 1
         self._update_velocity(tracks, old, old_rows)
-        # In a box that another one overlaps, the histogram would be of both people.
+        # If another box overlaps this one, the histogram would mix both people.
         overlapped = (iou(detections.boxes, detections.boxes) > ISOLATED_IOU).sum(axis=1) > 1
         share = np.where(overlapped, 0, APPEARANCE_EMA)[matched, None]
         appearance[matched] = share * appearance[matched] + (1 - share) * tracks.appearance[matched]
@@ -213,7 +213,7 @@ class PersonTracker:
         matched = np.flatnonzero(old_rows >= 0)
         before = old_rows[matched]
         gap_s = (self._time_s - old.last_seen_s[before]).clip(1e-3)[:, None]
-        # Detected boxes jitter. A box propagated since the last detection shows better where it went.
+        # Detected boxes jitter. A box propagated since the last detection shows the motion better.
         now = np.where(old.flow_valid[before, None], old.box[before], tracks.box[matched])
         measured = (centres(now) - centres(old.detected_box[before])) / gap_s
         limit = MAX_SPEED_HEIGHTS_S * tracks.heights[matched, None]
@@ -245,7 +245,7 @@ class PersonTracker:
         tracks.mean_score[rows] = np.where(posed_before, averaged, score)
 
     def _assign_ids(self) -> None:
-        """Confirmed tracks without an id get one: the old one of a person who returned, or a new one."""
+        """Give ids to confirmed tracks without one: the old id of a person who returned, or a new one."""
         tracks = self._tracks
         rows = np.flatnonzero((tracks.track_ids == NO_ID) & self.confirmed)
         if not len(rows):
@@ -271,13 +271,13 @@ class PersonTracker:
         return np.asarray(self._time_s - self._tracks.last_seen_s <= limit_s, np.bool_)
 
     def _keep(self, rows: Bools) -> None:
-        """Lose all other tracks."""
+        """Keep these rows and lose all other tracks."""
         if not rows.all():
             self._lose(self._tracks, ~rows)
             self._tracks = self._tracks.select(rows)
 
     def _lose(self, tracks: Tracks, lost: Bools) -> None:
-        """Rows `lost` (N,) have no box from now on; those with an id may be re-identified."""
+        """Store the rows `lost` (N,) that have an id, because they may be re-identified."""
         rows = np.flatnonzero(lost & (tracks.track_ids != NO_ID))
         if len(rows):
             self.lost.add(tracks.lost(rows))
@@ -287,7 +287,7 @@ class PersonTracker:
 
 
 def _valid(detections: Detections) -> Detections:
-    """Without boxes that are not finite or have no area."""
+    """Remove boxes that are not finite or have no area."""
     boxes = detections.boxes
     rows = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
     if rows.all():

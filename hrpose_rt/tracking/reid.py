@@ -9,24 +9,24 @@ from hrpose_rt.tracking.appearance import appearance_distance
 from hrpose_rt.types import F32, F64, I64, NO_ID, Bools
 
 # Logistic regression on `reid_features` and `pose_similarity`: the log-odds that a new track is a lost one.
-# Fitted by `benchmarks/fit_association.py` to 90,000 pairs of composed scenes, 1 in 18 the same person. No
-# real video was among them.
+# Fitted by `benchmarks/fit_association.py` to 90,000 pairs from composed scenes. 1 in 18 pairs is of the
+# same person. No real video was used.
 REID_W_DISTANCE, REID_W_APPEARANCE, REID_W_POSE = -2.37, -3.95, 0.37
 REID_INTERCEPT = -10.46
 REID_PRIOR = 1.5  # log-odds added: where a track was lost, most new people are not strangers
-REID_PROB_AT_ONCE = 0.95  # probability that gives the old id back at once
-REID_PROB_AFTER_WAIT = 0.85  # probability that does so after `REID_WAIT_S`
+REID_PROB_AT_ONCE = 0.95  # probability that gives the old id back immediately
+REID_PROB_AFTER_WAIT = 0.85  # probability that gives it back after `REID_WAIT_S`
 REID_WAIT_S = 0.6
 NEW_PERSON_PROB = 0.05  # below this probability of being any lost track, a new track is a new person
-UNDECIDED = -2  # in place of an id: later frames will tell
+UNDECIDED = -2  # instead of an id: later frames decide
 VELOCITY_DECAY_S = 2.0  # time constant with which a hidden person's velocity decays
-GATE_HEIGHTS = 1.0  # body heights from the expected place within which a person may return ...
-MAX_SPEED_HEIGHTS_S = 3.0  # ... plus body heights per second of absence
+GATE_HEIGHTS = 1.0  # body heights from the expected place within which a person may return
+MAX_SPEED_HEIGHTS_S = 3.0  # body heights added to the gate per second of absence
 MIN_HEIGHT_RATIO = 0.4  # between the box heights before and after
-DISTANCE_EPS, POSE_SIGMA = 0.1, 0.1  # body heights that hardly count: of a person's place, of a joint's
-TYPICAL_POSE_SIMILARITY = 0.2  # of two people; stands in where one has no pose
-MIN_LOG_ODDS = -5.0  # pairs below it do not get their poses compared
-GATED_LOG_ODDS = -50.0  # of pairs that are not possible
+DISTANCE_EPS, POSE_SIGMA = 0.1, 0.1  # negligible offsets in body heights: of a person, of a joint
+TYPICAL_POSE_SIMILARITY = 0.2  # of two people; used if one has no pose
+MIN_LOG_ODDS = -5.0  # below it, the poses of a pair are not compared
+GATED_LOG_ODDS = -50.0  # of impossible pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class LostTracks:
     """The lost tracks of one stream, kept for `memory_s` seconds.
 
     Args:
-        memory_s: Seconds; 0 keeps none.
+        memory_s: Seconds to keep a track; 0 keeps none.
     """
 
     def __init__(self, memory_s: float) -> None:
@@ -69,13 +69,13 @@ class LostTracks:
             self._tracks += tracks
 
     def clear(self) -> None:
-        """Drop all of them: another video begins."""
+        """Drop all tracks, because another video begins."""
         self._tracks = []
 
     def reidentify(self, boxes: F32, poses: F32, appearance: F32, visible_s: F64, time_s: float) -> I64:
-        """Old ids (N,) of new tracks, `NO_ID` for a new person, `UNDECIDED` where later frames will tell.
+        """Old ids (N,) of new tracks, `NO_ID` for a new person, `UNDECIDED` where later frames decide.
 
-        A track that is given back is no longer lost, so no id is given twice.
+        A re-identified track is no longer lost, so no id is given twice.
 
         Args:
             boxes, poses, appearance: (N, ...) of the new tracks, as in `LostTrack`.
@@ -87,7 +87,7 @@ class LostTracks:
         if not self._tracks or not len(boxes):
             return ids
         odds = np.exp(_log_odds(self._tracks, boxes, poses, appearance, time_s) + REID_PRIOR)
-        # A new track is one of the lost ones or a new person, a lost one is one of the new ones or absent.
+        # A new track is a lost one or a new person. A lost track is a new one or still absent.
         prob_of_new = odds / (1 + odds.sum(axis=1, keepdims=True))
         prob_of_lost = odds / (1 + odds.sum(axis=0, keepdims=True))
         probability = np.minimum(prob_of_new, prob_of_lost)

@@ -24,12 +24,12 @@ class Tracks:
     Attributes:
         track_ids: (N,) ids in the results, -1 until confirmed.
         track_number: (N,) the associator's number.
-        box: (N, 4) current box, xyxy pixels; it may reach over the frame's edge.
+        box: (N, 4) current box, xyxy pixels; it may extend beyond the frame.
         detected_box: (N, 4) box of the last detection.
         velocity: (N, 2) pixels per second.
         last_seen_s, first_seen_s: (N,) times of the last and the first detection.
         hits: (N,) number of detections.
-        flow_valid: (N,) optical flow has propagated the box in every frame since the last detection.
+        flow_valid: (N,) whether optical flow propagated the box in every frame since the last detection.
         score: (N,) score of the last detection.
         origin: (N,) `Origin` of the box.
         keypoints: (N, K, 2) current keypoints, pixels.
@@ -62,7 +62,7 @@ class Tracks:
 
     @classmethod
     def empty(cls, n: int, joints: int) -> "Tracks":
-        """`n` tracks with nothing in them yet."""
+        """`n` tracks without data."""
         unknown = np.full(n, NO_ID, np.int64)
         return cls(
             track_ids=unknown,
@@ -98,7 +98,7 @@ class Tracks:
         return np.asarray(poses, np.float32)
 
     def lost(self, rows: I64) -> list[LostTrack]:
-        """What re-identification keeps of `rows`; copies, which change no more."""
+        """Copies of `rows` for re-identification."""
         tracks = self.select(rows)
         poses = tracks.normalized_poses(np.arange(len(rows)))
         return [
@@ -118,7 +118,7 @@ class Tracks:
         return Tracks(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def concat(self, other: "Tracks") -> "Tracks":
-        """The rows of this one, then those of `other`."""
+        """The rows of both, those of `other` last."""
         return Tracks(
             *(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self))
         )
