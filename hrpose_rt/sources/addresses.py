@@ -1,4 +1,4 @@
-"""Addresses of the network: which can be played, and what may be said of them without a password."""
+"""Network addresses: which schemes can be played, and how to show an address without its password."""
 
 import re
 from urllib.parse import urlsplit
@@ -13,15 +13,15 @@ _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d*)?(/.*)?", re.DOTALL)
 
 
 def redacted(name: str) -> str:
-    """What may be printed and written of a name: an address without user, password and values.
+    """Remove the user, password and values from an address, so that it can be printed and written.
 
-    Everything before the last `@` goes, as a password may hold any character, and so do the values of the
-    query, those in the path (`/user=admin&password=...`, as some cameras have it) and a fragment. Where an
-    `@` may be of the password or of the query, the protocol alone is left. Names of files stay as they are.
+    Everything before the last `@` is removed, because a password may hold any character. The fragment and
+    the values in the query and the path (some cameras use `/user=admin&password=...`) are removed too. If
+    an `@` may belong to the password or to the query, only the protocol is kept. File names are unchanged.
     """
     scheme_match = _SCHEME.match(name)
     if not scheme_match:
-        # An address whose protocol was forgotten, perhaps in a list. Names of files seldom look like one.
+        # This may be an address without its protocol, perhaps from a list. File names seldom look like one.
         rest = name.rpartition("@")[2] if re.search(":.*@", name, re.DOTALL) else name
         return _without_values(rest) if re.search(r"[?&]\w+=", rest) else rest
     scheme, rest = scheme_match.group(), name[scheme_match.end() :]
@@ -41,16 +41,16 @@ def _without_values(rest: str) -> str:
 
 
 def stem_of(url: str) -> str:
-    """A name for files made from it: its host."""
+    """The host, as a name for output files."""
     try:
         host = urlsplit(redacted(url)).hostname or ""
-    except ValueError:  # a bracket without its other half
+    except ValueError:  # an unmatched bracket
         host = ""
     return host.strip(".").replace(".", "-").replace(":", "-") or "stream"
 
 
 def check_address(url: str) -> None:
-    """Raise BadInput if no stream has such an address, or its password has a bracket."""
+    """Raise BadInput if the scheme is not supported or the user name or password has a bracket."""
     if url.partition("://")[0].lower() not in SCHEMES:
         raise BadInput(f"{redacted(url)} is no address that can be played: {PLAYABLE} can")
     authority = re.split("[/?#]", url.partition("://")[2])[0]
@@ -62,7 +62,7 @@ def check_address(url: str) -> None:
 
 
 def hint(url: str) -> str:
-    """What to do about an address that did not open; some characters end a password for FFmpeg."""
+    """How to fix an address that did not open; some characters end a password for FFmpeg."""
     before = url.partition("://")[2].rpartition("@")[0]
     odd = next((c for c in before if c in "#/?[]"), None)
     return f"a {odd} in a password is written {_escaped(odd)}" if odd else "check the address"

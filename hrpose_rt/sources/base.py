@@ -1,4 +1,4 @@
-"""The seam between sources and pipeline, and what the sources here have in common."""
+"""The interface between sources and pipeline, and the base class of all sources here."""
 
 import re
 import threading
@@ -11,14 +11,14 @@ from typing import Protocol, Self
 from hrpose_rt.errors import BadInput
 from hrpose_rt.types import Frame, SourceInfo
 
-RECONNECT_S = 60.0  # of attempts to reach a live source again that broke off
+RECONNECT_S = 60.0  # how long to retry a live source that disconnects, in seconds
 
 
 class Source(Protocol):
-    """Something that gives frames, once, from first to last.
+    """Gives frames once, from first to last.
 
-    Iterating ends with the source. Where frames were lost on the way it then raises RunBroken, after all
-    those that could be had.
+    Iterating ends when the source ends. If frames were lost, iterating then raises RunBroken, after it has
+    given all frames that could be read.
     """
 
     info: SourceInfo
@@ -36,10 +36,10 @@ class Source(Protocol):
 
 
 class BaseSource(ABC):
-    """A source, and the iterator over its frames. A context manager that closes it.
+    """A source and the iterator over its frames. As a context manager it closes itself.
 
-    There is one pass over the frames: iterating again goes on where the pass stands. Threads take turns.
-    What is behind it is released only when nobody reads, as decoders do not survive that.
+    The frames are read once: iterating again continues from the current position. Threads take turns. The
+    decoder or device is released only when no thread is reading, because decoders do not survive that.
     """
 
     info: SourceInfo
@@ -52,14 +52,14 @@ class BaseSource(ABC):
 
     @abstractmethod
     def _read_frames(self) -> Generator[Frame, None, None]:
-        """Every frame, from first to last."""
+        """Yield every frame, from first to last."""
 
     def _wake(self) -> None:  # noqa: B027 (most sources have nobody who waits)
-        """End the wait of a thread for a frame, if frames are waited for."""
+        """Wake a thread that waits for a frame, if there is one."""
 
     @abstractmethod
     def _release(self) -> None:
-        """Give back what it reads from; nobody reads any more."""
+        """Release the decoder or device. No thread is reading any more."""
 
     def __iter__(self) -> Self:
         self._check_open()
@@ -75,7 +75,7 @@ class BaseSource(ABC):
             try:
                 return next(self._frames)
             except BaseException:
-                self._check_open()  # it may have been closed meanwhile, which ends a wait
+                self._check_open()  # the source may have been closed meanwhile, which ends a wait
                 self._ended = True
                 raise
 
@@ -84,7 +84,7 @@ class BaseSource(ABC):
             raise BadInput(f"{self.info.name} is closed: open it again")
 
     def close(self) -> None:
-        """Release it. From any thread; whoever reads it gets BadInput; closing twice is closing once."""
+        """Close the source. Any thread may call this, also twice. A thread that reads gets BadInput."""
         self._closed = True
         self._wake()
         with self._turn:
@@ -97,7 +97,7 @@ class BaseSource(ABC):
             self._after.close()
 
     def on_close(self, what: Callable[[], object]) -> None:
-        """Call `what` once it is closed."""
+        """Call `what` after the source is closed."""
         self._after.callback(what)
 
     def __enter__(self) -> Self:
@@ -108,6 +108,6 @@ class BaseSource(ABC):
 
 
 def natural_order(name: str) -> list[tuple[int, str]]:
-    """A key that sorts names with the numbers in them as numbers: img2 before img10."""
+    """A sort key that compares numbers in names as numbers: img2 comes before img10."""
     parts = re.split(r"(\d+)", name)
     return [(int(part), part) if part.isdecimal() else (-1, part) for part in parts]

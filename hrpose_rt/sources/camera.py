@@ -1,4 +1,4 @@
-"""Cameras, by number or by their device."""
+"""Cameras, opened by number or by device path."""
 
 import contextlib
 import sys
@@ -16,15 +16,15 @@ from hrpose_rt.types import U8, SourceInfo
 
 
 class Camera(LiveSource):
-    """The newest frame of a camera, whenever the pipeline is ready for one.
+    """Gives the newest frame of a camera whenever the pipeline is ready for one.
 
-    A thread reads as fast as the camera gives, so that latency never grows; frames that nobody took in
-    time are dropped and counted. One that is unplugged is opened again when it is back.
+    A thread reads as fast as the camera delivers, so latency never grows. Frames that are not taken in
+    time are dropped and counted. A camera that is unplugged is reopened when it is back.
 
     Args:
-        device: As the system counts cameras; or, on Linux, the path of its device.
-        clip: Which part of it; seconds count from the opening.
-        reconnect_s: Seconds of failed attempts after which it counts as gone; 0 for none.
+        device: The system's number of the camera; on Linux also the path of its device.
+        clip: The part to use. Seconds count from opening the camera.
+        reconnect_s: How long to retry a camera that disconnects, in seconds; 0 stops immediately.
     """
 
     def __init__(self, device: int | Path, clip: Clip, reconnect_s: float = RECONNECT_S) -> None:
@@ -48,7 +48,7 @@ class Camera(LiveSource):
         self._start(self._read)
 
     def _read(self) -> None:
-        """Read to the end; who reads also releases, as a camera does not survive both at once."""
+        """Read to the end. The same thread releases the camera, which does not survive both at once."""
         try:
             self._read_on()
         finally:
@@ -68,7 +68,7 @@ class Camera(LiveSource):
                 return
             if self._closing.wait(pause):
                 return
-            with contextlib.suppress(BadInput):  # not back yet: the old one goes on giving nothing
+            with contextlib.suppress(BadInput):  # not back yet: keep the old capture, which gives no frames
                 fresh = _open(self._device)
                 self._capture.release()
                 self._capture = fresh
@@ -90,6 +90,6 @@ def _open(device: int | Path) -> cv2.VideoCapture:
 
 
 def _cameras() -> str:
-    """What there is instead, as far as the system tells."""
+    """The available cameras, as far as the system lists them."""
     devices = sorted(path.name.removeprefix("video") for path in Path("/dev").glob("video[0-9]*"))
     return f"this machine has {', '.join(devices)}" if devices else "no camera is connected"

@@ -1,4 +1,4 @@
-"""Connections to addresses, and what lies behind them: what has an end is a file, all else is live."""
+"""Connections to addresses. A video with an end is a file; any other is live."""
 
 import base64
 import errno
@@ -17,26 +17,26 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.nets.download import receive
 from hrpose_rt.sources.addresses import hint, redacted
 
-CONNECT_TIMEOUT_S = 10.0  # without an answer or a packet a connection counts as broken
-PLAYLISTS = frozenset({"hls", "dash"})  # formats whose address is that of a list of pieces
+CONNECT_TIMEOUT_S = 10.0  # a connection with no answer or packet for this long is broken
+PLAYLISTS = frozenset({"hls", "dash"})  # formats whose address is a list of segments
 _NO_ANSWER = (urllib.error.URLError, HTTPException, OSError, ValueError)
 
 
 class Unreachable(BadInput):
-    """Nothing answers at an address, at present."""
+    """An address does not answer at the moment."""
 
 
 def connect(url: str, options: dict[str, str] | None = None) -> InputContainer:
     """Open an address.
 
     Raises:
-        Unreachable: It does not answer.
-        BadInput: It does, but nothing that can be played.
+        Unreachable: The address does not answer.
+        BadInput: The address answers, but not with video that can be played.
     """
     try:
         return av.open(url, options=options or {}, timeout=(CONNECT_TIMEOUT_S, CONNECT_TIMEOUT_S))
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        # Neither FFmpeg's words nor its error go on: both hold the address with its password.
+        # Do not pass on FFmpeg's message or its error: both hold the address with its password.
         if isinstance(error, av.error.InvalidDataError | av.error.EOFError) or _errno(error) == errno.EIO:
             _tell_what_answers(url)
         reason = getattr(error, "strerror", None) or "no address"
@@ -50,7 +50,7 @@ def _errno(error: Exception) -> int | None:
 
 
 def _tell_what_answers(url: str) -> None:
-    """Raise BadInput if a server answers with something else than video."""
+    """Raise BadInput if a server answers with something other than video."""
     try:
         with open_url(url) as answer:
             kind = answer.headers.get_content_type()
@@ -67,26 +67,26 @@ def _tell_what_answers(url: str) -> None:
 
 
 def is_picture(container: InputContainer) -> bool:
-    """Whether an opened address is that of one image."""
+    """Whether an opened address is a single image."""
     name = container.format.name
     return name == "image2" or name.endswith("_pipe")
 
 
 def has_end(container: InputContainer) -> bool:
-    """Whether an address opened over HTTP is that of a video which is there as a whole."""
+    """Whether an address opened over HTTP is a complete video, not a live stream."""
     if container.format.name in PLAYLISTS:
         return container.duration is not None
-    # A server knows the length of a file, and not that of a stream; nor FFmpeg, whose last seek failed.
+    # A server knows the size of a file, not of a stream. FFmpeg does not know it if its last seek failed.
     return container.size > 0 or bool(container.duration)
 
 
 def open_url(url: str, headers: dict[str, str] | None = None) -> Any:
-    """The answer of an HTTP server, as `urlopen` gives it."""
+    """Request an address over HTTP and return the response of `urlopen`."""
     return urllib.request.urlopen(_request(url, headers or {}), timeout=CONNECT_TIMEOUT_S)
 
 
 def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:
-    """User and password go into a header."""
+    """A request with the user and password in a header."""
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)), headers=headers)
@@ -98,7 +98,7 @@ def _request(url: str, headers: dict[str, str]) -> urllib.request.Request:
 
 
 def supports_ranges(url: str) -> bool:
-    """Whether the server gives parts of a file, as videos need whose index is at their end."""
+    """Whether the server can send parts of a file. Videos with their index at the end need this."""
     try:
         with open_url(url, {"Range": "bytes=0-0"}) as answer:
             return bool(answer.status == 206)
@@ -107,11 +107,11 @@ def supports_ranges(url: str) -> bool:
 
 
 def download(url: str, file: Path) -> None:
-    """Save what an address gives.
+    """Save the content of an address to a file.
 
     Raises:
-        Unreachable: It breaks off.
-        BadInput: There is no room for it.
+        Unreachable: The connection breaks off.
+        BadInput: The disk is full.
     """
     try:
         receive(_request(url, {}), file)

@@ -1,4 +1,4 @@
-"""One image, or a folder of them."""
+"""A single image or a folder of images."""
 
 import math
 import os
@@ -20,23 +20,23 @@ from hrpose_rt.sources.base import BaseSource, natural_order
 from hrpose_rt.sources.quiet_stderr import silence_stderr
 from hrpose_rt.types import U8, Frame, SourceInfo
 
-# ISO/IEC 23008-12: how a file begins that holds HEVC pictures, as telephones take them.
+# The first bytes of a file with HEVC images, as phones save them (ISO/IEC 23008-12).
 _HEIC = re.compile(rb"....ftyp(hei[cxms]|hev[cxms]|mif1....(....)*?hei[cx])", re.DOTALL)
 
-_DARK = 16  # a level of 255: 12 bits in 16 reach 15
+_DARK = 16  # a level out of 255: 12-bit values in 16 bits reach 15
 
 
 class Images(BaseSource):
     """The images of a folder in the order of their names, or one image file.
 
-    Numbers in names count as numbers: img2 comes before img10. Hidden files are passed over. Seconds of the
-    clip count pictures, unless it has an `fps`: then they are a video. Of a file with several pictures the
-    first is used, and of 16 bits the upper 8; what that leaves out is said.
+    Numbers in names count as numbers: img2 comes before img10. Hidden files are skipped. With `clip.fps`
+    the images are a video; without it, the seconds of the clip count images. Only the first image of a file
+    and the upper 8 of 16 bits are used. A message says so if that leaves something out.
 
     Args:
-        path: A folder, or a file.
-        clip: Which part of it.
-        name: What the user called it, if not so.
+        path: A folder or a file.
+        clip: The part to use.
+        name: The name the user gave, if it is not the path.
     """
 
     def __init__(self, path: Path, clip: Clip, name: str = "") -> None:
@@ -60,7 +60,7 @@ class Images(BaseSource):
             raise BadInput(f"{name} cannot be read as an image: {why}")
         height, width = image.shape[:2]
         fps = clip.fps / clip.stride if clip.fps else 1.0
-        full = Path(os.path.abspath(path))  # "." and ".." are no names for what is written
+        full = Path(os.path.abspath(path))  # "." and ".." cannot name output files
         stem = full.name if path.is_dir() else full.stem
         self.info = SourceInfo(
             name=name,
@@ -73,7 +73,7 @@ class Images(BaseSource):
             is_live=False,
         )
         self.file_names = [file.name for _, file in self._files]
-        # Where an annotated picture cannot be written under a name like the original's, it is a JPEG.
+        # If OpenCV cannot write the original's format, the annotated image is a JPEG.
         self.names = {
             index: file.name if cv2.haveImageWriter(file.name) else f"{file.name}.jpg"
             for index, file in self._files
@@ -100,16 +100,16 @@ class Images(BaseSource):
             raise RunBroken(f"{left_out} cannot be read as images and were left out ({why}): replace them")
 
     def _release(self) -> None:
-        """No file is open between two images."""
+        """Do nothing: no file is open between two images."""
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file that is named by itself is an image, and no video: animations (GIF) are videos."""
+    """Whether a file that the user names is an image, not a video. Animations (GIF) are videos."""
     return path.suffix.lower() != ".gif" and _called_or_known(path)
 
 
 def may_be_image(path: Path) -> bool:
-    """Whether a file in a folder is one of its images: also those called so that cannot be read."""
+    """Whether a file in a folder counts as an image. An image suffix is enough, readable or not."""
     return not path.name.startswith(".") and not path.is_dir() and _called_or_known(path)
 
 
@@ -118,7 +118,7 @@ def _called_or_known(path: Path) -> bool:
 
 
 def _has_reader(path: Path) -> bool:
-    """Whether OpenCV knows how the file begins."""
+    """Whether OpenCV recognises the first bytes of the file."""
     try:
         with silence_stderr():
             return path.is_file() and bool(cv2.haveImageReader(str(path)))
@@ -132,7 +132,7 @@ def _some(names: list[str]) -> str:
 
 
 def _why_not(path: Path) -> str:
-    """Why no picture was had of a file, and what to do."""
+    """Why a file could not be read as an image, and how to fix it."""
     if _is_heic(path):
         return "HEIC is not read, save it as JPEG or PNG"
     image = _decoded(_bytes(path), cv2.IMREAD_UNCHANGED)
@@ -142,7 +142,7 @@ def _why_not(path: Path) -> str:
 
 
 def _unusual(path: Path, data: U8, image: U8) -> list[str]:
-    """What is not all there of a file that was read."""
+    """Messages about parts of an image file that are not used."""
     reasons = []
     count = _count(path, data)
     if count > 1:
@@ -158,7 +158,7 @@ def _unusual(path: Path, data: U8, image: U8) -> list[str]:
 
 
 def _count(path: Path, data: U8) -> int:
-    """Pictures in a file, asked for only where its kind may have several."""
+    """The number of images in a file. It is read only for formats that may hold several."""
     begin = data[:4096].tobytes()
     if begin[:4] in (b"II*\0", b"MM\0*") or b"ANIM" in begin or b"acTL" in begin:
         with suppress(cv2.error), silence_stderr():
@@ -167,7 +167,7 @@ def _count(path: Path, data: U8) -> int:
 
 
 def _is_heic(path: Path) -> bool:
-    if not path.is_file():  # a pipe would be waited for
+    if not path.is_file():  # reading a pipe would block
         return False
     try:
         with path.open("rb") as file:
@@ -177,12 +177,12 @@ def _is_heic(path: Path) -> bool:
 
 
 def _read(path: Path) -> U8 | None:
-    """The image, upright, as BGR; None if it cannot be read."""
+    """Read an image as upright BGR; None if it cannot be read."""
     return _picture(_bytes(path))
 
 
 def _bytes(path: Path) -> U8:
-    """What is in a file; nothing if it cannot be read."""
+    """The bytes of a file; empty if it cannot be read."""
     try:
         return np.fromfile(path, np.uint8)
     except OSError:
@@ -200,5 +200,5 @@ def _decoded(data: U8, how: int) -> np.ndarray | None:
     try:
         with silence_stderr():
             return cv2.imdecode(data, how)
-    except cv2.error:  # a header that promises more than OpenCV's limit
+    except cv2.error:  # the size in the header is over OpenCV's limit
         return None

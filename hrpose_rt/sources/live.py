@@ -1,4 +1,4 @@
-"""Live pictures: the newest wins, and what nobody took in time is dropped and counted."""
+"""Live sources give the newest frame. Frames that are not taken in time are dropped and counted."""
 
 import threading
 import time
@@ -10,13 +10,13 @@ from hrpose_rt.errors import RunBroken
 from hrpose_rt.sources.base import BaseSource
 from hrpose_rt.types import U8, Frame
 
-FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 8.0  # between attempts to reach a source again, doubling
-CLOSING_S = 2.0  # that closing waits for a reading thread, which may wait for the network itself
+FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 8.0  # pauses between two attempts to reconnect; they double
+CLOSING_S = 2.0  # how long closing waits for the reading thread, which may be waiting for the network
 T = TypeVar("T")
 
 
 def backoff(timeout_s: float) -> Iterator[float]:
-    """Seconds to wait before each attempt to reach a source again, until they have taken `timeout_s`."""
+    """Seconds to wait before each attempt to reconnect. Ends once the attempts have taken `timeout_s`."""
     begin, pause = time.monotonic(), FIRST_BACKOFF_S
     while timeout_s and time.monotonic() - begin <= timeout_s:
         yield pause
@@ -24,7 +24,7 @@ def backoff(timeout_s: float) -> Iterator[float]:
 
 
 def connection_lost(name: str, timeout_s: float, came: bool = True) -> str:
-    """What is said of a source that ended and did not come back, or never `came`."""
+    """The error message for a source that ended and did not come back, or never `came`."""
     if not came:
         return f"{name} did not answer within {timeout_s:g} s: check the address"
     tried = f" and did not come back within {timeout_s:g} s" if timeout_s else ""
@@ -32,10 +32,10 @@ def connection_lost(name: str, timeout_s: float, came: bool = True) -> str:
 
 
 class LatestFrame(Generic[T]):
-    """A letter box for one picture, between the thread that reads and the one that works.
+    """Holds one frame, between the thread that reads and the thread that processes.
 
     Args:
-        picture: Makes a (H, W, 3) BGR picture of what is put in; only for those that are taken.
+        picture: Converts an item to a (H, W, 3) BGR image. It runs only for items that are taken.
     """
 
     def __init__(self, picture: Callable[[T], U8]) -> None:
@@ -47,7 +47,7 @@ class LatestFrame(Generic[T]):
         self._opened = time.perf_counter()
 
     def put(self, picture: T) -> None:
-        """Leave the next picture, in place of one that nobody took."""
+        """Store the next item. It replaces one that was not taken."""
         with self._fresh:
             self._dropped += self._newest is not None
             self._newest = (self._index, picture, time.perf_counter())
@@ -55,13 +55,13 @@ class LatestFrame(Generic[T]):
             self._fresh.notify()
 
     def end(self, why: str) -> None:
-        """Say that no more will come."""
+        """Say that no more frames will come, and why."""
         with self._fresh:
             self._ended = why
             self._fresh.notify_all()
 
     def frames(self, clip: Clip) -> Iterator[Frame]:
-        """The newest picture, whenever one is asked for; RunBroken when no more will come."""
+        """Yield the newest frame each time. Raises RunBroken when no more will come."""
         frames_taken, dropped = 0, 0
         while clip.max_frames is None or frames_taken < clip.max_frames:
             begin = time.perf_counter()
@@ -83,9 +83,9 @@ class LatestFrame(Generic[T]):
 
 
 class LiveSource(BaseSource):
-    """The newest frame, whenever one is asked for; a thread reads as fast as frames come.
+    """Gives the newest frame on each request. A thread reads as fast as frames come.
 
-    A subclass puts them into `_newest` until `_closing` is set.
+    A subclass puts frames into `_newest` until `_closing` is set.
     """
 
     _newest: LatestFrame[Any]
@@ -96,7 +96,7 @@ class LiveSource(BaseSource):
         self._closing = threading.Event()
 
     def _start(self, read: Callable[[], None]) -> None:
-        """Begin to read, once everything that `read` needs is there."""
+        """Start the reading thread. Call this when everything `read` needs is set."""
         self._thread = threading.Thread(target=read, daemon=True, name=self.info.stem)
         self._thread.start()
 

@@ -1,4 +1,4 @@
-"""Several sources at once: the frames that are there at one time, together."""
+"""Several sources at once: frames that are ready at the same time are taken together."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,15 +9,15 @@ from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.live import CLOSING_S
 from hrpose_rt.types import Frame
 
-SYNC_WAIT_S = 0.004  # that a frame waits for those of the other sources
+SYNC_WAIT_S = 0.004  # how long a frame waits for the frames of the other sources
 
 
 class MultiSource:
-    """Takes the next frame of every source that has one, round after round. A context manager.
+    """Takes the next frame of every source that has one, in rounds. A context manager.
 
-    A thread a source asks it for a frame only when the round before is done, so that a live source's is its
-    newest and a video loses none. Sources are opened and closed by the caller; leaving the context waits
-    until no thread reads them.
+    Each source has a thread, which asks for a frame only when the previous round is done. So a live source
+    gives its newest frame and a video loses none. The caller opens and closes the sources. Leaving the
+    context waits until no thread reads them.
 
     Raises:
         BadInput: A source is given twice.
@@ -46,23 +46,23 @@ class MultiSource:
                 with self._changed:
                     self._frames[i] = frame
                     self._changed.notify_all()
-        except BaseException as error:  # it is the caller's, whatever it is
+        except BaseException as error:  # any error is raised in the caller's thread
             broken = error
         with self._changed:
             self._ended[i] = broken
             self._changed.notify_all()
 
     def _is_wanted(self, i: int) -> bool:
-        """Wait until a frame of source `i` is; False if none ever will be."""
+        """Wait until a frame of source `i` is wanted; False if the sources are closing."""
         with self._changed:
             self._changed.wait_for(lambda: self._wanted[i] or self._closing)
             self._wanted[i] = False
             return not self._closing
 
     def __iter__(self) -> Iterator[tuple[dict[int, Frame], dict[int, RunBroken | None]]]:
-        """Rounds: frames by source, and which sources ended since, with what they lost if they did.
+        """Yield rounds: the frames by source, and the sources that ended, each with its RunBroken or None.
 
-        What else a source raises is raised here, after the frames that were there.
+        Any other error of a source is raised here, after the frames of its round.
         """
         for thread in self._threads:
             thread.start()
@@ -77,7 +77,7 @@ class MultiSource:
                 frames, self._frames = self._frames, {}
                 ended, self._ended = self._ended, {}
             self._going -= set(ended)
-            asked = self._going - set(frames)  # who has not answered yet
+            asked = self._going - set(frames)  # the sources that have not answered yet
             broken = {
                 i: error for i, error in ended.items() if error is None or isinstance(error, RunBroken)
             }
@@ -106,4 +106,4 @@ class MultiSource:
             self._changed.notify_all()
         for thread, live in zip(self._threads, self._live, strict=True):
             if thread.ident is not None:
-                thread.join(CLOSING_S if live else None)  # a live source may wait for a frame for long
+                thread.join(CLOSING_S if live else None)  # a live source may wait long for a frame

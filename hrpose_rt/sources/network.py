@@ -1,4 +1,4 @@
-"""Sources behind an address: videos and pictures; and streams, the newest frame through every break."""
+"""Sources behind an address: videos, images, and live streams that reconnect after a break."""
 
 import tempfile
 from contextlib import suppress
@@ -30,8 +30,8 @@ from hrpose_rt.sources.video import VideoFile
 from hrpose_rt.sources.video_stream import apply_rotation, find_video_stream
 from hrpose_rt.types import SourceInfo
 
-FALLBACK_FPS = 25.0  # of streams that do not say
-# Sites whose addresses name a page and not a stream.
+FALLBACK_FPS = 25.0  # for streams that do not give a rate
+# Sites whose addresses are web pages, not streams.
 _PAGES = (
     "youtube.com",
     "youtu.be",
@@ -42,25 +42,25 @@ _PAGES = (
     "dailymotion.com",
 )
 _OPTIONS = {
-    "rtsp_transport": "tcp",  # lost packets would otherwise smear the picture
+    "rtsp_transport": "tcp",  # over UDP, lost packets would smear the picture
     "flags": "low_delay",
-    "analyzeduration": "500000",  # microseconds of looking at the stream before its first picture
+    "analyzeduration": "500000",  # microseconds of stream to analyse before the first frame
 }
 
 
 def open_address(
     url: str, clip: Clip, reconnect_s: float = RECONNECT_S, patient: bool = False
 ) -> BaseSource:
-    """Open an address: what has an end is a video or an image, all else a live stream.
+    """Open an address. A source with an end is a video or an image; every other one is a live stream.
 
     Args:
         url: rtsp, rtmp, http(s), udp, tcp or srt.
-        clip: Which part of it.
-        reconnect_s: Seconds to try for, if it is live and breaks off.
-        patient: Also if nothing answers there yet.
+        clip: The part to use.
+        reconnect_s: How long to retry a live stream that disconnects, in seconds.
+        patient: Whether to retry as long if the address does not answer at first.
 
     Raises:
-        BadInput: It cannot be played; Unreachable, if it does not answer.
+        BadInput: The address cannot be played. Unreachable if it does not answer.
     """
     check_address(url)
     _refuse_pages(url)
@@ -80,7 +80,7 @@ def open_address(
 
 
 def _with_end(url: str, clip: Clip, picture: bool, whole: bool) -> BaseSource:
-    """An image or a video; where parts of it cannot be asked for, from a copy that lasts as long as it."""
+    """Open an image or video. Unless it is a video that can be read in parts (`whole`), use a copy."""
     name, file_name = (
         redacted(url),
         PurePosixPath(urlsplit(redacted(url)).path).name or stem_of(url),
@@ -100,16 +100,16 @@ def _with_end(url: str, clip: Clip, picture: bool, whole: bool) -> BaseSource:
 
 
 class NetworkStream(LiveSource):
-    """The newest frame of a stream, whenever the pipeline is ready for one.
+    """Gives the newest frame of a stream whenever the pipeline is ready for one.
 
-    A thread reads as fast as the stream comes, so that latency never grows. When the stream breaks off it
-    is opened again, after pauses that grow; frames that nobody took in time are dropped and counted.
+    A thread reads as fast as the stream comes, so latency never grows. Frames that are not taken in time
+    are dropped and counted. A stream that breaks off is reopened, with growing pauses between attempts.
 
     Args:
         url: rtsp, rtmp, http(s), udp, tcp or srt.
-        clip: Which part of it; seconds count from the opening.
-        reconnect_s: Seconds of failed attempts after which it counts as gone; 0 for none.
-        connection: To it; None if it does not answer yet.
+        clip: The part to use. Seconds count from opening the stream.
+        reconnect_s: How long to retry a stream that disconnects, in seconds; 0 stops immediately.
+        connection: An open connection to the stream; None if it does not answer yet.
     """
 
     def __init__(self, url: str, clip: Clip, reconnect_s: float, connection: InputContainer | None) -> None:
@@ -132,7 +132,7 @@ class NetworkStream(LiveSource):
         self._start(partial(self._read, connection))
 
     def _learn(self, container: InputContainer) -> None:
-        """What the first connection says of the stream."""
+        """Read size and rate from the first connection."""
         stream = find_video_stream(container)
         if stream is None:
             container.close()
@@ -143,11 +143,11 @@ class NetworkStream(LiveSource):
         )
 
     def _read(self, container: InputContainer | None) -> None:
-        """Put every frame into the letter box, until the stream is gone or nobody wants it."""
+        """Put every frame into `_newest`, until the stream is lost or the source closes."""
         attempts = backoff(self._reconnect_s)
         while not self._closing.is_set():
             if container is not None and self._play(container):
-                attempts = backoff(self._reconnect_s)  # it gave pictures: the next break is a new one
+                attempts = backoff(self._reconnect_s)  # it gave frames: the next break starts over
             pause = next(attempts, None)
             if pause is None:
                 self._newest.end(
@@ -160,13 +160,13 @@ class NetworkStream(LiveSource):
             with suppress(BadInput):
                 opened = _open(self._url)
                 if not self.info.width:
-                    self._learn(opened)  # closes what has no video
+                    self._learn(opened)  # closes a connection without video
                 else:
                     self.reconnects += 1
                 container = opened
 
     def _play(self, container: InputContainer) -> bool:
-        """Read a connection to its end; whether it gave any picture."""
+        """Read a connection to its end. Returns whether it gave any frame."""
         some = False
         try:
             with container:
@@ -178,14 +178,14 @@ class NetworkStream(LiveSource):
                     self._newest.put(frame)
                     some = True
         except (av.error.FFmpegError, OSError):
-            pass  # what broke it does not matter: it is opened again
+            pass  # the cause does not matter: the stream is reopened
         return some
 
 
 def _open(url: str) -> InputContainer:
     container = connect(url, _OPTIONS)
     if (stream := find_video_stream(container)) is not None:
-        stream.thread_type = "SLICE"  # threads that work on whole frames hold some of them back
+        stream.thread_type = "SLICE"  # frame threads would delay frames
     return container
 
 

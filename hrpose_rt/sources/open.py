@@ -1,4 +1,4 @@
-"""Where frames come from: what the user names, and which part of it."""
+"""Open a source by the name that the user gives, and the part of it to use."""
 
 import glob
 import math
@@ -16,20 +16,20 @@ from hrpose_rt.sources.base import RECONNECT_S, Source, natural_order
 if TYPE_CHECKING:
     from hrpose_rt.sources.base import BaseSource
 
-Name = str | os.PathLike[str] | int  # of a source
+Name = str | os.PathLike[str] | int  # a source as the user names it
 LIST_SUFFIX = ".txt"
-# Videos in a folder; a video that is named itself may be called anything.
+# Suffixes of videos in a folder. A video that the user names may have any suffix.
 VIDEO_SUFFIXES = frozenset(
     ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .wmv .flv .3gp .ogv .h264 .h265".split()
 )
-VIDEO4LINUX = 81  # the major number of its devices
+VIDEO4LINUX = 81  # major number of Video4Linux devices
 
 
 def expand(names: Iterable[str]) -> list[str]:
-    """The sources that names stand for: a pattern (`clips/*.mp4`) and a list (`list.txt`) mean several.
+    """Expand names to sources. A pattern (`clips/*.mp4`), a list (`list.txt`) or a folder may give several.
 
-    So does a folder with videos in it; its images are one source. A list has one source per line; lines
-    that are empty or begin with `#` are left out. Relative paths start from the list's folder.
+    Each video in a folder is a source; all its images together are one. A list has one source per line;
+    empty lines and lines that begin with `#` are skipped. Its relative paths start from the list's folder.
     """
     sources = []
     for name in names:
@@ -49,7 +49,7 @@ def expand(names: Iterable[str]) -> list[str]:
 
 
 def _in_folder(path: Path) -> list[str]:
-    """A folder with its images as one source, and each of its videos as another."""
+    """The sources in a folder: all its images as one source, and each video as another."""
     from hrpose_rt.sources.images import may_be_image
 
     files = sorted(path.iterdir(), key=lambda file: natural_order(file.name))
@@ -73,17 +73,17 @@ def _listed(path: Path) -> list[str]:
 def open_source(
     name: Name, clip: Clip = Clip(), reconnect_s: float = RECONNECT_S, patient: bool = False
 ) -> Source:
-    """Open a video file, an image, a folder of images, a stream's address or, by its number, a camera.
+    """Open a video file, an image, a folder of images, a stream's address or a camera.
 
     Args:
-        name: A path, an address, or a camera's number, also as text.
-        clip: Which part of it.
-        reconnect_s: Seconds to try for, if it is live and breaks off; 0 ends it at once.
-        patient: Whether to try for as long if an address does not answer at first; its width and height
-            are 0 until it does.
+        name: A path, an address, or a camera's number (an int or text).
+        clip: The part to use.
+        reconnect_s: How long to retry a live source that disconnects, in seconds; 0 stops immediately.
+        patient: Whether to retry as long if an address does not answer at first. Its width and height are
+            0 until it answers.
 
     Raises:
-        BadInput: It does not exist or is none of these; the message says which.
+        BadInput: The source does not exist or is not one of these. The message says which.
     """
     if not 0 <= reconnect_s < math.inf:
         raise BadInput(f"`reconnect_s` is a number of seconds, or 0 for none, not {reconnect_s}")
@@ -97,7 +97,7 @@ def open_source(
 
 
 def _text(name: Name) -> str:
-    """What the command line would be given for it."""
+    """The name as text, as on the command line."""
     if isinstance(name, bool) or not isinstance(name, str | os.PathLike | int):
         raise BadInput(
             f"a source is a path, an address or a camera's number, not {type(name).__name__}; arrays are "
@@ -123,10 +123,10 @@ def _open(name: str, clip: Clip, reconnect_s: float, patient: bool) -> "BaseSour
     path = Path(name)
     try:
         status = path.stat()
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # no path has a NUL in it
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: the path has a NUL
         raise BadInput(
             f"{redacted(name)} does not exist: check the path"
-        ) from None  # which has the password
+        ) from None  # the error has the password
     except OSError as error:
         raise BadInput(f"{redacted(name)} cannot be used ({error.strerror}): check the path") from None
     if stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) == VIDEO4LINUX:

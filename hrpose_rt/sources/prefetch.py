@@ -1,4 +1,4 @@
-"""Reading ahead: a thread decodes the next frames while the networks work on this one."""
+"""Reading ahead: a thread decodes the next frames while the networks process the current one."""
 
 import threading
 import time
@@ -12,14 +12,14 @@ from hrpose_rt.types import Frame, SourceInfo
 
 
 class Prefetch:
-    """A source that is read a few frames ahead, in a thread of its own. A context manager.
+    """Reads a source a few frames ahead, in a separate thread. A context manager.
 
-    Leaving the context stops the thread; the source stays open. Frames that were read ahead and not taken
-    are lost then. A frame counts as captured when it is taken.
+    Leaving the context stops the thread; the source stays open. Frames that were read but not taken are
+    lost. The capture time of a frame is when it is taken.
 
     Args:
-        source: Opened, and not live.
-        times: Where waiting is counted.
+        source: An open source that is not live.
+        times: Counts the waiting times.
     """
 
     info: SourceInfo
@@ -37,7 +37,7 @@ class Prefetch:
                 self._queue.put(frame)
         except QueueClosed:
             pass
-        except BaseException as raised:  # the caller gets it, whatever it is
+        except BaseException as raised:  # any error is raised in the caller's thread
             error = raised
         self._queue.end(error)
 
@@ -57,7 +57,7 @@ class Prefetch:
 
 
 def read_ahead(source: Source, times: QueueTimes | None = None) -> AbstractContextManager[Source]:
-    """The source, read ahead where that pays: a live one gives its newest frame, one image has no next."""
+    """Read a source ahead, unless it is live (it gives its newest frame) or a single image."""
     if source.info.is_live or source.info.frames == 1:
         return nullcontext(source)
     return Prefetch(source, times)

@@ -1,4 +1,4 @@
-"""Libraries that print to stderr what is said better by an error of ours."""
+"""Silence libraries that print to stderr. Our errors say the same more clearly."""
 
 import os
 import threading
@@ -10,16 +10,16 @@ import cv2
 from hrpose_rt import console
 
 STDERR = 2
-_SILENT = 0  # OpenCV's level at which it says nothing
-_ONE_AT_A_TIME = threading.Lock()  # the process has one stderr: two threads must not put back each other's
+_SILENT = 0  # OpenCV's log level for no messages
+_ONE_AT_A_TIME = threading.Lock()  # one stderr per process: a thread must not restore another's
 
 
 @contextmanager
 def silence_stderr() -> Iterator[None]:
-    """Keep what OpenCV prints of a damaged file or a busy camera away from the user.
+    """Hide what OpenCV prints about a damaged file or a busy camera.
 
-    Of the command line's own process also what libpng and libjpeg print, which know no level: its stderr is
-    nowhere meanwhile. In a program of others that would take the lines of their threads.
+    In the command line's own process this also hides what libpng and libjpeg print. They have no log level,
+    so stderr goes to the null device. In another program that would lose the output of its threads.
     """
     with _ONE_AT_A_TIME:
         level = cv2.utils.logging.setLogLevel(_SILENT)
@@ -37,7 +37,7 @@ def silence_stderr() -> Iterator[None]:
 def _without_stderr() -> Iterator[None]:
     try:
         kept = os.dup(STDERR)
-    except OSError:  # there is none
+    except OSError:  # stderr is closed
         yield
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""One image, however it is given: an array, a file or a Pillow image."""
+"""Convert a single image to a frame: an array, a file or a Pillow image."""
 
 import os
 import sys
@@ -14,16 +14,16 @@ from hrpose_rt.types import U8, Frame
 if TYPE_CHECKING:
     import PIL.Image
 
-# (H, W, 3) uint8 BGR, a `Frame`, the path of an image file, or a Pillow image.
+# A (H, W, 3) uint8 BGR array, a `Frame`, the path of an image file, or a Pillow image.
 ImageLike: TypeAlias = Union[U8, Frame, str, "os.PathLike[str]", "PIL.Image.Image"]
 ImageList: TypeAlias = list[ImageLike] | tuple[ImageLike, ...]
 
 
 def to_frame(image: ImageLike) -> Frame:
-    """An image as a frame, upright as its EXIF data says.
+    """Convert an image to a frame. Files and Pillow images are turned upright by their EXIF data.
 
     Raises:
-        BadInput: It is none of `ImageLike`, or the file is not one readable image.
+        BadInput: The value is not an `ImageLike`, or the file is not one readable image.
     """
     if isinstance(image, Frame):
         return image

@@ -36,28 +36,28 @@ from hrpose_rt.sources.video_timing import (
 from hrpose_rt.types import Frame, SourceInfo
 
 _NOT_VIDEO_FORMATS = {"tty"}  # FFmpeg also plays text files, as a terminal would show them
-_MISSING_END_S = 0.5  # a video may stop this much before the length its header gives
+_MISSING_END_S = 0.5  # a video may end this much before the length in its header
 
 
 class VideoFile(BaseSource):
-    """The frames of a video file, upright, with the times the file gives them.
+    """The frames of a video file, upright, with the times from the file.
 
-    A damaged packet costs its own frames only. When the file has come to its end and frames were lost,
-    or its end is missing, iterating raises RunBroken.
+    A damaged packet loses only its own frames. If frames were lost or the end of the file is missing,
+    iterating raises RunBroken after the last frame.
 
     Args:
         path: A file, or the address of one.
-        clip: Which part of it.
-        name, stem: As in `SourceInfo`, where they are not the file's.
+        clip: The part to use.
+        name, stem: As in `SourceInfo`, if they are not the file's.
 
     Attributes:
-        audio_codec: What its sound is coded in, as FFmpeg calls it; None if it has none.
+        audio_codec: FFmpeg's name of the audio codec; None if there is no audio.
     """
 
     def __init__(self, path: Path | str, clip: Clip, name: str = "", stem: str = "") -> None:
         super().__init__()
         self._path, self._clip, self._name = path, clip, name or str(path)
-        with _open(path) as container:  # not every video can be rewound, so looking in has its own opening
+        with _open(path) as container:  # not every video can be rewound, so probing opens it separately
             self._look_in(container, stem or Path(path).stem)
 
     def _look_in(self, container: InputContainer, stem: str) -> None:
@@ -95,12 +95,12 @@ class VideoFile(BaseSource):
         )
 
     def open_audio(self) -> AudioTrack | None:
-        """What is heard, to be copied into an mp4; None if nothing is, or if an mp4 does not hold it."""
+        """The audio, to be copied into an mp4; None without audio or if an mp4 cannot hold its codec."""
         return AudioTrack(lambda: _open(self._path), self._begin_s) if self.audio_codec in IN_MP4 else None
 
     def _read_frames(self) -> Generator[Frame, None, None]:
         try:
-            self._container = _open(self._path)  # only now: many videos may wait for their turn
+            self._container = _open(self._path)  # not earlier: many videos may be waiting for their turn
         except BadInput as error:
             raise RunBroken(str(error)) from error
         try:
@@ -125,7 +125,7 @@ class VideoFile(BaseSource):
             time_s = self._time_of(decoded, index + 1)
             corrupt_frames += decoded.is_corrupt
             if before is not None and index < 0:
-                ahead = sum(ticks < (decoded.pts or 0) for ticks in fed)  # in the file behind, shown before
+                ahead = sum(ticks < (decoded.pts or 0) for ticks in fed)  # read later, shown before
                 index = numbers.begin(before.count + ahead)
             else:
                 index = numbers.next(time_s, len(lost), corrupt_frames)
@@ -148,7 +148,7 @@ class VideoFile(BaseSource):
             self._report(max(len(lost), numbers.gaps), corrupt_frames, time_s + 1 / self._rate, ends)
 
     def _seek(self) -> "_Before | None":
-        """Where to begin to decode for the clip's start; None where only decoding all of it tells."""
+        """Find where to start decoding for the clip's start; None if all frames must be decoded."""
         stream = find_video_stream(self._container)
         assert stream is not None and stream.time_base is not None
         ticks = float((self._clip.start + self._begin_s) / stream.time_base)
@@ -175,14 +175,14 @@ class VideoFile(BaseSource):
         return guess / self._rate if frame.time is None else max(0.0, frame.time - self._begin_s)
 
     def _report(self, lost: int, corrupt_frames: int, end_s: float, ends: StreamEnd) -> None:
-        """Say what was missing, once everything there was has been given."""
+        """Raise RunBroken if anything was missing. Called after the last frame."""
         if lost or corrupt_frames:
             raise RunBroken(
                 f"{self._name} is damaged: {lost} of its frames could not be decoded and {corrupt_frames} "
                 "only in part; all the others were used"
             )
         promised_s = self._duration_s
-        if not (self._sized and promised_s):  # the header knows the length of the whole alone
+        if not (self._sized and promised_s):  # the header gives only the length of the whole file
             end_s, promised_s = max(end_s, ends.reached_s), ends.promised_s
         if end_s < promised_s - max(_MISSING_END_S, 2 / self._rate):
             raise RunBroken(
@@ -191,12 +191,12 @@ class VideoFile(BaseSource):
             )
 
     def _release(self) -> None:
-        """The pass over the frames has closed the file."""
+        """Do nothing: reading the frames has closed the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """Packets before the first that is decoded, and whether reading begins behind them already."""
+    """The number of packets before the first decoded one, and whether a seek has skipped them."""
 
     count: int
     sought: bool
@@ -207,7 +207,7 @@ def _order(container: InputContainer) -> PresentationOrder | None:
 
 
 def _noted(packets: Iterator[Packet], times_s: list[float]) -> Iterator[Packet]:
-    """The same packets, their times put down."""
+    """Pass the packets on and record their times."""
     for packet in packets:
         if packet.pts is not None:
             times_s.append(float(packet.pts * packet.time_base))
@@ -225,7 +225,7 @@ def _open_file(path: Path) -> InputContainer:
     if not stat.S_ISREG(path.stat().st_mode):
         raise BadInput(f"{path} is a pipe or a device, which cannot be read twice: save it as a file first")
     try:
-        with path.open("rb"):  # which says why it cannot be read; FFmpeg does not
+        with path.open("rb"):  # this error says why the file cannot be read; FFmpeg's does not
             pass
         # Without "file:", FFmpeg takes a name with a colon for an address.
         return av.open(f"file:{path}")
@@ -241,7 +241,7 @@ def _open_file(path: Path) -> InputContainer:
 
 
 def _packets(container: InputContainer, ends: StreamEnd | None = None) -> Iterator[Packet]:
-    """The video's packets, the last of them empty; `ends` sees those of sound and text, too."""
+    """The packets of the video. The last one is empty. `ends` also sees packets of audio and text."""
     video = find_video_stream(container)
     for packet in container.demux() if ends else container.demux(video):
         if ends:
@@ -256,12 +256,12 @@ def _decode(
     order: PresentationOrder | None,
     fed: list[int] | None = None,
 ) -> Iterator[av.VideoFrame]:
-    """Every frame that decodes; `lost` gets an entry for each packet that does not, `fed` all times."""
+    """Yield every frame that decodes. `lost` gets an entry for each failed packet, `fed` all times."""
     stream: VideoStream | None = None
     while True:
         packet: Packet | None = None
         try:
-            packet = next(packets)  # the last is empty, and lets go what the decoder still holds
+            packet = next(packets)  # the last one is empty and flushes the decoder
             stream = packet.stream
         except StopIteration:
             return

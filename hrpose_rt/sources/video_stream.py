@@ -1,4 +1,4 @@
-"""Which stream of a container is the video, and its decoded frames as pictures."""
+"""Find the video stream of a container and convert its decoded frames to images."""
 
 import av
 import numpy as np
@@ -13,13 +13,13 @@ _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Dispositi
 
 
 def find_video_stream(container: InputContainer) -> VideoStream | None:
-    """The stream with the largest picture, covers and thumbnails last; None if nothing is to be seen.
+    """The stream with the largest picture, covers and thumbnails last; None if there is no video.
 
-    What else is to be seen, such as the other sizes of an HLS stream, is not read from here on.
+    The other video streams, such as the other sizes of an HLS stream, are discarded from then on.
     """
     videos = [
         stream for stream in container.streams.video if stream.codec_context
-    ]  # else no decoder is here
+    ]  # without it there is no decoder
     if not videos:
         return None
     best = max(videos, key=_rank)
@@ -30,7 +30,7 @@ def find_video_stream(container: InputContainer) -> VideoStream | None:
 
 
 def _rank(stream: VideoStream) -> tuple[bool, int, int, bool]:
-    """Best last; of equal streams `max` takes the first."""
+    """A sort key: the best stream is last. `max` takes the first of equal streams."""
     shows = stream.disposition
     bits = stream.metadata.get("variant_bitrate", "")
     return (
@@ -42,7 +42,7 @@ def _rank(stream: VideoStream) -> tuple[bool, int, int, bool]:
 
 
 def apply_rotation(frame: av.VideoFrame) -> U8:
-    """The picture (H, W, 3) BGR, turned and mirrored as its metadata says."""
+    """Convert to a (H, W, 3) BGR image, rotated and mirrored by its metadata."""
     image = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
     a, b, c, d = _matrix(frame)
     if is_rotated(frame):
@@ -54,13 +54,13 @@ def apply_rotation(frame: av.VideoFrame) -> U8:
 
 
 def is_rotated(frame: av.VideoFrame) -> bool:
-    """Whether its rows are columns when it is upright."""
+    """Whether the frame is rotated by 90 or 270 degrees, so that rows become columns."""
     a, b, c, d = _matrix(frame)
     return abs(b) + abs(c) > abs(a) + abs(d)
 
 
 def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    """a, b, c, d of QuickTime's display matrix, which moves (x, y) to (ax + cy, bx + dy), y down."""
+    """a, b, c, d of QuickTime's display matrix. It maps (x, y) to (ax + cy, bx + dy), y down."""
     data = frame.side_data.get("DISPLAYMATRIX")
     if not isinstance(data, Buffer):
         return 1, 0, 0, 1

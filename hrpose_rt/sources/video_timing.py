@@ -1,4 +1,4 @@
-"""How long a video is, how many frames a second it has, and when and which each frame is."""
+"""The length and frame rate of a video, and the times and numbers of its frames."""
 
 import heapq
 import math
@@ -10,17 +10,17 @@ from av.container import InputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-MEASURED_PACKETS = 64  # from which the rate of a video is measured, where its header does not know it
-_FROM_0 = {"matroska,webm", "flv"}  # containers whose length counts from 0, not from their first packet
-_TRUSTED = 0.8, 1.25  # a header's rate over the measured one
+MEASURED_PACKETS = 64  # used to measure the rate if the header does not know it
+_FROM_0 = {"matroska,webm", "flv"}  # containers that count their length from 0, not from the first packet
+_TRUSTED = 0.8, 1.25  # accepted range of the header's rate over the measured rate
 
 Packet: TypeAlias = "av.Packet[VideoStream]"
 
 
 def rate_of(stream: VideoStream, times_s: Sequence[float]) -> float | None:
-    """Frames a second; None if neither the header nor the times (N,) of its first packets tell.
+    """Frames per second; None if neither the header nor the times (N,) of the first packets tell.
 
-    A header that counts the frames is right. Others claim what they like, browsers' 1000 a second.
+    A header with a frame count is trusted. Other headers may be wrong: browsers write 1000 per second.
     """
     header = float(stream.average_rate or stream.guessed_rate or 0)
     if header and stream.frames and stream.duration:
@@ -34,13 +34,13 @@ def rate_of(stream: VideoStream, times_s: Sequence[float]) -> float | None:
 
 
 def picture_end_s(container: InputContainer, stream: VideoStream, begin_s: float) -> float:
-    """Seconds of picture from its first frame on, 0 if the header does not tell.
+    """Seconds of video from the first frame on; 0 if the header does not tell.
 
-    The length of a container is that of its longest stream, so it tells only where there is no other.
+    The length of a container is that of its longest stream. It is used only if there is no other.
     """
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
-    tag = stream.metadata.get("DURATION", "").split(":")  # as Matroska's usual writers say it
+    tag = stream.metadata.get("DURATION", "").split(":")  # written by common Matroska muxers
     try:
         hours, minutes, seconds = map(float, tag)
         return max(0.0, 3600 * hours + 60 * minutes + seconds - begin_s)
@@ -53,7 +53,7 @@ def picture_end_s(container: InputContainer, stream: VideoStream, begin_s: float
 
 
 class StreamEnd:
-    """Whether a file whose header gives its length as a whole has all of it: sound counts, too."""
+    """Holds the length of the whole file from its header and the end of its packets, audio included."""
 
     def __init__(self, container: InputContainer) -> None:
         self.promised_s = (container.duration or 0) / av.time_base
@@ -62,7 +62,7 @@ class StreamEnd:
         self.reached_s = 0.0
 
     def see(self, packet: "av.Packet[Stream]") -> None:
-        """Take a packet of any stream."""
+        """Add a packet of any stream."""
         ticks = packet.pts if packet.pts is not None else packet.dts
         if ticks is not None and packet.time_base:
             end = float((ticks + (packet.duration or 0)) * packet.time_base)
@@ -70,34 +70,34 @@ class StreamEnd:
 
 
 class PresentationOrder:
-    """Times of frames where packets have none of presentation, as in AVI: the packets', in order."""
+    """Frame times for packets without presentation times (AVI): the sorted times of the packets."""
 
     def __init__(self) -> None:
         self._ticks: list[int] = []
 
     def fed(self, packet: Packet) -> None:
-        """The decoder was given a packet."""
+        """Add the time of a packet given to the decoder."""
         ticks = packet.pts if packet.pts is not None else packet.dts
         if ticks is not None and packet.size:
             heapq.heappush(self._ticks, ticks)
 
     def lost(self, packet: Packet) -> None:
-        """It could not decode it."""
+        """Remove the time of a packet that could not be decoded."""
         ticks = packet.pts if packet.pts is not None else packet.dts
         if ticks in self._ticks:
             self._ticks.remove(ticks)
             heapq.heapify(self._ticks)
 
     def next(self, frame: av.VideoFrame) -> None:
-        """Give the next frame its time."""
+        """Set the time of the next frame."""
         if self._ticks:
             frame.pts = heapq.heappop(self._ticks)
 
 
 def key_before(packets: Iterator[Packet], ticks: float) -> int | None:
-    """How many packets lie before the last key frame that is shown at `ticks` or before.
+    """The number of packets before the last key frame shown at or before `ticks`.
 
-    None if a packet has no time, so that only decoding tells.
+    None if a packet has no time. Then only decoding tells.
     """
     before, count = 0, 0
     for packet in packets:
@@ -114,27 +114,27 @@ def key_before(packets: Iterator[Packet], ticks: float) -> int | None:
 
 
 class FrameNumbering:
-    """Counts frames so that one that was lost keeps its number.
+    """Numbers frames, leaving gaps for lost ones.
 
     Args:
-        rate: Frames a second.
-        length_s: Of the video; a time past it is damaged itself. 0 if not known.
+        rate: Frames per second.
+        length_s: Length of the video in seconds; 0 if unknown. A later time counts as damaged.
     """
 
     def __init__(self, rate: float, length_s: float) -> None:
         self._rate = rate
         self._most = length_s * rate or math.inf
         self._index, self._lost = -1, 0
-        self._steady = True  # numbers and times have gone together
+        self._steady = True  # numbers have matched times so far
         self.gaps = 0
 
     def begin(self, index: int) -> int:
-        """The first frame has this number."""
+        """Set and return the number of the first frame."""
         self._index = index
         return index
 
     def next(self, time_s: float, lost: int, broken: int) -> int:
-        """The number of the frame after the last; `lost` and `broken` frames there were so far."""
+        """The number of the next frame. `lost` and `broken` count such frames so far."""
         told, gap = round(time_s * self._rate), 0
         if not lost and not broken:
             self._steady &= told == self._index + 1
@@ -149,7 +149,7 @@ class FrameNumbering:
 
 
 def number_in_index(stream: VideoStream, packet: Packet) -> int | None:
-    """How many packets lie before this one; None if the container has no index of all of them."""
+    """The number of packets before this one; None if the container does not index all packets."""
     entries = stream.index_entries
     if packet.dts is None or not stream.frames or len(entries) != stream.frames:
         return None
