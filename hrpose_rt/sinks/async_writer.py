@@ -1,4 +1,4 @@
-"""Writing behind: a thread draws and encodes results while the networks work on the next frame."""
+"""Writing behind: a thread draws and encodes results while the networks process the next frame."""
 
 import threading
 import time
@@ -11,14 +11,14 @@ Job = Callable[[], object]
 
 
 class AsyncWriter:
-    """Does jobs in a thread of its own, one after the other. A context manager.
+    """Runs jobs in a separate thread, one after the other. A context manager.
 
-    Leaving the context waits for the jobs that were submitted, and raises what one of them raised. The
-    jobs after that one are not done.
+    Leaving the context waits for the submitted jobs. If a job raises an error, the jobs after it are not
+    run and leaving raises that error.
 
     Args:
-        size: Jobs that may wait.
-        times: Where waiting is counted.
+        size: The number of jobs that may wait.
+        times: Counts the waiting times.
     """
 
     def __init__(self, size: int, times: QueueTimes | None = None) -> None:
@@ -33,15 +33,15 @@ class AsyncWriter:
                 begin = time.perf_counter()
                 job()
                 self._job_s = time.perf_counter() - begin
-        except BaseException as raised:  # the submitter gets it, whatever it is
+        except BaseException as raised:  # any error is raised in the caller's thread
             self._error = raised
             self._queue.close()
 
     def submit(self, job: Job) -> None:
-        """Do a job after those submitted before; waits while too many wait already.
+        """Add a job to the queue. Waits while the queue is full.
 
         Raises:
-            Exception: What an earlier job raised.
+            Exception: The error of an earlier job.
         """
         try:
             self._queue.put(job)
@@ -49,7 +49,7 @@ class AsyncWriter:
             self._raise_error()
 
     def catch_up(self, process_s: float) -> None:
-        """Wait until a frame taken now would not wait for the writer, which would only make it older.
+        """Wait until a frame taken now would not have to wait for the writer, which would make it older.
 
         Args:
             process_s: Seconds until the next job is submitted.
@@ -73,5 +73,5 @@ class AsyncWriter:
     ) -> None:
         self._queue.end()
         self._thread.join()
-        if error is None:  # else the first error says more
+        if error is None:  # otherwise the first error says more
             self._raise_error()

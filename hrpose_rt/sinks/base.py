@@ -1,4 +1,4 @@
-"""The seam between results and what takes them. Formats of files are registered in `formats.py`."""
+"""The interface between results and sinks. File formats are registered in `formats.py`."""
 
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +9,7 @@ from hrpose_rt.types import U8
 
 
 class Sink(Protocol):
-    """Takes the results of one source, frame after frame.
+    """Takes the results of one source, frame by frame.
 
     Attributes:
         wants_picture: Whether `write` needs the people drawn.
@@ -18,10 +18,10 @@ class Sink(Protocol):
     wants_picture: bool
 
     def write(self, result: FrameResult, picture: U8) -> None:
-        """Take a frame: `picture` (H, W, 3) has the people drawn in if any sink wants that."""
+        """Take a frame. `picture` (H, W, 3) shows the people drawn if any sink wants that."""
 
     def close(self) -> None:
-        """Finish what was written."""
+        """Finish the output."""
 
 
 def closed_error(path: Path | str) -> BadInput:

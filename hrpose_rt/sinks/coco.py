@@ -1,4 +1,4 @@
-"""Results as COCO's keypoint results."""
+"""Results in the COCO keypoint format."""
 
 import json
 import os
@@ -13,18 +13,18 @@ from hrpose_rt.sinks.text import LineFile
 from hrpose_rt.structures import convert, read_json
 from hrpose_rt.types import U8, SourceInfo
 
-COCO_PERSON = 1  # COCO's category
+COCO_PERSON = 1  # category id of people in COCO
 
 
 class CocoSink(LineFile):
-    """COCO's keypoint results: a whole list after every frame.
+    """Writes COCO keypoint results. The file is a complete list after every frame.
 
     Args:
         path: The file.
         info: The source.
-        run: As other sinks take it.
-        image_ids: Of images by their names. Any other's id is the number it is called by
-            (000000000139.jpg is 139), else the number of its frame.
+        run: Not used; other sinks need it.
+        image_ids: Image ids by file name. Without one, a number as file name is the id (000000000139.jpg is
+            139), otherwise the frame index.
     """
 
     _END = "\n]\n"
@@ -59,7 +59,7 @@ class CocoSink(LineFile):
             return
         text = ("," if self._people else "") + ",".join(lines) + self._END
         self._people += len(lines)
-        # The end is written over, so that the file is a list at any time.
+        # Overwrite the end, so that the file is a complete list at any time.
         self._file.seek(-len(self._END), os.SEEK_CUR)
         self._whole -= len(self._END)
         self._put(text)
@@ -75,10 +75,10 @@ class _Annotations(TypedDict):
 
 
 def read_image_ids(annotations: Path, names: Iterable[str]) -> dict[str, int | str]:
-    """The ids that a COCO annotation file gives to images, by their names without folders.
+    """Read the image ids of a COCO annotation file, by file name without folders.
 
     Raises:
-        BadInput: It is no such file, or lacks one of the images `names`.
+        BadInput: The file is not a COCO annotation file, or lacks one of the images `names`.
     """
     try:
         images = convert(read_json(annotations), _Annotations)["images"]

@@ -1,4 +1,4 @@
-"""Results as tables: a row a person, or a row a joint."""
+"""Results as tables: one row per person or one row per joint."""
 
 import csv
 import io
@@ -12,9 +12,9 @@ from hrpose_rt.types import U8, SourceInfo
 
 
 class CsvSink(LineFile):
-    """A row a person: box and all joints side by side. Who has no pose yet has empty cells.
+    """One row per person: the box and all joints. Cells are empty for people without a pose.
 
-    People of pictures have the name of their file beside the frame.
+    For images, the file name is in a column beside the frame.
     """
 
     _PERSON = ("id", "x1", "y1", "x2", "y2", "score", "from", "fresh", "age")
@@ -47,7 +47,7 @@ class CsvSink(LineFile):
 
 
 class LongCsvSink(LineFile):
-    """A row a joint of every person who has a pose."""
+    """One row per joint, for people with a pose."""
 
     def __init__(self, path: str, info: SourceInfo, run: RunInfo) -> None:
         super().__init__(path)

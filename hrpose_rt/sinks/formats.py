@@ -1,4 +1,4 @@
-"""Which file and which sink an output becomes. A new format is a file beside this one and a row here."""
+"""Choose the file and the sink of an output. A new format is a module beside this one and a row here."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from hrpose_rt.sinks.video import Audio, VideoSink
 from hrpose_rt.types import SourceInfo
 
 VIDEO_SUFFIX = ".mp4"
-FORMAT_MAX_SIDE_PX = {VIDEO_SUFFIX: 16_384, ".webp": 16_383}  # of x264, and of the WebP format
+FORMAT_MAX_SIDE_PX = {VIDEO_SUFFIX: 16_384, ".webp": 16_383}  # limits of x264 and WebP
 RESULT_FORMATS: dict[str, tuple[str, Callable[[str, SourceInfo, RunInfo], Sink]]] = {
     "json": (".jsonl", JsonlSink),
     "csv": (".csv", CsvSink),
@@ -31,7 +31,7 @@ RESULT_FORMATS: dict[str, tuple[str, Callable[[str, SourceInfo, RunInfo], Sink]]
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Files that will be written, and what opens their sink once it is known what runs."""
+    """The files to write, and a function that opens their sink once the run info is known."""
 
     files: tuple[Path, ...]
     open: Callable[[RunInfo], Sink]
@@ -44,14 +44,14 @@ def video_output(
     several: bool,
     open_audio: Callable[[], Audio | None] = lambda: None,
 ) -> Output:
-    """Where the annotated video of a source goes: `save` itself, or a file in the folder `save`.
+    """The output for the annotated video of a source: `save` itself or a file in the folder `save`.
 
     Args:
-        save: The video, or a folder.
-        info: Of the source.
-        stem: What its file in a folder is called.
-        several: Whether there are more sources, so that `save` has to be a folder.
-        open_audio: Opens what is heard with it, when the video is opened.
+        save: A video file or a folder.
+        info: The source.
+        stem: The name of the file in a folder.
+        several: Whether there are more sources. Then `save` must be a folder.
+        open_audio: Opens the audio, when the video is opened.
     """
     path = _file_in(Path(save), stem, VIDEO_SUFFIX, several)
     if path.suffix.lower() != VIDEO_SUFFIX:
@@ -61,12 +61,12 @@ def video_output(
 
 
 def image_output(save: str, info: SourceInfo, stem: str, several: bool, names: Mapping[int, str]) -> Output:
-    """Where annotated images go: into the folder `save` under their own names; one image may be a file.
+    """The output for annotated images: the folder `save` with the given names, or a file for one image.
 
     Args:
-        save: The folder, or the image.
-        info: Of the source.
-        stem: The folder's name inside `save`, where there are several sources.
+        save: A folder or an image file.
+        info: The source.
+        stem: The name of the folder inside `save` if there are several sources.
         several: Whether there are more sources.
         names: File names by frame index.
     """
@@ -90,7 +90,7 @@ def result_output(
     several: bool,
     image_ids: Mapping[str, int | str] | None = None,
 ) -> Output:
-    """Where a source's text of one form goes: "-" is standard output (JSON lines), else as with videos."""
+    """The output for the results of a source: a file as with videos, or "-" for stdout (JSON lines)."""
     suffix, sink = RESULT_FORMATS[option]
     if option == "coco":
         sink = partial(CocoSink, image_ids=image_ids)
@@ -105,7 +105,7 @@ def result_output(
 
 
 def _check_size(info: SourceInfo, suffix: str) -> None:
-    """Raise BadInput if pictures are larger than their form holds, as far as is known before the run."""
+    """Raise BadInput if the frames are too large for the format, as far as is known before the run."""
     largest = FORMAT_MAX_SIDE_PX.get(suffix)
     if largest and max(info.width, info.height) > largest:
         raise BadInput(
@@ -115,12 +115,12 @@ def _check_size(info: SourceInfo, suffix: str) -> None:
 
 
 def _has_suffix(path: Path) -> bool:
-    """Whether its last part ends as files do; "v1.0" and "out.2026-11-25" are folders."""
+    """Whether the path ends in a file suffix. "v1.0" and "out.2026-11-25" are folders."""
     return path.suffix[1:2].isalpha()
 
 
 def _file_in(given: Path, stem: str, suffix: str, several: bool) -> Path:
-    """`given` if it is a file's name and there is one source, else a file in that folder."""
+    """`given` if it names a file and there is one source, otherwise a file in the folder `given`."""
     is_folder = given.is_dir() or not (_has_suffix(given) or given.exists())
     if several and not is_folder:
         raise BadInput(f"{given} is one file for several sources: name a folder")

@@ -1,4 +1,4 @@
-"""Annotated images, under the names of the originals."""
+"""Annotated images with the names of the originals."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,10 +13,10 @@ from hrpose_rt.types import U8
 
 
 class ImageSink:
-    """Annotated images under the names of the originals, in a folder of their own.
+    """Writes annotated images into a folder, with the names of the originals.
 
     Args:
-        folder: Made if it is not there.
+        folder: The folder. It is created if it does not exist.
         names: File names by frame index.
     """
 
@@ -44,4 +44,4 @@ class ImageSink:
             raise write_error(str(path), error) from error
 
     def close(self) -> None:
-        """Every image is closed already."""
+        """Do nothing: every image is already closed."""

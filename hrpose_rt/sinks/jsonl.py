@@ -1,4 +1,4 @@
-"""Results as lines of JSON."""
+"""Results as JSON lines."""
 
 import json
 from importlib.metadata import version
@@ -9,16 +9,16 @@ from hrpose_rt.run_info import RunInfo
 from hrpose_rt.sinks.text import LineFile
 from hrpose_rt.types import U8, SourceInfo
 
-JSONL_SCHEMA = 1  # of the JSONL file
+JSONL_SCHEMA = 1  # version of the JSONL format
 
 
 class JsonlSink(LineFile):
-    """A line about the source, then a line a frame, with a size of its own once that has changed.
+    """Writes a line about the source, then a line per frame. Once the size changes, lines include it.
 
     Args:
-        path: The file, "-" for standard output.
+        path: The file; "-" for standard output.
         info: The source.
-        run: What runs, for the first line.
+        run: The run info for the first line.
     """
 
     def __init__(self, path: str, info: SourceInfo, run: RunInfo) -> None:

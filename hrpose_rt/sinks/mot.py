@@ -1,4 +1,4 @@
-"""Results as MOT Challenge's tracks."""
+"""Results in the MOT Challenge format."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from hrpose_rt.types import U8, SourceInfo
 
 
 class MotSink(LineFile):
-    """MOT Challenge's tracks: frame, id, left, top, width, height, score, -1, -1, -1.
+    """Writes MOT Challenge tracks: frame, id, left, top, width, height, score, -1, -1, -1.
 
-    Frames, ids and pixels count from 1, as in the development kit; elsewhere here they count from 0.
-    People who have no id yet are left out: the format knows tracks alone.
+    Frames, ids and pixels count from 1, as in the development kit. Elsewhere they count from 0.
+    People without an id are left out, because the format has only tracks.
     """
 
     def __init__(self, path: str, info: SourceInfo, run: RunInfo) -> None:

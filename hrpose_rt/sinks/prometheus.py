@@ -1,4 +1,4 @@
-"""What a run measures, in Prometheus' format."""
+"""Metrics of a run in the Prometheus format."""
 
 import time
 
@@ -11,7 +11,7 @@ BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.033, 0.05, 0.1, 0.2, 0.5, 1.0, 2
 
 
 class Metrics:
-    """Frames, people, stage latencies, dropped frames and age, by the name of their source."""
+    """Frames, people, stage latencies, dropped frames and age, labelled by source name."""
 
     def __init__(self) -> None:
         self._all = CollectorRegistry()
@@ -33,7 +33,7 @@ class Metrics:
         )
 
     def add(self, source: str, result: FrameResult) -> None:
-        """A frame of a source is done."""
+        """Count a finished frame of a source."""
         self._frames.labels(source).inc()
         self._dropped.labels(source).inc(result.frame.dropped)
         self._people.labels(source).set(len(result))
@@ -43,11 +43,11 @@ class Metrics:
             self._stages.labels(source, stage).observe(max(0.0, getattr(result.times, stage)) / 1e3)
 
     def forget(self, source: str) -> None:
-        """A source is over, and another has its place."""
+        """Remove the metrics of a source that another has replaced."""
         for metric in (self._frames, self._dropped, self._people, self._age):
             metric.remove_by_labels({"source": source})
         self._stages.remove_by_labels({"source": source})
 
     def text(self) -> bytes:
-        """All of it, for a scrape."""
+        """All metrics as text, for a scrape."""
         return generate_latest(self._all)

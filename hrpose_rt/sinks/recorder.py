@@ -1,4 +1,4 @@
-"""What happens to a result: it is drawn, written and counted, and told what that cost."""
+"""Draw, write and count results, and record the time this takes."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,11 +15,11 @@ class Recorder:
     """Passes the results of one source to its sinks. A context manager that closes them.
 
     Args:
-        sinks: Where results go.
-        table: Counts every frame.
-        min_score: Keypoints below it are not drawn, in 0..1.
+        sinks: The sinks of this source.
+        table: Gets the times of every frame.
+        min_score: Keypoints with a lower score are not drawn, in 0..1.
         viewers: More sinks, which outlive this source.
-        trails_s: Draw where people went, for so many seconds; 0 draws nothing.
+        trails_s: Length of the drawn paths of people in seconds; 0 draws none.
     """
 
     def __init__(
@@ -37,16 +37,16 @@ class Recorder:
         self._trails = Trails(trails_s) if trails_s else None
 
     def add(self, sinks: Sequence[Sink]) -> None:
-        """More sinks of its own, from here on."""
+        """Add sinks, which get results from now on and are closed with the others."""
         self._own += sinks
         self._sinks += sinks
 
     def record(self, results: Iterable[FrameResult]) -> Iterator[FrameResult]:
-        """Each result again, once it is written."""
+        """Yield each result after it is written."""
         return map(self.write, results)
 
     def write(self, result: FrameResult) -> FrameResult:
-        """Draw, write and count a result; returns it with `draw`, `write` and `age` filled in."""
+        """Draw, write and count a result. Returns it with the times `draw`, `write` and `age` set."""
         begin = time.perf_counter()
         picture = result.frame.image.view()
         if any(sink.wants_picture for sink in self._sinks):
@@ -54,7 +54,7 @@ class Recorder:
             if self._trails:
                 self._trails.draw(picture, result.detections, result.track_ids, result.frame.time_s)
             result.draw(picture, self._min_score, overlay=True)
-        picture.flags.writeable = False  # every sink sees the same, and the caller's stays as it was
+        picture.flags.writeable = False  # no sink can change what other sinks or the caller see
         drawn = time.perf_counter()
         for sink in self._sinks:
             sink.write(result, picture)
@@ -69,7 +69,7 @@ class Recorder:
         return replace(result, times=times)
 
     def close(self) -> None:
-        """Close every sink, and then say what went wrong with the last that failed."""
+        """Close every sink, then raise the last error, if any."""
         failed: Exception | None = None
         own, self._own = self._own, []
         for sink in own:
@@ -92,5 +92,5 @@ class Recorder:
         try:
             self.close()
         except Exception:
-            if error is None:  # else the first error says more
+            if error is None:  # otherwise the first error says more
                 raise

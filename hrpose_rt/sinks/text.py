@@ -1,4 +1,4 @@
-"""Results as text: lines of JSON, tables, COCO's results and MOT's tracks. A kill leaves whole lines."""
+"""The base class of text sinks: JSON lines, CSV, COCO and MOT. A killed run leaves complete lines."""
 
 import os
 import sys
@@ -13,14 +13,14 @@ STDOUT = "-"
 
 
 class LineFile:
-    """A file that grows by whole lines, each on disk as soon as it is written.
+    """A file that grows by complete lines. Each write is flushed immediately.
 
     Args:
-        path: The file, "-" for standard output.
+        path: The file; "-" for standard output.
     """
 
     wants_picture = False
-    _END = ""  # what the next lines are written over
+    _END = ""  # the end of the file, which the next lines overwrite
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -30,7 +30,7 @@ class LineFile:
             self._file: BinaryIO = sys.stdout.buffer if path == STDOUT else open(path, "wb")
         except OSError as error:
             raise BadInput(f"{path} cannot be written: {error.strerror}") from error
-        self._whole = 0  # bytes of whole lines
+        self._whole = 0  # bytes of complete lines
 
     def _put(self, text: str) -> None:
         if self._file.closed:
@@ -39,7 +39,7 @@ class LineFile:
         try:
             self._file.write(data)
             self._file.flush()
-        except BrokenPipeError:  # no fault of ours: who read along has had enough
+        except BrokenPipeError:  # not an error here: the reader has closed the pipe
             raise
         except OSError as error:
             self._drop_half_line()
@@ -50,7 +50,7 @@ class LineFile:
         with suppress(OSError):
             self.close()
         if Path(self._path).is_file():
-            # The end stood there before, so a full disk has room for it.
+            # The end was there before, so it fits even on a full disk.
             end = self._END.encode() if self._whole else b""
             os.truncate(self._path, self._whole + len(end))
             with open(self._path, "r+b") as file:
@@ -58,6 +58,6 @@ class LineFile:
                 file.write(end)
 
     def close(self) -> None:
-        """Close the file; every line is in it already."""
+        """Close the file. Every line is already written."""
         if self._path != STDOUT:
             self._file.close()

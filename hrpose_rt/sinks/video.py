@@ -1,4 +1,4 @@
-"""Annotated video that plays anywhere, readable after a kill, with the sound of its source."""
+"""Annotated video with the audio of its source. It plays anywhere, also after a killed run."""
 
 import io
 from fractions import Fraction
@@ -15,20 +15,20 @@ from hrpose_rt.types import U8, SourceInfo
 
 
 class Audio(Protocol):
-    """What is heard with a video, written into its file beside the pictures."""
+    """The audio of a video, written into the same file."""
 
     def begin(self, into: Any, time_s: float) -> None:
-        """Add the stream to a container whose first picture was taken at `time_s`."""
+        """Add the stream to a container whose first frame is at `time_s`."""
 
     def up_to(self, into: Any, time_s: Fraction) -> None:
-        """Mux what is heard before `time_s`, counted from the first picture."""
+        """Mux the audio before `time_s`, in seconds from the first frame."""
 
     def close(self) -> None:
-        """Release it."""
+        """Release the audio."""
 
 
 class _WholeWrites(io.FileIO):
-    """A file whose writes are whole or an error: FFmpeg does not look at how much was written."""
+    """A file that writes all data or raises. FFmpeg does not check how much was written."""
 
     def write(self, data: Any, /) -> int:
         rest = memoryview(data)
@@ -40,15 +40,15 @@ class _WholeWrites(io.FileIO):
 class VideoSink:
     """H.264 in an mp4 that plays in browsers.
 
-    It is written in fragments, so that it is readable up to its last second after a kill, and gets an
-    index when it is closed, so that players know its length. It begins with the first frame and keeps
-    the times between frames, so a variable rate stays one. Pictures of another size than the first are
-    fitted into it, with black beside them; odd sizes lose one row or column, which H.264 cannot hold.
+    The file is written in fragments: after a kill it is readable up to its last second. Closing adds an
+    index, so that players know the length. The video begins with the first frame and keeps the times
+    between frames, so a variable rate stays variable. Frames of another size are fitted into the first
+    frame's size, with black borders. Odd sizes lose one row or column, which H.264 cannot hold.
 
     Args:
-        path: Of the mp4.
-        info: Of what it shows.
-        audio: What is heard with it; copied as it is.
+        path: The mp4 file.
+        info: The source.
+        audio: The audio of the source. It is copied, not encoded again.
     """
 
     wants_picture = True
@@ -63,11 +63,11 @@ class VideoSink:
             "movflags": "hybrid_fragmented+frag_keyframe+empty_moov+default_base_moof",
             "frag_duration": str(self.FRAGMENT_US),
             "flush_packets": "1",
-            # Where the sound ends, pictures do not wait for it.
+            # When the audio ends, frames do not wait for it.
             "max_interleave_delta": str(self.FRAGMENT_US),
         }
         try:
-            # Opened here: FFmpeg would open it with the first frame, and fail only then.
+            # Open the file here. FFmpeg would open it with the first frame and fail only then.
             self._file = _WholeWrites(path, "wb")
         except OSError as error:
             raise BadInput(f"{path} cannot be written: {error.strerror}") from error
@@ -76,13 +76,13 @@ class VideoSink:
         self._stream = stream = self._container.add_stream("libx264", rate=fps)
         stream.pix_fmt = "yuv420p"
         second = str(max(1, round(info.fps)))
-        # B-frames would delay the beginning: a fragmented file has no way to say where it lies.
+        # No B-frames: they would delay the beginning, which a fragmented file cannot express.
         # "superfast" costs a third less than "veryfast", which competes with the networks for the cores. It
-        # does not look ahead, so all but the newest frames are in the file when the run is killed.
+        # has no lookahead, so only the newest frames are missing from the file when the run is killed.
         stream.options = {"preset": "superfast", "crf": "22", "g": second, "bf": "0"}
         stream.codec_context.time_base = self.TIME_BASE
         self._last_pts = -1
-        self._begin_s: float | None = None  # the video begins with its first frame, wherever that was taken
+        self._begin_s: float | None = None  # the video begins with its first frame, at any source time
         self._closed = False
 
     def write(self, result: FrameResult, picture: U8) -> None:
@@ -100,7 +100,7 @@ class VideoSink:
             picture = picture[:height, :width]
         else:
             picture = _fitted(picture, (height, width))
-        # OpenCV's conversion costs a fifth of FFmpeg's, and keeps the colours better.
+        # OpenCV's conversion costs a fifth of FFmpeg's and keeps colours better.
         planes = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_BGR2YUV_I420)
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         pts = round((result.frame.time_s - self._begin_s) / self.TIME_BASE)
@@ -109,7 +109,7 @@ class VideoSink:
         self._mux(frame)
 
     def close(self) -> None:
-        """Write what the encoder still holds, unless writing failed before."""
+        """Write the frames left in the encoder, unless a write has failed."""
         if self._closed:
             return
         if self._begin_s is not None:
@@ -125,10 +125,10 @@ class VideoSink:
                 self._audio.close()
 
     def _mux(self, frame: Any) -> None:
-        """Encode a frame, or with None what is left, and write it.
+        """Encode and write a frame; None flushes the encoder.
 
-        An encoder whose file refused the header crashes the process when it is flushed: after a failure
-        nothing of FFmpeg's is touched again.
+        If the header could not be written, flushing the encoder crashes the process. So FFmpeg is not used
+        again after a failure.
         """
         if self._closed:
             raise closed_error(self._path)
@@ -144,7 +144,7 @@ class VideoSink:
 
 
 def _fitted(picture: U8, into_hw: tuple[int, int]) -> U8:
-    """The picture, its shape kept, in the middle of a black one of (height, width)."""
+    """The picture, scaled without distortion and centred on a black image of (height, width)."""
     scale = min(into / side for into, side in zip(into_hw, picture.shape, strict=False))
     h, w = (max(1, round(scale * side)) for side in picture.shape[:2])
     top, left = (into_hw[0] - h) // 2, (into_hw[1] - w) // 2

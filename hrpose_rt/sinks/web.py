@@ -1,4 +1,4 @@
-"""A page that shows the run to browsers: live pictures, stages, and latency against people so far."""
+"""A web page that shows the run: live frames, stages, and latency by number of people."""
 
 import asyncio
 import logging
@@ -24,15 +24,15 @@ from hrpose_rt.timing import Histogram
 from hrpose_rt.types import STAGES, U8
 
 LOOPBACK = "127.0.0.1"
-QUALITY = 80  # of the JPEGs, in 0..100
-PAGE_MAX_SIDE_PX = 1280  # pixels; larger pictures are made smaller for browsers
-LOOK_S = 0.5  # between two looks whether the page is closed, while there is no new picture
-SEND_BYTES = 2**18  # waiting in the system for a browser: more would be pictures of the past
+QUALITY = 80  # JPEG quality, in 0..100
+PAGE_MAX_SIDE_PX = 1280  # larger frames are scaled down for browsers
+LOOK_S = 0.5  # time between checks whether the page is closed, while no new frame comes
+SEND_BYTES = 2**18  # send buffer for a browser; a larger one would hold old frames
 BOUNDARY = b"--picture\r\n"
 
 
 def parse_address(text: str) -> tuple[str, int]:
-    """`[HOST:]PORT` -> host and port; without a host it is this machine alone."""
+    """Parse `[HOST:]PORT` into host and port. Without a host, only this machine can connect."""
     host, _, port = text.rpartition(":")
     if not port.isdecimal() or int(port) > 65535:
         raise BadInput(f"`serve` {text} has no port: give PORT or HOST:PORT, such as 8000")
@@ -49,9 +49,9 @@ class _LatestResult:
 
 
 class StreamPanel:
-    """A sink whose newest picture browsers see."""
+    """A sink that shows its newest frame to browsers."""
 
-    wants_picture = False  # it draws its own
+    wants_picture = False  # it draws frames itself
 
     def __init__(self, view: "WebView", name: str) -> None:
         self._view, self.name = view, name
@@ -73,7 +73,7 @@ class StreamPanel:
                 loop.call_soon_threadsafe(_wake, waiting)
 
     async def pictures(self) -> AsyncIterator[_LatestResult | None]:
-        """Every frame that is the newest when it is asked for; None now and then while there is none."""
+        """Yield the newest frame each time. Without a new one, yield None every `LOOK_S` seconds."""
         if self._watchers is None:
             self._watchers = asyncio.get_running_loop(), set()
         fresh, seen = asyncio.Event(), 0
@@ -95,7 +95,7 @@ class StreamPanel:
             waiting.discard(fresh)
 
     def jpeg(self, shown: _LatestResult) -> bytes:
-        """A picture as JPEG, made once for all who watch."""
+        """The frame as JPEG, encoded once for all viewers."""
         with self._encoding:
             if self._jpeg[0] != shown.number:
                 picture = shown.result.draw(min_score=self._view.min_score)
@@ -108,7 +108,7 @@ class StreamPanel:
             return self._jpeg[1]
 
     def state(self) -> dict[str, Any]:
-        """What the page says of it."""
+        """The state of this panel, for the page."""
         shown = self.newest
         if shown is None:
             return {"name": self.name, "frames": 0}
@@ -123,23 +123,23 @@ class StreamPanel:
         }
 
     def close(self) -> None:
-        """The view is closed as a whole."""
+        """Do nothing: the view closes all panels."""
 
 
 class WebView:
-    """Serves the page from a thread of its own. A context manager.
+    """Serves the page from a separate thread. A context manager.
 
-    A browser gets the newest picture whenever it is ready for one, so that a slow one never holds up
-    the run; pictures are drawn and encoded here, and only while somebody watches.
+    A browser gets the newest frame whenever it is ready for one, so a slow browser never delays the run.
+    Frames are drawn and encoded here, only while a browser is watching.
 
     Args:
-        host: Where to listen. On any other than the loopback a token is asked for.
-        port: 0 for any that is free.
-        token: What browsers must know; none is needed on the loopback.
-        min_score: Keypoints below it are not drawn, in 0..1.
+        host: The address to listen on. Any other than the loopback requires a token.
+        port: The port; 0 for any free port.
+        token: A secret that browsers must send. It is optional on the loopback.
+        min_score: Keypoints with a lower score are not drawn, in 0..1.
 
     Raises:
-        BadInput: The address cannot be used, or lacks a token.
+        BadInput: The address cannot be used or needs a token.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class WebView:
         shown = f"[{host}]" if ":" in host else host
         query = f"/?token={quote(token)}" if token else "/"
         self.url = f"http://{shown}:{self._socket.getsockname()[1]}{query}"
-        for logger in ("uvicorn", "asyncio"):  # what strangers send is no matter for the run's terminal
+        for logger in ("uvicorn", "asyncio"):  # keep bad requests out of the terminal
             logging.getLogger(logger).addHandler(logging.NullHandler())
         page = (files("hrpose_rt.sinks") / "web.html").read_text()
         config = uvicorn.Config(
@@ -190,7 +190,7 @@ class WebView:
         self._thread.start()
 
     def panel(self, key: str, name: str) -> StreamPanel:
-        """A place on the page, taken over from the source that had it before."""
+        """The panel of `key` on the page, new or taken over from the previous source."""
         with self._lock:
             if key in self._panels:
                 self._metrics.forget(self._panels[key].name)
@@ -199,13 +199,13 @@ class WebView:
             return panel
 
     def count(self, name: str, result: FrameResult) -> None:
-        """A frame of the source with that name is done."""
+        """Count a finished frame of the source `name`."""
         with self._lock:
             self._costs.setdefault(len(result), Histogram()).add(result.times.total)
         self._metrics.add(name, result)
 
     def state(self) -> dict[str, Any]:
-        """Everything that the page shows besides pictures; costs are people, frames, p50 and p95 in ms."""
+        """All that the page shows besides frames. `costs` has people, frames, p50 and p95 in ms."""
         with self._lock:
             panels = list(self._panels.values())
             costs = [
@@ -243,7 +243,7 @@ class WebView:
         def metrics(request: Request) -> Response:
             return PlainTextResponse(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
-        async def healthz(request: Request) -> Response:  # tells nothing, so anybody may ask
+        async def healthz(request: Request) -> Response:  # reveals nothing, so it needs no token
             return PlainTextResponse("ok\n")
 
         def guarded(answer: Any) -> Any:
@@ -260,7 +260,7 @@ class WebView:
         return Starlette(routes=[*routes, Route("/healthz", healthz)])
 
     async def _pictures(self, panel: StreamPanel) -> AsyncIterator[bytes]:
-        """Every picture that is the newest when the browser is ready for one."""
+        """Yield the newest frame whenever the browser is ready for one."""
         yield BOUNDARY
         async for shown in panel.pictures():
             if self._server.should_exit:
@@ -269,7 +269,7 @@ class WebView:
                 continue
             data = await asyncio.to_thread(panel.jpeg, shown)
             head = f"Content-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n".encode()
-            # With the boundary that follows it, without which browsers hold a picture back.
+            # Send the next boundary too. Without it browsers hold the frame back.
             yield head + data + b"\r\n" + BOUNDARY
 
     def close(self) -> None:

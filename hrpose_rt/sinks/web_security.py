@@ -1,4 +1,4 @@
-"""Who may ask the page for browsers, how many at once, and what browsers may do with the answers."""
+"""Access to the web page: the token, limits on connections, and security headers."""
 
 import asyncio
 import base64
@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 MAX_CONNECTIONS = 256
-DESCRIPTORS = 4  # connections get one in so many of the files that the process may open
-REQUEST_S = 10.0  # a request must have come by then
+DESCRIPTORS = 4  # at most one in this many file descriptors is for a connection
+REQUEST_S = 10.0  # time limit for receiving a request
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its address or as `localhost`."""
+    """Whether a host is a loopback address or `localhost`."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -25,12 +25,12 @@ def is_loopback(host: str) -> bool:
 
 
 def refusal(asked: Mapping[str, str], headers: Mapping[str, str], token: str) -> str:
-    """Why somebody may not watch; empty if they may.
+    """The reason to refuse a request; empty if it is allowed.
 
     Args:
         asked: The query of the address.
-        headers: Of the request, by their names in small letters.
-        token: What they must know; empty where only this machine may ask.
+        headers: The headers of the request, with names in lower case.
+        token: The secret that the query must have; empty if only this machine has access.
     """
     site = headers.get("sec-fetch-site", "none")
     if site not in ("same-origin", "none") and headers.get("sec-fetch-dest") != "document":
@@ -38,7 +38,7 @@ def refusal(asked: Mapping[str, str], headers: Mapping[str, str], token: str) ->
     if token:
         good = hmac.compare_digest(asked.get("token", "").encode(), token.encode())
         return "" if good else "the address must end in ?token= and the token that the run was given"
-    # Without a token only this machine may ask, and no page of another site in a browser here.
+    # Without a token only this machine has access, and no page of another site in its browsers.
     try:
         host = urlsplit(f"//{headers.get('host', '')}").hostname or "nobody"
     except ValueError:
@@ -47,7 +47,7 @@ def refusal(asked: Mapping[str, str], headers: Mapping[str, str], token: str) ->
 
 
 def answer_headers(page: str) -> list[tuple[str, str]]:
-    """Headers of every answer: nothing but the page's own script and style runs, and nobody embeds it."""
+    """Headers of every response. Only the page's own script and style run; no other page can embed it."""
     policy = {
         "default-src": "'none'",
         "script-src": _hashes(page, "script"),
@@ -64,7 +64,7 @@ def answer_headers(page: str) -> list[tuple[str, str]]:
         ("Cross-Origin-Resource-Policy", "same-origin"),
         ("Referrer-Policy", "no-referrer"),  # the address may hold the token
         ("Cache-Control", "no-store"),
-        ("Connection", "close"),  # so that a connection is one request, and its time is limited
+        ("Connection", "close"),  # one request per connection, so that its time is limited
     ]
 
 
@@ -75,7 +75,7 @@ def _hashes(page: str, tag: str) -> str:
 
 
 def limited_protocol(request_s: float = REQUEST_S) -> type[asyncio.Protocol]:
-    """HTTP for uvicorn, with limits on connections and on the seconds until a request has come."""
+    """An HTTP protocol for uvicorn that limits the connections and the seconds to receive a request."""
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -93,7 +93,7 @@ def limited_protocol(request_s: float = REQUEST_S) -> type[asyncio.Protocol]:
             self._late = self.loop.call_later(request_s, self._end_if_late)
 
         def _end_if_late(self) -> None:
-            if self.cycle is None:  # no request has begun to be answered
+            if self.cycle is None:  # no request has arrived yet
                 self.transport.abort()
 
         def connection_lost(self, exc: Exception | None) -> None:

@@ -1,4 +1,4 @@
-"""A window that shows the annotated frames, and listens to keys."""
+"""A window that shows annotated frames and reacts to keys."""
 
 from copy import copy
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from hrpose_rt.types import U8
 
 QUIT_KEYS = (ord("q"), 27)
 PAUSE_KEY, SNAPSHOT_KEY, BOXES_KEY = ord(" "), ord("s"), ord("b")
-_PAUSED_MS = 50  # between two looks at the keys
+_PAUSED_MS = 50  # how often keys are read while paused
 
 
 class WindowClosed(Exception):
@@ -22,7 +22,7 @@ class WindowClosed(Exception):
 
 @dataclass(slots=True)
 class _Keys:
-    """What keys have done: the same for all windows."""
+    """State that the keys change, shared by all windows."""
 
     boxes: bool = True
 
@@ -31,9 +31,9 @@ class WindowSink:
     """Shows each frame. Space pauses, `s` saves the picture, `b` hides or shows boxes, `q` or Escape ends.
 
     Args:
-        title: Of the window.
+        title: The title of the window.
         snapshots: The folder that `s` saves to.
-        min_score: Keypoints below it are not drawn, in 0..1.
+        min_score: Keypoints with a lower score are not drawn, in 0..1.
 
     Raises:
         BadInput: There is no screen.
@@ -48,13 +48,13 @@ class WindowSink:
         self._keys = _Keys()
 
     def for_source(self, title: str) -> "WindowSink":
-        """A window beside this one, that listens to the same keys."""
+        """Another window, which shares the keys of this one."""
         window = copy(self)
         window._title = title
         return window
 
     def write(self, result: FrameResult, picture: U8) -> None:
-        """See `Sink.write`; raises WindowClosed when the user wants no more."""
+        """See `Sink.write`. Raises WindowClosed when the user quits."""
         key = self._show(result, picture, wait_ms=1)
         while key == PAUSE_KEY:
             key = -1
@@ -66,8 +66,8 @@ class WindowSink:
             raise WindowClosed
 
     def _show(self, result: FrameResult, picture: U8, wait_ms: int) -> int:
-        """Show a frame, do what a key asks for, and return it; -1 for none."""
-        if not self._keys.boxes:  # the other sinks keep theirs
+        """Show a frame and react to a key. Returns the key; -1 if none was pressed."""
+        if not self._keys.boxes:  # other sinks keep the boxes
             picture = result.draw(min_score=self._min_score, overlay=True, boxes=False)
         cv2.imshow(self._title, picture)
         key = cv2.waitKey(wait_ms)
@@ -78,7 +78,7 @@ class WindowSink:
         return key
 
     def _save(self, index: int, picture: U8) -> None:
-        """Write the picture under a name that is still free."""
+        """Write the picture to a new file name."""
         name, number = f"snapshot-{index:06}", 1
         while (path := self._snapshots / f"{name}-{number}.png").exists():
             number += 1
