@@ -62,7 +62,7 @@ class AudioTrack:
             into.mux(packet)
 
     def _step(self) -> None:
-        """Read the next packet that has a time. Set None if the audio ends or is damaged."""
+        """Read the next packet that has a time. `_next` is None if the audio ends or is damaged."""
         self._next = None
         with suppress(av.error.FFmpegError, StopIteration):
             while self._next is None:

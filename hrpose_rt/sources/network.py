@@ -80,7 +80,7 @@ def open_address(
 
 
 def _with_end(url: str, clip: Clip, picture: bool, whole: bool) -> BaseSource:
-    """Open an image or video. Unless it is a video that can be read in parts (`whole`), use a copy."""
+    """Open an image or video. Unless a video can be read in parts (`whole`), use a copy until closed."""
     name, file_name = (
         redacted(url),
         PurePosixPath(urlsplit(redacted(url)).path).name or stem_of(url),
