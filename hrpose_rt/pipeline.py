@@ -192,7 +192,7 @@ class PosePipeline:
             )
 
     def estimate(self, image: U8, boxes: ArrayLike) -> Poses:
-        """Poses of the people in one's own boxes.
+        """Estimate the poses of the people in your boxes.
 
         Args:
             image: (H, W, 3) uint8 BGR.

@@ -99,7 +99,7 @@ class BoundedQueue(Generic[T]):
             raise self._error
 
     def wait_until_done(self, unfinished: int = 0) -> None:
-        """Wait until at most so many items are waiting or in the consumer's hands, or it has left."""
+        """Wait until at most this many items are waiting or in the consumer's hands, or it has left."""
         with self._changed:
             self._changed.wait_for(lambda: self._unfinished <= unfinished or self._closed)
 

@@ -1,4 +1,4 @@
-"""A command line none of whose options takes a number that is none, or nothing at all."""
+"""A command line that refuses empty options, and numbers that are not finite or far too large."""
 
 import inspect
 import math

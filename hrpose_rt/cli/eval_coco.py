@@ -50,7 +50,7 @@ def eval_coco(
         float, typer.Option(help="Of two poses more alike than this the better stays; 1 keeps all.")
     ] = 0.9,
     compare: Annotated[Path | None, typer.Option(help="Another results file to set this against.")] = None,
-    visualize: Annotated[int, typer.Option(help="Draw so many best and worst people.")] = 0,
+    visualize: Annotated[int, typer.Option(help="Draw this many of the best and of the worst people.")] = 0,
     output: options.OutputFolder = None,
     overwrite: options.Overwrite = False,
     debug: options.Debug = False,

@@ -1,4 +1,4 @@
-"""`hrpose-rt eval detector`: COCO's box figures for people, and whom the detector misses."""
+"""`hrpose-rt eval detector`: COCO's box metrics for people, and the people that the detector misses."""
 
 from dataclasses import replace
 from pathlib import Path

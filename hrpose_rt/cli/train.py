@@ -58,7 +58,7 @@ def train(
     val: Annotated[
         list[str] | None, typer.Option(help="Select on these data instead of a part kept out.")
     ] = None,
-    hold_out: Annotated[int, typer.Option(help="Without --val: keep out one picture in so many.")] = 10,
+    hold_out: Annotated[int, typer.Option(help="Without --val: hold out one image in this many.")] = 10,
     freeze_bn: Annotated[
         bool, typer.Option("--freeze-bn", help="Leave batch norms' figures alone.")
     ] = False,
