@@ -1,13 +1,13 @@
-"""What is said on the terminal while something runs."""
+"""Messages on the terminal during a run."""
 
 import sys
 from collections.abc import Callable
 
-# What the command line sets, whose process this then is.
+# Set by the command line, which owns the process.
 own_process = False
-wording: Callable[[str], str] = str  # of what is said: options for arguments
+wording: Callable[[str], str] = str  # rewrites a message: options for arguments
 
 
 def say(text: str) -> None:
-    """Tell whoever waits at a terminal; standard output may be for poses."""
+    """Print a message to standard error; standard output may be used for poses."""
     print(wording(text), file=sys.stderr)

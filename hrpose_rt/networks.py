@@ -1,4 +1,4 @@
-"""Settings -> the two networks of a pipeline, opened and ready."""
+"""Open the two networks of a pipeline from its settings."""
 
 import threading
 import time
@@ -34,7 +34,7 @@ from hrpose_rt.skeleton import Skeleton, find_skeleton
 if TYPE_CHECKING:
     from hrpose_rt.runtimes.cuda_frames import FrameUploader
 
-MAX_AP_LOSS = 0.01  # that `auto` accepts of int8
+MAX_AP_LOSS = 0.01  # largest loss at which `auto` chooses int8
 ProgressCallback = Callable[[str], None]
 Uploaders = dict[str, "FrameUploader"]  # by device
 
@@ -43,13 +43,13 @@ Uploaders = dict[str, "FrameUploader"]  # by device
 class Networks:
     """A detector and a pose estimator that work together. A context manager.
 
-    Their buffers are the same from call to call: who uses them has the lock, as `in_use` gives them.
+    Their buffers are reused from call to call, so a thread must hold the lock to use them; see `in_use`.
 
     Attributes:
-        detector, estimator: Closed by the pipeline that is given them.
+        detector, estimator: The networks, closed by the pipeline that gets them.
         skeleton: The joints that the estimator finds.
-        info: What files and reports state about them, and the machine.
-        lock: Of the thread that uses them.
+        info: Facts about both and the machine, for files and reports.
+        lock: Held by the thread that uses them.
     """
 
     detector: Detector
@@ -61,10 +61,10 @@ class Networks:
 
     @contextmanager
     def in_use(self) -> Iterator["Networks"]:
-        """By this thread alone; never across a `yield`.
+        """Lock the networks for this thread; never hold them across a `yield`.
 
         Raises:
-            BadInput: They are closed.
+            BadInput: The networks are closed.
         """
         with self.lock:
             if self._closed:
@@ -72,7 +72,7 @@ class Networks:
             yield self
 
     def close(self) -> None:
-        """Close both, the second also where the first fails; closing twice is closing once."""
+        """Close both networks, even if closing the first fails. A second call does nothing."""
         with self.lock, ExitStack() as stack:
             if self._closed:
                 return
@@ -88,16 +88,16 @@ class Networks:
 
 
 def open_networks(settings: Settings, progress: ProgressCallback = say) -> Networks:
-    """Open what the settings name; the pose network is warm, the detector waits for a frame's size.
+    """Open both networks. The pose network is warmed up; the detector is not, it needs a frame's size.
 
     Args:
-        settings: What is wanted.
-        progress: Called with what is being done where an engine has to be built first.
+        settings: The settings.
+        progress: Called with the current step if an engine must be built first.
 
     Raises:
-        HrposeError: Something cannot be had; the message says what to do.
+        HrposeError: A network cannot be opened; the message says what to do.
     """
-    uploaders: Uploaders = {}  # a frame goes to a GPU once, for both
+    uploaders: Uploaders = {}  # both share them, so a frame is uploaded once
     with ExitStack() as stack:
         detector, detector_info = open_detector(settings, progress, uploaders)
         stack.callback(detector.close)
@@ -113,7 +113,7 @@ def open_networks(settings: Settings, progress: ProgressCallback = say) -> Netwo
 def open_detector(
     settings: Settings, progress: ProgressCallback = say, uploaders: "Uploaders | None" = None
 ) -> tuple[YoloDetector, DetectorInfo]:
-    """The detector alone, and what it is; `uploaders` are those it shares with a pose network."""
+    """Open only the detector; also returns its info. A pose network can share `uploaders` with it."""
     runtime, spec, _ = open_model(
         find_model(settings.detector, "detection"), "detection", settings, progress
     )
@@ -130,7 +130,7 @@ def open_detector(
 def open_pose(
     settings: Settings, progress: ProgressCallback = say, uploaders: "Uploaders | None" = None
 ) -> tuple[PoseEstimator, PoseInfo]:
-    """The pose estimator alone, not yet warm, and what it is; `uploaders` as of `open_detector`."""
+    """Open only the pose estimator, without a warm-up; also returns its info. See `open_detector`."""
     runtime, spec, reason = open_model(find_model(settings.pose, "pose"), "pose", settings, progress)
     with closed_on_error(runtime):
         estimator = _estimator(runtime, spec, settings, uploaders)
@@ -149,7 +149,7 @@ def open_pose(
 
 @contextmanager
 def closed_on_error(opened: Runtime) -> Iterator[None]:
-    """Inside, what was opened is made use of; where that fails, it is closed."""
+    """Close the runtime if this block fails."""
     try:
         yield
     except BaseException:
@@ -182,7 +182,7 @@ def _estimator(
 def open_model(
     model: Model, task: Task, settings: Settings, progress: ProgressCallback = say
 ) -> tuple[Runtime, EngineSpec, str]:
-    """Open a model with what suits it, its engine built first where there is none; and why so, in words."""
+    """Open a model with a suitable runtime, and build a missing engine first; also returns the reason."""
     skeleton = settings.skeleton if task == "pose" else "auto"
     if task == "pose":
         asked = (skeleton, settings.input_hw, settings.decode)
@@ -197,7 +197,7 @@ def open_model(
         has_checkpoint=model.checkpoint is not None,
     )
     if task == "detection" and choice.precision == "int8" and not model.in_precision("int8"):
-        choice = replace(choice, precision="auto")  # int8 is about the pose network, where the time goes
+        choice = replace(choice, precision="auto")  # int8 is for the pose network, which takes most time
     if choice.precision == "auto" and choice.runtime == "openvino" and prefer_int8(model):
         choice = replace(
             choice, precision="int8", reason=f"{choice.reason}; int8 costs its accuracy little"
@@ -214,9 +214,9 @@ def ensure_engine(
     skeleton: str = "auto",
     progress: ProgressCallback = say,
 ) -> Model:
-    """The model with an engine that the chosen runtime executes, which is built if there is none."""
+    """Return the model with an engine for the chosen runtime; a missing engine is built."""
     if choice.runtime == "torch" or model.checkpoint is None:
-        return model  # or opening it says what is missing
+        return model  # opening it raises an error if a file is missing
     format, precision = "onnx", "fp32"  # OpenVINO rounds an fp32 graph to 16 bits when asked to
     if choice.runtime == "tensorrt":
         format = tensorrt_format(gpu_number(choice.device))
@@ -243,12 +243,12 @@ def ensure_engine(
 
 
 def _stays_on_device(runtime: Runtime) -> "TypeGuard[DeviceRuntime]":
-    """Whether pictures go to the GPU once and are cut, read and boxed there."""
+    """Whether frames are uploaded to the GPU once, and cropped and decoded there."""
     return runtime.device.startswith("cuda") and hasattr(runtime, "infer_device")
 
 
 def _uploader(device: str, uploaders: "Uploaders | None") -> "FrameUploader":
-    """The frames on a device, which detector and pose network share."""
+    """The uploader for a device, shared by the detector and the pose network."""
     import torch
 
     from hrpose_rt.runtimes.cuda_frames import FrameUploader
@@ -260,7 +260,7 @@ def _uploader(device: str, uploaders: "Uploaders | None") -> "FrameUploader":
 
 
 def prefer_int8(model: Model) -> bool:
-    """Whether `auto` takes int8: the model has it, it costs little AP, and this CPU is quick at it."""
+    """Whether `auto` chooses int8: the model has it, it loses little AP, and it is fast on this CPU."""
     fitting = model.in_precision("int8")
     if fitting is None or fitting.spec is None:
         return False
@@ -270,5 +270,5 @@ def prefer_int8(model: Model) -> bool:
 
 
 def hardware_info(threads: int = 0) -> HardwareInfo:
-    """The processor, with this many threads; all its cores for 0."""
+    """The processor, with this many threads; 0 means all its cores."""
     return HardwareInfo(threads or usable_cores(), cpu_name(), tuple(cpu_features()))

@@ -1,4 +1,4 @@
-"""The loop: a frame's people, their ids, their poses, and what each step cost."""
+"""The main loop: the people of each frame, their ids and poses, and the time of each step."""
 
 import math
 import time
@@ -27,22 +27,22 @@ from hrpose_rt.stream_state import StreamState, open_stream_state
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import U8, Frame, Poses, SourceInfo, check_boxes, check_image
 
-DEFAULT_FPS = 30.0  # of pictures that the caller brings without saying
+DEFAULT_FPS = 30.0  # of images whose rate the caller does not give
 OnSourceEnd = Callable[[int, RunBroken | None], None]
 
 
 class PosePipeline:
     """Frames in, results out. A context manager.
 
-    Threads may share it: they take turns at its networks, and each session has people of its own.
+    Threads may share it. They take turns at its networks, and each session has its own people.
 
     Args:
-        settings: Which networks, and how they are run.
-        networks: Used in place of those that the settings name.
-        clock: What times a frame.
+        settings: The networks, and how to run them.
+        networks: Used instead of the networks in the settings.
+        clock: Creates the clock that times a frame.
 
     Raises:
-        HrposeError: A network cannot be had; the message says what to do.
+        HrposeError: A network cannot be opened; the message says what to do.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class PosePipeline:
 
     @property
     def facts(self) -> dict[str, object]:
-        """Models, runtime, precision and machine, as the files state them."""
+        """Models, runtime, precision and machine, by the keys of JSON lines and reports."""
         return self._networks.info.to_dict()
 
     @overload
@@ -86,7 +86,7 @@ class PosePipeline:
                 tuple of these gives a list. Frames of a video go to `stream` or a `session`.
 
         Raises:
-            BadInput: It is no such image, or the pipeline is closed.
+            BadInput: The image is not valid, or the pipeline is closed.
         """
         if isinstance(image, list | tuple):
             return [self.process(one) for one in image]
@@ -94,17 +94,17 @@ class PosePipeline:
         return self._process([frame], [self._open_state(info_of(frame.image, 1.0, is_video=False))])[0]
 
     def session(self, fps: float = DEFAULT_FPS) -> Session:
-        """A video that is fed picture by picture, with ids of its own.
+        """Start a video that you feed frame by frame. It has its own ids.
 
         Args:
-            fps: Pictures a second.
+            fps: Frames per second.
         """
         if not 0 < fps < math.inf:
             raise BadInput(f"fps is how many pictures there are a second, more than 0, not {fps}")
         return self._session(fps)
 
     def begin(self, info: SourceInfo) -> Session:
-        """A session for the frames of a source, ready before the first comes."""
+        """Start a session for the frames of a source. It is warmed up before the first frame."""
         return self._session(info.fps, self._open_state(info, warm_up=True))
 
     def _session(self, fps: float, state: StreamState | None = None) -> Session:
@@ -131,13 +131,13 @@ class PosePipeline:
             self._stats.update(state.stats())
 
     def tracking_stats(self) -> dict[str, Any]:
-        """Tracker, budget and the counts of all videos that ended: detections, tiles, stale poses."""
+        """Tracker, budget, and counts over all finished videos: detections, tiles, stale poses."""
         return {"tracker": self._settings.tracker, "budget_ms": self._settings.budget_ms, **self._stats}
 
     def _process(
         self, frames: Sequence[Frame], states: Sequence[StreamState], shared: bool = False
     ) -> list[FrameResult]:
-        """Frames of different sources, which share the pose batches."""
+        """Process frames of different sources, which share pose batches."""
         with self._networks.in_use() as networks:
             return self._process_with(networks, frames, states, shared)
 
@@ -196,10 +196,10 @@ class PosePipeline:
 
         Args:
             image: (H, W, 3) uint8 BGR.
-            boxes: (N, 4) xyxy in pixels; they may reach over the picture's edge.
+            boxes: (N, 4) xyxy in pixels; they may extend beyond the image.
 
         Raises:
-            BadInput: A box is not finite, has no area, or lies outside the picture.
+            BadInput: A box is not finite, has no area, or lies outside the image.
         """
         check_image(image)
         rows = check_boxes(boxes, image)
@@ -207,14 +207,14 @@ class PosePipeline:
             return networks.estimator.estimate(image, rows, StageClock())
 
     def stream(self, source: Name | Source) -> Iterator[FrameResult]:
-        """The results of a source, frame after frame, with ids of its own.
+        """Yield the result of each frame of a source. The source has its own ids.
 
         Args:
-            source: Opened, and closed by the caller; or what `open_source` takes.
+            source: Anything that `open_source` takes, or an opened source that the caller closes.
 
         Raises:
-            BadInput: It is no source, or cannot be opened.
-            RunBroken: After the last frame, if the source lost some.
+            BadInput: The source is not valid, or cannot be opened.
+            RunBroken: The source lost frames; raised after the last one.
         """
         with ExitStack() as stack:
             opened = source if _is_opened(source) else stack.enter_context(_open_ahead(source))
@@ -225,15 +225,15 @@ class PosePipeline:
     def stream_all(
         self, sources: Sequence[Source], ended: OnSourceEnd = lambda source, broken: None
     ) -> Iterator[tuple[int, FrameResult]]:
-        """The results of several sources at once, each with the number of its source.
+        """Yield the results of several sources in parallel, each with the number of its source.
 
-        Frames that are there together go through the pose network together, which costs less than one after
-        the other; what that takes is shared out among them by their people, so that `times.total` is what
-        a frame cost, and `age` what it waited; of two sources and more, results say that it is `shared`.
+        Frames that arrive together share a pose batch, which costs less than single frames. They share
+        its cost by number of people: `times.total` is the cost of a frame, `age` includes waiting. With two
+        or more sources, the results are marked `shared`.
 
         Args:
-            sources: Opened, and closed by the caller.
-            ended: Called with the number of a source that ended, and with what was lost on the way.
+            sources: Opened sources; the caller closes them.
+            ended: Called with the number of a source that ended, and the error for lost frames, if any.
         """
         with ExitStack() as stack:
             states: dict[int, StreamState] = {}
@@ -245,7 +245,7 @@ class PosePipeline:
                 return states[i]
 
             for i, source in enumerate(sources):
-                if source.info.width:  # else it has not answered yet
+                if source.info.width:  # 0 until the source has answered
                     state_of(i)
             for frames, over in stack.enter_context(MultiSource(sources)):
                 if frames:
@@ -257,7 +257,7 @@ class PosePipeline:
                     ended(i, error)
 
     def close(self) -> None:
-        """Release the networks, once the frame at work is done; closing twice is closing once."""
+        """Finish the current frame, then close the networks. A second call does nothing."""
         self._networks.close()
 
     def __enter__(self) -> "PosePipeline":
@@ -270,16 +270,16 @@ class PosePipeline:
 def stream(
     source: Name | Source, settings: Settings = Settings(), clip: Clip = Clip()
 ) -> Iterator[FrameResult]:
-    """The results of a video file, image, folder of images or camera, frame after frame.
+    """Yield the result of each frame of a video file, image, folder of images or camera.
 
     Args:
-        source: What `open_source` takes, or an opened source.
-        settings: Which networks, and how they are run.
-        clip: Which part of the source to take; an opened source has its own.
+        source: Anything that `open_source` takes, or an opened source.
+        settings: The networks, and how to run them.
+        clip: The part of the source to process; an opened source has its own.
 
     Raises:
-        HrposeError: Before the first frame if source or networks cannot be opened, after the last if
-            the source lost frames.
+        HrposeError: The source or a network cannot be opened (raised before the first frame), or the
+            source lost frames (raised after the last).
     """
     with ExitStack() as stack:
         opened = stack.enter_context(source if _is_opened(source) else _open_ahead(source, clip))
@@ -288,11 +288,11 @@ def stream(
 
 @contextmanager
 def _open_ahead(source: Name | Source, clip: Clip = Clip()) -> Iterator[Source]:
-    """A source that nobody else reads, so that it may be read ahead."""
+    """Open a source and read it ahead. This is safe because nothing else reads it."""
     with open_source(cast(Name, source), clip) as opened, read_ahead(opened) as ahead:
         yield ahead
 
 
 def _is_opened(source: object) -> TypeGuard[Source]:
-    """Whether it has what a source is asked for, whoever made it."""
+    """Whether `source` has the interface of `Source`, whatever its class."""
     return isinstance(getattr(source, "info", None), SourceInfo) and isinstance(source, Iterable)

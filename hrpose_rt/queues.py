@@ -1,4 +1,4 @@
-"""A short queue between two threads that ends, carries errors, and counts how long each side waited."""
+"""A short queue between two threads. It can end, pass on errors, and measure how long each side waits."""
 
 import threading
 import time
@@ -9,14 +9,14 @@ from typing import Generic, TypeVar
 
 from hrpose_rt.types import SourceInfo
 
-MAX_FRAMES = 3  # in a queue: enough to even out slow frames
-MAX_BYTES = 64_000_000  # of the frames in a queue, as far as one frame allows
+MAX_FRAMES = 3  # in a queue; enough to even out slow frames
+MAX_BYTES = 64_000_000  # of the frames in a queue, which holds at least one
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class QueueTimes:
-    """How long a queue held its threads up.
+    """How long the threads of a queue waited.
 
     Attributes:
         full_s: Seconds that the producer waited for room.
@@ -32,7 +32,7 @@ class QueueTimes:
 
 
 class QueueClosed(Exception):
-    """The other side has left: nothing can be put, or nothing more will come."""
+    """The consumer has left, so no item can be added."""
 
 
 class BoundedQueue(Generic[T]):
@@ -40,7 +40,7 @@ class BoundedQueue(Generic[T]):
 
     Args:
         size: Items that may wait; the producer waits for room.
-        times: Where waiting is counted.
+        times: Counts the waiting time.
     """
 
     def __init__(self, size: int, times: QueueTimes | None = None) -> None:
@@ -68,20 +68,20 @@ class BoundedQueue(Generic[T]):
             self._changed.notify_all()
 
     def end(self, error: BaseException | None = None) -> None:
-        """The producer's last word; the consumer gets `error` after the last item."""
+        """End the queue as the producer; the consumer gets `error` after the last item."""
         with self._changed:
             self._ended, self._error = True, error
             self._changed.notify_all()
 
     def close(self) -> None:
-        """The consumer's last word: what waits is dropped."""
+        """Leave the queue as the consumer; waiting items are dropped."""
         with self._changed:
             self._closed = True
             self._items.clear()
             self._changed.notify_all()
 
     def __iter__(self) -> Iterator[T]:
-        """Items until the producer ends; then its error, if it left one."""
+        """Yield items until the producer ends, then raise its error, if any."""
         while True:
             with self._changed:
                 begin = time.perf_counter()
@@ -105,6 +105,6 @@ class BoundedQueue(Generic[T]):
 
 
 def frames_that_fit(info: SourceInfo) -> int:
-    """Frames of a source that may wait in a queue: few, so that memory stays small with large ones."""
+    """How many frames of a source may wait in a queue; large frames get less room, to save memory."""
     frame_bytes = 3 * max(1, info.width * info.height)
     return min(max(MAX_BYTES // frame_bytes, 1), MAX_FRAMES)

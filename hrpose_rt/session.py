@@ -16,14 +16,14 @@ class Session:
     >>> with pipeline.session(fps=25) as session:  # doctest: +SKIP
     ...     result = session.process(image)
 
-    Threads may share it; frames are processed one after the other, in the order in which they came.
+    Threads may share it; frames are processed one after the other, in order of arrival.
 
     Args:
         fps: Frames per second.
-        open_state: Opens what is carried from frame to frame.
-        process: Processes one frame with it.
-        ended: Called with it at the end.
-        state: Opened already; else it is opened with the first frame.
+        open_state: Creates the state that is kept from frame to frame.
+        process: Processes one frame with the state.
+        ended: Called with the state at the end.
+        state: An existing state; if None, the first frame creates it.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class Session:
         self._closed = False
 
     def process(self, image: U8 | Frame) -> FrameResult:
-        """The people of the next frame.
+        """Find the people of the next frame.
 
         Args:
-            image: (H, W, 3) uint8 BGR, taken 1 / fps after the one before; or a `Frame`, which says when.
+            image: (H, W, 3) uint8 BGR, taken 1 / fps after the last one; or a `Frame` with its own time.
 
         Raises:
-            BadInput: It is no such image, or the session or its pipeline is closed.
+            BadInput: The image is not valid, or the session or its pipeline is closed.
         """
         with self._lock:
             if self._closed:
@@ -66,7 +66,7 @@ class Session:
         return self._state.stats() if self._state else {}
 
     def close(self) -> None:
-        """End the video; closing twice is closing once."""
+        """End the video. A second call does nothing."""
         with self._lock:
             if self._state and not self._closed:
                 self._ended(self._state)
@@ -80,6 +80,6 @@ class Session:
 
 
 def info_of(image: U8, fps: float, is_video: bool) -> SourceInfo:
-    """For images without a source, of which this is the first."""
+    """Source info for images without a source; `image` is the first."""
     h, w = image.shape[:2]
     return SourceInfo("", "", w, h, fps, None, is_video=is_video, is_live=False)

@@ -1,4 +1,4 @@
-"""What one stream carries from frame to frame: tracks and a budget for a video, nothing for images."""
+"""The state of one stream between frames: tracks and a budget for a video, nothing for images."""
 
 import math
 import time
@@ -20,7 +20,7 @@ from hrpose_rt.tracking.person_tracker import PersonTracker
 from hrpose_rt.tracking.reid import LostTracks
 from hrpose_rt.types import F32, I64, NO_ID, Detections, Frame, Poses, SourceInfo, TrackedPeople
 
-TILES_BUDGET_SHARE = 0.5  # of a budget that tiles may take
+TILES_BUDGET_SHARE = 0.5  # share of the budget for tiles
 
 
 class StreamState(Protocol):
@@ -28,7 +28,7 @@ class StreamState(Protocol):
 
     @property
     def max_tiles(self) -> int:
-        """Tiles that a frame may be searched in."""
+        """The largest number of tiles in a frame."""
 
     @property
     def over_budget(self) -> bool:
@@ -36,23 +36,23 @@ class StreamState(Protocol):
 
     @property
     def boxes(self) -> F32:
-        """(N, 4) of the people of the frame, xyxy pixels."""
+        """(N, 4) boxes of the people in the frame, xyxy pixels."""
 
     def begin_frame(self, frame: Frame, detector: Detector, clock: StageClock) -> I64:
-        """Find the people of the next frame; returns the rows of those to pose."""
+        """Find the people of the next frame; returns the rows that need a pose."""
 
     def finish_frame(self, rows: I64, poses: Poses, clock: StageClock) -> TrackedPeople:
         """Take the poses of these rows; returns all people of the frame."""
 
     def stats(self) -> dict[str, float]:
-        """Counts since the beginning, by name."""
+        """Counts since the start, by name."""
 
     def close(self) -> None:
-        """End its threads; no frame follows."""
+        """End its threads after the last frame."""
 
 
 class ImageState:
-    """Images that have nothing to do with each other: each is searched, and all people are posed.
+    """Unrelated images: the detector runs on each, and all people get a new pose.
 
     Args:
         settings: See `Settings`.
@@ -91,14 +91,14 @@ class ImageState:
 
 
 class VideoState:
-    """A video: tracks from frame to frame, and a budget that decides what is done on each.
+    """A video: tracks, and a budget that decides what to do in each frame.
 
     Args:
         settings: See `Settings`.
         info: Of the source.
         detector: Its input size decides the tiles.
-        skeleton: Of the poses.
-        latency: Of this machine.
+        skeleton: Skeleton of the poses.
+        latency: Latency model of this machine.
         now: A clock, in seconds.
     """
 
@@ -159,7 +159,7 @@ class VideoState:
             return self._budget.should_detect(frame.image, self._tracker)
 
     def _search_beside_prediction(self, frame: Frame, detector: Detector, clock: StageClock) -> None:
-        """Propagate the tracks in a second thread while the detector runs, as neither needs the other."""
+        """Propagate the tracks in a second thread while the detector runs; the two are independent."""
         begin = self._now()
         prediction = self._helper.submit(self._predict, frame, StageClock())
         try:
@@ -172,7 +172,7 @@ class VideoState:
         self._latency.update_detect(1e3 * (self._now() - begin))
 
     def _search(self, frame: Frame, detector: Detector, clock: StageClock, tiling: Tiling) -> None:
-        """Run the detector, also on tiles, and update the tracks."""
+        """Run the detector on the frame and on tiles, and update the tracks."""
         predicted_s = self._now()
         boxes = self._tracker.boxes
         tiles = tiling.choose(boxes, self._affordable_tiles())
@@ -195,7 +195,7 @@ class VideoState:
         return people
 
     def stats(self) -> dict[str, float]:
-        """Frames, detections, frames with stale poses, and tiles with their cost and what they added."""
+        """Frames, detections, frames with stale poses, tiles, their cost, and the people they added."""
         return {
             "frames": self._budget.frames,
             "frames_with_detection": self._budget.detections,
@@ -210,7 +210,7 @@ class VideoState:
         self._helper.shutdown()
 
     def _affordable_tiles(self) -> int | None:
-        """How many tiles the budget pays for; None without a budget."""
+        """The number of tiles that fits into the budget; None without a budget."""
         if not self._budget_ms:
             return None
         searches = TILES_BUDGET_SHARE * self._budget_ms / max(self._latency.detect_ms, 1e-3)
@@ -218,7 +218,7 @@ class VideoState:
 
 
 class _Tiles:
-    """The tiling for the size of the frames, another one where that changes."""
+    """The tiling for the frame size; updated when the size changes."""
 
     def __init__(self, settings: Settings, info: SourceInfo, detector: Detector) -> None:
         self._mode = settings.tiles
@@ -243,14 +243,14 @@ def open_stream_state(
     latency: LatencyModel,
     now: Clock = time.perf_counter,
 ) -> StreamState:
-    """The state of a source: of a video, or of images."""
+    """Create the state for a source: a video or images."""
     if info.is_video:
         return VideoState(settings, info, detector, skeleton, latency, now)
     return ImageState(settings, info, detector)
 
 
 def _detect(detector: Detector, frame: Frame, clock: StageClock, tiles: Sequence[Region]) -> Detections:
-    """The detector's answer; BadInput if a detector from outside gives something else than Detections."""
+    """Run the detector; BadInput if it is an external one and does not return Detections."""
     detections = detector.detect(frame.image, clock, tiles)
     if not isinstance(detections, Detections):
         raise BadInput(f"the detector gave {type(detections).__name__}, Detections are needed")

@@ -1,4 +1,4 @@
-"""Clocks for the stages of a frame, and histograms that hold a long run in constant memory."""
+"""Clocks for the stages of a frame, and histograms of a long run in constant memory."""
 
 import math
 import time
@@ -22,7 +22,7 @@ def crowd_bin(people: int) -> str:
 
 
 class StageClock:
-    """Times one frame: start it, enter stages (each as often as need be), read the times."""
+    """Times one frame: create it, enter stages (each any number of times), read the times."""
 
     def __init__(self, now: Clock = time.perf_counter) -> None:
         self._now = now
@@ -39,7 +39,7 @@ class StageClock:
             self._spent[name] += self._now() - begin
 
     def times(self, read_ms: float = 0.0) -> StageTimes:
-        """The stages so far in milliseconds, with what they leave of the total as `other`."""
+        """The stages so far in milliseconds; `other` is the rest of the total."""
         total = self._now() - self._start
         ms = {name: 1e3 * spent for name, spent in self._spent.items()}
         ms["other"] = 1e3 * total - sum(ms.values())
@@ -47,7 +47,7 @@ class StageClock:
 
 
 class TotalClock(StageClock):
-    """Times nothing but the whole: to see what timing the stages costs."""
+    """Times only the total, to measure the cost of timing the stages."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -56,10 +56,10 @@ class TotalClock(StageClock):
 
 
 class Histogram:
-    """Counts of positive values in buckets 1% wide: percentiles within 1%, whatever the number.
+    """Counts of positive values in buckets 1% wide: percentiles within 1%, for any number of values.
 
-    Values from a microsecond to a day, if they are milliseconds; what lies outside is put into
-    the outermost buckets.
+    In milliseconds, the buckets reach from a microsecond to a day. Values outside are counted in the
+    first or the last bucket.
     """
 
     _LOW, _GROWTH, _BUCKETS = 1e-3, 1.01, 2550
@@ -78,11 +78,11 @@ class Histogram:
 
     @property
     def mean(self) -> float:
-        """The mean, NaN of nothing."""
+        """The mean; NaN without values."""
         return self.sum / self.count if self.count else math.nan
 
     def percentile(self, q: float) -> float:
-        """The value below which `q` percent of the values lie; NaN of nothing."""
+        """The value below which `q` percent of the values lie; NaN without values."""
         if not self.count:
             return math.nan
         rank = max(1, math.ceil(q / 100 * self.count))
@@ -92,7 +92,7 @@ class Histogram:
 
 
 class LatencyTable:
-    """Stage latencies of a run by people in the frame, as histograms."""
+    """Histograms of the stage latencies of a run, by number of people in the frame."""
 
     ROWS = (*STAGES, "total", *EXTRA_STAGES)
 
@@ -109,7 +109,7 @@ class LatencyTable:
 
     @property
     def frames(self) -> int:
-        """Frames counted."""
+        """The number of frames."""
         return sum(bins["total"].count for bins in self._bins.values())
 
     def bins(self) -> list[str]:
