@@ -13,10 +13,10 @@ from hrpose_rt.errors import MAX_NUMBER, BadInput
 
 
 class App(typer.Typer):
-    """As typer's, and what its commands are given is looked at before they run."""
+    """A typer app that checks the arguments of its commands before they run."""
 
     def command(self, name: str | None = None, **how: Any) -> Callable[[Callable[..., Any]], Any]:
-        """Register a function as a command, as typer's does."""
+        """Register a function as a command, as typer does."""
         register = super().command(name, **how)
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,11 +40,11 @@ def _checked(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def option_of(parameter: inspect.Parameter) -> str:
-    """What the user calls it."""
+    """The name of a parameter on the command line."""
     for about in get_args(parameter.annotation):
         if isinstance(about, ArgumentInfo):
             return parameter.name.upper()
-        if isinstance(about, OptionInfo):  # in Annotated, the first name comes where defaults would
+        if isinstance(about, OptionInfo):  # in Annotated, typer stores the first name as the default
             for name in (about.default, *(about.param_decls or ())):
                 if isinstance(name, str):
                     return name.partition("/")[0]
@@ -52,7 +52,7 @@ def option_of(parameter: inspect.Parameter) -> str:
 
 
 def _check(option: str, value: Any) -> None:
-    """Raise BadInput if no option has a use for `value`; its range is checked where it is used."""
+    """Raise BadInput if `value` is valid for no option. Its range is checked where it is used."""
     if value == "":
         raise BadInput(f"{option} is empty: leave it out, or give it something")
     if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= MAX_NUMBER):

@@ -1,4 +1,4 @@
-"""`hrpose-rt bench`: what networks cost on this machine."""
+"""`hrpose-rt bench`: measure networks on this machine."""
 
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -25,7 +25,7 @@ from hrpose_rt.networks import hardware_info, open_model
 from hrpose_rt.paths import write_json
 from hrpose_rt.runtimes.base import Runtime
 
-app = App(no_args_is_help=True, help="Measure what networks cost on this machine.")
+app = App(no_args_is_help=True, help="Measure the speed of networks on this machine.")
 ENGINE_REPORT_SCHEMA = 1
 
 
@@ -37,25 +37,28 @@ app.command("check")(bench_check)
 
 @app.callback()
 def several() -> None:
-    """Measure what networks cost on this machine."""
+    """Measure the speed of networks on this machine."""
 
 
 @app.command("engine")
 def bench_engine(
-    model: Annotated[str, typer.Argument(help="A model's name, or a file.")],
-    runtime: Annotated[str, typer.Option(help="One or several, with commas.")] = "auto",
+    model: Annotated[str, typer.Argument(help="A model's name or a file.")],
+    runtime: Annotated[str, typer.Option(help="Use this runtime, or several with commas.")] = "auto",
     precision: Annotated[
-        str, typer.Option(help="One or several; pairs that do not exist are left out.")
+        str,
+        typer.Option(
+            help="Use this precision, or several with commas. Pairs that do not exist are skipped."
+        ),
     ] = "auto",
-    batch: Annotated[str, typer.Option(help="Pictures at a time.")] = "1,2,4,8,16,32",
+    batch: Annotated[str, typer.Option(help="Measure these batch sizes.")] = "1,2,4,8,16,32",
     device: options.Device = "auto",
-    seconds: Annotated[float, typer.Option(help="For each batch size.")] = 5.0,
+    seconds: Annotated[float, typer.Option(help="Measure each batch size for this many seconds.")] = 5.0,
     threads: options.Threads = 0,
-    output: Annotated[Path | None, typer.Option(help="The figures as JSON.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the results to this JSON file.")] = None,
     overwrite: options.Overwrite = False,
     debug: options.Debug = False,
 ) -> None:
-    """Time a network batch by batch, all ways in turn, against the machine's measured peak."""
+    """Time a network at each batch size, all runtimes in turn, against the machine's measured peak."""
     batches = _numbers(batch)
     if output:
         check_free(output, overwrite)
@@ -72,7 +75,7 @@ def bench_engine(
         for setting in settings:
             try:
                 candidates.append(_candidate(chosen, task, setting, console))
-            except BadInput as error:  # a pair that does not exist, among those that do
+            except BadInput as error:  # this pair does not exist, others may
                 refused.append(error)
                 continue
             stack.callback(candidates[-1].runtime.close)
@@ -117,7 +120,7 @@ def _fp32_graph(model: Model, task: Task) -> Path:
 
 
 def _peak(opened: Runtime, settings: Settings) -> float:
-    """The CPU's peak by that runtime in its precision; 0 elsewhere, or where it takes no graph as it is."""
+    """The CPU's peak with this runtime and precision; 0 on other devices, or if it is not measurable."""
     from hrpose_rt.bench.flops import measure_peak
     from hrpose_rt.hardware import usable_cores
     from hrpose_rt.runtimes.ort import OnnxRuntime

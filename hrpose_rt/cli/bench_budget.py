@@ -22,7 +22,7 @@ from hrpose_rt.paths import write_json
 if TYPE_CHECKING:
     from hrpose_rt.bench.scenes import Scene
 
-BUDGET_OF_PEOPLE = 10  # people whose unbounded p50 is the budget, where none is given
+BUDGET_OF_PEOPLE = 10  # people whose p50 without a budget is the default budget
 TUNE_FRAMES = 60
 
 
@@ -32,22 +32,25 @@ TUNE_FRAMES = 60
 )
 def bench_bounded(
     settings: Settings,
-    crowd: Annotated[str, typer.Option(help="Numbers of people in composed scenes.")] = "10,50,200",
+    crowd: Annotated[str, typer.Option(help="Compose scenes with these numbers of people.")] = "10,50,200",
     source: Annotated[
-        list[str] | None, typer.Option(help="A video, shown 2x2; may be given several times.")
+        list[str] | None, typer.Option(help="Also measure this video, shown 2x2. May be repeated.")
     ] = None,
-    people: Annotated[Path | None, typer.Option(help="A folder of photos to cut people out of.")] = None,
+    people: Annotated[
+        Path | None, typer.Option(help="Cut people out of the photos in this folder.")
+    ] = None,
     budget_ms: Annotated[
-        float, typer.Option(help="Without it, what 10 people take without a budget (p50).")
+        float,
+        typer.Option(help="Set the budget in milliseconds; 0 takes the p50 of 10 people without one."),
     ] = 0.0,
-    frames: Annotated[int, typer.Option(help="Of each crowd.")] = 250,
-    scenes: Annotated[int, typer.Option(help="Of each number of people.", min=1)] = 1,
-    seed: Annotated[int, typer.Option(help="Of the first composed scene of each size.")] = 0,
-    output: Annotated[Path | None, typer.Option(help="The figures as JSON.")] = None,
+    frames: Annotated[int, typer.Option(help="Run N frames of each crowd.")] = 250,
+    scenes: Annotated[int, typer.Option(help="Compose N scenes for each number of people.", min=1)] = 1,
+    seed: Annotated[int, typer.Option(help="Set the seed of the first scene of each size.")] = 0,
+    output: Annotated[Path | None, typer.Option(help="Write the results to this JSON file.")] = None,
     overwrite: options.Overwrite = False,
     debug: options.Debug = False,
 ) -> None:
-    """Run crowds under a budget and without: latency, likeness of the poses, ids kept and regained."""
+    """Run crowds with and without a budget: latency, similarity of poses, ids kept and regained."""
     from hrpose_rt.bench.budget import WARM_UP_FRAMES, measure_bounded
     from hrpose_rt.bench.cutouts import cut_out
     from hrpose_rt.bench.jitter import measure_jitter
@@ -73,7 +76,7 @@ def bench_bounded(
         videos = [Mosaic(video, 2, SIZES_WH["720p"], detector=networks.detector) for video in source or []]
         every: list[BenchSource] = [*feeds, *videos]
         rows = [measure_bounded(settings, networks, source, frames, status.update) for source in every]
-        for row, (_, one) in zip(rows, seeds, strict=False):  # videos have none
+        for row, (_, one) in zip(rows, seeds, strict=False):  # videos have no seed
             row["seed"] = one
         status.update("people who stand still")
         jitter = measure_jitter(settings, networks, cutouts, seed=seed)
@@ -95,7 +98,7 @@ def bench_bounded(
 
 
 def _usual_ms(settings: Settings, networks: Networks, scene: "Scene") -> float:
-    """What a frame of the scene takes without a budget, when nobody is hidden."""
+    """The time of a frame of the scene without a budget, when no one is hidden."""
     from hrpose_rt.pipeline import PosePipeline
 
     pipeline = PosePipeline(replace(settings, budget_ms=0.0), networks)

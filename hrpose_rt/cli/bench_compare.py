@@ -1,4 +1,4 @@
-"""`hrpose-rt bench compare`: ours against what others do, by ratios of one run."""
+"""`hrpose-rt bench compare`: compare with other programs, by ratios from one run."""
 
 import tempfile
 import time
@@ -25,23 +25,26 @@ from hrpose_rt.networks import Networks, hardware_info, open_networks
 from hrpose_rt.paths import write_json
 from hrpose_rt.timing import StageClock
 
-CROPS_OF = 20  # people whose given boxes are posed
+CROPS_OF = 20  # people in the comparison with given boxes
 FRAMES_WITH = (3, 8, 18, 60)
 SMALL, LARGE = (256, 192), (384, 288)
 BENCH_FRAMES = 5
 
 
 def bench_compare(
-    people: Annotated[Path | None, typer.Option(help="A folder of photos to cut people out of.")] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="HRNet-W32 for all; random weights cost the same.")
+    people: Annotated[
+        Path | None, typer.Option(help="Cut people out of the photos in this folder.")
     ] = None,
-    rounds: Annotated[int, typer.Option(help="Frames that everybody is measured on.")] = 10,
-    output: Annotated[Path | None, typer.Option(help="The figures as JSON.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Use these HRNet-W32 weights for all. Default: random; they cost the same."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="Measure every program on N frames.")] = 10,
+    output: Annotated[Path | None, typer.Option(help="Write the results to this JSON file.")] = None,
     overwrite: options.Overwrite = False,
     debug: options.Debug = False,
 ) -> None:
-    """Set HRNet-W32 here against the original's loop, rtmlib, eager PyTorch and an Ultralytics network."""
+    """Compare HRNet-W32 here with the original's loop, rtmlib, eager PyTorch and an Ultralytics network."""
     from hrpose_rt.bench.report import provenance
 
     if rounds < 3:
@@ -95,7 +98,7 @@ def bench_compare(
 
 
 def random_w32(folder: Path) -> Path:
-    """A checkpoint of HRNet-W32 with random weights."""
+    """Write a checkpoint of HRNet-W32 with random weights."""
     import torch
 
     from hrpose_rt.nets.hrnet import HRNet
@@ -107,7 +110,7 @@ def random_w32(folder: Path) -> Path:
 
 
 def _variants(checkpoint: Path) -> dict[str, Settings]:
-    """HRNet-W32 in its precisions and sizes; engines that are not there are built."""
+    """Settings for HRNet-W32 by precision and size; missing engines are built."""
     from hrpose_rt.export.engines import export
     from hrpose_rt.export.request import ExportRequest
     from hrpose_rt.nets.zoo import find_model
@@ -138,7 +141,7 @@ def _pose(networks: Networks) -> Callable[[BenchFrame], float]:
 
 
 def _frame(networks: Networks) -> Callable[[BenchFrame], float]:
-    """Detector and poses; of the boxes given, so that nobody is fast by finding few."""
+    """Run the detector, then pose the given boxes, so that finding few people gains no speed."""
 
     def work(frame: BenchFrame) -> float:
         begin = time.perf_counter()

@@ -1,4 +1,4 @@
-"""`hrpose-rt bench crowd` and `bench check`: what a frame costs by the number of people in it."""
+"""`hrpose-rt bench crowd` and `bench check`: the cost of a frame by number of people."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,36 +24,40 @@ from hrpose_rt.export.examples import packaged_or
 from hrpose_rt.networks import Networks, open_networks
 
 CROWDS = {"1-5": (1, 3, 5), "6-10": (6, 8, 10), "15-20": (15, 18, 20), "50+": (50, 75, 100, 200)}
-ORIGINALS = {"5-10": "6-10"}  # how the original called it
+ORIGINALS = {"5-10": "6-10"}  # names used by the original
 SIZES_WH = {"720p": (1280, 720), "1080p": (1920, 1080)}
-MIN_TEXT_COLUMN = 8  # characters of a column of words, in a table on a narrow terminal
+MIN_TEXT_COLUMN = 8  # characters of a text column on a narrow terminal
 DEFAULT_S, QUICK_S, QUICK_FRAMES = 720.0, 90.0, 60
 
 
 @options.with_settings("pose", "detector", "device", "threads")
 def bench_crowd(
     settings: Settings,
-    crowd: Annotated[str, typer.Option(help="Bins or numbers of people: 1-5,6-10,15-20,50+.")] = ",".join(
-        CROWDS
-    ),
+    crowd: Annotated[str, typer.Option(help="Measure these bins or numbers of people.")] = ",".join(CROWDS),
     source: Annotated[
-        str | None, typer.Option(help="A video; its frames are binned by people found.")
+        str | None, typer.Option(help="Measure this video; its frames are binned by detected people.")
     ] = None,
-    people: Annotated[Path | None, typer.Option(help="A folder of photos to cut people out of.")] = None,
-    size: Annotated[str, typer.Option(help="720p or 1080p, of composed frames.")] = "720p",
-    frames: Annotated[int, typer.Option(help="Frames of each bin.")] = 300,
-    runtime: Annotated[str, typer.Option(help="One or several, with commas.")] = "auto",
-    precision: Annotated[str, typer.Option(help="One or several, with commas.")] = "auto",
+    people: Annotated[
+        Path | None, typer.Option(help="Cut people out of the photos in this folder.")
+    ] = None,
+    size: Annotated[str, typer.Option(help="Compose frames of this size: 720p or 1080p.")] = "720p",
+    frames: Annotated[int, typer.Option(help="Measure N frames of each bin.")] = 300,
+    runtime: Annotated[str, typer.Option(help="Use this runtime, or several with commas.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Use this precision, or several with commas.")] = "auto",
     input_hw: Annotated[
-        str | None, typer.Option(help="Of crops, such as 384x288; the model's own.")
+        str | None, typer.Option(help="Set the crop size, such as 384x288. Default: the model's own.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the composed scenes.")] = 0,
-    quick: Annotated[bool, typer.Option("--quick", help="Under two minutes, wider intervals.")] = False,
-    output: Annotated[Path | None, typer.Option(help="A folder for JSON, Markdown and plots.")] = None,
+    seed: Annotated[int, typer.Option(help="Set the seed of the composed scenes.")] = 0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Finish in under two minutes, with wider intervals.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Write JSON, Markdown and plots to this folder.")
+    ] = None,
     overwrite: options.Overwrite = False,
     debug: options.Debug = False,
 ) -> None:
-    """Measure what a frame costs with 1-5, 6-10, 15-20 and 50+ people in it, and what it misses."""
+    """Measure what a frame with 1-5, 6-10, 15-20 and 50+ people costs, and how many people it misses."""
     from hrpose_rt.bench import report_text
     from hrpose_rt.bench.report import build_report
 
@@ -93,11 +97,11 @@ def bench_crowd(
 
 
 def bench_check(
-    base: Annotated[Path, typer.Argument(help="The report.json to hold against.")],
-    now: Annotated[Path, typer.Argument(help="The newer one.")],
+    base: Annotated[Path, typer.Argument(help="The older report.json.")],
+    now: Annotated[Path, typer.Argument(help="The newer report.json.")],
     debug: options.Debug = False,
 ) -> None:
-    """Say which cells moved beyond noise between two reports of one machine."""
+    """Print the cells that changed beyond noise between two reports of one machine."""
     from hrpose_rt.bench.report import load, regressions
 
     lines = regressions(load(base), load(now))
@@ -109,7 +113,7 @@ def bench_check(
 
 
 def parse_crowds(text: str) -> list[int]:
-    """Numbers of people that bins, or numbers, stand for."""
+    """Parse crowd bins and numbers into numbers of people."""
     counts: list[int] = []
     for part in text.split(","):
         name = ORIGINALS.get(part, part)
@@ -125,7 +129,7 @@ def parse_crowds(text: str) -> list[int]:
 
 
 def in_size(pose: str, input_hw: str | None, precision: str) -> str:
-    """The pose network for crops of another size: an engine of it, built if there is none."""
+    """Return an engine of the pose network for another crop size; a missing one is built."""
     if input_hw is None:
         return pose
     from hrpose_rt.cli.options import parse_hw
@@ -139,7 +143,7 @@ def in_size(pose: str, input_hw: str | None, precision: str) -> str:
 
 
 def as_table(rows: Sequence[Sequence[str]]) -> Table:
-    """Rows for the terminal, their head first: a narrow one folds words, and cuts no figure."""
+    """A table of rows, the header first. A narrow terminal folds text and cuts no number."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for head, *cells in zip(*rows, strict=True):
         if any(" " in cell for cell in cells):
@@ -153,7 +157,7 @@ def as_table(rows: Sequence[Sequence[str]]) -> Table:
 
 @contextmanager
 def _progress(first: str) -> Iterator[Callable[[str], None]]:
-    """What tells how far it is: on a terminal in one line that changes, elsewhere a line for each round."""
+    """Show progress: on a terminal in one changing line, elsewhere in a new line for each round."""
     console = Console(stderr=True)
     if console.is_terminal:
         with console.status(first) as status:

@@ -1,4 +1,4 @@
-"""What the terminal shows: a live line or two while a run goes on, the latency table at its end."""
+"""Terminal output: a live line or two during a run, and the latency table at its end."""
 
 import time
 from collections import deque
@@ -16,11 +16,11 @@ from hrpose_rt.timing import LatencyTable
 from hrpose_rt.types import STAGES, SourceInfo
 
 REFRESH_S = 0.25
-RECENT = 30  # frames that the live figures are averaged over
+RECENT = 30  # frames that the live values are averaged over
 
 
 class _Watched:
-    """What is shown of one source: its last frames."""
+    """The last frames of one source."""
 
     def __init__(self, name: str, frames: int | None) -> None:
         self._name, self._frames = name, frames
@@ -52,9 +52,9 @@ class _Watched:
 
 
 class LiveView:
-    """Shows how a run goes, if `console` is a terminal; otherwise nothing. A context manager.
+    """Shows the progress of a run if `console` is a terminal. A context manager.
 
-    It has no thread of its own: it paints from `update`, a few times a second.
+    It has no thread: `update` repaints it a few times per second.
     """
 
     def __init__(self, console: Console) -> None:
@@ -64,11 +64,11 @@ class LiveView:
         self._sources: dict[str, _Watched] = {}
 
     def begin(self, name: str, info: SourceInfo) -> None:
-        """A new source begins."""
+        """Add a source."""
         self._sources[name] = _Watched(name, info.frames)
 
     def update(self, name: str, result: FrameResult) -> None:
-        """A frame of a source is done."""
+        """Show a finished frame of a source."""
         now = time.perf_counter()
         self._sources[name].add(now, result)
         if self._console.is_terminal and now - self._painted >= REFRESH_S:
@@ -76,7 +76,7 @@ class LiveView:
             self._live.update(Group(*(w.picture() for w in self._sources.values() if w.done)), refresh=True)
 
     def end(self, name: str) -> None:
-        """A source is over."""
+        """Remove a source."""
         del self._sources[name]
 
     def __enter__(self) -> "LiveView":
@@ -95,7 +95,7 @@ class LiveView:
 
 
 def latency_table(table: LatencyTable) -> Table:
-    """Milliseconds p50 / p95 of every stage, a column for each crowd that occurred."""
+    """p50 / p95 of every stage in milliseconds, with a column for each crowd bin that occurred."""
     bins = table.bins()
     view = Table()
     view.add_column("people")
@@ -114,7 +114,7 @@ def latency_table(table: LatencyTable) -> Table:
 
 
 def describe(info: RunInfo) -> str:
-    """One line that says which networks run, on what, and in which precision."""
+    """Describe the networks, their devices and their precisions in one line."""
     pose, detector, hardware = info.pose, info.detector, info.hardware
     features = ", ".join(hardware.cpu_features) or "features unknown"
     return (

@@ -1,4 +1,4 @@
-"""`hrpose-rt eval coco`: COCO's keypoint figures, of networks or of a file of predictions."""
+"""`hrpose-rt eval coco`: COCO's keypoint metrics of networks or of a predictions file."""
 
 from contextlib import ExitStack
 from dataclasses import replace
@@ -43,19 +43,21 @@ def eval_coco(
     images: options.ImagesFolder = None,
     predictions: Annotated[Path | None, typer.Option(help="Score this COCO results file.")] = None,
     detections: Annotated[
-        Path | None, typer.Option(help="Pose the boxes of this COCO results file.")
+        Path | None, typer.Option(help="Estimate poses in the boxes of this COCO results file.")
     ] = None,
-    gt_boxes: Annotated[bool, typer.Option("--gt-boxes", help="Pose the annotated boxes.")] = False,
+    gt_boxes: Annotated[
+        bool, typer.Option("--gt-boxes", help="Estimate poses in the annotated boxes.")
+    ] = False,
     oks_nms: Annotated[
-        float, typer.Option(help="Of two poses more alike than this the better stays; 1 keeps all.")
+        float, typer.Option(help="Remove duplicate poses with a higher OKS than this; 1 keeps all.")
     ] = 0.9,
-    compare: Annotated[Path | None, typer.Option(help="Another results file to set this against.")] = None,
-    visualize: Annotated[int, typer.Option(help="Draw this many of the best and of the worst people.")] = 0,
+    compare: Annotated[Path | None, typer.Option(help="Compare with this results file.")] = None,
+    visualize: Annotated[int, typer.Option(help="Draw the N best and the N worst people.")] = 0,
     output: options.OutputFolder = None,
     overwrite: options.Overwrite = False,
     debug: options.Debug = False,
 ) -> None:
-    """COCO keypoints: the ten figures with 95% intervals, and joint by joint."""
+    """Score COCO keypoints: the ten metrics with 95% intervals, and a table of joints."""
     from hrpose_rt.evaluation import coco
     from hrpose_rt.evaluation.per_joint import pair
 
@@ -66,7 +68,7 @@ def eval_coco(
         raise BadInput("--predictions, --detections and --gt-boxes exclude each other: choose one")
     truth = coco.load_annotations(annotations)
     category = coco.person_category(truth)
-    # Before anything is computed that a fault in it would throw away.
+    # Check this file first: an error in it would waste the computation.
     others = coco.load_results(compare, "keypoints", category) if compare else None
     joints = COCO17 if settings.skeleton == "auto" else find_skeleton(settings.skeleton)
     coco.check_joints(truth, others or [], joints)
@@ -76,11 +78,11 @@ def eval_coco(
         facts |= {"predictions": predictions.name}
     else:
         settings = replace(settings, det_score=EVAL_MIN_BOX_SCORE)
-        with ExitStack() as stack:  # of a detector
+        with ExitStack() as stack:  # closes a detector
             boxes, source = _boxes(stack, truth, settings, detections, gt_boxes)
             results, how = _run(truth, images, settings, boxes, joints, oks_nms)
         facts |= {"boxes": source, **how}
-        if output:  # before anything is printed, which a closed pipe would end
+        if output:  # before printing, which a closed pipe would end
             write_output(output, RESULTS, results)
     coco.check_joints(truth, results, joints)
     scores = coco.score(truth, results, "keypoints", joints.sigmas)
@@ -100,7 +102,7 @@ def eval_coco(
 def _boxes(
     stack: ExitStack, truth: Any, settings: Settings, detections: Path | None, gt_boxes: bool
 ) -> "tuple[Boxes, dict[str, Any]]":
-    """Whom to pose, and words for it."""
+    """The boxes to pose, and facts about them."""
     from hrpose_rt.evaluation.coco import load_results, person_category
     from hrpose_rt.evaluation.predict import annotated, detected, listed
 
@@ -121,7 +123,7 @@ def _run(
     skeleton: Skeleton,
     oks_nms: float,
 ) -> "tuple[list[Result], dict[str, Any]]":
-    """Poses by the network of the settings, and how they were made."""
+    """Estimate poses with the network in the settings; also returns facts about it."""
     from hrpose_rt.evaluation.coco import person_category
     from hrpose_rt.evaluation.predict import pose_results
 
@@ -149,7 +151,7 @@ def _run(
 
 
 def _print_figures(scores: "CocoScores", other: "CocoScores | None", name: str) -> dict[str, Any]:
-    """Print the ten figures, then each with its interval and what it differs from the other's by."""
+    """Print the ten metrics, then each with its interval and its difference from the other file."""
     from hrpose_rt.evaluation.coco import INTERVAL, METRICS, resample
 
     values = scores.metrics
@@ -189,7 +191,7 @@ def _print_joints(people: "MatchedPeople", skeleton: Skeleton) -> list[dict[str,
 def _draw(
     truth: Any, folder: Path, people: "MatchedPeople", skeleton: Skeleton, count: int, output: Path
 ) -> None:
-    """Sheets of the people whose poses are most and least like the truth."""
+    """Write contact sheets of the people with the best and the worst poses."""
     from hrpose_rt.evaluation.contact_sheet import contact_sheet, thumbnail
 
     order = np.argsort(people.oks(), kind="stable")

@@ -32,12 +32,14 @@ def eval_detector(
     settings: Settings,
     images: options.ImagesFolder = None,
     predictions: Annotated[Path | None, typer.Option(help="Score this results file of boxes.")] = None,
-    det_score: Annotated[float, typer.Option(help="The score to run with, 0..1.")] = DEFAULTS.det_score,
+    det_score: Annotated[
+        float, typer.Option(help="Report precision and recall at this score, 0..1.")
+    ] = DEFAULTS.det_score,
     output: options.OutputFolder = None,
     overwrite: options.Overwrite = False,
     debug: options.Debug = False,
 ) -> None:
-    """Boxes of people: AP, and recall at the running score by size and by people in the image."""
+    """Score a detector: AP, and recall at --det-score by size and by number of people in the image."""
     from hrpose_rt.evaluation import coco
     from hrpose_rt.evaluation.detection import find
     from hrpose_rt.evaluation.predict import box_results, detected
@@ -56,7 +58,7 @@ def eval_detector(
         facts = info.to_dict() | hardware_info(settings.threads).to_dict()
         with network, steps(len(where)) as step:
             results = box_results(where, detected(network), step, category)
-        if output:  # before anything is printed, which a closed pipe would end
+        if output:  # before printing, which a closed pipe would end
             write_output(output, RESULTS, results)
     scores = coco.score(truth, results, "bbox")
     metrics = dict(zip(coco.METRICS, scores.metrics.tolist(), strict=True))

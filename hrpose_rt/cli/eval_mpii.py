@@ -1,4 +1,4 @@
-"""`hrpose-rt eval mpii`: PCKh by the official formula, of a network or of a file of predictions."""
+"""`hrpose-rt eval mpii`: PCKh by the official formula, of a network or of a predictions file."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,16 +28,18 @@ from hrpose_rt.types import F32
     *("pose", "runtime", "precision", "device", "input_hw", "decode", "flip_test", "threads"), pose=""
 )
 def eval_mpii(
-    ground_truth: Annotated[Path, typer.Option(help="MPII's gt_valid.mat.")],
+    ground_truth: Annotated[Path, typer.Option(help="Compare with this gt_valid.mat of MPII.")],
     settings: Settings,
     predictions: Annotated[Path | None, typer.Option(help="Score this pred.mat.")] = None,
-    annotations: Annotated[Path | None, typer.Option(help="Pose the people of this valid.json.")] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(help="Estimate the poses of the people in this valid.json.")
+    ] = None,
     images: options.ImagesFolder = None,
     output: options.OutputFolder = None,
     overwrite: options.Overwrite = False,
     debug: options.Debug = False,
 ) -> None:
-    """MPII: PCKh at 0.5, 0.10 and 0.11 of the head's length."""
+    """Score MPII: PCKh at 0.5, 0.10 and 0.11 of the head's length."""
     from hrpose_rt.evaluation import mpii
 
     check_output(output, overwrite)
@@ -63,7 +65,7 @@ def eval_mpii(
     if output:
         from scipy.io import savemat
 
-        # JSON has no NaN, the figure of a joint that is nowhere visible.
+        # JSON has no NaN, the value of a joint that is never visible.
         pckh = {
             f"{threshold:g}": {name: value if value == value else None for name, value in row.items()}
             for threshold, row in rows.items()
@@ -79,7 +81,7 @@ def _percent(value: float) -> str:
 def _run(
     annotations: Path, images: Path | None, settings: Settings, expected: int
 ) -> tuple[F32, dict[str, Any]]:
-    """Joints (N, 16, 2), pixels from 1, by the network of the settings, and how they were made."""
+    """Estimate joints (N, 16, 2), pixels from 1, with the network in the settings; also returns facts."""
     from hrpose_rt.evaluation.annotations import load_people
     from hrpose_rt.evaluation.predict import AnnotatedImage
 

@@ -1,4 +1,4 @@
-"""What the `eval` commands share: images to go through, tables to print, files to leave."""
+"""Shared code of the `eval` commands: images, tables and output files."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,17 +16,17 @@ from hrpose_rt.paths import make_folder, write_json
 
 SCORES, RESULTS, PREDICTIONS = "scores.json", "results.json", "pred.mat"
 SCORES_SCHEMA = 1
-EVAL_MIN_BOX_SCORE = 0.01  # of boxes that go into an average precision, which wants all there are
+EVAL_MIN_BOX_SCORE = 0.01  # low, because an average precision needs all boxes
 
 
 def check_output(folder: Path | None, overwrite: bool) -> None:
-    """Raise BadInput, before anything is computed, if one of the files is in the way."""
+    """Raise BadInput, before anything is computed, if an output file exists."""
     for name in (RESULTS, SCORES, PREDICTIONS) if folder else ():
         check_free(Path(folder or "") / name, overwrite)
 
 
 def annotated_images(truth: Any, folder: Path | None) -> list[AnnotatedImage]:
-    """The images of a COCO annotation file; BadInput names the first that is missing."""
+    """The images of a COCO annotation file; BadInput names the first missing one."""
     if folder is None:
         raise BadInput("--images is needed to run a network: the folder of the annotated images")
     listed = truth.loadImgs(truth.getImgIds())
@@ -47,14 +47,14 @@ def annotated_images(truth: Any, folder: Path | None) -> list[AnnotatedImage]:
 
 @contextmanager
 def steps(total: int, what: str = "images") -> Iterator[Callable[[], None]]:
-    """A progress bar on stderr; what it gives is to be called at every step."""
+    """Show a progress bar on stderr; call the yielded function at every step."""
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda: bar.advance(task)
 
 
 def print_table(header: list[str], rows: list[list[str]]) -> None:
-    """Print a Markdown table, its columns aligned."""
+    """Print a Markdown table with aligned columns."""
     lines = [header, *rows]
     widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(header))]
     rule = ["-" * width for width in widths]
@@ -63,13 +63,13 @@ def print_table(header: list[str], rows: list[list[str]]) -> None:
 
 
 def share(value: float) -> str:
-    """A figure in 0..1 as the field prints it: .744; a dash where there is none."""
+    """Format a value in 0..1 as the field does, such as .744; a dash if there is none."""
     if not value >= 0:  # COCO's -1, or NaN
         return "-"
     return f"{value:.3f}".removeprefix("0")
 
 
 def write_output(folder: Path, name: str, content: Any) -> None:
-    """Write a file of the output folder, whole or not at all."""
+    """Write a file in the output folder, completely or not at all."""
     make_folder(folder)
     write_json(folder / name, content)

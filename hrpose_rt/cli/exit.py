@@ -1,4 +1,4 @@
-"""Exit statuses, what ends a command, and one sentence for whatever goes wrong."""
+"""Exit statuses, signals that end a command, and error messages."""
 
 import re
 import signal
@@ -9,14 +9,14 @@ from contextlib import contextmanager
 
 from hrpose_rt.errors import HrposeError
 
-# Arguments that options are not called like.
+# Arguments whose options have another name.
 OPTIONS = {"memory_s": "memory", "max_age_s": "max-age", "reconnect_s": "reconnect"}
 OPTIONS |= {"archs": "gpu-arch", "folder": "output"}
-INTERRUPTED = 130  # what shells expect of a program that Ctrl-C ended
+INTERRUPTED = 130  # what shells expect after Ctrl-C
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP came; `status` is the exit status that shells expect of it."""
+    """Raised for SIGTERM and SIGHUP; `status` is the exit status that shells expect."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -25,7 +25,7 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def signals_as_exceptions() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise `Terminated`, a KeyboardInterrupt, in the main thread.
+    """Raise `Terminated`, a KeyboardInterrupt, in the main thread for SIGTERM and SIGHUP.
 
     A signal that is ignored already, as under nohup, stays ignored.
     """
@@ -46,11 +46,11 @@ def signals_as_exceptions() -> Iterator[None]:
 
 
 def fail(error: HrposeError) -> int:
-    """Say on stderr what went wrong; returns the exit status for it."""
+    """Print an error to stderr; returns its exit status."""
     print(f"hrpose-rt: {name_options(str(error))}", file=sys.stderr)
     return error.exit_code
 
 
 def name_options(message: str) -> str:
-    """A message of the library, whose `max_people` is the command line's --max-people."""
+    """Replace arguments in a library message by options: `max_people` becomes --max-people."""
     return re.sub(r"`(\w+)`", lambda m: f"--{OPTIONS.get(m[1], m[1].replace('_', '-'))}", message)

@@ -24,33 +24,40 @@ DEFAULTS = TrtOptions()
 
 
 def export_model(
-    model: Annotated[str, typer.Argument(help="A model's name, or a checkpoint.")],
+    model: Annotated[str, typer.Argument(help="A model's name or a checkpoint.")],
     form: Annotated[
-        str, typer.Option("--format", help=", ".join(PRECISIONS_OF_FORMAT) + "; or several, with commas.")
+        str, typer.Option("--format", help=", ".join(PRECISIONS_OF_FORMAT) + "; or several with commas.")
     ] = "onnx",
-    precision: Annotated[str, typer.Option(help="fp32, fp16, bf16 or int8; or several.")] = "fp32",
-    max_batch: Annotated[int, typer.Option(help="TensorRT: the largest batch.")] = DEFAULTS.max_batch,
-    input_hw: Annotated[str | None, typer.Option(help="HEIGHTxWIDTH; the model's own by default.")] = None,
+    precision: Annotated[
+        str, typer.Option(help="fp32, fp16, bf16 or int8; or several with commas.")
+    ] = "fp32",
+    max_batch: Annotated[int, typer.Option(help="TensorRT: set the largest batch.")] = DEFAULTS.max_batch,
+    input_hw: Annotated[
+        str | None, typer.Option(help="Set HEIGHTxWIDTH. Default: the model's own.")
+    ] = None,
     decode: options.Decode = "auto",
-    output: Annotated[Path | None, typer.Option(help="The folder for engines.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the engines to this folder.")] = None,
     calibration: Annotated[
         Path | None,
-        typer.Option(help="A video or folder of people like yours, for int8 and the comparison."),
+        typer.Option(help="Calibrate int8 and compare on this video or folder of people like yours."),
     ] = None,
     gpu_arch: Annotated[
-        str, typer.Option(help="TensorRT for RTX: sm75, sm80, sm86, sm89, sm120, sm121; all but sm75.")
+        str,
+        typer.Option(
+            help="TensorRT for RTX: build for sm75, sm80, sm86, sm89, sm120, sm121. Default: all but sm75."
+        ),
     ] = "",
     hardware_compat: Annotated[
-        str, typer.Option(help="TensorRT: none, same-cc or ampere-plus: what else it should run on.")
+        str, typer.Option(help="TensorRT: also run on other GPUs: none, same-cc or ampere-plus.")
     ] = DEFAULTS.hardware_compat,
     version_compat: Annotated[
-        bool, typer.Option("--version-compat", help="TensorRT: later versions should read it.")
+        bool, typer.Option("--version-compat", help="TensorRT: also run with later versions.")
     ] = False,
     workspace: Annotated[
-        int, typer.Option(help="TensorRT: MiB that a layer may use.")
+        int, typer.Option(help="TensorRT: limit the MiB of a layer.")
     ] = DEFAULTS.workspace_mib,
     no_verify: Annotated[bool, typer.Option("--no-verify", help="Do not compare with fp32.")] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep it however far from fp32 it is.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep an engine that is too far from fp32.")] = False,
     overwrite: options.Overwrite = False,
     debug: options.Debug = False,
 ) -> None:
@@ -116,7 +123,7 @@ def _table(made: list[ExportedEngine]) -> Table:
 
 
 def in_words(parity: dict[str, Any]) -> str:
-    """What a spec says of its comparison."""
+    """Describe the comparison in a spec."""
     status = parity.get("status", "not compared")
     if "matched" in parity:
         return f"{status}: {parity['matched']:.1%} of boxes, scores {parity['score_difference']:.3f} off"

@@ -1,4 +1,4 @@
-"""Which files a command writes, settled before anything is opened or lost."""
+"""Choose and check a command's output files before anything is opened or overwritten."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,14 +14,14 @@ from hrpose_rt.sources.images import Images
 
 
 def picture_output(save: str, source: Source, stem: str, several: bool, audio: bool = True) -> Output:
-    """Where the annotated pictures of a source go; with `audio` the sound of a file is kept."""
+    """The output for the annotated frames of a source; `audio` keeps the sound of a file."""
     if isinstance(source, Images):
         return image_output(save, source.info, stem, several, source.names)
     return video_output(save, source.info, stem, several, lambda: _audio(source) if audio else None)
 
 
 def _audio(source: Source) -> Audio | None:
-    """What is heard with a video; says so where it cannot be kept."""
+    """The sound of a video; prints a message if it cannot be kept."""
     from hrpose_rt.sources.video import VideoFile
 
     if not isinstance(source, VideoFile) or not source.audio_codec:
@@ -33,7 +33,7 @@ def _audio(source: Source) -> Audio | None:
 
 
 def check_free(file: Path, overwrite: bool, sources: Iterable[str] = ()) -> None:
-    """Raise BadInput if `file` must not be written: it is there already, or is what is read."""
+    """Raise BadInput if `file` must not be written: it exists, or it is an input."""
     if not file.exists():
         return
     for read in map(Path, sources):
@@ -47,7 +47,7 @@ def check_free(file: Path, overwrite: bool, sources: Iterable[str] = ()) -> None
 
 
 def check_writable(file: Path) -> None:
-    """Raise BadInput if a byte cannot be written to `file`, which stays as it is."""
+    """Raise BadInput if a byte cannot be written to `file`. Its content stays unchanged."""
     make_folder(file.parent)
     new = not file.exists()
     try:
@@ -64,14 +64,14 @@ def check_writable(file: Path) -> None:
 
 
 def check_distinct(files: Iterable[Path]) -> None:
-    """Raise BadInput if two of the outputs are one file."""
+    """Raise BadInput if two outputs are the same file."""
     for file, times in Counter(file.resolve() for file in files).items():
         if times > 1:
             raise BadInput(f"{file} would be written twice: give each output a name of its own")
 
 
 def distinct_stems(sources: list[Source]) -> list[str]:
-    """A name for the files of each source: its stem, numbered where two would be the same."""
+    """A file name for each source: its stem, numbered if two are the same."""
     stems: list[str] = []
     for source in sources:
         stem, count = source.info.stem, 1

@@ -1,4 +1,4 @@
-"""`hrpose-rt train`: an HRNet on COCO keypoints or MPII."""
+"""`hrpose-rt train`: train an HRNet on COCO keypoints or MPII."""
 
 import time
 from collections.abc import Sequence
@@ -34,45 +34,61 @@ GPU_WORKERS = 8  # at most; on a CPU they would only take cores from the network
 def train(
     data: Annotated[
         list[str],
-        typer.Option(help="ANNOTATIONS[:IMAGES[:WEIGHT]], COCO keypoints or MPII json; may be repeated."),
+        typer.Option(
+            help="Train on ANNOTATIONS[:IMAGES[:WEIGHT]], COCO keypoints or MPII json. May be repeated."
+        ),
     ],
-    output: Annotated[Path, typer.Option(help="The run's folder.")],
-    model: Annotated[str, typer.Option(help="Which HRNet.")] = "hrnet-w16-lite",
+    output: Annotated[Path, typer.Option(help="Write the run to this folder.")],
+    model: Annotated[str, typer.Option(help="Train this HRNet.")] = "hrnet-w16-lite",
     init: Annotated[
-        str, typer.Option(help="Start from this checkpoint, a name or a file; default random.")
+        str, typer.Option(help="Start from this checkpoint (a name or a file). Default: random weights.")
     ] = "",
-    recipe: Annotated[str, typer.Option(help="original, modern, or a .toml file of your own.")] = "modern",
+    recipe: Annotated[
+        str, typer.Option(help="Use this recipe: original, modern, or your own .toml file.")
+    ] = "modern",
     change: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE of the recipe; may be repeated.")
+        list[str] | None, typer.Option("--set", help="Change the recipe: KEY=VALUE. May be repeated.")
     ] = None,
-    stages: Annotated[str, typer.Option(help="HEIGHTxWIDTH:EPOCHS,... instead of the two below.")] = "",
-    input_hw: Annotated[str, typer.Option(help="HEIGHTxWIDTH; default 256x192, MPII 256x256.")] = "",
-    epochs: Annotated[int, typer.Option(help="0 for the recipe's.")] = 0,
-    batch: Annotated[int, typer.Option(help="People a step over all processes; 0 for the recipe's.")] = 0,
-    lr: Annotated[float, typer.Option(help="Peak learning rate; 0 for the recipe's.")] = 0.0,
-    targets: Annotated[str, typer.Option(help="classic, dark or udp; default the recipe's.")] = "",
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    stages: Annotated[
+        str,
+        typer.Option(help="Train in stages HEIGHTxWIDTH:EPOCHS,... instead of --input-hw and --epochs."),
+    ] = "",
+    input_hw: Annotated[
+        str, typer.Option(help="Set HEIGHTxWIDTH. Default: 256x192; 256x256 for MPII.")
+    ] = "",
+    epochs: Annotated[int, typer.Option(help="Train N epochs; 0 for the recipe's.")] = 0,
+    batch: Annotated[
+        int, typer.Option(help="Use N people per step over all processes; 0 for the recipe's.")
+    ] = 0,
+    lr: Annotated[float, typer.Option(help="Set the peak learning rate; 0 for the recipe's.")] = 0.0,
+    targets: Annotated[
+        str, typer.Option(help="Use classic, dark or udp targets. Default: the recipe's.")
+    ] = "",
+    precision: Annotated[str, typer.Option(help="Compute in fp32 or bf16.")] = "fp32",
     teacher: Annotated[
         str, typer.Option(help="Learn joints without human labels from this network (a name or a file).")
     ] = "",
     val: Annotated[
-        list[str] | None, typer.Option(help="Select on these data instead of a part kept out.")
+        list[str] | None,
+        typer.Option(help="Choose the best epoch on these data, not on held-out images. May be repeated."),
     ] = None,
-    hold_out: Annotated[int, typer.Option(help="Without --val: hold out one image in this many.")] = 10,
+    hold_out: Annotated[int, typer.Option(help="Without --val: hold out one image in N.")] = 10,
     freeze_bn: Annotated[
-        bool, typer.Option("--freeze-bn", help="Leave batch norms' figures alone.")
+        bool, typer.Option("--freeze-bn", help="Keep the batch norm statistics fixed.")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --output.")] = False,
+    device: Annotated[str, typer.Option(help="Train on auto, cpu or cuda.")] = "auto",
     workers: Annotated[
-        int, typer.Option(help="Processes that make batches; -1: as the device needs.")
+        int, typer.Option(help="Prepare batches in N processes; -1 depends on the device.")
     ] = -1,
-    cache_gb: Annotated[float, typer.Option(help="Memory for decoded pictures, each process.")] = 4.0,
-    save_every: Annotated[int, typer.Option(help="Steps between checkpoints.")] = 500,
-    seed: Annotated[int, typer.Option(help="Of all chance.")] = 0,
+    cache_gb: Annotated[
+        float, typer.Option(help="Cache decoded images in this much memory per process.")
+    ] = 4.0,
+    save_every: Annotated[int, typer.Option(help="Save a checkpoint every N steps.")] = 500,
+    seed: Annotated[int, typer.Option(help="Set the random seed.")] = 0,
     debug: options.Debug = False,
 ) -> None:
-    """Train a pose network. Many processes: torchrun --nproc-per-node 2 -m hrpose_rt train ..."""
+    """Train a pose network. For several processes: torchrun --nproc-per-node 2 -m hrpose_rt train ..."""
     from hrpose_rt.training.checkpoints import LAST
     from hrpose_rt.training.config import DataSet, TrainSettings, parse_stages
     from hrpose_rt.training.dataset import ImageCache
@@ -105,7 +121,7 @@ def train(
         if workers < 0:
             workers = min(GPU_WORKERS, usable_cores()) if distributed.device.type == "cuda" else 0
         make_folder(output)
-        # Every worker keeps pictures of its own.
+        # Every worker has its own cache.
         images = ImageCache(int(cache_gb * GIGABYTE / max(workers, 1)))
         console = Console(stderr=True, highlight=False, quiet=not distributed.main)
         maps = _teacher(settings, people, images, output, distributed, console) if teacher else None
@@ -113,7 +129,7 @@ def train(
 
 
 def _recipe(name: str, skeleton: "Skeleton", texts: Sequence[str], **options: Any) -> "Recipe":
-    """The recipe of that name or file, changed by `--set`s and then by options of their own."""
+    """Load a recipe by name or file, then apply `--set` and the separate options."""
     from hrpose_rt.training.overrides import parse_overrides, read_recipe, with_overrides
     from hrpose_rt.training.recipes import check_select, recipe_for
 
@@ -126,7 +142,7 @@ def _recipe(name: str, skeleton: "Skeleton", texts: Sequence[str], **options: An
 
 
 def _checkpoint(init: str) -> str:
-    """The file of a model's name or path."""
+    """Find the checkpoint file of a model by name or path."""
     checkpoint = find_model(init, "pose").checkpoint
     if checkpoint is None:
         raise BadInput(f"{init} is an engine, and training starts from a checkpoint: give a .pth file")
@@ -141,7 +157,7 @@ def _teacher(
     distributed: "DistributedContext",
     console: Console,
 ) -> "TeacherHeatmaps":
-    """The teacher's answers; process 0 asks, the others find them on disk. Runs side by side share them."""
+    """Run the teacher in process 0; the others read its heatmaps from disk. Adjacent runs share them."""
     from hrpose_rt.training.distillation import run_teacher
 
     def ask() -> "TeacherHeatmaps":
@@ -188,7 +204,7 @@ def _run(
             log.log(text)
     try:
         with log or nullcontext(), _bar(console) as bar:
-            # Time left is told from the pixels still to come: stages differ in what a person costs.
+            # Time left follows from the remaining pixels, because stages differ in the cost of a person.
             task = bar.add_task(
                 "training", total=trainer.pixels(), completed=trainer.pixels(trainer.progress.step)
             )
@@ -214,7 +230,7 @@ def _run(
 def _about(
     settings: "TrainSettings", people: "TrainData", distributed: "DistributedContext", trainer: "Trainer"
 ) -> list[str]:
-    """What begins, in words, for the log."""
+    """Describe the run for the log."""
     stages = ", ".join(f"{s.epochs} epochs at {s.input_hw[0]}x{s.input_hw[1]}" for s in settings.stages)
     start = Path(settings.init).name if settings.init else "random weights"
     if trainer.missing:
