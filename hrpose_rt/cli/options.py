@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,107 +11,74 @@ import typer
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
 
-# The panels of `--help`.
-INPUT, OUTPUT, MODELS, TRACKING, SPEED = "Input", "Output", "Models", "Tracking", "Speed"
+# Options by the panel of `--help` that they are in.
+input_option = partial(typer.Option, rich_help_panel="Input")
+output_option = partial(typer.Option, rich_help_panel="Output")
+model_option = partial(typer.Option, rich_help_panel="Models")
+tracking_option = partial(typer.Option, rich_help_panel="Tracking")
+speed_option = partial(typer.Option, rich_help_panel="Speed")
 
-Pose = Annotated[str, typer.Option(help="Pose network: a name or a file.", rich_help_panel=MODELS)]
-DetectorName = Annotated[
-    str, typer.Option(help="Person detector: a name or a file.", rich_help_panel=MODELS)
-]
-RuntimeName = Annotated[
-    str, typer.Option(help="auto, tensorrt, openvino, onnxruntime or torch.", rich_help_panel=MODELS)
-]
+Pose = Annotated[str, model_option(help="Pose network: a name or a file.")]
+DetectorName = Annotated[str, model_option(help="Person detector: a name or a file.")]
+RuntimeName = Annotated[str, model_option(help="auto, tensorrt, openvino, onnxruntime or torch.")]
 Precision = Annotated[
     str,
-    typer.Option(
-        help="auto, fp32, bf16, fp16 or int8; auto is the fastest of little loss.", rich_help_panel=MODELS
-    ),
+    model_option(help="auto, fp32, bf16, fp16 or int8; auto is the fastest of little loss."),
 ]
 Device = Annotated[
     str,
-    typer.Option(
-        help="auto, cpu, gpu or npu (Intel's), cuda or cuda:1 (NVIDIA's): what computes.",
-        rich_help_panel=MODELS,
-    ),
+    model_option(help="auto, cpu, gpu or npu (Intel's), cuda or cuda:1 (NVIDIA's): what computes."),
 ]
 SkeletonName = Annotated[
     str,
-    typer.Option(
-        help="Joints of the pose network: auto, a name, or a .toml or .json file.", rich_help_panel=MODELS
-    ),
+    model_option(help="Joints of the pose network: auto, a name, or a .toml or .json file."),
 ]
 Decode = Annotated[
     str,
-    typer.Option(
-        help="Heatmap decoding: auto, quarter, dark or udp; auto is the model's own.",
-        rich_help_panel=MODELS,
-    ),
+    model_option(help="Heatmap decoding: auto, quarter, dark or udp; auto is the model's own."),
 ]
 InputHw = Annotated[
     str | None,
-    typer.Option(
-        "--input-hw",
-        help="HEIGHTxWIDTH of a person's crop; the model's own by default.",
-        rich_help_panel=MODELS,
-    ),
+    model_option("--input-hw", help="HEIGHTxWIDTH of a person's crop; the model's own by default."),
 ]
 FlipTest = Annotated[
     bool,
-    typer.Option(
-        "--flip-test", help="Average with mirrored crops, at twice the cost.", rich_help_panel=MODELS
-    ),
+    model_option("--flip-test", help="Average with mirrored crops, at twice the cost."),
 ]
-Threads = Annotated[int, typer.Option(help="Cores for the networks; 0 for all.", rich_help_panel=SPEED)]
+Threads = Annotated[int, speed_option(help="Cores for the networks; 0 for all.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
-OverwriteOutput = Annotated[
-    bool, typer.Option("--overwrite", help="Replace existing files.", rich_help_panel=OUTPUT)
-]
+OverwriteOutput = Annotated[bool, output_option("--overwrite", help="Replace existing files.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
-DetScore = Annotated[
-    float, typer.Option(help="Leave out detections that score less, 0..1.", rich_help_panel=MODELS)
-]
+DetScore = Annotated[float, model_option(help="Leave out detections that score less, 0..1.")]
 MaxPeople = Annotated[
     int,
-    typer.Option(
-        help="Keep at most this many people per frame, best score first; 0 keeps all.",
-        rich_help_panel=MODELS,
-    ),
+    model_option(help="Keep at most this many people per frame, best score first; 0 keeps all."),
 ]
-Tracker = Annotated[str, typer.Option(help="Tracker: flow, ocsort or bytetrack.", rich_help_panel=TRACKING)]
+Tracker = Annotated[str, tracking_option(help="Tracker: flow, ocsort or bytetrack.")]
 Memory = Annotated[
     float,
-    typer.Option(help="Seconds in which a lost person can get the old id back.", rich_help_panel=TRACKING),
+    tracking_option(help="Seconds in which a lost person can get the old id back."),
 ]
 MaxAge = Annotated[
     float,
-    typer.Option(help="Seconds without a detection after which a track is lost.", rich_help_panel=TRACKING),
+    tracking_option(help="Seconds without a detection after which a track is lost."),
 ]
 DetectEvery = Annotated[
     str | None,
-    typer.Option(
-        help="Run the detector every N frames, or auto. Default: 1, or auto with a budget.",
-        rich_help_panel=SPEED,
-    ),
+    speed_option(help="Run the detector every N frames, or auto. Default: 1, or auto with a budget."),
 ]
 Tiles = Annotated[
     str,
-    typer.Option(
-        help="Also search enlarged parts: auto, off, or rows and columns such as 2x3.",
-        rich_help_panel=SPEED,
-    ),
+    speed_option(help="Also search enlarged parts: auto, off, or rows and columns such as 2x3."),
 ]
 BudgetMs = Annotated[
     float,
-    typer.Option(
-        help="Milliseconds per frame, from memory to poses; 0 is no limit.", rich_help_panel=SPEED
-    ),
+    speed_option(help="Milliseconds per frame, from memory to poses; 0 is no limit."),
 ]
-MaxPoseAge = Annotated[
-    int, typer.Option(help="Frames for which a budget may propagate a pose.", rich_help_panel=SPEED)
-]
+MaxPoseAge = Annotated[int, speed_option(help="Frames for which a budget may propagate a pose.")]
 Smooth = Annotated[
     bool,
-    typer.Option("--smooth/--no-smooth", help="Filter keypoints against jitter.", rich_help_panel=TRACKING),
+    tracking_option("--smooth/--no-smooth", help="Filter keypoints against jitter."),
 ]
 Annotations = Annotated[Path, typer.Option(help="The file with the truth.")]
 ImagesFolder = Annotated[Path | None, typer.Option(help="The folder its images are in.")]

@@ -32,112 +32,70 @@ def run(
         list[str],
         typer.Argument(help="Videos, images, folders of them, stream addresses, camera numbers."),
     ],
-    start: Annotated[
-        float, typer.Option(help="Start at this second.", rich_help_panel=options.INPUT)
-    ] = 0.0,
-    end: Annotated[
-        float | None, typer.Option(help="Stop before this second.", rich_help_panel=options.INPUT)
-    ] = None,
-    stride: Annotated[
-        int, typer.Option(help="Process every Nth frame.", rich_help_panel=options.INPUT)
-    ] = 1,
-    max_frames: Annotated[
-        int | None, typer.Option(help="Stop after this many frames.", rich_help_panel=options.INPUT)
-    ] = None,
+    start: Annotated[float, options.input_option(help="Start at this second.")] = 0.0,
+    end: Annotated[float | None, options.input_option(help="Stop before this second.")] = None,
+    stride: Annotated[int, options.input_option(help="Process every Nth frame.")] = 1,
+    max_frames: Annotated[int | None, options.input_option(help="Stop after this many frames.")] = None,
     fps: Annotated[
         float | None,
-        typer.Option(
-            help="Play folders of images as videos with this frame rate.", rich_help_panel=options.INPUT
-        ),
+        options.input_option(help="Play folders of images as videos with this frame rate."),
     ] = None,
     reconnect: Annotated[
         float,
-        typer.Option(
-            help="How long to retry a live source that disconnects, in seconds; 0 stops at once.",
-            rich_help_panel=options.INPUT,
+        options.input_option(
+            help="How long to retry a live source that disconnects, in seconds; 0 stops at once."
         ),
     ] = RECONNECT_S,
     save: Annotated[
         str | None,
-        typer.Option(
-            "--save",
-            "-o",
-            help="Annotated .mp4 (of images: a folder or an image).",
-            rich_help_panel=options.OUTPUT,
-        ),
+        options.output_option("--save", "-o", help="Annotated .mp4 (of images: a folder or an image)."),
     ] = None,
-    audio: Annotated[
-        bool, typer.Option(help="Keep the sound of a video that is saved.", rich_help_panel=options.OUTPUT)
-    ] = True,
+    audio: Annotated[bool, options.output_option(help="Keep the sound of a video that is saved.")] = True,
     json_lines: Annotated[
         str | None,
-        typer.Option(
-            "--json", help="JSON lines, one per frame; - for stdout.", rich_help_panel=options.OUTPUT
-        ),
+        options.output_option("--json", help="JSON lines, one per frame; - for stdout."),
     ] = None,
     csv: Annotated[
         str | None,
-        typer.Option(help="CSV, one row per person: box and keypoints.", rich_help_panel=options.OUTPUT),
+        options.output_option(help="CSV, one row per person: box and keypoints."),
     ] = None,
-    csv_long: Annotated[
-        str | None, typer.Option(help="CSV, one row per keypoint.", rich_help_panel=options.OUTPUT)
-    ] = None,
+    csv_long: Annotated[str | None, options.output_option(help="CSV, one row per keypoint.")] = None,
     coco: Annotated[
         str | None,
-        typer.Option(
-            help="COCO results; image_id is the number in the image's name, or the frame.",
-            rich_help_panel=options.OUTPUT,
+        options.output_option(
+            help="COCO results; image_id is the number in the image's name, or the frame."
         ),
     ] = None,
     annotations: Annotated[
         Path | None,
-        typer.Option(help="COCO annotations whose image ids --coco uses.", rich_help_panel=options.OUTPUT),
+        options.output_option(help="COCO annotations whose image ids --coco uses."),
     ] = None,
-    mot: Annotated[
-        str | None, typer.Option(help="MOT Challenge tracks.", rich_help_panel=options.OUTPUT)
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="The latency table as JSON.", rich_help_panel=options.OUTPUT)
-    ] = None,
+    mot: Annotated[str | None, options.output_option(help="MOT Challenge tracks.")] = None,
+    report: Annotated[Path | None, options.output_option(help="The latency table as JSON.")] = None,
     show: Annotated[
         bool,
-        typer.Option(
-            "--show",
-            help="Show a window: space pauses, s saves, b hides boxes, q ends.",
-            rich_help_panel=options.OUTPUT,
+        options.output_option(
+            "--show", help="Show a window: space pauses, s saves, b hides boxes, q ends."
         ),
     ] = False,
     serve: Annotated[
         str | None,
-        typer.Option(
-            help="[HOST:]PORT where a browser can watch; loopback without HOST.",
-            rich_help_panel=options.OUTPUT,
-        ),
+        options.output_option(help="[HOST:]PORT where a browser can watch; loopback without HOST."),
     ] = None,
     token: Annotated[
         str | None,
-        typer.Option(
-            help="What a browser on another machine must give to watch.", rich_help_panel=options.OUTPUT
-        ),
+        options.output_option(help="What a browser on another machine must give to watch."),
     ] = None,
     kpt_score: Annotated[
         float,
-        typer.Option(
-            help="Do not draw keypoints that score less, 0..1.",
-            rich_help_panel=options.OUTPUT,
-        ),
+        options.output_option(help="Do not draw keypoints that score less, 0..1."),
     ] = MIN_SCORE,
     trails: Annotated[
         float,
-        typer.Option(
-            help="Draw where people went in the last seconds.",
-            rich_help_panel=options.OUTPUT,
-        ),
+        options.output_option(help="Draw where people went in the last seconds."),
     ] = 0.0,
     overwrite: options.OverwriteOutput = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Print errors only.", rich_help_panel=options.OUTPUT)
-    ] = False,
+    quiet: Annotated[bool, options.output_option("--quiet", help="Print errors only.")] = False,
     debug: options.Debug = False,
     settings: Settings = Settings(),
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing, last_line
 from hrpose_rt.hardware import cpu_features, cpu_name
 from hrpose_rt.runtimes.base import refused
-from hrpose_rt.runtimes.ov_cache import compile_cached
+from hrpose_rt.runtimes.ov_cache import load_or_compile
 from hrpose_rt.types import F32, U8
 
 _TWO_STREAMS = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": "2"}
@@ -112,10 +112,13 @@ class OpenVinoRuntime:
         return _Halves(self._compile_for(half, self._hints | _TWO_STREAMS), half[0])
 
     def _compile_for(self, shape: tuple[int, ...], hints: dict[str, str]) -> Any:
-        if self._sha256:
-            return compile_cached(self._core, self._model, self._sha256, shape, hints)
-        self._model.reshape(list(shape))
-        return self._core.compile_model(self._model, self._device, hints)
+        def compile() -> Any:
+            self._model.reshape(list(shape))
+            return self._core.compile_model(self._model, self._device, hints)
+
+        if not self._sha256:
+            return compile()
+        return load_or_compile(self._core, self._sha256, shape, hints, compile)
 
     def close(self) -> None:
         """Release the compiled graphs."""
@@ -144,16 +147,16 @@ class _Halves:
         import numpy as np
         import openvino
 
-        self._half = half
+        self._rows = slice(half), slice(half, None)
         shape = compiled.output(0).shape
         self._output: F32 = np.empty((2 * half, *list(shape)[1:]), np.float32)
         self._requests = [compiled.create_infer_request() for _ in range(2)]
-        for request, rows in zip(self._requests, (slice(half), slice(half, None)), strict=True):
+        for request, rows in zip(self._requests, self._rows, strict=True):
             request.set_output_tensor(0, openvino.Tensor(self._output[rows], shared_memory=True))
 
     def infer(self, batch: U8) -> F32:
-        for request, rows in zip(self._requests, (batch[: self._half], batch[self._half :]), strict=True):
-            request.start_async({0: rows}, share_inputs=True)
+        for request, rows in zip(self._requests, self._rows, strict=True):
+            request.start_async({0: batch[rows]}, share_inputs=True)
         for request in self._requests:
             request.wait()
         return self._output

@@ -6,6 +6,7 @@ OpenVINO's own `CACHE_DIR` saves less, because it reads and hashes the whole net
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -51,18 +52,16 @@ def save_compiled(compiled: Any, file: Path) -> None:
             partial.write_bytes(hashlib.sha256(blob).digest() + blob)
 
 
-def compile_cached(
-    core: Any, model: Any, engine_sha256: str, shape: tuple[int, ...], hints: dict[str, str]
+def load_or_compile(
+    core: Any, engine_sha256: str, shape: tuple[int, ...], hints: dict[str, str], compile: Callable[[], Any]
 ) -> Any:
-    """Compile a model for one shape on the CPU, or load the graph from the cache folder."""
+    """Load the graph of an engine for one shape from the cache folder, or compile it and keep it."""
     try:
         file = compiled_file(engine_sha256, shape, hints)
     except BadInput:
-        file = None
-    compiled = load_compiled(core, file, hints) if file else None
-    if compiled is None:
-        model.reshape(list(shape))
-        compiled = core.compile_model(model, "CPU", hints)
-        if file:
-            save_compiled(compiled, file)
-    return compiled
+        return compile()
+    graph = load_compiled(core, file, hints)
+    if graph is None:
+        graph = compile()
+        save_compiled(graph, file)
+    return graph
