@@ -21,6 +21,7 @@ from hrpose_rt.pose.estimator import HostPoseEstimator
 from hrpose_rt.run_info import DetectorInfo, HardwareInfo, PoseInfo, RunInfo
 from hrpose_rt.runtimes.base import DeviceRuntime, Runtime
 from hrpose_rt.runtimes.open import open_selected, with_size
+from hrpose_rt.runtimes.ov import bf16_is_fast
 from hrpose_rt.runtimes.selection import (
     PRECISIONS_OF,
     RuntimeChoice,
@@ -196,9 +197,13 @@ def open_model(
         device=settings.device,
         has_checkpoint=model.checkpoint is not None,
     )
-    if task == "detection" and choice.precision == "int8" and not model.in_precision("int8"):
-        choice = replace(choice, precision="auto")  # int8 is for the pose network, which takes most time
-    if choice.precision == "auto" and choice.runtime == "openvino" and prefer_int8(model):
+    if task == "detection" and choice.precision == "int8" and not _has_int8(model, choice.runtime):
+        choice = replace(choice, precision="auto")  # no detector is quantised only to be opened
+    if (
+        choice.precision == "auto"
+        and choice.runtime == "openvino"
+        and prefer_int8(model, task, choice.device)
+    ):
         choice = replace(
             choice, precision="int8", reason=f"{choice.reason}; int8 costs its accuracy little"
         )
@@ -259,8 +264,18 @@ def _uploader(device: str, uploaders: "Uploaders | None") -> "FrameUploader":
     return uploaders[device]
 
 
-def prefer_int8(model: Model) -> bool:
-    """Whether `auto` chooses int8: the model has it, it loses little AP, and it is fast on this CPU."""
+def _has_int8(detector: Model, runtime: str) -> bool:
+    """Whether there is an int8 engine of a detector. TensorRT builds its own, and 16 bits serve it well."""
+    return runtime != "tensorrt" and detector.in_precision("int8") is not None
+
+
+def prefer_int8(model: Model, task: Task, device: str) -> bool:
+    """Whether `auto` chooses int8: the model has it, it loses little AP, and it is fast on this CPU.
+
+    On a CPU with AMX, the detector takes as long in bf16 and loses nothing. On a GPU it keeps fp16.
+    """
+    if task == "detection" and (device != "cpu" or bf16_is_fast()):
+        return False
     fitting = model.in_precision("int8")
     if fitting is None or fitting.spec is None:
         return False

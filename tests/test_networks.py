@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from hrpose_rt import networks
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, HrposeError
 from hrpose_rt.export.examples import packaged_photos
@@ -13,7 +14,8 @@ from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.hrnet_config import W16_LITE
 from hrpose_rt.nets.spec import EngineSpec
-from hrpose_rt.networks import open_networks, open_pose
+from hrpose_rt.nets.zoo import find_model
+from hrpose_rt.networks import open_networks, open_pose, prefer_int8
 from hrpose_rt.paths import models_folder
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.runtimes.open import open_selected
@@ -27,6 +29,33 @@ def test_networks_facts_name_models_runtime_and_cpu() -> None:
     assert facts["models"] == {"pose": "hrnet-w16-lite", "detector": "yolo26n-person"}
     assert (facts["runtime"], facts["precision"], facts["threads"]) == ("openvino", "fp32", 1)
     assert (facts["cpu"], facts["cpu_features"]) == (cpu_name(), cpu_features())
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "onnxruntime"])
+def test_int8_is_for_both_embedded_networks_and_finds_the_same_people(runtime, photos) -> None:
+    people = []
+    for precision in ("fp32", "int8"):
+        image = cv2.imread(str(photos / "zidane.jpg"))
+        with PosePipeline(Settings(runtime=runtime, precision=precision, threads=1)) as pipeline:
+            assert pipeline.info.detector.precision == precision
+            assert pipeline.info.pose.precision == precision
+            people.append(pipeline.process(image).detections.boxes)
+    assert len(people[0]) == len(people[1]) == 2
+    assert (iou(*people).max(axis=1) > 0.8).all()
+
+
+@pytest.mark.parametrize(
+    ("fast_bf16", "device", "detector"), [(True, "cpu", False), (False, "cpu", True), (False, "gpu", False)]
+)
+def test_auto_takes_int8_for_the_detector_where_bf16_is_slow(
+    fast_bf16, device, detector, monkeypatch
+) -> None:
+    monkeypatch.setattr(networks, "bf16_is_fast", lambda: fast_bf16)
+    monkeypatch.setattr(networks, "cpu_features", lambda: ["avx512_vnni"])
+    assert prefer_int8(find_model("yolo26n-person", "detection"), "detection", device) == detector
+    assert prefer_int8(find_model("hrnet-w16-lite", "pose"), "pose", device)
+    monkeypatch.setattr(networks, "cpu_features", lambda: ["avx2"])
+    assert not prefer_int8(find_model("yolo26n-person", "detection"), "detection", device)
 
 
 def test_networks_reject_more_threads_than_cores() -> None:

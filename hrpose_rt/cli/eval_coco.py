@@ -11,7 +11,6 @@ import typer
 
 from hrpose_rt.cli import options
 from hrpose_rt.cli.eval_output import (
-    EVAL_MIN_BOX_SCORE,
     RESULTS,
     SCORES,
     SCORES_SCHEMA,
@@ -24,6 +23,7 @@ from hrpose_rt.cli.eval_output import (
 )
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
+from hrpose_rt.evaluation.predict import EVAL_MIN_BOX_SCORE
 from hrpose_rt.networks import hardware_info, open_detector, open_pose
 from hrpose_rt.skeleton import COCO17, Skeleton, find_skeleton
 

@@ -8,7 +8,6 @@ import typer
 
 from hrpose_rt.cli import options
 from hrpose_rt.cli.eval_output import (
-    EVAL_MIN_BOX_SCORE,
     RESULTS,
     SCORES,
     SCORES_SCHEMA,
@@ -42,7 +41,7 @@ def eval_detector(
     """Score a detector: AP, and recall at --det-score by size and by number of people in the image."""
     from hrpose_rt.evaluation import coco
     from hrpose_rt.evaluation.detection import find
-    from hrpose_rt.evaluation.predict import box_results, detected
+    from hrpose_rt.evaluation.predict import EVAL_MIN_BOX_SCORE, box_results, detected
 
     check_output(output, overwrite)
     truth = coco.load_annotations(annotations, joints=False)

@@ -16,7 +16,6 @@ from hrpose_rt.paths import make_folder, write_json
 
 SCORES, RESULTS, PREDICTIONS = "scores.json", "results.json", "pred.mat"
 SCORES_SCHEMA = 1
-EVAL_MIN_BOX_SCORE = 0.01  # low, because an average precision needs all boxes
 
 
 def check_output(folder: Path | None, overwrite: bool) -> None:

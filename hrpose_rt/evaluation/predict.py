@@ -22,6 +22,7 @@ from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Detections, Poses
 
 COCO_DIGITS = 3  # decimals of pixels and scores in results files; a thousandth is too small to matter
+EVAL_MIN_BOX_SCORE = 0.01  # low, because an average precision needs all boxes
 
 
 @dataclass(frozen=True, slots=True)
