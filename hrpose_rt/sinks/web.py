@@ -1,32 +1,27 @@
 """A web page that shows the run: live frames, stages, and latency by number of people."""
 
 import asyncio
+import json
 import logging
 import os
 import socket
 import threading
-import time
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
-import cv2
-import numpy as np
-
 from hrpose_rt.drawing import MIN_SCORE
 from hrpose_rt.errors import BadInput
-from hrpose_rt.result import FrameResult
+from hrpose_rt.result import FrameResult, latency_field
+from hrpose_rt.sinks.web_panel import LOOK_S, Bell, StreamPanel
 from hrpose_rt.sinks.web_security import answer_headers, is_loopback, limited_protocol, refusal
-from hrpose_rt.timing import Histogram
-from hrpose_rt.types import STAGES, U8
+from hrpose_rt.timing import Histogram, LatencyTable
+from hrpose_rt.types import STAGES
 
 LOOPBACK = "127.0.0.1"
-QUALITY = 80  # JPEG quality, in 0..100
-PAGE_MAX_SIDE_PX = 1280  # larger frames are scaled down for browsers
-LOOK_S = 0.5  # time between checks whether the page is closed, while no new frame comes
 SEND_BYTES = 2**18  # send buffer for a browser; a larger one would hold old frames
 BOUNDARY = b"--picture\r\n"
 
@@ -37,93 +32,6 @@ def parse_address(text: str) -> tuple[str, int]:
     if not port.isdecimal() or int(port) > 65535:
         raise BadInput(f"`serve` {text} has no port: give PORT or HOST:PORT, such as 8000")
     return host.strip("[]") or LOOPBACK, int(port)
-
-
-@dataclass(frozen=True, slots=True)
-class _LatestResult:
-    """The newest frame of a panel."""
-
-    number: int
-    result: FrameResult
-    at: float
-
-
-class StreamPanel:
-    """A sink that shows its newest frame to browsers."""
-
-    wants_picture = False  # it draws frames itself
-
-    def __init__(self, view: "WebView", name: str) -> None:
-        self._view, self.name = view, name
-        self.newest: _LatestResult | None = None
-        self.frames = self.dropped = 0
-        self._jpeg: tuple[int, bytes] = (-1, b"")
-        self._encoding = threading.Lock()
-        self._watchers: tuple[asyncio.AbstractEventLoop, set[asyncio.Event]] | None = None
-
-    def write(self, result: FrameResult, picture: U8) -> None:
-        """See `Sink.write`."""
-        self.frames += 1
-        self.dropped += result.frame.dropped
-        self.newest = _LatestResult(self.frames, result, time.monotonic())
-        self._view.count(self.name, result)
-        if self._watchers:
-            loop, waiting = self._watchers
-            with suppress(RuntimeError):  # the page is closed
-                loop.call_soon_threadsafe(_wake, waiting)
-
-    async def pictures(self) -> AsyncIterator[_LatestResult | None]:
-        """Yield the newest frame each time. Without a new one, yield None every `LOOK_S` seconds."""
-        if self._watchers is None:
-            self._watchers = asyncio.get_running_loop(), set()
-        fresh, seen = asyncio.Event(), 0
-        waiting = self._watchers[1]
-        waiting.add(fresh)
-        try:
-            while True:
-                fresh.clear()
-                shown = self.newest
-                if shown and shown.number != seen:
-                    seen = shown.number
-                    yield shown
-                    continue
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(fresh.wait(), LOOK_S)
-                    continue
-                yield None
-        finally:
-            waiting.discard(fresh)
-
-    def jpeg(self, shown: _LatestResult) -> bytes:
-        """The frame as JPEG, encoded once for all viewers."""
-        with self._encoding:
-            if self._jpeg[0] != shown.number:
-                picture = shown.result.draw(min_score=self._view.min_score)
-                h, w = picture.shape[:2]
-                scale = min(1.0, PAGE_MAX_SIDE_PX / max(h, w))
-                size = max(1, round(scale * w)), max(1, round(scale * h))
-                picture = picture if scale == 1 else np.asarray(cv2.resize(picture, size), np.uint8)
-                data = cv2.imencode(".jpg", picture, (cv2.IMWRITE_JPEG_QUALITY, QUALITY))[1]
-                self._jpeg = shown.number, data.tobytes()
-            return self._jpeg[1]
-
-    def state(self) -> dict[str, Any]:
-        """The state of this panel, for the page."""
-        shown = self.newest
-        if shown is None:
-            return {"name": self.name, "frames": 0}
-        times = shown.result.times
-        return {
-            "name": self.name,
-            "frames": self.frames,
-            "dropped": self.dropped,
-            "people": len(shown.result),
-            "silent_s": round(time.monotonic() - shown.at, 1),
-            "latency_ms": {k: round(getattr(times, k), 2) for k in (*STAGES, "total", "read")},
-        }
-
-    def close(self) -> None:
-        """Do nothing: the view closes all panels."""
 
 
 class WebView:
@@ -162,9 +70,12 @@ class WebView:
             raise BadInput(
                 f"{host}:{port} cannot be used ({os.strerror(error.errno or 0)}): choose another port"
             ) from error
-        self._token, self.min_score = token, min_score
+        self._token, self._min_score = token, min_score
         self._panels: dict[str, StreamPanel] = {}
         self._costs: dict[int, Histogram] = {}
+        self._frames: Counter[str] = Counter()
+        self._table, self._latency = LatencyTable(), latency_field(False)
+        self._ending = Bell()
         self._metrics = Metrics()
         self._lock = threading.Lock()
         shown = f"[{host}]" if ":" in host else host
@@ -194,18 +105,21 @@ class WebView:
         with self._lock:
             if key in self._panels:
                 self._metrics.forget(self._panels[key].name)
-            panel = self._panels.setdefault(key, StreamPanel(self, name))
-            panel.name = name
-            return panel
+                self._panels[key].begin(name)
+            self._frames.setdefault(name, 0)
+            return self._panels.setdefault(key, StreamPanel(name, self._min_score, self.count))
 
     def count(self, name: str, result: FrameResult) -> None:
         """Count a finished frame of the source `name`."""
         with self._lock:
             self._costs.setdefault(len(result), Histogram()).add(result.times.total)
+            self._frames[name] += 1
+            self._table.add(len(result), result.times)
+            self._latency = latency_field(result.shared)
         self._metrics.add(name, result)
 
     def state(self) -> dict[str, Any]:
-        """All that the page shows besides frames. `costs` has people, frames, p50 and p95 in ms."""
+        """All that the page shows besides pictures. `costs` has people, frames, p50 and p95 in ms."""
         with self._lock:
             panels = list(self._panels.values())
             costs = [
@@ -213,6 +127,18 @@ class WebView:
                 for people, h in sorted(self._costs.items())
             ]
         return {"panels": [panel.state() for panel in panels], "costs": costs}
+
+    def report(self) -> dict[str, Any]:
+        """The frames of every source, and the latencies by number of people, as in a run's report."""
+        known = ("frames", *STAGES, "total", "read")  # the others are measured after the page got a frame
+        with self._lock:
+            bins = self._table.to_dict().items()
+            return {
+                "hrpose": version("hrpose-rt"),
+                "frames": self._table.frames,
+                "frames_by_source": dict(self._frames),
+                self._latency: {label: {name: rows[name] for name in known} for label, rows in bins},
+            }
 
     def _app(self, page: str) -> Any:
         from starlette.applications import Starlette
@@ -237,8 +163,17 @@ class WebView:
             panel = panels.get(request.path_params["number"])
             if panel is None:
                 return PlainTextResponse("no such picture", status_code=404)
+            if "once" in request.query_params:
+                return StreamingResponse(panel.picture(), media_type="image/jpeg")
             kind = "multipart/x-mixed-replace; boundary=picture"
             return StreamingResponse(self._pictures(panel), media_type=kind)
+
+        def events(request: Request) -> Response:
+            return StreamingResponse(self._states(), media_type="text/event-stream")
+
+        def report(request: Request) -> Response:
+            head = {"Content-Disposition": 'attachment; filename="hrpose-rt.json"'}
+            return JSONResponse(self.report(), headers=head)
 
         def metrics(request: Request) -> Response:
             return PlainTextResponse(self._metrics.text(), media_type="text/plain; version=0.0.4")
@@ -255,26 +190,40 @@ class WebView:
 
             return check
 
-        shown = {"/": home, "/state": state, "/live/{number}": live, "/metrics": metrics}
+        shown = {"/": home, "/state": state, "/events": events, "/report": report}
+        shown |= {"/live/{number}": live, "/metrics": metrics}
         routes = [Route(path, guarded(answer)) for path, answer in shown.items()]
         return Starlette(routes=[*routes, Route("/healthz", healthz)])
 
     async def _pictures(self, panel: StreamPanel) -> AsyncIterator[bytes]:
         """Yield the newest frame whenever the browser is ready for one."""
         yield BOUNDARY
+        again = b""
         async for shown in panel.pictures():
-            if self._server.should_exit:
+            if shown:
+                data = await asyncio.to_thread(panel.jpeg, shown)
+                head = f"Content-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+                again = head + data + b"\r\n" + BOUNDARY
+                yield again
+            elif self._server.should_exit:
                 return
-            if shown is None:
-                continue
-            data = await asyncio.to_thread(panel.jpeg, shown)
-            head = f"Content-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n".encode()
-            # Send the next boundary too. Without it browsers hold the frame back.
-            yield head + data + b"\r\n" + BOUNDARY
+            elif again:  # browsers show a frame when the next one begins, so the last is sent twice
+                yield again
+                again = b""
+
+    async def _states(self) -> AsyncIterator[str]:
+        """Yield the state every `LOOK_S` seconds, and at the end the last one with the report."""
+        while not self._server.should_exit:
+            yield f"data: {json.dumps(self.state())}\n\n"
+            if not self._server.should_exit:
+                await self._ending.wait(LOOK_S)
+        yield f"data: {json.dumps(self.state() | {'ended': True, 'report': self.report()})}\n\n"
 
     def close(self) -> None:
-        """Stop serving."""
+        """Send the last state to all browsers, then stop serving."""
         self._server.should_exit = True
+        for bell in (self._ending, *(panel.new_frame for panel in self._panels.values())):
+            bell.ring()
         self._thread.join(timeout=3)
         self._socket.close()
 
@@ -283,8 +232,3 @@ class WebView:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _wake(waiting: set[asyncio.Event]) -> None:
-    for fresh in waiting:
-        fresh.set()

@@ -12,6 +12,9 @@ import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from html.parser import HTMLParser
+from importlib.resources import files
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -21,6 +24,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.sinks import web
 from hrpose_rt.sinks import web_security as web_guard
 from hrpose_rt.sinks.web import WebView, parse_address
+from hrpose_rt.sinks.web_panel import LOOK_S
 from tests.sinks.test_video import results
 
 
@@ -52,7 +56,7 @@ def next_picture(stream) -> np.ndarray:
 
 def test_web_serves_page_and_state_json(view) -> None:
     status, page = get(view.url)
-    assert status == 200 and b"Milliseconds against people" in page
+    assert status == 200 and b"Latency by number of people" in page
     assert json.loads(get(view.url + "state")[1]) == {"panels": [], "costs": []}
     panel = view.panel("", "video")
     assert json.loads(get(view.url + "state")[1])["panels"] == [{"name": "video", "frames": 0}]
@@ -80,6 +84,162 @@ def test_web_streams_jpeg_frames_with_people_drawn(view) -> None:
         panel.write(third, third.frame.image)
         next_picture(stream)
     assert get(view.url + "live/7")[0] == 404
+
+
+def next_state(stream) -> dict:
+    """The next state of an event stream."""
+    line = stream.readline()
+    assert line.startswith(b"data: ") and stream.readline() == b"\n"
+    return json.loads(line.removeprefix(b"data: "))
+
+
+def test_web_events_report_first_frame_and_end_of_run() -> None:
+    with WebView() as view:
+        panel = view.panel("", "video")
+        with urllib.request.urlopen(view.url + "events", timeout=5) as stream:
+            assert stream.headers["Content-Type"].startswith("text/event-stream")
+            waiting = next_state(stream)
+            assert waiting["panels"] == [{"name": "video", "frames": 0}] and "ended" not in waiting
+            for result in results(3):
+                panel.write(result, result.frame.image)
+            assert next_state(stream)["panels"][0]["frames"] == 3
+            panel.write(result, result.frame.image)
+            view.close()
+            state = next_state(stream)
+            while "ended" not in state:
+                state = next_state(stream)
+            assert state["ended"] is True and state["panels"][0]["frames"] == 4
+            assert state["report"] == view.report()
+            assert state["report"]["frames_by_source"] == {"video": 4}
+            assert stream.read() == b""
+
+
+def test_web_close_takes_less_than_a_second_with_viewers() -> None:
+    view = WebView()
+    panel = view.panel("", "video")
+    (result,) = results(1)
+    panel.write(result, result.frame.image)
+    with (
+        urllib.request.urlopen(view.url + "events", timeout=5) as events,
+        urllib.request.urlopen(view.url + "live/0", timeout=5) as pictures,
+    ):
+        next_state(events)
+        pictures.readline()
+        next_picture(pictures)
+        begin = time.perf_counter()
+        view.close()
+        assert time.perf_counter() - begin < 1
+
+
+def test_web_report_has_frames_by_source_and_latency_by_people(view) -> None:
+    written = results(4)
+    for name in ("a", "b"):  # one after the other in the same panel
+        panel = view.panel("", name)
+        assert panel.state() == {"name": name, "frames": 0}
+        for result in written[:3] if name == "a" else written[3:]:
+            panel.write(result, result.frame.image)
+    with urllib.request.urlopen(view.url + "report", timeout=5) as answer:
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="hrpose-rt.json"'
+        report = json.loads(answer.read())
+    assert list(report) == ["hrpose", "frames", "frames_by_source", "latency_ms"]
+    assert report["frames"] == 4 and report["frames_by_source"] == {"a": 3, "b": 1}
+    assert {label: row["frames"] for label, row in report["latency_ms"].items()} == {"0": 2, "1-5": 2}
+    empty = [result.times.total for result in written if not len(result)]
+    assert report["latency_ms"]["0"]["total"]["mean"] == pytest.approx(np.mean(empty), abs=0.001)
+    assert "age" not in report["latency_ms"]["0"]
+    assert [panel["frames"] for panel in view.state()["panels"]] == [1]
+    view.panel("", "b").write(replace(result, shared=True), result.frame.image)
+    assert "latency_share_ms" in view.report()
+
+
+def test_web_serves_single_jpeg(view) -> None:
+    panel = view.panel("", "video")
+    assert get(view.url + "live/0?once=1") == (200, b"")
+    (result,) = results(1)
+    panel.write(result, result.frame.image)
+    status, data = get(view.url + "live/0?once=1")
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert status == 200 and picture.shape == result.frame.image.shape
+
+
+def test_web_sends_last_frame_twice(view) -> None:
+    panel = view.panel("", "video")
+    first, second = results(2, crowds=(0,))
+    panel.write(first, first.frame.image)
+    with urllib.request.urlopen(view.url + "live/0", timeout=5) as stream:
+        stream.readline()
+        assert next_picture(stream).mean() < 10
+        assert next_picture(stream).mean() < 10
+        time.sleep(3 * LOOK_S)
+        panel.write(second, second.frame.image)
+        assert next_picture(stream).mean() > 10
+
+
+class PageOutline(HTMLParser):
+    """The tags of a page with their attributes, in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+PAGE = (files("hrpose_rt.sinks") / "web.html").read_text()
+
+
+def test_web_page_has_headings_landmarks_and_labels() -> None:
+    tags = PageOutline(PAGE).tags
+    names = [name for name, _ in tags]
+    assert dict(tags)["html"] == {"lang": "en"}
+    assert names.count("h1") == names.count("main") == names.count("header") == 1
+    assert names.count("table") == names.count("caption") == 2
+    ids = {attributes["id"] for _, attributes in tags if "id" in attributes}
+    for name, attributes in tags:
+        labels = [attributes[key] for key in ("aria-labelledby", "aria-describedby") if key in attributes]
+        assert ids.issuperset(labels)
+        assert labels or name not in ("section", "svg")
+    (status,) = [attributes for _, attributes in tags if attributes.get("role") == "status"]
+    assert status["id"] == "status"
+    assert 'scope: "col"' in PAGE and 'scope: "row"' in PAGE and "alt = `Live picture" in PAGE
+    assert "width=device-width" in PAGE and ":focus-visible" in PAGE and "min-height: 44px" in PAGE
+
+
+def test_web_page_loads_nothing_from_other_hosts_and_has_no_motion() -> None:
+    assert set(re.findall(r"https?://[^\s\"']+", PAGE)) == {"http://www.w3.org/2000/svg"}
+    assert not re.search(r"@import|url\(|transition|animation|innerHTML|eval\(", PAGE)
+    assert " style=" not in PAGE and not re.search(r" on\w+=", PAGE)
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of two colours `#rrggbb`. Source: WCAG 2.2."""
+
+    def luminance(colour: str) -> float:
+        levels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+        return float(linear @ (0.2126, 0.7152, 0.0722))
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_contrast_of_black_on_white_is_21() -> None:
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.005)
+
+
+def test_web_page_colours_have_contrast_in_both_themes() -> None:
+    starts = [match.start() for match in re.finditer(":root", PAGE)]
+    assert len(starts) == 2 and "prefers-color-scheme: dark" in PAGE[: starts[1]]
+    for begin, end in pairwise([*starts, PAGE.index("  * {")]):
+        colours = dict(re.findall(r"--(\w+): (#\w{6});", PAGE[begin:end]))
+        assert set(colours) == {"page", "ink", "soft", "mark", "link", "rule", "dot", "bar", "focus"}
+        for name in ("ink", "soft", "mark", "link"):
+            assert contrast(colours[name], colours["page"]) >= 4.5, name
+        for name in ("dot", "bar", "focus"):
+            assert contrast(colours[name], colours["page"]) >= 3, name
 
 
 def test_web_client_that_never_reads_does_not_block_writes(view) -> None:
@@ -153,6 +313,10 @@ def ask(path: str, lines: str) -> bytes:
         ("/healthz", "Host: pod-7", 200),
         ("/metrics", "Host: localhost", 200),
         ("/metrics", "Host: pod-7", 403),
+        ("/report", "Host: localhost", 200),
+        ("/report", "Host: pod-7", 403),
+        ("/events", "Host: pod-7", 403),
+        ("/events", "Host: localhost:1\nSec-Fetch-Site: cross-site", 403),
         ("/state?token=%ff%00", "Host: localhost", 200),
         ("/%zz", "Host: localhost", 404),
         ("/state", "Host: localhost\nContent-Length: abc", 400),
@@ -189,7 +353,7 @@ def test_web_bad_requests_print_nothing_in_separate_process() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("path", ["/", "/state", "/healthz", "/metrics", "/none"])
+@pytest.mark.parametrize("path", ["/", "/state", "/report", "/healthz", "/metrics", "/none"])
 def test_web_responses_carry_security_headers(view, path) -> None:
     head = talk(view, ask(path, "Host: localhost")).partition(b"\r\n\r\n")[0].decode().lower()
     assert "x-content-type-options: nosniff" in head
@@ -255,6 +419,9 @@ def test_web_requires_token() -> None:
         status, text = get(url.partition("?")[0])
         assert status == 403 and b"must end in ?token=" in text
         assert get(url.replace("sesame", "barley"))[0] == 403
+        for path in ("state", "events", "report", "live/0"):
+            assert get(url.replace("/?token=open%20sesame", f"/{path}?token=open"))[0] == 403
+        assert get(url.replace("/?", "/report?"))[0] == 200
 
 
 def test_web_close_ends_server_with_open_stream() -> None:
