@@ -25,13 +25,8 @@ def xyxy_to_xywh(boxes: F32) -> F32:
 
 def intersection(a: F32, b: F32) -> F32:
     """Areas (N, M) of the intersections of boxes `a` (N, 4) with boxes `b` (M, 4)."""
-    wide, tall = (
-        np.minimum(a[:, None, side + 2], b[None, :, side + 2])
-        - np.maximum(a[:, None, side], b[None, :, side])
-        for side in (0, 1)
-    )
-    shared: F32 = wide.clip(0, None) * tall.clip(0, None)
-    return shared
+    ends, starts = np.minimum(a[:, None, 2:], b[:, 2:]), np.maximum(a[:, None, :2], b[:, :2])
+    return _product(np.maximum(ends - starts, 0))
 
 
 def iou(a: F32, b: F32) -> F32:
@@ -40,11 +35,16 @@ def iou(a: F32, b: F32) -> F32:
     A box without area has an IoU of 0.
     """
     shared = intersection(a, b)
-    area_a = np.clip(a[:, 2:] - a[:, :2], 0, None).prod(axis=1)
-    area_b = np.clip(b[:, 2:] - b[:, :2], 0, None).prod(axis=1)
-    union = area_a[:, None] + area_b[None, :] - shared
+    area_a, area_b = (_product(np.maximum(boxes[:, 2:] - boxes[:, :2], 0)) for boxes in (a, b))
+    union = area_a[:, None] + area_b - shared
     overlap: F32 = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     return overlap
+
+
+def _product(sides: F32) -> F32:
+    """Width times height (...) of sides (..., 2); `prod` takes several times as long for a few boxes."""
+    area: F32 = sides[..., 0] * sides[..., 1]
+    return area
 
 
 def nms(boxes: F32, scores: F32, threshold: float) -> I64:
