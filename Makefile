@@ -6,7 +6,7 @@ PYTHON ?= python3
 VIDEO ?=
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-gpu docs limits readme clean
+.PHONY: demo test test-gpu docs pictures limits readme clean
 
 demo: .venv/.ready
 	.venv/bin/python samples/demo.py $(VIDEO)
@@ -31,6 +31,10 @@ test-gpu:
 # The documentation site, in site/. Without --quiet, which would hide the warnings that --strict counts.
 docs: .venv-dev/.ready
 	.venv-dev/bin/python -m mkdocs build --strict
+
+# The pictures of the documentation, in docs/pictures/, from the demo's video and from benchmarks/results/.
+pictures: .venv-dev/.ready demo/report.json
+	PYTHONPATH=benchmarks .venv-dev/bin/python docs/pictures.py
 
 # The promises about speed, measured on this machine; keep it quiet meanwhile.
 limits: .venv-dev/.ready
