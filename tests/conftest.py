@@ -1,6 +1,5 @@
 """What several tests use: made videos, the packaged photos, the development data."""
 
-from collections.abc import Iterator
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,14 +8,6 @@ import numpy as np
 import pytest
 
 DATA = Path(__file__).parents[2] / "shared"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def home(tmp_path_factory) -> Iterator[None]:
-    """Nothing is fetched or built into the user's own folders."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HRPOSE_HOME", str(tmp_path_factory.mktemp("home")))
-        yield
 
 
 @pytest.fixture(scope="session")
