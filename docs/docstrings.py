@@ -7,7 +7,7 @@ import griffe
 
 SHARED = re.compile(r"^( +)(\w+), (\w+): (.*(?:\n\1 +.*)*)", re.M)  # "width, height: Pixels."
 FLAGS = re.compile(r" *# doctest: .*")
-EXAMPLE = re.compile(r"(?:^ *(?:>>>|\.\.\.) .*\n?)+", re.M)
+EXAMPLE = re.compile(r"^ *>>> .*\n?(?:^.*\S.*\n?)*", re.M)  # up to an empty line, with the output
 
 
 class Docstrings(griffe.Extension):

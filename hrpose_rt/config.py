@@ -31,6 +31,18 @@ MAX_INPUT_SIDE = 2048  # largest side of a person's crop, in pixels
 class Settings:
     """Settings of a pipeline.
 
+    >>> from hrpose_rt import Settings
+    >>> settings = Settings(tracker="bytetrack", budget_ms=33)
+    >>> settings.budget_ms, settings.det_score
+    (33.0, 0.3)
+
+    Pass them to `stream` or `PosePipeline`. A wrong value raises `BadInput`:
+
+    >>> Settings(det_score=30)
+    Traceback (most recent call last):
+        ...
+    hrpose_rt.errors.BadInput: `det_score` is 30: expected float <= 1.0
+
     Attributes:
         pose, detector: Embedded names, or paths of checkpoints or engines; a `Path` is accepted.
         runtime: "tensorrt", "openvino", "onnxruntime", "torch", or "auto": chosen by model and machine.
@@ -102,6 +114,13 @@ class Settings:
 @dataclass(frozen=True, slots=True)
 class Clip:
     """The part of a source to process.
+
+    >>> from hrpose_rt import Clip
+    >>> clip = Clip(start=10, end=70, stride=2)
+    >>> clip.count(frames=3000, fps=25)
+    750
+
+    Pass it to `stream` or `open_source`.
 
     Attributes:
         start: Seconds from the beginning of the source.

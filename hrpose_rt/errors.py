@@ -4,7 +4,15 @@ MAX_NUMBER = 10**9  # the largest value of a numeric setting
 
 
 class HrposeError(Exception):
-    """An error whose message is written for the user."""
+    """An error whose message is written for the user.
+
+    >>> from hrpose_rt import HrposeError, stream
+    >>> try:
+    ...     results = list(stream("missing.mp4"))
+    ... except HrposeError as error:
+    ...     print(error)
+    missing.mp4 does not exist: check the path
+    """
 
     exit_code = 2  # exit status of the command line: nothing was done
 
@@ -15,11 +23,31 @@ class HrposeError(Exception):
 
 
 class BadInput(HrposeError, ValueError):
-    """An argument, a file or an array that cannot be used as it is."""
+    """An argument, a file or an array that cannot be used as it is.
+
+    >>> from hrpose_rt import BadInput, Settings
+    >>> try:
+    ...     settings = Settings(tracker="sort")
+    ... except BadInput as error:
+    ...     print(error)
+    there is no `tracker` sort: choose flow or ocsort or bytetrack
+
+    It is a `ValueError`, too.
+    """
 
 
 class RuntimeMissing(HrposeError):
-    """A library that the chosen runtime needs is not installed or does not load."""
+    """A library that the chosen runtime needs is not installed or does not load.
+
+    Use Intel's NPU if there is one:
+
+    >>> from hrpose_rt import PosePipeline, RuntimeMissing, Settings
+    >>> settings = Settings(device="npu")
+    >>> try:
+    ...     PosePipeline(settings).close()
+    ... except RuntimeMissing:
+    ...     settings = Settings(device="cpu")
+    """
 
 
 class CheckpointMismatch(HrposeError):
@@ -27,7 +55,20 @@ class CheckpointMismatch(HrposeError):
 
 
 class RunBroken(HrposeError):
-    """A run stopped or lost frames after it had begun; its output stays readable."""
+    """A run stopped or lost frames after it had begun; its output stays readable.
+
+    The error comes after the last frame. Here, one of two images is damaged:
+
+    >>> from hrpose_rt import RunBroken, open_source
+    >>> try:
+    ...     with open_source("photos") as source:
+    ...         for frame in source:
+    ...             print(frame.file_name)
+    ... except RunBroken as error:
+    ...     print(error)
+    1.jpg
+    2.jpg cannot be read as images and were left out (it is empty, damaged or none): replace them
+    """
 
     exit_code = 1
 

@@ -3,10 +3,10 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any, TypeGuard, cast, overload
+from typing import Any, cast, overload
 
 from numpy.typing import ArrayLike
 
@@ -18,7 +18,7 @@ from hrpose_rt.networks import Networks, open_networks
 from hrpose_rt.result import FrameResult
 from hrpose_rt.run_info import RunInfo
 from hrpose_rt.session import Session, info_of
-from hrpose_rt.sources.base import Source
+from hrpose_rt.sources.base import Source, is_source
 from hrpose_rt.sources.multi import MultiSource
 from hrpose_rt.sources.open import Name, open_source
 from hrpose_rt.sources.prefetch import read_ahead
@@ -33,6 +33,13 @@ OnSourceEnd = Callable[[int, RunBroken | None], None]
 
 class PosePipeline:
     """Frames in, results out. A context manager.
+
+    >>> import numpy as np
+    >>> from hrpose_rt import PosePipeline
+    >>> with PosePipeline() as pipeline:
+    ...     result = pipeline.process(np.zeros((480, 640, 3), np.uint8))
+    >>> len(result)
+    0
 
     Threads may share it. They take turns at its networks, and each session has its own people.
 
@@ -142,11 +149,7 @@ class PosePipeline:
             return self._process_with(networks, frames, states, shared)
 
     def _process_with(
-        self,
-        networks: Networks,
-        frames: Sequence[Frame],
-        states: Sequence[StreamState],
-        shared: bool,
+        self, networks: Networks, frames: Sequence[Frame], states: Sequence[StreamState], shared: bool
     ) -> list[FrameResult]:
         rows, detect_times = [], []
         for frame, state in zip(frames, states, strict=True):
@@ -217,7 +220,7 @@ class PosePipeline:
             RunBroken: The source lost frames; raised after the last one.
         """
         with ExitStack() as stack:
-            opened = source if _is_opened(source) else stack.enter_context(_open_ahead(source))
+            opened = source if is_source(source) else stack.enter_context(_open_ahead(source))
             session = stack.enter_context(self.begin(opened.info))
             for frame in opened:
                 yield session.process(frame)
@@ -272,6 +275,10 @@ def stream(
 ) -> Iterator[FrameResult]:
     """Yield the result of each frame of a video file, image, folder of images or camera.
 
+    >>> from hrpose_rt import Clip, stream
+    >>> for result in stream("video.mp4", clip=Clip(end=10)):
+    ...     boxes, keypoints = result.detections.boxes, result.poses.keypoints
+
     Args:
         source: Anything that `open_source` takes, or an opened source.
         settings: The networks, and how to run them.
@@ -282,7 +289,7 @@ def stream(
             source lost frames (raised after the last).
     """
     with ExitStack() as stack:
-        opened = stack.enter_context(source if _is_opened(source) else _open_ahead(source, clip))
+        opened = stack.enter_context(source if is_source(source) else _open_ahead(source, clip))
         yield from stack.enter_context(PosePipeline(settings)).stream(opened)
 
 
@@ -291,8 +298,3 @@ def _open_ahead(source: Name | Source, clip: Clip = Clip()) -> Iterator[Source]:
     """Open a source and read it ahead. This is safe because nothing else reads it."""
     with open_source(cast(Name, source), clip) as opened, read_ahead(opened) as ahead:
         yield ahead
-
-
-def _is_opened(source: object) -> TypeGuard[Source]:
-    """Whether `source` has the interface of `Source`, whatever its class."""
-    return isinstance(getattr(source, "info", None), SourceInfo) and isinstance(source, Iterable)

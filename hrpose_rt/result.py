@@ -20,6 +20,26 @@ if TYPE_CHECKING:
 class FrameResult:
     """The people of one frame; row i is the same person in all of its fields.
 
+    A pipeline returns it. A test can build one from arrays:
+
+    >>> import numpy as np
+    >>> from hrpose_rt import COCO17, Detections, Frame, FrameResult, Poses, StageTimes
+    >>> frame = Frame(0, np.zeros((480, 640, 3), np.uint8), time_s=0.0, captured_s=0.0)
+    >>> detections = Detections.found(np.array([[10, 20, 110, 320]], np.float32), np.ones(1, np.float32))
+    >>> poses = Poses.estimated(np.full((1, 17, 2), 60, np.float32), np.ones((1, 17), np.float32))
+    >>> result = FrameResult(frame, detections, np.array([7]), poses, StageTimes(total=21.5), COCO17)
+
+    Its people are an image, plain numbers or a table:
+
+    >>> result
+    <FrameResult frame=0 people=1 ids=[7] ms=21.5>
+    >>> result.draw().shape
+    (480, 640, 3)
+    >>> result.to_dict()["people"][0]["box"]
+    [10.0, 20.0, 110.0, 320.0]
+    >>> list(result.to_df().columns)[:4]
+    ['frame', 'time_s', 'id', 'x1']
+
     Attributes:
         frame: The frame itself.
         detections: Boxes (N, 4) and scores (N,).

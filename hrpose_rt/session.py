@@ -13,8 +13,13 @@ from hrpose_rt.types import U8, Frame, SourceInfo
 class Session:
     """A video that the caller feeds frame by frame. A context manager.
 
-    >>> with pipeline.session(fps=25) as session:  # doctest: +SKIP
-    ...     result = session.process(image)
+    >>> import numpy as np
+    >>> from hrpose_rt import PosePipeline
+    >>> images = np.zeros((3, 480, 640, 3), np.uint8)
+    >>> with PosePipeline() as pipeline, pipeline.session(fps=25) as session:
+    ...     results = [session.process(image) for image in images]
+    >>> [result.frame.time_s for result in results]
+    [0.0, 0.04, 0.08]
 
     Threads may share it; frames are processed one after the other, in order of arrival.
 

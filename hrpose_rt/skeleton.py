@@ -27,6 +27,14 @@ class Side(IntEnum):
 class Skeleton:
     """A set of joints.
 
+    >>> from hrpose_rt import COCO17, Skeleton
+    >>> COCO17.joints.index("left_wrist")
+    9
+    >>> joints = ("nose", "left_ear", "right_ear")
+    >>> head = Skeleton("head", joints, edges=((0, 1), (0, 2)), flip_pairs=((1, 2),))
+    >>> head.flip_order()
+    [0, 2, 1]
+
     Attributes:
         name: Its name in files and engines.
         joints: K names, in the order of the heatmaps. Names of joints on one side begin with `left_` or

@@ -34,6 +34,12 @@ class Origin(IntEnum):
 class SourceInfo:
     """What is known about a source before its first frame.
 
+    >>> from hrpose_rt import open_source
+    >>> with open_source("video.mp4") as source:
+    ...     info = source.info
+    >>> info.width, info.height, info.fps, info.frames
+    (64, 48, 10.0, 5)
+
     Attributes:
         name: The name the user gave.
         stem: A short name for files made from it.
@@ -58,6 +64,14 @@ class SourceInfo:
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One frame of a source.
+
+    >>> import time
+    >>> import numpy as np
+    >>> from hrpose_rt import Frame
+    >>> image = np.zeros((480, 640, 3), np.uint8)
+    >>> frame = Frame(index=0, image=image, time_s=0.0, captured_s=time.perf_counter())
+
+    Give it to `Session.process` if the times of your frames vary.
 
     Attributes:
         index: Its number in the source, from 0; gaps where frames were left out.
@@ -87,6 +101,13 @@ class Frame:
 class Detections:
     """People detected in a frame.
 
+    >>> import numpy as np
+    >>> from hrpose_rt import Detections
+    >>> boxes = np.array([[10, 20, 110, 320], [200, 40, 280, 300]], np.float32)
+    >>> detections = Detections.found(boxes, scores=np.array([0.9, 0.4], np.float32))
+    >>> detections.boxes[detections.scores > 0.5].tolist()
+    [[10.0, 20.0, 110.0, 320.0]]
+
     Attributes:
         boxes: (N, 4) float32 xyxy in frame pixels.
         scores: (N,) float32 in 0..1.
@@ -115,6 +136,13 @@ class Detections:
 @dataclass(frozen=True, slots=True, eq=False)
 class Poses:
     """Poses of the people of a frame; row i belongs to detection i.
+
+    >>> import numpy as np
+    >>> from hrpose_rt import COCO17, Poses
+    >>> keypoints = np.full((2, 17, 2), 60, np.float32)
+    >>> poses = Poses.estimated(keypoints, scores=np.ones((2, 17), np.float32))
+    >>> poses.keypoints[:, COCO17.joints.index("left_wrist")].tolist()
+    [[60.0, 60.0], [60.0, 60.0]]
 
     Attributes:
         keypoints: (N, K, 2) float32 frame pixels, x before y.
@@ -171,6 +199,11 @@ class TrackedPeople:
 @dataclass(frozen=True, slots=True)
 class StageTimes:
     """Times of one frame, in milliseconds.
+
+    >>> from hrpose_rt import StageTimes
+    >>> times = StageTimes(detect=14.0, pose=10.0, other=1.0, total=25.0)
+    >>> f"{times.total:.0f} ms, {1000 / times.total:.0f} frames per second"
+    '25 ms, 40 frames per second'
 
     `letterbox` to `heatmap` are measured separately. `total` runs from the frame in memory to its poses, on
     its own clock, and `other` is the difference, so that the stages add up. `read`, `draw` and `write` are

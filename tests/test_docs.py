@@ -1,5 +1,6 @@
-"""The documentation site builds strictly and without a network, and its API page has every public name."""
+"""The documentation site builds strictly and without a network. Its API page has every public name."""
 
+import html
 import os
 import re
 import subprocess
@@ -62,6 +63,20 @@ def test_site_pages_load_nothing_from_other_hosts(site: Path) -> None:
     loaded = {page.name: LOADED.findall(page.read_text(encoding="utf-8")) for page in site.rglob("*.html")}
     assert len(loaded) > 10
     assert {name: tags for name, tags in loaded.items() if tags} == {}
+
+
+def test_public_classes_and_functions_have_an_example() -> None:
+    public = {name: getattr(hrpose_rt, name) for name in hrpose_rt.__all__}
+    assert len(callables := {name for name in public if callable(public[name])}) > 15
+    assert {name for name in callables if ">>> " not in (public[name].__doc__ or "")} == set()
+
+
+@pytest.mark.slow
+def test_api_page_shows_examples_with_their_output_as_code(site: Path) -> None:
+    page = (site / "api.html").read_text(encoding="utf-8")
+    blocks = "".join(re.findall(r"<pre>.*?</pre>", page, re.S))
+    assert page.count("&gt;&gt;&gt;") == blocks.count("&gt;&gt;&gt;") > 50
+    assert "missing.mp4 does not exist: check the path" in html.unescape(re.sub("<[^>]+>", "", blocks))
 
 
 def test_navigation_names_every_page() -> None:

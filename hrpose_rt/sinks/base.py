@@ -11,6 +11,23 @@ from hrpose_rt.types import U8
 class Sink(Protocol):
     """Takes the results of one source, frame by frame.
 
+    >>> from hrpose_rt import stream
+    >>> class Counter:
+    ...     wants_picture = False
+    ...     most = 0
+    ...     def write(self, result, picture):
+    ...         self.most = max(self.most, len(result))
+    ...     def close(self):
+    ...         print("at most", self.most, "people")
+
+    Your loop calls it:
+
+    >>> counter = Counter()
+    >>> for result in stream("video.mp4"):
+    ...     counter.write(result, result.frame.image)
+    >>> counter.close()
+    at most 0 people
+
     Attributes:
         wants_picture: Whether `write` needs the people drawn.
     """

@@ -3,10 +3,10 @@
 import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeGuard
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.types import Frame, SourceInfo
@@ -16,6 +16,20 @@ RECONNECT_S = 60.0  # how long to retry a live source that disconnects, in secon
 
 class Source(Protocol):
     """Gives frames once, from first to last.
+
+    >>> import time
+    >>> import numpy as np
+    >>> from hrpose_rt import Frame, SourceInfo
+    >>> class Screen:
+    ...     info = SourceInfo("screen", "screen", 640, 480, 10.0, None, is_video=True, is_live=False)
+    ...     def __iter__(self):
+    ...         for i in range(3):
+    ...             image = np.zeros((480, 640, 3), np.uint8)
+    ...             yield Frame(i, image, time_s=i / 10, captured_s=time.perf_counter())
+    >>> [frame.time_s for frame in Screen()]
+    [0.0, 0.1, 0.2]
+
+    `PosePipeline.stream` needs nothing else; the function `stream` also enters and closes the source.
 
     Iterating ends when the source ends. If frames were lost, iterating then raises RunBroken, after it has
     given all frames that could be read.
@@ -33,6 +47,11 @@ class Source(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+def is_source(value: object) -> TypeGuard[Source]:
+    """Whether `value` has the interface of `Source`, whatever its class."""
+    return isinstance(getattr(value, "info", None), SourceInfo) and isinstance(value, Iterable)
 
 
 class BaseSource(ABC):

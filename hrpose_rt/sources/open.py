@@ -75,6 +75,14 @@ def open_source(
 ) -> Source:
     """Open a video file, an image, a folder of images, a stream's address or a camera.
 
+    >>> from hrpose_rt import Clip, open_source
+    >>> with open_source("video.mp4", Clip(stride=2)) as source:
+    ...     for frame in source:
+    ...         print(frame.index, frame.time_s, frame.image.shape)
+    0 0.0 (48, 64, 3)
+    2 0.2 (48, 64, 3)
+    4 0.4 (48, 64, 3)
+
     Args:
         name: A path, an address, or a camera's number (an int or text).
         clip: The part to use.
