@@ -35,6 +35,7 @@ from hrpose_rt.skeleton import Skeleton, find_skeleton
 if TYPE_CHECKING:
     from hrpose_rt.runtimes.cuda_frames import FrameUploader
 
+HOST_DECODINGS = ("udp", "simcc")  # there is no decoder for a GPU
 MAX_AP_LOSS = 0.01  # largest loss at which `auto` chooses int8
 ProgressCallback = Callable[[str], None]
 Uploaders = dict[str, "FrameUploader"]  # by device
@@ -172,7 +173,7 @@ def _detector(
 def _estimator(
     runtime: Runtime, spec: EngineSpec, settings: Settings, uploaders: "Uploaders | None"
 ) -> PoseEstimator:
-    if not _stays_on_device(runtime) or spec.decode == "udp":
+    if not _stays_on_device(runtime) or spec.decode in HOST_DECODINGS:
         return HostPoseEstimator(runtime, spec, settings.decode, settings.flip_test)
     from hrpose_rt.pose.estimator_cuda import CudaPoseEstimator
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from hrpose_rt.detection.yolo import NMS_IOU, decode_boxes
 from hrpose_rt.geometry import iou, nms
-from hrpose_rt.pose.heatmaps import HEATMAP_DECODERS
+from hrpose_rt.nets.spec import EngineSpec
+from hrpose_rt.pose.decoding import keypoint_decoder
 from hrpose_rt.types import F32
 
 MIN_KEYPOINT_SCORE = 0.3  # lowest score of the joints and people that are compared
@@ -38,22 +39,19 @@ class Parity:
     violations: tuple[str, ...]
 
 
-def compare_poses(
-    expected: F32, outputs: F32, heights: F32, cell: float, precision: str, udp: bool
-) -> Parity:
-    """Compare heatmaps.
+def compare_poses(expected: F32, outputs: F32, heights: F32, spec: EngineSpec) -> Parity:
+    """Compare the outputs of pose networks.
 
     Args:
-        expected, outputs: (N, K, h, w) from the fp32 network and from the engine, for the same crops.
+        expected, outputs: (N, K, ...) from the fp32 network and from the engine, for the same crops.
         heights: (N,) heights of the people, in pixels of the network's input.
-        cell: Input pixels per heatmap pixel.
-        precision: Precision of the engine; selects the limits.
-        udp: Whether to decode with UDP; otherwise with DARK.
+        spec: Spec of the engine; its precision selects the limits. "quarter" is replaced by "dark", which
+            shows smaller differences.
     """
-    decode = HEATMAP_DECODERS["udp" if udp else "dark"]
-    (at, scores), (there, _) = decode(expected), decode(outputs)
+    decoder = keypoint_decoder(spec, "dark" if spec.decode == "quarter" else "auto")
+    (at, scores), (there, _) = decoder.decode(expected), decoder.decode(outputs)
     confident = scores > MIN_KEYPOINT_SCORE
-    moved = cell * np.linalg.norm(there - at, axis=2)
+    moved = spec.input_hw[0] / spec.heatmap_hw[0] * np.linalg.norm(there - at, axis=2)
     share = moved / np.maximum(heights[:, None], 1)
     distances = moved[confident] if confident.any() else np.zeros(1)
     spread = float(np.abs(expected).mean())
@@ -68,7 +66,7 @@ def compare_poses(
     }
     violations = [
         f"{name} is {metrics[name]:.3g}, {limit:g} is allowed"
-        for name, limit in LIMITS[precision].items()
+        for name, limit in LIMITS[spec.precision].items()
         if not metrics[name] <= limit
     ]
     if not np.isfinite(outputs).all():

@@ -88,10 +88,7 @@ def compare(
                 "longer footage to `calibration`"
             )
         maps = [np.concatenate(list(_heatmaps(run, people.crops))) for run in (reference, runtime)]
-        cell = spec.input_hw[0] / spec.heatmap_hw[0]
-        return compare_poses(
-            maps[0], maps[1], people.heights, cell, spec.precision, udp=spec.decode == "udp"
-        )
+        return compare_poses(maps[0], maps[1], people.heights, spec)
     finally:
         runtime.close()
 

@@ -46,6 +46,20 @@ class Build:
 
 
 @dataclass(frozen=True, slots=True)
+class Normalization:
+    """The input of a network: (value - mean) / std of each channel, whose values are 0..255.
+
+    Attributes:
+        mean, std: By channel, in the network's order.
+        channels: That order, "rgb" or "bgr".
+    """
+
+    mean: tuple[float, float, float]
+    std: tuple[Annotated[float, Meta(gt=0)], Annotated[float, Meta(gt=0)], Annotated[float, Meta(gt=0)]]
+    channels: Annotated[str, Meta(pattern="^(rgb|bgr)$")] = "rgb"
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSpec:
     """The facts about a network that a program needs to run it.
 
@@ -57,8 +71,9 @@ class EngineSpec:
         weights_sha256: Hash of the checkpoint it was made from.
         skeleton: Pose: the name of a `Skeleton`, or the path of a skeleton file; in JSON the path is
             relative to the spec's folder.
-        heatmap_hw: Pose: height and width of its heatmaps.
-        decode: Pose: default decoding of its heatmaps: "quarter", "dark" or "udp".
+        heatmap_hw: Pose: height and width of its heatmaps; with SimCC, number of bins along y and x.
+        decode: Pose: default decoding of its output: "quarter", "dark" or "udp" of heatmaps, or "simcc".
+        normalization: What an ONNX file made elsewhere takes; None for other networks.
         part_ankles: Pose: whether it tends to find both ankles on one foot, see `pose.ankles`.
         format: One of `FORMATS`.
         max_batch: The largest batch it takes; 0 for any.
@@ -76,7 +91,7 @@ class EngineSpec:
     weights_sha256: Hash
     skeleton: str = ""
     heatmap_hw: tuple[int, int] = (0, 0)
-    decode: Annotated[str, Meta(pattern="^(quarter|dark|udp)$")] = "quarter"
+    decode: Annotated[str, Meta(pattern="^(quarter|dark|udp|simcc)$")] = "quarter"
     format: Annotated[str, Meta(pattern="^(onnx|openvino|tensorrt|tensorrt-rtx)$")] = "onnx"
     max_batch: Annotated[int, Meta(ge=0)] = 0
     sha256: Hash = ""
@@ -85,6 +100,7 @@ class EngineSpec:
     build: Build | None = None
     layers: dict[str, int] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
+    normalization: Normalization | None = None
 
     @property
     def input_hw(self) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""The interface of pose estimators: boxes in, keypoints out."""
+"""The interfaces of pose estimators (boxes in, keypoints out) and of the decoders of network outputs."""
 
 from collections.abc import Sequence
 from typing import Protocol, Self
@@ -29,3 +29,21 @@ class PoseEstimator(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
+
+
+class KeypointDecoder(Protocol):
+    """Turns a network's output into keypoints.
+
+    Attributes:
+        grid_hw: Height and width of the grid over a crop: pixels of heatmaps, or bins of SimCC.
+        output_shape: Shape of the output for one person.
+    """
+
+    grid_hw: tuple[int, int]
+    output_shape: tuple[int, ...]
+
+    def decode(self, output: F32) -> tuple[F32, F32]:
+        """Decode an output (N, ...) into points (N, K, 2) in cells of the grid and scores (N, K)."""
+
+    def merge_flipped(self, output: F32, mirrored: F32) -> F32:
+        """Average an output (N, ...) with that of the mirrored crops."""

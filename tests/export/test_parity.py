@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 
 from hrpose_rt.export.parity import LIMITS, compare_boxes, compare_poses
+from hrpose_rt.nets.spec import EngineSpec
 
 HEIGHTS = np.full(3, 200, np.float32)
+
+
+def spec(precision: str) -> EngineSpec:
+    """A network with 4 pixels of the input per heatmap pixel."""
+    return EngineSpec("net", "pose", ((256, 192),), precision, "", "coco17", (64, 48))
 
 
 def blobs(shift: float = 0.0, peak: float = 0.9) -> np.ndarray:
@@ -16,7 +22,7 @@ def blobs(shift: float = 0.0, peak: float = 0.9) -> np.ndarray:
 
 
 def test_parity_of_equal_heatmaps_has_no_violations() -> None:
-    found = compare_poses(blobs(), blobs(), HEIGHTS, 4, "fp32", udp=False)
+    found = compare_poses(blobs(), blobs(), HEIGHTS, spec("fp32"))
     assert found.violations == ()
     assert found.metrics == {
         "crops": 3,
@@ -43,7 +49,7 @@ def test_parity_of_equal_heatmaps_has_no_violations() -> None:
     ],
 )
 def test_parity_limits_are_in_network_input_pixels(precision, shift, good) -> None:
-    found = compare_poses(blobs(), blobs(shift), HEIGHTS, 4, precision, udp=False)
+    found = compare_poses(blobs(), blobs(shift), HEIGHTS, spec(precision))
     assert found.metrics["median_px"] == pytest.approx(4 * shift, abs=0.004)
     assert (found.violations == ()) == good, found
 
@@ -52,15 +58,15 @@ def test_parity_fails_if_over_one_percent_of_joints_jump() -> None:
     wanted = np.concatenate([blobs()] * 20)
     found = wanted.copy()
     found[0, 0] = blobs(10)[0, 0]
-    compared = compare_poses(wanted, found, np.full(60, 200, np.float32), 4, "int8", udp=False)
+    compared = compare_poses(wanted, found, np.full(60, 200, np.float32), spec("int8"))
     assert compared.metrics["moved"] == pytest.approx(1 / 120, abs=1e-4) and compared.violations == ()
     found[1, 0] = blobs(10)[0, 0]
-    compared = compare_poses(wanted, found, np.full(60, 200, np.float32), 4, "int8", udp=False)
+    compared = compare_poses(wanted, found, np.full(60, 200, np.float32), spec("int8"))
     assert compared.violations == ("moved is 0.0167, 0.01 is allowed",)
 
 
 def test_parity_ignores_low_score_joints() -> None:
-    found = compare_poses(blobs(peak=0.2), blobs(5, peak=0.2), HEIGHTS, 4, "fp32", udp=False)
+    found = compare_poses(blobs(peak=0.2), blobs(5, peak=0.2), HEIGHTS, spec("fp32"))
     assert found.metrics["joints"] == 0 and found.violations == ()
 
 
@@ -70,7 +76,7 @@ def test_parity_of_nan_heatmaps_is_violation() -> None:
     with np.errstate(invalid="ignore"):
         assert (
             "some heatmaps are not finite"
-            in compare_poses(blobs(), broken, HEIGHTS, 4, "int8", udp=False).violations
+            in compare_poses(blobs(), broken, HEIGHTS, spec("int8")).violations
         )
 
 
