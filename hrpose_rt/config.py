@@ -8,6 +8,7 @@ from typing import Any
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import usable_cores
+from hrpose_rt.nets.onnx_source import PRESETS
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
 from hrpose_rt.skeleton import Skeleton, name_of
 from hrpose_rt.structures import (
@@ -53,6 +54,8 @@ class Settings:
         max_people: Keep at most this many per frame, best score first; 0 keeps all.
         input_hw: Height and width of the pose network's crops, multiples of 32; None for the model's own.
         decode: "quarter", "dark", "udp", or "auto" for the model's own.
+        preset: How an ONNX file made elsewhere is fed and decoded: "rtmpose", "vitpose", "simplebaseline",
+            or "auto": what its outputs and a TOML file beside it say.
         flip_test: Average with mirrored crops: twice the pose network's cost.
         threads: Cores to use; 0 for all that this process may use.
         skeleton: A built-in name, the path of a skeleton file, or "auto" for the model's own; a `Skeleton`
@@ -88,6 +91,7 @@ class Settings:
     max_pose_age: PositiveInt = 10
     smooth: bool = True
     input_hw: tuple[int, int] | None = None
+    preset: str = "auto"
 
     def __post_init__(self) -> None:
         for name in ("pose", "detector", "skeleton"):
@@ -100,6 +104,8 @@ class Settings:
         check_execution(self.runtime, self.precision, self.device)
         if self.decode not in ("auto", *DECODINGS):
             raise BadInput(f"there is no decoding {self.decode!r}: choose {', '.join(DECODINGS)}")
+        if self.preset not in ("auto", *PRESETS):
+            raise BadInput(f"there is no `preset` {self.preset}: choose {', '.join(PRESETS)}")
         if self.tracker not in TRACKERS:
             raise BadInput(f"there is no `tracker` {self.tracker}: choose {' or '.join(TRACKERS)}")
         if self.input_hw is not None:

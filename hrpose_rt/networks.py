@@ -14,6 +14,7 @@ from hrpose_rt.detection.base import Detector
 from hrpose_rt.detection.yolo import YoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
+from hrpose_rt.nets.onnx_source import NetworkHints
 from hrpose_rt.nets.spec import EngineSpec, Task
 from hrpose_rt.nets.zoo import Model, find_model, spec_of_checkpoint
 from hrpose_rt.pose.base import PoseEstimator
@@ -187,16 +188,18 @@ def open_model(
     """Open a model with a suitable runtime, and build a missing engine first; also returns the reason."""
     skeleton = settings.skeleton if task == "pose" else "auto"
     if task == "pose":
-        asked = (skeleton, settings.input_hw, settings.decode)
-        model = replace(model, spec=spec_of_checkpoint(model, task, *asked, progress))
+        hints = NetworkHints(skeleton, settings.input_hw, settings.decode, settings.preset)
+        model = replace(model, spec=spec_of_checkpoint(model, task, hints, progress))
         model = with_size(model, settings.input_hw)
-    can_export = model.checkpoint is not None and find_spec("onnx") is not None
+    elif model.is_onnx:
+        model = replace(model, spec=spec_of_checkpoint(model, task, progress=progress))
+    can_export = model.is_onnx or (model.checkpoint is not None and find_spec("onnx") is not None)
     choice = select_runtime(
         has_engine=model.engine is not None or can_export,
         runtime=settings.runtime,
         precision=settings.precision,
         device=settings.device,
-        has_checkpoint=model.checkpoint is not None,
+        has_checkpoint=model.checkpoint is not None and not model.is_onnx,
     )
     if task == "detection" and choice.precision == "int8" and not _has_int8(model, choice.runtime):
         choice = replace(choice, precision="auto")  # no detector is quantised only to be opened
@@ -237,7 +240,7 @@ def ensure_engine(
 
     begin = time.perf_counter()
     if model.spec is None:
-        model = replace(model, spec=spec_of_checkpoint(model, task, skeleton))
+        model = replace(model, spec=spec_of_checkpoint(model, task, NetworkHints(skeleton)))
     request = ExportRequest(format, precision, free_hw=format == "onnx", device=choice.device)
     exported = export(model, task, request, lambda step: progress(f"{model.name}, once only: {step}"))
     if exported.built:

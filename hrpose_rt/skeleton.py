@@ -73,7 +73,7 @@ class Skeleton:
         return [not any(part in name for part in _LOWER_BODY) for name in self.joints]
 
 
-_LOWER_BODY = ("hip", "knee", "ankle", "pelvis")
+_LOWER_BODY = ("hip", "knee", "ankle", "pelvis", "toe", "heel")
 
 
 def _side(joint: str) -> Side:
@@ -147,6 +147,7 @@ MPII16 = Skeleton(
 )
 
 SKELETONS = {s.name: s for s in (COCO17, MPII16)}
+BUILT_IN = Path(__file__).parent / "skeletons"  # the other built-in ones, as files
 
 
 def name_of(skeleton: Skeleton) -> str:
@@ -168,11 +169,12 @@ def find_skeleton(name: str) -> Skeleton:
     """
     if name in SKELETONS:
         return SKELETONS[name]
-    path = Path(name)
+    built_in = {path.stem: path for path in sorted(BUILT_IN.glob("*.toml"))}
+    path = built_in.get(name, Path(name))
     if path.suffix not in SKELETON_SUFFIXES:
         raise BadInput(
-            f"there is no skeleton {name!r}: choose {' or '.join(SKELETONS)}, or give the path of a "
-            f"{' or '.join(SKELETON_SUFFIXES)} file"
+            f"there is no skeleton {name!r}: choose {', '.join([*SKELETONS, *built_in])}, or give the path "
+            f"of a {' or '.join(SKELETON_SUFFIXES)} file"
         )
     try:
         return _described(path.stem, decode(path.read_bytes(), _File, toml=path.suffix == ".toml"))

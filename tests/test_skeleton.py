@@ -85,10 +85,30 @@ def test_skeleton_file_error_names_invalid_field(change, words, tmp_path: Path) 
 
 def test_skeleton_unknown_name_or_missing_file_raises_bad_input(tmp_path: Path) -> None:
     with pytest.raises(
-        BadInput, match=r"no skeleton 'dog': choose coco17 or mpii16, or give the path of a"
+        BadInput,
+        match=r"no skeleton 'dog': choose coco17, mpii16, ap10k17, halpe26, wholebody133, or",
     ):
         find_skeleton("dog")
     with pytest.raises(
         BadInput, match=r"dog\.toml cannot be read \(No such file or directory\): check the path"
     ):
         find_skeleton(str(tmp_path / "dog.toml"))
+
+
+@pytest.mark.parametrize(("name", "joints"), [("halpe26", 26), ("wholebody133", 133), ("ap10k17", 17)])
+def test_built_in_skeleton_is_complete_and_its_sides_are_paired(name, joints) -> None:
+    skeleton = find_skeleton(name)
+    assert (skeleton.name, len(skeleton.joints), len(skeleton.sigmas)) == (name, joints, joints)
+    for left, right in skeleton.flip_pairs:
+        if "face" not in skeleton.joints[left]:
+            assert skeleton.joints[left].removeprefix("left_") == skeleton.joints[right].removeprefix(
+                "right_"
+            )
+    paired = {joint for pair in skeleton.flip_pairs for joint in pair}
+    assert paired >= {i for i, joint in enumerate(skeleton.joints) if joint.startswith(("left_", "right_"))}
+
+
+def test_first_joints_of_larger_skeletons_are_those_of_coco() -> None:
+    for name in ("halpe26", "wholebody133"):
+        assert find_skeleton(name).joints[:17] == COCO17.joints
+        assert find_skeleton(name).sigmas[:17] == COCO17.sigmas

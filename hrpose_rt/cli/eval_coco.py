@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 
 @options.with_settings(
-    *("detector", "pose", "runtime", "precision", "device", "skeleton", "input_hw", "decode", "flip_test"),
-    "threads",
+    *("detector", "pose", "runtime", "precision", "device", "skeleton", "input_hw", "decode", "preset"),
+    *("flip_test", "threads"),
 )
 def eval_coco(
     annotations: options.Annotations,

@@ -25,7 +25,8 @@ from hrpose_rt.types import F32
 
 
 @options.with_settings(
-    *("pose", "runtime", "precision", "device", "input_hw", "decode", "flip_test", "threads"), pose=""
+    *("pose", "runtime", "precision", "device", "input_hw", "decode", "preset", "flip_test", "threads"),
+    pose="",
 )
 def eval_mpii(
     ground_truth: Annotated[Path, typer.Option(help="Compare with this gt_valid.mat of MPII.")],

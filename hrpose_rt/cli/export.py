@@ -16,6 +16,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.export.engines import export
 from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, ExportedEngine, ExportRequest
 from hrpose_rt.export.tensorrt import TrtOptions
+from hrpose_rt.nets.onnx_source import NetworkHints
 from hrpose_rt.nets.spec import engine_files
 from hrpose_rt.nets.zoo import spec_of_checkpoint
 
@@ -36,6 +37,7 @@ def export_model(
         str | None, typer.Option(help="Set HEIGHTxWIDTH. Default: the model's own.")
     ] = None,
     decode: options.Decode = "auto",
+    preset: options.Preset = "auto",
     output: Annotated[Path | None, typer.Option(help="Write the engines to this folder.")] = None,
     calibration: Annotated[
         Path | None,
@@ -89,9 +91,9 @@ def export_model(
     found = find(model, task)
     if decode not in ("auto", *DECODINGS):
         raise BadInput(f"there is no --decode {decode}: choose {', '.join(DECODINGS)}")
-    if task == "pose" and found.spec is None:
-        asked = ("auto", options.parse_hw(input_hw), decode)
-        spec = spec_of_checkpoint(found, task, *asked, lambda text: console.print(text, soft_wrap=True))
+    if found.spec is None and (task == "pose" or found.is_onnx):
+        hints = NetworkHints("auto", options.parse_hw(input_hw), decode, preset)
+        spec = spec_of_checkpoint(found, task, hints, lambda text: console.print(text, soft_wrap=True))
         found = replace(found, spec=spec)
     elif decode != "auto":
         raise BadInput(f"how {model} is read is known: leave out --decode, which runs take")

@@ -1,5 +1,6 @@
 """`hrpose-rt models`: which networks there are, what is known of them, and how to get them."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,8 +11,9 @@ from rich.table import Column, Table
 from hrpose_rt.cli import options
 from hrpose_rt.cli.app import App
 from hrpose_rt.errors import BadInput
+from hrpose_rt.nets import onnx_source
 from hrpose_rt.nets.published import ALIASES, PUBLISHED
-from hrpose_rt.nets.spec import Task
+from hrpose_rt.nets.spec import Task, spec_path
 from hrpose_rt.nets.zoo import EMBEDDED, ULTRALYTICS, Model, find_model
 from hrpose_rt.paths import fetched_folder
 
@@ -90,5 +92,8 @@ def find(name: str, task: Task | None = None) -> Model:
 
 def task_of(name: str) -> Task:
     """What a model is for, told by its name: .pt files are Ultralytics'."""
+    path = Path(name)
+    if path.suffix == ".onnx" and path.is_file() and not spec_path(path).is_file():
+        return onnx_source.task_of(path)
     is_detector = ULTRALYTICS.match(name) or name.endswith(".pt") or EMBEDDED.get(name) == "detection"
     return "detection" if is_detector else "pose"

@@ -41,6 +41,10 @@ InputHw = Annotated[
     str | None,
     model_option("--input-hw", help="HEIGHTxWIDTH of a person's crop; the model's own by default."),
 ]
+Preset = Annotated[
+    str,
+    model_option(help="How an ONNX file made elsewhere is fed: auto, rtmpose, vitpose or simplebaseline."),
+]
 FlipTest = Annotated[
     bool,
     model_option("--flip-test", help="Average with mirrored crops, at twice the cost."),
@@ -116,6 +120,7 @@ SETTINGS: dict[str, Any] = {
     "max_people": MaxPeople,
     "input_hw": InputHw,
     "decode": Decode,
+    "preset": Preset,
     "flip_test": FlipTest,
     "tracker": Tracker,
     "memory": Memory,

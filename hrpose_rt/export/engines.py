@@ -24,7 +24,6 @@ from hrpose_rt.paths import (
     file_lock,
     make_writable,
 )
-from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.runtimes.selection import gpu_number
 from hrpose_rt.runtimes.trt_compat import incompatibility, load_tensorrt
 
@@ -47,7 +46,8 @@ def export(
     """
     if request.format in ("tensorrt", "tensorrt-rtx"):
         check_options(request.format, request.precision, request.trt, nvidia_gpus())
-    if missing := [name for name in ("torch", "onnx") if find_spec(name) is None]:
+    needed = ("onnx",) if model.is_onnx else ("torch", "onnx")
+    if missing := [name for name in needed if find_spec(name) is None]:
         raise RuntimeMissing(f"exporting needs {' and '.join(missing)}: pip install 'hrpose-rt[export]'")
     folder = request.folder or engines_folder()
     make_writable(folder, "choose another `folder`" if request.folder else SET_CACHE)
@@ -64,7 +64,7 @@ class _Export:
         self._folder, self._progress = folder, progress
         base = model.spec or spec_of_checkpoint(model, task)
         hw = request.input_hw or base.input_hw
-        heatmap_hw = heatmap_size(hw) if task == "pose" else (0, 0)
+        heatmap_hw = heatmap_size(hw) if task == "pose" and not model.is_onnx else base.heatmap_hw
         self._calibration_set = verify.CalibrationSet(task, hw, request.calibration)
         self._free_hw = request.free_hw and task == "detection"
         self._int8_parity: Parity | str | None = None  # result for the int8 graph that was written last
@@ -78,6 +78,8 @@ class _Export:
             heatmap_hw=heatmap_hw,
             decode=base.decode,
             part_ankles=base.part_ankles,
+            normalization=base.normalization,
+            max_batch=base.max_batch,
         )
 
     def run(self) -> ExportedEngine:
@@ -120,7 +122,7 @@ class _Export:
         from hrpose_rt.runtimes.ort import OnnxRuntime
 
         if spec.precision == "fp32" and spec.format == "onnx" and self._model.checkpoint:
-            reference: Runtime = verify.torch_reference(self._model, self._task)
+            reference = verify.reference(self._model, self._fixed)
         else:
             reference = OnnxRuntime(self._graph(building.parent, "fp32")[0], usable_cores())
         try:
@@ -145,7 +147,8 @@ class _Export:
             spec.check_hash(path)
         except BadInput:  # missing or changed
             return None
-        if spec.weights_sha256 != self._fixed.weights_sha256 or spec.inputs_hw != self._fixed.inputs_hw:
+        kind = ("weights_sha256", "inputs_hw", "normalization")
+        if any(getattr(spec, name) != getattr(self._fixed, name) for name in kind):
             return None
         if not self._request.format.startswith("tensorrt"):
             return spec
@@ -179,13 +182,14 @@ class _Export:
                 build, layers = build_engine(
                     graph, building, request.format, request.trt, self._progress, gpu_number(request.device)
                 )
+        on_tensorrt = request.format.startswith("tensorrt")
         if not build.seconds:
             build = replace(build, seconds=round(perf_counter() - begin, 1))
         return replace(
             self._fixed,
             precision=request.precision,
             format=request.format,
-            max_batch=request.trt.max_batch if request.format.startswith("tensorrt") else 0,
+            max_batch=request.trt.max_batch if on_tensorrt else self._fixed.max_batch,
             sha256=engine_sha256(building),
             onnx_sha256=onnx_sha256,
             build=build,

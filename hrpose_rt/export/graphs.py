@@ -14,7 +14,7 @@ ProgressCallback = Callable[[str], None]
 
 
 def write_fp32_graph(model: Model, spec: EngineSpec, path: Path, free_hw: bool) -> dict[str, int]:
-    """Write the fp32 graph of a model: traced from its checkpoint, or copied from its ONNX file.
+    """Write the fp32 graph of a model: traced from its checkpoint, or made of its ONNX file.
 
     Args:
         model: A model with a checkpoint or an fp32 graph.
@@ -28,10 +28,8 @@ def write_fp32_graph(model: Model, spec: EngineSpec, path: Path, free_hw: bool) 
     import onnx
 
     from hrpose_rt.export.half import layers_by_precision
-    from hrpose_rt.export.torch_onnx import export_onnx
-    from hrpose_rt.nets.checkpoints import load_hrnet
-    from hrpose_rt.nets.preprocessing import hrnet_on_crops
-    from hrpose_rt.nets.yolo import load_yolo
+    from hrpose_rt.export.onnx_file import save_onnx
+    from hrpose_rt.export.onnx_wrap import wrap
 
     if model.checkpoint is None:
         own, kind = model.spec, ("format", "precision", "inputs_hw")
@@ -41,11 +39,23 @@ def write_fp32_graph(model: Model, spec: EngineSpec, path: Path, free_hw: bool) 
                 "one of: give the checkpoint"
             )
         shutil.copyfile(model.engine, path)
-    elif spec.task == "pose":
+    elif model.is_onnx:
+        save_onnx(wrap(model.weights(), spec), path, spec)
+    else:
+        _trace(model, spec, path, free_hw)
+    return layers_by_precision(onnx.load(path))
+
+
+def _trace(model: Model, spec: EngineSpec, path: Path, free_hw: bool) -> None:
+    from hrpose_rt.export.torch_onnx import export_onnx
+    from hrpose_rt.nets.checkpoints import load_hrnet
+    from hrpose_rt.nets.preprocessing import hrnet_on_crops
+    from hrpose_rt.nets.yolo import load_yolo
+
+    if spec.task == "pose":
         export_onnx(hrnet_on_crops(load_hrnet(model.weights())[0]), path, spec)
     else:
         export_onnx(load_yolo(model.weights(), model.classic_head, fixed=not free_hw), path, spec, free_hw)
-    return layers_by_precision(onnx.load(path))
 
 
 def write_16_bit_graph(fp32_graph: Path, spec: EngineSpec, path: Path) -> dict[str, int]:
@@ -53,7 +63,7 @@ def write_16_bit_graph(fp32_graph: Path, spec: EngineSpec, path: Path) -> dict[s
     import onnx
 
     from hrpose_rt.export.half import layers_by_precision, to_16_bits
-    from hrpose_rt.export.torch_onnx import save_onnx
+    from hrpose_rt.export.onnx_file import save_onnx
 
     graph = to_16_bits(onnx.load(fp32_graph), spec.precision)
     save_onnx(graph, path, spec)
@@ -84,8 +94,8 @@ def write_int8_graph(
     import onnx
 
     from hrpose_rt.export.half import layers_by_precision
+    from hrpose_rt.export.onnx_file import save_onnx
     from hrpose_rt.export.quantize import first_and_last, to_int8
-    from hrpose_rt.export.torch_onnx import save_onnx
 
     source = onnx.load(fp32_graph)
     for sensitive in ([], first_and_last(source)):

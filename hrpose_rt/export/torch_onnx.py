@@ -2,15 +2,13 @@
 
 import logging
 import warnings
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
+from hrpose_rt.export.onnx_file import save_onnx, strip
 from hrpose_rt.nets.spec import EngineSpec
-from hrpose_rt.paths import atomic_write
 
 OPSET = 18
 INPUTS = {"pose": "crops", "detection": "image"}
@@ -51,38 +49,5 @@ def export_onnx(module: nn.Module, path: Path, spec: EngineSpec, free_hw: bool =
 
     model = onnx.load(partial)
     partial.unlink()
-    _strip(model)
+    strip(model)
     save_onnx(model, path, spec)
-
-
-def save_onnx(model: Any, path: Path, spec: EngineSpec) -> None:
-    """Record the spec in a graph, check the graph, and write it atomically."""
-    import onnx
-
-    onnx.helper.set_model_props(
-        model,
-        {
-            "model": spec.model,
-            "task": spec.task,
-            "inputs": " ".join(f"{h}x{w}" for h, w in spec.inputs_hw),
-            "precision": spec.precision,
-            "skeleton": spec.skeleton,
-            "decode": spec.decode if spec.task == "pose" else "",
-            "weights_sha256": spec.weights_sha256,
-            "hrpose": version("hrpose-rt"),
-        },
-    )
-    onnx.checker.check_model(model, full_check=True)
-    with atomic_write(path) as file:
-        onnx.save(model, file)
-
-
-def _strip(model: Any) -> None:
-    """Remove what the exporter records of its run: stack traces, and with them paths of this machine."""
-    graph = model.graph
-    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
-        part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-    for tensor in graph.initializer:
-        tensor.ClearField("metadata_props")
-    graph.ClearField("value_info")

@@ -87,7 +87,10 @@ def compare(
                 f"{len(people.crops)} people are in the pictures, a comparison needs {MIN_CROPS}: give "
                 "longer footage to `calibration`"
             )
-        maps = [np.concatenate(list(_heatmaps(run, people.crops))) for run in (reference, runtime)]
+        maps = [
+            np.concatenate(list(_in_batches(run, people.crops, spec.max_batch)))
+            for run in (reference, runtime)
+        ]
         return compare_poses(maps[0], maps[1], people.heights, spec)
     finally:
         runtime.close()
@@ -126,18 +129,23 @@ def open_for_verification(engine: Path, spec: EngineSpec, device: str = "cuda") 
     return TrtRuntime(engine, spec, device)
 
 
-def torch_reference(model: Model, task: Task) -> Runtime:
-    """The network in PyTorch, in fp32."""
+def reference(model: Model, spec: EngineSpec) -> Runtime:
+    """The network as it came, in fp32: in PyTorch, or an ONNX file made elsewhere in ONNX Runtime."""
+    if model.is_onnx:
+        from hrpose_rt.export.onnx_wrap import SourceReference
+
+        return SourceReference(model.weights(), spec)
     from hrpose_rt.nets.checkpoints import load_hrnet
     from hrpose_rt.nets.preprocessing import hrnet_on_crops
     from hrpose_rt.nets.yolo import load_yolo
     from hrpose_rt.runtimes.torch_eager import EagerRuntime
 
-    if task == "pose":
+    if spec.task == "pose":
         return EagerRuntime(hrnet_on_crops(load_hrnet(model.weights())[0]), "fp32", usable_cores())
     return EagerRuntime(load_yolo(model.weights(), model.classic_head), "fp32", usable_cores())
 
 
-def _heatmaps(runtime: Runtime, crops: U8) -> Iterator[F32]:
-    for start in range(0, len(crops), _BATCH):
-        yield runtime.infer(crops[start : start + _BATCH]).copy()
+def _in_batches(runtime: Runtime, crops: U8, most: int) -> Iterator[F32]:
+    step = min(_BATCH, most or _BATCH)
+    for start in range(0, len(crops), step):
+        yield runtime.infer(crops[start : start + step]).copy()

@@ -9,6 +9,7 @@ from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing
 from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.download import BytesCallback, fetch
 from hrpose_rt.nets.hrnet_config import heatmap_size
+from hrpose_rt.nets.onnx_source import NO_HINTS, NetworkHints, describe
 from hrpose_rt.nets.published import ALIASES, PUBLISHED, Published, read_name
 from hrpose_rt.nets.spec import EngineSpec, Task, spec_path
 from hrpose_rt.paths import fetched_folder, make_writable, models_folder, sha256
@@ -29,7 +30,7 @@ class Model:
     Attributes:
         name: The name the user gave.
         engine: Its ONNX or OpenVINO file, with a spec beside it; None if there is only a checkpoint.
-        checkpoint: Its PyTorch file; None if there is only an engine.
+        checkpoint: Its PyTorch file, or an ONNX file made elsewhere; None if there is only an engine.
         spec: Its spec, if known.
     """
 
@@ -37,6 +38,11 @@ class Model:
     engine: Path | None
     checkpoint: Path | None
     spec: EngineSpec | None
+
+    @property
+    def is_onnx(self) -> bool:
+        """Whether its checkpoint is an ONNX file made elsewhere, which PyTorch cannot run."""
+        return self.checkpoint is not None and self.checkpoint.suffix == ".onnx"
 
     @property
     def classic_head(self) -> bool:
@@ -116,6 +122,8 @@ def _find(name: str, task: Task, progress: BytesCallback) -> Model:
         raise BadInput(f"{path} does not exist: check the path")
     if path.suffix in CHECKPOINTS:
         return _of_checkpoint(path.stem, path)
+    if path.suffix == ".onnx" and not spec_path(path).is_file():
+        return Model(path.stem, None, path, None)  # made elsewhere
     if not spec_path(path).is_file():
         raise BadInput(f"{path} has no {spec_path(path).name} beside it that says what it holds")
     return Model(path.stem, path, None, EngineSpec.load(spec_path(path)))
@@ -179,18 +187,14 @@ _DETECTOR_INPUTS = ((640, 640), (384, 640), (640, 384), (480, 640), (640, 480))
 def spec_of_checkpoint(
     model: Model,
     task: Task,
-    skeleton: str = "auto",
-    input_hw: tuple[int, int] | None = None,
-    decode: str = "auto",
+    hints: NetworkHints = NO_HINTS,
     progress: Callable[[str], None] = lambda text: None,
 ) -> EngineSpec:
-    """The spec of a checkpoint: what is known of it, else the arguments, its name, or the usual values.
+    """The spec of a checkpoint: what is known of it, else the hints, its name, or the usual values.
 
     Args:
         model, task: The model and its task.
-        skeleton: Its skeleton; "auto" for the one with that number of joints.
-        input_hw: Height and width of its crops; None if not given.
-        decode: Decoding of its heatmaps; "auto" if not given.
+        hints: What the user says about it.
         progress: Called with a text about assumed values.
 
     Raises:
@@ -200,18 +204,21 @@ def spec_of_checkpoint(
         return model.spec
     assert model.checkpoint is not None
     digest = sha256(model.checkpoint)
+    if model.is_onnx:
+        return describe(model.checkpoint, task, digest, hints, progress)
     if task == "detection":
         return EngineSpec(model.name, task, _DETECTOR_INPUTS, "fp32", digest)
     joints = load_hrnet(model.checkpoint)[1].joints
     named_hw, named_decode = read_name(model.checkpoint.stem)
     usual_hw, usual = _POSE_INPUTS.get(joints, _OTHER_INPUT)
-    if usual is None and skeleton == "auto":
+    if usual is None and hints.skeleton == "auto":
         raise BadInput(
             f"{model.checkpoint} has {joints} joints, and nothing says which: name them in a skeleton file "
             "and give it with `skeleton`"
         )
-    (h, w), how = input_hw or named_hw or usual_hw, named_decode if decode == "auto" else decode
-    assumed = {} if input_hw or named_hw else {"`input_hw`": f"{h}x{w}"}
+    (h, w) = hints.input_hw or named_hw or usual_hw
+    how = named_decode if hints.decode == "auto" else hints.decode
+    assumed = {} if hints.input_hw or named_hw else {"`input_hw`": f"{h}x{w}"}
     assumed |= {} if how else {"`decode`": "quarter"}
     if assumed:
         progress(
@@ -224,7 +231,7 @@ def spec_of_checkpoint(
         inputs_hw=((h, w),),
         precision="fp32",
         weights_sha256=digest,
-        skeleton=usual or skeleton,
+        skeleton=usual or hints.skeleton,
         heatmap_hw=heatmap_size((h, w)),
         decode=how or "quarter",
     )

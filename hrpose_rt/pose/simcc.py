@@ -37,4 +37,5 @@ class SimccDecoder:
         """See `KeypointDecoder.merge_flipped`."""
         back = mirrored[:, self._flip_order]
         along_x, along_y = back[..., self._columns - 1 :: -1], back[..., self._columns :]
-        return (output + np.concatenate([along_x, along_y], axis=2)) * np.float32(0.5)
+        merged: F32 = (output + np.concatenate([along_x, along_y], axis=2)) * np.float32(0.5)
+        return merged

@@ -7,6 +7,7 @@ from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.hrnet_config import heatmap_size
+from hrpose_rt.nets.onnx_source import NetworkHints
 from hrpose_rt.nets.spec import EngineSpec, Task
 from hrpose_rt.nets.zoo import Model, spec_of_checkpoint
 from hrpose_rt.runtimes.base import Runtime
@@ -62,8 +63,9 @@ def open_selected(
     """
     threads = threads or usable_cores()
     if choice.runtime == "torch":
-        if model.checkpoint is None:
-            raise BadInput(f"{model.name} is an engine, which `runtime` torch cannot execute: use openvino")
+        if model.checkpoint is None or model.is_onnx:
+            what = "an ONNX file" if model.is_onnx else "an engine"
+            raise BadInput(f"{model.name} is {what}, which `runtime` torch cannot execute: use openvino")
         opened, spec = _open_eager(model, task, choice, threads, skeleton)
     else:
         opened, spec = _open_engine(model, choice, threads)
@@ -118,13 +120,13 @@ def _open_eager(
         from hrpose_rt.nets.yolo import load_yolo
 
         module = load_yolo(model.weights(), model.classic_head)
-        spec = spec_of_checkpoint(model, task, skeleton)
+        spec = spec_of_checkpoint(model, task, NetworkHints(skeleton))
     else:
         net, _ = load_hrnet(model.weights())
         from hrpose_rt.nets.preprocessing import hrnet_on_crops
 
         module = hrnet_on_crops(net)
-        spec = spec_of_checkpoint(model, task, skeleton)
+        spec = spec_of_checkpoint(model, task, NetworkHints(skeleton))
     from hrpose_rt.runtimes.torch_eager import EagerRuntime
 
     return EagerRuntime(module, choice.precision, threads, choice.device), spec
@@ -140,7 +142,7 @@ def with_size(model: Model, input_hw: tuple[int, int] | None) -> Model:
     if input_hw is None or input_hw == model.spec.input_hw:
         return model
     h, w = input_hw
-    if model.checkpoint is None:
+    if model.checkpoint is None or model.is_onnx:
         own_h, own_w = model.spec.input_hw
         raise BadInput(
             f"{model.name} is an engine for {own_h}x{own_w} and no other `input_hw`: export one for {h}x{w}"

@@ -24,7 +24,8 @@ from hrpose_rt.evaluation.predict import (
 )
 from hrpose_rt.export import verify
 from hrpose_rt.export.half import layers_by_precision
-from hrpose_rt.export.torch_onnx import export_onnx, save_onnx
+from hrpose_rt.export.onnx_file import save_onnx
+from hrpose_rt.export.torch_onnx import export_onnx
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.hrnet_config import heatmap_size

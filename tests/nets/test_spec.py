@@ -30,7 +30,7 @@ def test_spec_roundtrip(tmp_path) -> None:
         ({"heatmap_hw": [0, 0]}, r"heatmap_hw: \[0, 0\] is no size"),
         ({"skeleton": ""}, "skeleton: a pose network has one"),
         ({"skeleton": None}, "skeleton: expected str, got null"),
-        ({"decode": "sharp"}, r"decode: expected str matching regex '\^\(quarter\|dark\|udp\)\$'"),
+        ({"decode": "sharp"}, r"decode: expected str matching regex '\^\(quarter\|dark\|udp\|simcc\)\$'"),
         ({"precision": "fp4"}, "precision: expected str matching"),
         ({"format": 1}, "format: expected str, got int"),
         ({"max_batch": -1}, "max_batch: expected int >= 0"),

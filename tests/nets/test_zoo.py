@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.export.verify import torch_reference
+from hrpose_rt.export.verify import reference
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.published import ALIASES, PUBLISHED, Published
 from hrpose_rt.nets.zoo import EMBEDDED, find_model
+from hrpose_rt.networks import open_pose
 from hrpose_rt.paths import fetched_folder, models_folder, sha256
 from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.skeleton import SKELETONS
@@ -38,7 +40,7 @@ def test_onnx_path_needs_spec_json_beside_it(tmp_path) -> None:
     mine = tmp_path / "mine.onnx"
     shutil.copy(engine, mine)
     with pytest.raises(BadInput, match=r"has no mine\.json beside it"):
-        find_model(str(mine), "pose")
+        open_pose(Settings(pose=str(mine)))
     shutil.copy(engine.with_suffix(".json"), tmp_path / "mine.json")
     model = find_model(str(mine), "pose")
     assert (model.name, model.engine, model.checkpoint) == ("mine", mine, None)
@@ -134,6 +136,6 @@ def test_embedded_weights_hash_mismatch_raises_bad_input(name, task, tmp_path, m
     content = bytearray(model.checkpoint.read_bytes())
     content[len(content) // 2] ^= 1
     model.checkpoint.write_bytes(content)
-    for using in (lambda: open_engine(model, task, "torch"), lambda: torch_reference(model, task)):
+    for using in (lambda: open_engine(model, task, "torch"), lambda: reference(model, model.spec)):
         with pytest.raises(BadInput, match=r"was changed or cut off since it was made: install hrpose-rt"):
             using()

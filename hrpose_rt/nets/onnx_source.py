@@ -1,0 +1,226 @@
+"""ONNX files made elsewhere -> specs.
+
+The outputs show what a network is. Its normalisation they cannot show: a preset or a TOML file beside the
+network says it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from hrpose_rt.errors import BadInput, RuntimeMissing, last_line
+from hrpose_rt.nets.published import read_name
+from hrpose_rt.nets.spec import EngineSpec, Normalization, Task, spec_path
+from hrpose_rt.structures import decode
+from hrpose_rt.types import F32, U8
+
+IMAGENET = Normalization((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
+UNIT = Normalization((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
+# How the networks of a family are fed and decoded. Sources: the configurations of OpenMMLab's MMPose
+# (RTMPose, RTMW, DWPose, ViTPose, SimpleBaseline) and the export of Ultralytics.
+PRESETS = {
+    "rtmpose": ("simcc", IMAGENET),
+    "vitpose": ("udp", IMAGENET),
+    "simplebaseline": ("quarter", IMAGENET),
+    "ultralytics": ("", UNIT),
+}
+SKELETON_OF = {17: "coco17", 16: "mpii16", 26: "halpe26", 133: "wholebody133"}
+USUAL_HW: dict[Task, tuple[int, int]] = {"pose": (256, 192), "detection": (640, 640)}
+_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkHints:
+    """What a user says about a network that its file does not say.
+
+    Attributes:
+        skeleton: Its joints; "auto" for the usual ones of that number.
+        input_hw: Height and width of its crops; None if not given.
+        decode: Decoding of its output; "auto" if not given.
+        preset: A key of `PRESETS`; "auto" if not given.
+    """
+
+    skeleton: str = "auto"
+    input_hw: tuple[int, int] | None = None
+    decode: str = "auto"
+    preset: str = "auto"
+
+
+NO_HINTS = NetworkHints()
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """The TOML file beside a network."""
+
+    preset: str = ""
+    skeleton: str = ""
+    decode: str = ""
+    input_hw: tuple[int, int] | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    channels: str = "rgb"
+
+
+class OnnxSource:
+    """An ONNX file made elsewhere, run as it is by ONNX Runtime.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        batch: The only batch size it takes; 0 for any.
+        input_hw: Height and width of its input; None if it takes any.
+
+    Raises:
+        BadInput: It is not an image network.
+        RuntimeMissing: ONNX Runtime is not installed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise RuntimeMissing(
+                f"ONNX Runtime does not load ({error}): pip install onnxruntime"
+            ) from error
+        self._path = path
+        try:
+            self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the library has many error classes for bad files
+            raise BadInput(
+                f"{path} is not a network that ONNX Runtime can read: {last_line(error)}"
+            ) from error
+        first, *others = self._session.get_inputs()
+        if first.type == "tensor(uint8)":
+            raise BadInput(
+                f"{path} is an engine and has no {spec_path(path).name} beside it that says what it holds"
+            )
+        shape = tuple(side if isinstance(side, int) else 0 for side in first.shape)
+        if others or len(shape) != 4 or shape[1] not in (0, 3) or first.type not in _TYPES:
+            takes = ", ".join(f"{i.type} {i.shape}" for i in (first, *others))
+            raise BadInput(
+                f"{path} takes {takes}: a network for images takes one input (B, 3, height, width) of "
+                "floating-point numbers"
+            )
+        self._input, self._type, self.batch = first.name, _TYPES[first.type], shape[0]
+        self.input_hw = (shape[2], shape[3]) if shape[2] and shape[3] else None
+        if self.batch > 1:
+            raise BadInput(f"{path} takes {self.batch} images at a time: export it for 1 or for any number")
+
+    def infer(self, images: U8, normalization: Normalization) -> list[F32]:
+        """All outputs for images (B, H, W, 3) uint8 BGR.
+
+        Raises:
+            BadInput: The network cannot compute them.
+        """
+        rgb = images[..., ::-1] if normalization.channels == "rgb" else images
+        mean, std = (np.array(v, np.float32) for v in (normalization.mean, normalization.std))
+        values = ((rgb - mean) / std).transpose(0, 3, 1, 2)
+        feed = {self._input: np.ascontiguousarray(values, self._type)}
+        try:
+            return [np.asarray(output, np.float32) for output in self._session.run(None, feed)]
+        except Exception as error:  # as above
+            raise BadInput(
+                f"{self._path} cannot compute an image of {images.shape[1]}x{images.shape[2]} "
+                f"({last_line(error)}): give its own size with `input_hw`"
+            ) from error
+
+
+def task_of(path: Path) -> Task:
+    """The task of an ONNX file made elsewhere, by its outputs; raise BadInput if it is no image network."""
+    source = OnnxSource(path)
+    images = np.zeros((1, *(source.input_hw or USUAL_HW["pose"]), 3), np.uint8)
+    outputs = source.infer(images, UNIT)
+    return "detection" if len(outputs) == 1 and outputs[0].ndim == 3 else "pose"
+
+
+def describe(
+    path: Path, task: Task, weights_sha256: str, hints: NetworkHints, progress: Callable[[str], None]
+) -> EngineSpec:
+    """The spec of an ONNX file made elsewhere.
+
+    Args:
+        path: The file.
+        task: The task it is needed for.
+        weights_sha256: Its hash.
+        hints: What the user says about it; goes before what the TOML file beside it says.
+        progress: Called with a text about assumed values.
+
+    Raises:
+        BadInput: It is no network for this task, or nothing says what its joints are.
+        RuntimeMissing: ONNX Runtime is not installed.
+    """
+    beside, source = _beside(path), OnnxSource(path)
+    named_hw, named_decode = read_name(path.stem)
+    input_hw = source.input_hw or hints.input_hw or beside.input_hw or named_hw or USUAL_HW[task]
+    preset = _preset(hints.preset if hints.preset != "auto" else beside.preset)
+    normalization = preset[1] if preset else IMAGENET if task == "pose" else UNIT
+    if beside.mean and beside.std:
+        normalization = Normalization(beside.mean, beside.std, beside.channels)
+    outputs = source.infer(np.zeros((1, *input_hw, 3), np.uint8), normalization)
+    shapes = [output.shape[1:] for output in outputs]
+    spec = EngineSpec(
+        model=path.stem,
+        task=task,
+        inputs_hw=(input_hw,),
+        precision="fp32",
+        weights_sha256=weights_sha256,
+        max_batch=source.batch,
+        normalization=normalization,
+    )
+    if task == "detection":
+        if len(shapes) != 1 or len(shapes[0]) != 2:
+            raise BadInput(f"{path} gives {_in_words(shapes)}, which no person detector here does")
+        return spec
+    joints, grid_hw, simcc = _pose_output(shapes, path)
+    said = [hints.decode, beside.decode, preset[0] if preset else "", named_decode or "quarter"]
+    how = "simcc" if simcc else next(name for name in said if name not in ("", "auto"))
+    skeleton = hints.skeleton if hints.skeleton != "auto" else beside.skeleton or SKELETON_OF.get(joints)
+    if skeleton is None:
+        raise BadInput(
+            f"{path} has {joints} joints, and nothing says which: name them in a skeleton file and give it "
+            "with `skeleton`"
+        )
+    if not (preset or beside.mean):
+        progress(
+            f"nothing says how {path.name} was trained: {how} and the usual normalisation of ImageNet "
+            f"assumed, `preset` ({', '.join(PRESETS)}) or a {path.stem}.toml can say otherwise"
+        )
+    return replace(spec, skeleton=skeleton, heatmap_hw=grid_hw, decode=how)
+
+
+def _pose_output(shapes: list[tuple[int, ...]], path: Path) -> tuple[int, tuple[int, int], bool]:
+    """Number of joints, height and width of the grid, and whether it is SimCC's."""
+    if len(shapes) == 1 and len(shapes[0]) == 3:
+        joints, height, width = shapes[0]
+        return joints, (height, width), False
+    if len(shapes) == 2 and all(len(shape) == 2 for shape in shapes) and shapes[0][0] == shapes[1][0]:
+        (joints, columns), (_, rows) = shapes
+        return joints, (rows, columns), True
+    raise BadInput(
+        f"{path} gives {_in_words(shapes)} for a person: a pose network gives heatmaps (K, H, W), or SimCC "
+        "vectors (K, columns) and (K, rows)"
+    )
+
+
+def _in_words(shapes: list[tuple[int, ...]]) -> str:
+    return " and ".join(str(shape) for shape in shapes)
+
+
+def _preset(name: str) -> tuple[str, Normalization] | None:
+    if name and name not in PRESETS:
+        raise BadInput(f"there is no `preset` {name}: choose {', '.join(PRESETS)}")
+    return PRESETS.get(name)
+
+
+def _beside(network: Path) -> _Beside:
+    path = network.with_suffix(".toml")
+    try:
+        return decode(path.read_bytes(), _Beside, toml=True) if path.is_file() else _Beside()
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"{path} does not describe a network ({error}): docs/models.md has an example"
+        ) from error
