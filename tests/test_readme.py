@@ -12,8 +12,10 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from hrpose_rt.cli.main import build_app
+from hrpose_rt.nets.onnx_source import NetworkHints, describe
 from hrpose_rt.runtimes.selection import PRECISIONS_OF
 from hrpose_rt.skeleton import find_skeleton
+from tests import onnx_files
 from tests.conftest import write_video
 from tests.fakes import RUN, fake_networks
 from tests.sinks.test_video import info, results
@@ -62,10 +64,15 @@ def test_readme_precision_table_equals_code() -> None:
     assert table == PRECISIONS_OF
 
 
-def test_docs_skeleton_toml_example_is_valid(tmp_path: Path) -> None:
-    (shown,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "models.md").read_text(), re.S)
-    (tmp_path / "cat.toml").write_text(shown)
+def test_docs_toml_examples_are_valid(tmp_path: Path) -> None:
+    network, skeleton = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "models.md").read_text(), re.S)
+    (tmp_path / "cat.toml").write_text(skeleton)
     assert find_skeleton(str(tmp_path / "cat.toml")).flip_pairs == ((1, 2),)
+    (tmp_path / "mine.toml").write_text(network)
+    spec = describe(
+        onnx_files.heatmaps(tmp_path / "mine.onnx", 26), "pose", "", NetworkHints(), lambda _: None
+    )
+    assert (spec.skeleton, spec.decode, spec.normalization.channels) == ("halpe26", "dark", "bgr")
 
 
 def test_readme_jsonl_example_has_keys_of_real_output() -> None:
