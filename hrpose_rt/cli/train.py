@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,64 +29,69 @@ if TYPE_CHECKING:
 
 MPII_INPUT = "256x256"
 GIGABYTE = 2**30
+data_option = partial(typer.Option, rich_help_panel="Data")
+recipe_option = partial(typer.Option, rich_help_panel="Recipe")
+machine_option = partial(typer.Option, rich_help_panel="Machine")
 GPU_WORKERS = 8  # at most; on a CPU they would only take cores from the network
 
 
 def train(
     data: Annotated[
         list[str],
-        typer.Option(
+        data_option(
             help="Train on ANNOTATIONS[:IMAGES[:WEIGHT]], COCO keypoints or MPII json. May be repeated."
         ),
     ],
-    output: Annotated[Path, typer.Option(help="Write the run to this folder.")],
-    model: Annotated[str, typer.Option(help="Train this HRNet.")] = "hrnet-w16-lite",
+    output: Annotated[Path, options.output_option(help="Write the run to this folder.")],
+    model: Annotated[str, recipe_option(help="Train this HRNet.")] = "hrnet-w16-lite",
     init: Annotated[
-        str, typer.Option(help="Start from this checkpoint (a name or a file). Default: random weights.")
+        str, recipe_option(help="Start from this checkpoint (a name or a file). Default: random weights.")
     ] = "",
     recipe: Annotated[
-        str, typer.Option(help="Use this recipe: original, modern, or your own .toml file.")
+        str, recipe_option(help="Use this recipe: original, modern, or your own .toml file.")
     ] = "modern",
     change: Annotated[
-        list[str] | None, typer.Option("--set", help="Change the recipe: KEY=VALUE. May be repeated.")
+        list[str] | None, recipe_option("--set", help="Change the recipe: KEY=VALUE. May be repeated.")
     ] = None,
     stages: Annotated[
         str,
-        typer.Option(help="Train in stages HEIGHTxWIDTH:EPOCHS,... instead of --input-hw and --epochs."),
+        recipe_option(help="Train in stages HEIGHTxWIDTH:EPOCHS,... instead of --input-hw and --epochs."),
     ] = "",
     input_hw: Annotated[
-        str, typer.Option(help="Set HEIGHTxWIDTH. Default: 256x192; 256x256 for MPII.")
+        str, recipe_option(help="Set HEIGHTxWIDTH. Default: 256x192; 256x256 for MPII.")
     ] = "",
-    epochs: Annotated[int, typer.Option(help="Train N epochs; 0 for the recipe's.")] = 0,
+    epochs: Annotated[int, recipe_option(help="Train N epochs; 0 for the recipe's.")] = 0,
     batch: Annotated[
-        int, typer.Option(help="Use N people per step over all processes; 0 for the recipe's.")
+        int, recipe_option(help="Use N people per step over all processes; 0 for the recipe's.")
     ] = 0,
-    lr: Annotated[float, typer.Option(help="Set the peak learning rate; 0 for the recipe's.")] = 0.0,
+    lr: Annotated[float, recipe_option(help="Set the peak learning rate; 0 for the recipe's.")] = 0.0,
     targets: Annotated[
-        str, typer.Option(help="Use classic, dark or udp targets. Default: the recipe's.")
+        str, recipe_option(help="Use classic, dark or udp targets. Default: the recipe's.")
     ] = "",
-    precision: Annotated[str, typer.Option(help="Compute in fp32 or bf16.")] = "fp32",
+    precision: Annotated[str, machine_option(help="Compute in fp32 or bf16.")] = "fp32",
     teacher: Annotated[
-        str, typer.Option(help="Learn joints without human labels from this network (a name or a file).")
+        str, data_option(help="Learn joints without human labels from this network (a name or a file).")
     ] = "",
     val: Annotated[
         list[str] | None,
-        typer.Option(help="Choose the best epoch on these data, not on held-out images. May be repeated."),
+        data_option(help="Choose the best epoch on these data, not on held-out images. May be repeated."),
     ] = None,
-    hold_out: Annotated[int, typer.Option(help="Without --val: hold out one image in N.")] = 10,
+    hold_out: Annotated[int, data_option(help="Without --val: hold out one image in N.")] = 10,
     freeze_bn: Annotated[
-        bool, typer.Option("--freeze-bn", help="Keep the batch norm statistics fixed.")
+        bool, recipe_option("--freeze-bn", help="Keep the batch norm statistics fixed.")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --output.")] = False,
-    device: Annotated[str, typer.Option(help="Train on auto, cpu or cuda.")] = "auto",
+    resume: Annotated[
+        bool, options.output_option("--resume", help="Continue the run in --output.")
+    ] = False,
+    device: Annotated[str, machine_option(help="Train on auto, cpu or cuda.")] = "auto",
     workers: Annotated[
-        int, typer.Option(help="Prepare batches in N processes; -1 depends on the device.")
+        int, machine_option(help="Prepare batches in N processes; -1 depends on the device.")
     ] = -1,
     cache_gb: Annotated[
-        float, typer.Option(help="Cache decoded images in this much memory per process.")
+        float, machine_option(help="Cache decoded images in this much memory per process.")
     ] = 4.0,
-    save_every: Annotated[int, typer.Option(help="Save a checkpoint every N steps.")] = 500,
-    seed: Annotated[int, typer.Option(help="Set the random seed.")] = 0,
+    save_every: Annotated[int, options.output_option(help="Save a checkpoint every N steps.")] = 500,
+    seed: Annotated[int, recipe_option(help="Set the random seed.")] = 0,
     debug: options.Debug = False,
 ) -> None:
     """Train a pose network. For several processes: torchrun --nproc-per-node 2 -m hrpose_rt train ..."""
