@@ -48,14 +48,29 @@ RUN_EXAMPLES = (
     "hrpose-rt run rtsp://camera/1 --serve 8000",
     "hrpose-rt run video.mp4 --budget-ms 33 --save crowd.mp4",
 )
+TRAIN_EXAMPLES = (
+    "hrpose-rt train --data people.json:photos --output runs/one --init hrnet-w16-lite",
+    "hrpose-rt train --data people.json:photos --output runs/one --init hrnet-w16-lite --resume",
+    "hrpose-rt train --data people.json --output runs/sgd --recipe original --set optimizer=sgd",
+)
+EXPORT_EXAMPLES = (
+    "hrpose-rt export hrnet-w32 --format onnx,openvino --precision fp32,int8",
+    "hrpose-rt export hrnet-w32 --precision int8 --calibration my-footage.mp4",
+    "hrpose-rt export rtmpose-m.onnx --preset rtmpose --format openvino",
+)
 # Importing a sub-command loads what it needs, so only the one that was asked for is imported.
 COMMANDS = {
     "run": Command(
         "run", "run", "Estimate the poses of all people in videos, images and cameras.", RUN_EXAMPLES
     ),
-    "train": Command("train", "train", "Train a pose network."),
+    "train": Command("train", "train", "Train a pose network.", TRAIN_EXAMPLES),
     "doctor": Command("doctor", "doctor", "Check this machine, and say how to fix what is broken."),
-    "export": Command("export", "export_model", "Build engines, and compare each with the fp32 network."),
+    "export": Command(
+        "export",
+        "export_model",
+        "Build engines, and compare each with the fp32 network.",
+        EXPORT_EXAMPLES,
+    ),
     "eval": Command("evaluate", "app", "Score networks, or files of predictions."),
     "models": Command("models", "app", "List, describe and fetch networks."),
     "bench": Command("bench", "app", "Measure what networks cost on this machine."),

@@ -49,13 +49,21 @@ def test_an_unknown_command_is_answered_with_a_suggestion(monkeypatch, capsys) -
     assert "Did you mean 'run'" in capsys.readouterr().err
 
 
-def test_help_of_run_has_panels_and_examples(monkeypatch, capsys) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    assert call(monkeypatch, "run", "-h") == 0
+@pytest.mark.parametrize(
+    ("command", "panels"),
+    [
+        ("run", ["Input", "Output", "Models", "Tracking", "Speed"]),
+        ("train", ["Data", "Output", "Recipe", "Machine"]),
+        ("export", []),
+    ],
+)
+def test_help_has_panels_and_examples(command, panels, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert call(monkeypatch, command, "-h") == 0
     out = capsys.readouterr().out
-    panels = re.findall(r"^╭─ (\w+) ─", out, re.M)
-    assert panels[-5:] == ["Input", "Output", "Models", "Tracking", "Speed"]
-    for example in cli.RUN_EXAMPLES:
+    shown = re.findall(r"^╭─ (\w+) ─", out, re.M)
+    assert shown[len(shown) - len(panels) :] == panels
+    for example in cli.COMMANDS[command].examples:
         assert example in out
 
 
