@@ -19,7 +19,7 @@ import torch
 
 from hrpose_rt.evaluation.annotations import load_people
 from hrpose_rt.hardware import cpu_features, cpu_name
-from hrpose_rt.training.config import DataSet, Stage, TrainSettings
+from hrpose_rt.training.config import DataSet, RunOptions, Stage, TrainSettings
 from hrpose_rt.training.dataset import Batch, CropDataset, ImageCache, load, plan
 from hrpose_rt.training.distributed import DistributedContext
 from hrpose_rt.training.recipes import MODERN
@@ -44,15 +44,14 @@ def ratio(people, hw: tuple[int, int]) -> float:
     stage, recipe = Stage(hw, 1), replace(MODERN, batch=BATCH)
     source = (DataSet(Path("people.json")),)
     settings = TrainSettings("hrnet-w16-lite", source, (stage,), recipe, source, precision="bf16")
-    pictures = ImageCache(2**31)
-    dataset = CropDataset(people, recipe, stage, 0, pictures)
+    images = ImageCache(2**31)
+    dataset = CropDataset(people, recipe, stage, 0, images)
     keys = plan(np.arange(len(people)), 0, BATCH)[:STEPS]
     ready = list(load(dataset, keys, workers=0, pinned=False))  # also decodes the images
     with tempfile.TemporaryDirectory() as folder:
         data = TrainData(people, people, ((len(people), 1.0),))
-        trainer = Trainer(
-            settings, data, DistributedContext(0, 1, torch.device("cpu")), Path(folder), pictures
-        )
+        alone = DistributedContext(0, 1, torch.device("cpu"))
+        trainer = Trainer(settings, data, alone, RunOptions(Path(folder)), images)
         seconds(trainer, ready)
         found = []
         for _ in range(ROUNDS):

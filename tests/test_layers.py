@@ -13,7 +13,7 @@ LAYERS = {
     name: layer
     for layer, names in enumerate(
         (
-            "types run_info skeleton errors paths hardware structures console",
+            "types run_info skeleton errors paths hardware structures console regions",
             "nets config drawing geometry timing queues",
             "runtimes result",
             "detection pose tracking sources sinks",
@@ -27,6 +27,7 @@ LAYERS = {
 }
 HEAVY = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "av", "supervision", "trackers"}
 HEAVY |= {"pycocotools", "scipy", "matplotlib"}
+MAX_PARAMETERS = 6  # of a function; a dataclass groups the values that belong together
 LEARNING = ("amp", "checkpoints", "dataset", "distributed", "optimizer", "trainer", "validation")
 AT_HOME = {  # modules that are about one heavy library, and are themselves imported late
     **dict.fromkeys(
@@ -55,6 +56,8 @@ MODULES = {
     for path in sorted(PACKAGE.rglob("*.py"))
     if path != PACKAGE / "__init__.py"
 }
+# A command has a parameter for each of its options.
+OUTSIDE_CLI = [path for path in MODULES.values() if not path.is_relative_to(PACKAGE / "cli")]
 
 
 def imports(module: Path, top_level_only: bool = False) -> list[str]:
@@ -110,6 +113,15 @@ def test_heavy_libraries_are_imported_lazily(module: Path) -> None:
     allowed = {AT_HOME.get(module.relative_to(PACKAGE).as_posix())}
     loaded = {name.split(".")[0] for name in imports(module, top_level_only=True)}
     assert loaded & HEAVY <= allowed
+
+
+@pytest.mark.parametrize("module", OUTSIDE_CLI, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_functions_have_at_most_six_parameters(module: Path) -> None:
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            names = [argument.arg for argument in arguments if argument.arg not in ("self", "cls")]
+            assert len(names) <= MAX_PARAMETERS, f"{node.name} has {', '.join(names)}"
 
 
 def test_package_import_loads_no_heavy_library() -> None:

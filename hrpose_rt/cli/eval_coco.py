@@ -125,7 +125,7 @@ def _run(
 ) -> "tuple[list[Result], dict[str, Any]]":
     """Estimate poses with the network in the settings; also returns facts about it."""
     from hrpose_rt.evaluation.coco import person_category
-    from hrpose_rt.evaluation.predict import pose_results
+    from hrpose_rt.evaluation.predict import OksNms, pose_results
 
     images = annotated_images(truth, folder)
     estimator, info = open_pose(settings)
@@ -140,9 +140,7 @@ def _run(
             images=images,
             boxes=boxes,
             estimator=estimator,
-            skeleton=skeleton,
-            input_hw=estimator.input_hw,
-            oks_threshold=oks_nms,
+            nms=OksNms(skeleton, oks_nms),
             progress=step,
             category=person_category(truth),
         )
@@ -199,11 +197,8 @@ def _draw(
     for name, rows in (("worst", order[:count]), ("best", order[::-1][:count])):
         thumbnails = [
             thumbnail(
-                picture=by_id[people.image_ids[i]].read(),
-                box=people.boxes[i],
-                keypoints=people.keypoints[i],
-                scores=people.scores[i],
-                truth=(people.joints[i], people.labelled[i]),
+                image=by_id[people.image_ids[i]].read(),
+                person=people.person(i),
                 skeleton=skeleton,
                 text=f"OKS {people.oks()[i]:.2f}",
             )

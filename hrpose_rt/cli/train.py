@@ -196,11 +196,13 @@ def _run(
     console: Console,
 ) -> None:
     from hrpose_rt.training.checkpoints import BEST
+    from hrpose_rt.training.config import RunOptions
     from hrpose_rt.training.metrics_log import MetricsLog
     from hrpose_rt.training.trainer import Trainer
     from hrpose_rt.training.validation import METRIC_NAMES
 
-    trainer = Trainer(settings, people, distributed, output, images, maps, workers, save_every)
+    options = RunOptions(output, workers, save_every)
+    trainer = Trainer(settings, people, distributed, options, images, maps)
     if resume:
         trainer.resume()
     log = MetricsLog(output, trainer.progress.step) if distributed.main else None

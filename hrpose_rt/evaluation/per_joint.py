@@ -13,6 +13,23 @@ MIN_OKS_TERM = 0.5  # a joint with at least this OKS term counts as correct
 
 
 @dataclass(frozen=True, slots=True)
+class MatchedPerson:
+    """An annotated person and the pose estimated for it.
+
+    Attributes:
+        box: (4,) xyxy annotated box.
+        joints, labelled: (K, 2) annotated joints and whether each is labelled (K,).
+        keypoints, scores: (K, 2) estimated, NaN without a prediction, and (K,).
+    """
+
+    box: F32
+    joints: F32
+    labelled: Bools
+    keypoints: F32
+    scores: F32
+
+
+@dataclass(frozen=True, slots=True)
 class MatchedPeople:
     """N annotated people with labelled joints, each with the most similar prediction.
 
@@ -32,6 +49,16 @@ class MatchedPeople:
     keypoints: F32
     scores: F32
     oks_terms: F32
+
+    def person(self, row: int) -> MatchedPerson:
+        """Person `row`."""
+        return MatchedPerson(
+            box=self.boxes[row],
+            joints=self.joints[row],
+            labelled=self.labelled[row],
+            keypoints=self.keypoints[row],
+            scores=self.scores[row],
+        )
 
     def oks(self) -> F32:
         """(N,) OKS of each person's pose, in 0..1."""

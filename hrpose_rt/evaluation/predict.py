@@ -19,7 +19,7 @@ from hrpose_rt.pose.base import PoseEstimator
 from hrpose_rt.result import person_score
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.timing import StageClock
-from hrpose_rt.types import F32, U8, Detections, Poses
+from hrpose_rt.types import F32, I64, U8, Detections, Poses
 
 COCO_DIGITS = 3  # decimals of pixels and scores in results files; a thousandth is too small to matter
 EVAL_MIN_BOX_SCORE = 0.01  # low, because an average precision needs all boxes
@@ -55,7 +55,7 @@ Boxes = Callable[[AnnotatedImage, U8], Detections]  # the people of an image who
 
 def detected(detector: Detector) -> Boxes:
     """The people that the detector finds."""
-    return lambda _, picture: detector.detect(picture, StageClock())
+    return lambda _, photo: detector.detect(photo, StageClock())
 
 
 def listed(results: Iterable[Result]) -> Boxes:
@@ -77,10 +77,10 @@ def listed(results: Iterable[Result]) -> Boxes:
 def annotated(annotations: Any) -> Boxes:
     """The annotated people with labelled joints, as in the original."""
 
-    def boxes(image: AnnotatedImage, picture: U8) -> Detections:
+    def boxes(image: AnnotatedImage, photo: U8) -> Detections:
         persons = annotations.loadAnns(annotations.getAnnIds(image.id, iscrowd=False))
         xywh = np.array([p["bbox"] for p in persons if p["num_keypoints"]], np.float32).reshape(-1, 4)
-        h, w = picture.shape[:2]
+        h, w = photo.shape[:2]
         xyxy = clean_boxes(xywh, np.full((len(xywh), 2), (w, h), np.float32))
         xyxy = xyxy[(xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)]
         return Detections.found(xyxy, np.ones(len(xyxy), np.float32))
@@ -88,13 +88,29 @@ def annotated(annotations: Any) -> Boxes:
     return boxes
 
 
+@dataclass(frozen=True, slots=True)
+class OksNms:
+    """OKS-NMS of the poses of an image.
+
+    Attributes:
+        skeleton: The joints of the poses; it has sigmas.
+        threshold: Of two poses with a higher OKS only the better stays; 1 keeps all.
+    """
+
+    skeleton: Skeleton
+    threshold: float
+
+    def keep(self, keypoints: F32, scores: F32, areas: F32) -> I64:
+        """Rows of the keypoints (N, K, 2) that stay, by person scores (N,) and areas (N,)."""
+        sigmas = np.array(self.skeleton.sigmas, np.float32)
+        return oks_nms(keypoints, scores, areas, sigmas, self.threshold)
+
+
 def pose_results(
     images: Iterable[AnnotatedImage],
     boxes: Boxes,
     estimator: PoseEstimator,
-    skeleton: Skeleton,
-    input_hw: tuple[int, int],
-    oks_threshold: float,
+    nms: OksNms,
     progress: Callable[[], None],
     category: int = 1,
 ) -> list[Result]:
@@ -104,22 +120,19 @@ def pose_results(
         images: The images.
         boxes: Gives the people of each image.
         estimator: Estimates the poses.
-        skeleton: The estimator's joints.
-        input_hw: Height and width of its crops; OKS uses the area of a person's crop.
-        oks_threshold: Of two poses with a higher OKS only the better stays; 1 keeps all.
+        nms: Removes duplicate poses; its OKS uses the area of a person's crop.
         progress: Called after every image.
         category: Id of the person category in the annotations.
     """
-    sigmas = np.array(skeleton.sigmas, np.float32)
     results = []
     for image in images:
-        picture = image.read()
-        people = boxes(image, picture)
-        poses = estimator.estimate(picture, people.boxes, StageClock())
+        photo = image.read()
+        people = boxes(image, photo)
+        poses = estimator.estimate(photo, people.boxes, StageClock())
         scores = person_score(people.scores, poses.scores)
-        sizes = boxes_to_centre_size(people.boxes, input_hw)[1]
+        sizes = boxes_to_centre_size(people.boxes, estimator.input_hw)[1]
         areas = sizes.prod(axis=1)
-        kept = oks_nms(poses.keypoints, scores, areas, sigmas, oks_threshold)
+        kept = nms.keep(poses.keypoints, scores, areas)
         results += [_result(image, category, poses, scores, i) for i in kept.tolist()]
         progress()
     return results

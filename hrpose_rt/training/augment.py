@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from hrpose_rt.evaluation.annotations import AnnotatedPeople
 from hrpose_rt.geometry import CROP_MARGIN
-from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.types import F32, U8, Bools
 
 HALF_BODY_JOINTS = 8  # half-body augmentation needs more labelled joints than this
@@ -75,72 +75,67 @@ class CropTransform:
 
 
 def sample_transform(
-    how: Augmentation,
-    rng: np.random.Generator,
-    box_wh_centre: tuple[F32, F32],
-    joints: F32,
-    labelled: Bools,
-    skeleton: Skeleton,
-    aspect: float,
+    people: AnnotatedPeople, row: int, aspect: float, augmentation: Augmentation, rng: np.random.Generator
 ) -> CropTransform:
-    """Sample the crop of one person.
+    """Sample the crop of person `row`.
 
     Args:
-        how: Strength of the augmentations.
-        rng: Random generator.
-        box_wh_centre: The crop's size (2,) and centre (2,) without augmentation.
-        joints: (K, 2) frame pixels.
-        labelled: (K,) whether each is known.
-        skeleton: The joints' skeleton.
+        people: The people.
+        row: Row of the person.
         aspect: Width by height of the crop.
+        augmentation: Strength of the augmentations.
+        rng: Random generator.
     """
-    size, centre = box_wh_centre
+    size, centre = crop_of(people.boxes[row], aspect)
+    joints, labelled = people.joints[row], people.labelled[row]
     # Draw all numbers in every case, so that a change of one share leaves the other draws the same.
     chance = rng.random(4)
     normal = rng.standard_normal(4)
-    part, place = rng.uniform(0.35, 0.85), rng.uniform(-0.5, 0.5, 2).astype(np.float32)
+    part, offset = rng.uniform(0.35, 0.85), rng.uniform(-0.5, 0.5, 2).astype(np.float32)
     half = None
-    if labelled.sum() > HALF_BODY_JOINTS and chance[0] < how.half_body:
+    if labelled.sum() > HALF_BODY_JOINTS and chance[0] < augmentation.half_body:
+        is_upper = np.array(people.skeleton.is_upper())
         # More often the upper half: the original compares a normal draw, not a uniform one, with 0.5.
-        half = _half_body(joints, labelled, skeleton, upper=bool(rng.standard_normal() < 0.5))
+        half = _half_body(joints[labelled], is_upper[labelled], upper=bool(rng.standard_normal() < 0.5))
     if half is not None:
         centre, size = half[0], _widen(half[1], aspect) * np.float32(HALF_BODY_MARGIN)
-    elif chance[3] < how.close_up:
-        centre, size = centre + size * place * np.float32(1 - part), size * np.float32(part)
-    size = size * np.float32(np.clip(1 + how.scale * normal[0], 1 - how.scale, 1 + how.scale))
-    turn = 0.0
+    elif chance[3] < augmentation.close_up:
+        centre, size = centre + size * offset * np.float32(1 - part), size * np.float32(part)
+    scale, turn_deg = augmentation.scale, augmentation.turn_deg
+    size = size * np.float32(np.clip(1 + scale * normal[0], 1 - scale, 1 + scale))
+    rotation = 0.0
     if chance[1] <= TURN_SHARE:
-        turn = np.deg2rad(np.clip(how.turn_deg * normal[1], -2 * how.turn_deg, 2 * how.turn_deg))
-    centre = centre + size * (how.shift * normal[2:].clip(-2, 2)).astype(np.float32)
-    return CropTransform(centre, size, float(turn), bool(chance[2] < how.flip))
+        rotation = np.deg2rad(np.clip(turn_deg * normal[1], -2 * turn_deg, 2 * turn_deg))
+    centre = centre + size * (augmentation.shift * normal[2:].clip(-2, 2)).astype(np.float32)
+    return CropTransform(centre, size, float(rotation), bool(chance[2] < augmentation.flip))
 
 
 def sample_edge_cut(
-    how: Augmentation, rng: np.random.Generator, crop_hw: tuple[int, int]
+    augmentation: Augmentation, rng: np.random.Generator, crop_hw: tuple[int, int]
 ) -> EdgeCut | None:
     """Sample the part of a crop inside the image, as columns and rows; None if the edge does not cut it."""
-    if rng.random() >= how.cut:
+    if rng.random() >= augmentation.cut:
         return None
     h, w = crop_hw
     low, high = np.zeros(2), np.array([w, h], np.float64)
     for side in rng.choice(4, rng.integers(1, 3), replace=False, p=CUT_SIDES):
-        taken = rng.uniform(0.1, 0.45) * (w, h)[side % 2]
+        cut = rng.uniform(0.1, 0.45) * (w, h)[side % 2]
         if side < 2:
-            low[side] += taken
+            low[side] += cut
         else:
-            high[side - 2] -= taken
+            high[side - 2] -= cut
     (left, top), (right, bottom) = low.astype(int).tolist(), high.astype(int).tolist()
     return slice(left, right), slice(top, bottom)
 
 
-def augment_colour(crop: U8, how: Augmentation, rng: np.random.Generator) -> U8:
+def augment_colour(crop: U8, augmentation: Augmentation, rng: np.random.Generator) -> U8:
     """The crop (H, W, 3) with other colours and with rectangles that hide parts."""
-    if how.colour:
-        contrast, brightness, *tint = 1 + how.colour * rng.uniform(-1, 1, 5)
+    if augmentation.colour:
+        contrast, brightness, *tint = 1 + augmentation.colour * rng.uniform(-1, 1, 5)
         levels = (np.arange(256) - 128) * contrast + 128 * brightness
         table = np.outer(levels, tint).clip(0, 255).astype(np.uint8)  # (256 levels, 3 channels)
         crop = np.asarray(cv2.LUT(crop, table[None]), np.uint8)
-    if how.cutout and rng.random() < how.cutout:
+    if augmentation.cutout and rng.random() < augmentation.cutout:
         h, w = crop.shape[:2]
         for _ in range(rng.integers(1, 4)):
             ch, cw = (rng.uniform(0.08, 0.3, 2) * (h, w)).astype(int)
@@ -149,13 +144,11 @@ def augment_colour(crop: U8, how: Augmentation, rng: np.random.Generator) -> U8:
     return crop
 
 
-def _half_body(joints: F32, labelled: Bools, skeleton: Skeleton, upper: bool) -> tuple[F32, F32] | None:
+def _half_body(joints: F32, is_upper: Bools, upper: bool) -> tuple[F32, F32] | None:
     """Centre and size of one half's joints; of the other half's if it shows too few; None if both do."""
-    is_upper = np.array(skeleton.is_upper())
-    halves = [joints[labelled & (is_upper == expected)] for expected in (upper, not upper)]
-    for points in halves:
-        if len(points) > 2:
-            return points.mean(axis=0), np.ptp(points, axis=0)
+    for half in (joints[is_upper == upper], joints[is_upper != upper]):
+        if len(half) > 2:
+            return half.mean(axis=0), np.ptp(half, axis=0)
     return None
 
 

@@ -117,6 +117,21 @@ class TrainSettings:
         return [name for name, value in mine.items() if other.get(name) != value]
 
 
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a training run is carried out; nothing here changes its result.
+
+    Attributes:
+        folder: Folder of the run; process 0 writes there.
+        workers: Processes that make batches; 0 for none.
+        save_every: Steps between checkpoints, besides those after every epoch.
+    """
+
+    folder: Path
+    workers: int = 0
+    save_every: int = 500
+
+
 def parse_stages(text: str) -> tuple[Stage, ...]:
     """Read "128x96:8,256x192:2": height x width : epochs."""
     stages = []

@@ -67,10 +67,9 @@ class CropDataset(Dataset[Batch]):
         people: The people.
         recipe: The recipe.
         stage: Stage with the resolution.
-        seed: Random seed.
-        pictures: The image cache.
+        seed: Random seed of the augmentation; None for no augmentation: every epoch is then the same.
+        images: The image cache.
         teacher: The teacher's heatmaps of the people, for joints without a human label.
-        augment: Whether to augment; otherwise every epoch is the same.
     """
 
     def __init__(
@@ -78,13 +77,12 @@ class CropDataset(Dataset[Batch]):
         people: AnnotatedPeople,
         recipe: Recipe,
         stage: Stage,
-        seed: int,
-        pictures: ImageCache,
+        seed: int | None,
+        images: ImageCache,
         teacher: TeacherHeatmaps | None = None,
-        augment: bool = True,
     ) -> None:
         self._people, self._recipe, self._stage, self._seed = people, recipe, stage, seed
-        self._pictures, self._teacher, self._augment = pictures, teacher, augment
+        self._images, self._teacher = images, teacher
         self._flip_order = people.skeleton.flip_order()
         self._joint_weights = _joint_weights(people.skeleton.joints, recipe.joint_weights)
         if recipe.squared_weights:
@@ -97,30 +95,30 @@ class CropDataset(Dataset[Batch]):
         rows = np.array([row for _, row in keys])
         crops = np.empty((len(keys), h, w, 3), np.uint8)
         joints, labelled = people.joints[rows].copy(), people.labelled[rows].copy()
-        views, cuts = [], []
+        transforms, cuts = [], []
         for i, (epoch, row) in enumerate(keys):
-            rng = np.random.default_rng((self._seed, epoch, row))
-            view = self._view(row, rng)
-            to_crop = view.to_crop((h, w), udp)
-            picture = self._pictures.read(people, row)
-            cv2.warpAffine(picture, to_crop, (w, h), dst=crops[i], flags=cv2.INTER_LINEAR)
+            rng = None if self._seed is None else np.random.default_rng((self._seed, epoch, row))
+            transform = self._transform(row, rng)
+            to_crop = transform.to_crop((h, w), udp)
+            image = self._images.read(people, row)
+            cv2.warpAffine(image, to_crop, (w, h), dst=crops[i], flags=cv2.INTER_LINEAR)
             joints[i] = joints[i] @ to_crop[:, :2].T + to_crop[:, 2]
-            if view.mirrored:
+            if transform.mirrored:
                 joints[i], labelled[i] = joints[i][self._flip_order], labelled[i][self._flip_order]
-            if self._augment:
+            if rng is not None:
                 crops[i] = augment_colour(crops[i], self._recipe.augmentation, rng)
                 cut = sample_edge_cut(self._recipe.augmentation, rng, (h, w))
                 if cut:
                     crops[i] = _only(crops[i], cut)
                     labelled[i] &= _within(joints[i], cut)
                 cuts.append(cut)
-            views.append(view)
+            transforms.append(transform)
         points = input_to_heatmap(joints, (h, w), self._stage.heatmap_hw, udp)
         targets, inside = encode(points, self._stage.heatmap_hw, self._recipe.targets)
         trust = np.where(people.human_labelled[rows], 1.0, self._recipe.machine_weight)
         weights = labelled * inside * trust[:, None]
         if self._teacher is not None:
-            self._ask_teacher(rows, views, labelled, targets, weights)
+            self._ask_teacher(rows, transforms, labelled, targets, weights)
             # Beyond the edge there is nothing, so the network should not guess there.
             for maps, cut in zip(targets, cuts, strict=False):
                 if cut:
@@ -132,25 +130,17 @@ class CropDataset(Dataset[Batch]):
             "rows": torch.from_numpy(rows),
         }
 
-    def _view(self, row: int, rng: np.random.Generator) -> CropTransform:
-        people, aspect = self._people, self._stage.input_hw[1] / self._stage.input_hw[0]
-        size, centre = crop_of(people.boxes[row], aspect)
-        if not self._augment:
+    def _transform(self, row: int, rng: np.random.Generator | None) -> CropTransform:
+        aspect = self._stage.input_hw[1] / self._stage.input_hw[0]
+        if rng is None:
+            size, centre = crop_of(self._people.boxes[row], aspect)
             return CropTransform(centre, size)
-        return sample_transform(
-            self._recipe.augmentation,
-            rng,
-            (size, centre),
-            people.joints[row],
-            people.labelled[row],
-            people.skeleton,
-            aspect,
-        )
+        return sample_transform(self._people, row, aspect, self._recipe.augmentation, rng)
 
     def _ask_teacher(
         self,
         rows: np.ndarray,
-        views: Sequence[CropTransform],
+        transforms: Sequence[CropTransform],
         labelled: np.ndarray,
         targets: F32,
         weights: F32,
@@ -158,12 +148,14 @@ class CropDataset(Dataset[Batch]):
         """Use the teacher's maps for joints without a human label, with the weight of machine labels."""
         assert self._teacher is not None
         udp = self._recipe.targets == "udp"
-        for i, (row, view) in enumerate(zip(rows.tolist(), views, strict=True)):
-            expected = ~(labelled[i] & self._people.human_labelled[row])
-            if expected.any():
-                maps = self._teacher.warped(row, view, self._stage.input_hw, udp)
-                targets[i, expected] = maps[self._flip_order if view.mirrored else slice(None)][expected]
-                weights[i, expected] = self._recipe.machine_weight
+        for i, (row, transform) in enumerate(zip(rows.tolist(), transforms, strict=True)):
+            unlabelled = ~(labelled[i] & self._people.human_labelled[row])
+            if unlabelled.any():
+                maps = self._teacher.warped(row, transform, self._stage.input_hw, udp)
+                if transform.mirrored:
+                    maps = maps[self._flip_order]
+                targets[i, unlabelled] = maps[unlabelled]
+                weights[i, unlabelled] = self._recipe.machine_weight
 
 
 def epoch_rows(shares: Sequence[tuple[int, float]], seed: int, epoch: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -21,9 +22,25 @@ from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.training.augment import CropTransform
 from hrpose_rt.types import F32, I64, U8
 
-Infer = Callable[[U8], F32]
 _CHANNELS = 4  # channels per warp: OpenCV's limit
 _STEP = 16  # people per batch
+
+
+@dataclass(frozen=True, slots=True)
+class _Teacher:
+    """An opened teacher network.
+
+    Attributes:
+        infer: Heatmaps (B, K, h, w) of uint8 BGR crops (B, H, W, 3).
+        input_hw: Size of its crops.
+        udp: Whether it was trained with UDP.
+        sha256: Hash of its weights.
+    """
+
+    infer: Callable[[U8], F32]
+    input_hw: tuple[int, int]
+    udp: bool
+    sha256: str
 
 
 class TeacherHeatmaps:
@@ -42,7 +59,7 @@ class TeacherHeatmaps:
         self._input_hw, self._udp = input_hw, udp
         self._centres, self._sizes = boxes_to_centre_size(people.boxes, input_hw)
 
-    def warped(self, row: int, view: CropTransform, input_hw: tuple[int, int], udp: bool) -> F32:
+    def warped(self, row: int, transform: CropTransform, input_hw: tuple[int, int], udp: bool) -> F32:
         """The maps (K, h, w) of person `row` in the student's crop: shifted, rotated and mirrored.
 
         Channels are in the teacher's order; for a mirrored crop left and right are not swapped yet.
@@ -53,11 +70,11 @@ class TeacherHeatmaps:
         to_teacher = crop_affines(
             self._centres[row : row + 1], self._sizes[row : row + 1], self._input_hw, self._udp
         )
-        between = _to_maps(view.to_crop(input_hw, udp), input_hw, (h, w), udp) @ np.linalg.inv(
+        between = _to_maps(transform.to_crop(input_hw, udp), input_hw, (h, w), udp) @ np.linalg.inv(
             _to_maps(to_teacher[0], self._input_hw, (th, tw), self._udp)
         )
-        seen = [cv2.warpAffine(np.ascontiguousarray(g), between[:2], (w, h)) for g in groups]
-        maps = np.concatenate(seen, axis=2).transpose(2, 0, 1)[: self._joints]
+        warped = [cv2.warpAffine(np.ascontiguousarray(g), between[:2], (w, h)) for g in groups]
+        maps = np.concatenate(warped, axis=2).transpose(2, 0, 1)[: self._joints]
         return np.asarray(maps, np.float32) * np.float32(1 / 255)
 
 
@@ -80,19 +97,17 @@ def run_teacher(
         threads: Cores to use.
         progress: Called with the number of people of each batch.
     """
-    infer, input_hw, udp, fingerprint = _open(teacher, threads)
-    asked = hashlib.sha256(people.boxes.tobytes() + fingerprint.encode()).hexdigest()[:16]
-    file = folder / f"teacher-{asked}.npy"
+    opened = _open(teacher, threads)
+    fingerprint = hashlib.sha256(people.boxes.tobytes() + opened.sha256.encode()).hexdigest()[:16]
+    file = folder / f"teacher-{fingerprint}.npy"
     if not file.is_file():
         with atomic_write(file) as partial:
-            _run(infer, input_hw, udp, people, read, partial, progress)
-    return TeacherHeatmaps(file, people, input_hw, udp)
+            _run(opened, people, read, partial, progress)
+    return TeacherHeatmaps(file, people, opened.input_hw, opened.udp)
 
 
 def _run(
-    infer: Infer,
-    input_hw: tuple[int, int],
-    udp: bool,
+    teacher: _Teacher,
     people: AnnotatedPeople,
     read: Callable[[AnnotatedPeople, int], U8],
     file: Path,
@@ -101,25 +116,25 @@ def _run(
     flip_order = people.skeleton.flip_order()
     joints = len(people.skeleton.joints)
     groups = -(-joints // _CHANNELS)
-    centres, sizes = boxes_to_centre_size(people.boxes, input_hw)
+    centres, sizes = boxes_to_centre_size(people.boxes, teacher.input_hw)
     maps = None
-    crops = np.empty((_STEP, *input_hw, 3), np.uint8)
+    crops = np.empty((_STEP, *teacher.input_hw, 3), np.uint8)
     for start in range(0, len(people), _STEP):
         rows: I64 = np.arange(start, min(start + _STEP, len(people)))
         for crop, row in zip(crops, rows.tolist(), strict=False):
-            crop_people(read(people, row), centres[row, None], sizes[row, None], crop[None], udp)
-        direct = infer(crops).copy()
-        mirrored = infer(np.ascontiguousarray(crops[:, :, ::-1]))
+            crop_people(read(people, row), centres[row, None], sizes[row, None], crop[None], teacher.udp)
+        direct = teacher.infer(crops).copy()
+        mirrored = teacher.infer(np.ascontiguousarray(crops[:, :, ::-1]))
         if direct.shape[1] != joints:
             raise BadInput(f"the teacher finds {direct.shape[1]} joints, the data have {joints}")
-        answer = merge_flipped(direct, mirrored, flip_order, udp)[: len(rows)]
-        h, w = answer.shape[2:]
+        heatmaps = merge_flipped(direct, mirrored, flip_order, teacher.udp)[: len(rows)]
+        h, w = heatmaps.shape[2:]
         if maps is None:
             maps = np.lib.format.open_memmap(
                 file, "w+", np.dtype(np.uint8), (len(people), groups, h, w, _CHANNELS)
             )
         levels = np.zeros((len(rows), groups * _CHANNELS, h, w), np.uint8)
-        levels[:, :joints] = (answer.clip(0, 1) * 255).round()
+        levels[:, :joints] = (heatmaps.clip(0, 1) * 255).round()
         grouped = levels.reshape(len(rows), groups, _CHANNELS, h, w)
         maps[rows] = grouped.transpose(0, 1, 3, 4, 2)
         progress(len(rows))
@@ -127,17 +142,16 @@ def _run(
     maps.flush()
 
 
-def _open(teacher: str, threads: int) -> tuple[Infer, tuple[int, int], bool, str]:
-    """The teacher as a function of uint8 BGR crops, its input size, whether it uses UDP, and its hash."""
+def _open(teacher: str, threads: int) -> _Teacher:
+    """Open a teacher by the name of a model or the path of a file."""
     path = Path(teacher)
     if path.suffix == ".onnx" and path.is_file() and not spec_path(path).is_file():
-        infer, input_hw = _open_external(path, threads)
-        return infer, input_hw, False, sha256(path)
+        return _open_external(path, threads)
     runtime, spec = open_engine(find_model(teacher, "pose"), "pose", threads=threads)
-    return runtime.infer, spec.input_hw, spec.decode == "udp", spec.weights_sha256
+    return _Teacher(runtime.infer, spec.input_hw, spec.decode == "udp", spec.weights_sha256)
 
 
-def _open_external(path: Path, threads: int) -> tuple[Infer, tuple[int, int]]:
+def _open_external(path: Path, threads: int) -> _Teacher:
     """An ONNX file from another project, run by OpenVINO."""
     import openvino
 
@@ -155,10 +169,10 @@ def _open_external(path: Path, threads: int) -> tuple[Infer, tuple[int, int]]:
 
     def infer(crops: U8) -> F32:
         rgb = (crops[..., ::-1] - mean) / std
-        answer = request.infer([np.ascontiguousarray(rgb.transpose(0, 3, 1, 2), np.float32)])
-        return np.asarray(answer[0])
+        outputs = request.infer([np.ascontiguousarray(rgb.transpose(0, 3, 1, 2), np.float32)])
+        return np.asarray(outputs[0])
 
-    return infer, (h, w)
+    return _Teacher(infer, (h, w), udp=False, sha256=sha256(path))
 
 
 def _to_maps(to_crop: F32, input_hw: tuple[int, int], heatmap_hw: tuple[int, int], udp: bool) -> F32:

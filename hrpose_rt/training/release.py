@@ -17,6 +17,7 @@ from hrpose_rt.evaluation import coco
 from hrpose_rt.evaluation.predict import (
     EVAL_MIN_BOX_SCORE,
     AnnotatedImage,
+    OksNms,
     annotated,
     box_results,
     detected,
@@ -116,7 +117,7 @@ def _ap(engine: Path, spec: EngineSpec, annotations: Path, folder: Path) -> floa
         boxes = box_results(images, detected(detector), lambda: None)
         return float(coco.score(truth, boxes, "bbox").metrics[0])
     estimator = HostPoseEstimator(runtime, spec)
-    poses = pose_results(images, annotated(truth), estimator, COCO17, spec.input_hw, 0.9, lambda: None)
+    poses = pose_results(images, annotated(truth), estimator, OksNms(COCO17, 0.9), lambda: None)
     return float(coco.score(truth, poses, "keypoints").metrics[0])
 
 

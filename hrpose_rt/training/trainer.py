@@ -13,11 +13,12 @@ from torch import nn
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.evaluation.annotations import AnnotatedPeople, join
 from hrpose_rt.evaluation.contact_sheet import contact_sheet, thumbnail
+from hrpose_rt.evaluation.per_joint import MatchedPerson
 from hrpose_rt.nets.hrnet import HRNet, draw_weights
 from hrpose_rt.nets.hrnet_config import CONFIGS
 from hrpose_rt.training.amp import autocast, normalized
 from hrpose_rt.training.checkpoints import Ema, Progress, load_last, save_best, save_last, start_from
-from hrpose_rt.training.config import DataSet, TrainSettings
+from hrpose_rt.training.config import DataSet, RunOptions, TrainSettings
 from hrpose_rt.training.dataset import Batch, CropDataset, ImageCache, SampleKeys, epoch_rows, load, plan
 from hrpose_rt.training.distillation import TeacherHeatmaps
 from hrpose_rt.training.distributed import DistributedContext
@@ -89,11 +90,9 @@ class Trainer:
         settings: Settings of the run.
         data: From `load_data`.
         distributed: This process within a distributed run.
-        folder: Folder of the run; process 0 writes there.
+        options: Folder of the run, loader processes and checkpoint interval.
         images: The image cache.
         teacher: The teacher's heatmaps of `data.train`.
-        workers: Processes that make batches; 0 for none.
-        save_every: Steps between checkpoints, besides those after every epoch.
     """
 
     def __init__(
@@ -101,15 +100,13 @@ class Trainer:
         settings: TrainSettings,
         data: TrainData,
         distributed: DistributedContext,
-        folder: Path,
+        options: RunOptions,
         images: ImageCache,
         teacher: TeacherHeatmaps | None = None,
-        workers: int = 0,
-        save_every: int = 500,
     ) -> None:
-        self._settings, self._data, self._distributed, self._folder = settings, data, distributed, folder
-        self._pictures, self._teacher = images, teacher
-        self._workers, self._save_every = workers, save_every
+        self._settings, self._data, self._distributed = settings, data, distributed
+        self._options, self._folder = options, options.folder
+        self._images, self._teacher = images, teacher
         recipe = settings.recipe
         if recipe.batch % distributed.size:
             raise BadInput(f"a batch of {recipe.batch} cannot be shared by {distributed.size} processes")
@@ -168,7 +165,7 @@ class Trainer:
                 recipe=self._settings.recipe,
                 stage=stage,
                 seed=self._settings.seed,
-                pictures=self._pictures,
+                images=self._images,
                 teacher=self._teacher,
             )
             for epoch in range(first_epoch, first_epoch + stage.epochs):
@@ -189,7 +186,9 @@ class Trainer:
     ) -> None:
         keys = self._keys(epoch)[self.progress.step - epoch * self.epoch_steps :]
         stage_steps = self._settings.stages[stage].epochs * self.epoch_steps
-        for batch in load(dataset, keys, self._workers, pinned=self._distributed.device.type == "cuda"):
+        for batch in load(
+            dataset, keys, self._options.workers, pinned=self._distributed.device.type == "cuda"
+        ):
             before = self.progress.step
             stage_share = (before - first_epoch * self.epoch_steps) / stage_steps
             run_share = before / self.steps
@@ -198,7 +197,7 @@ class Trainer:
             tick(loss)
             if log and self.progress.step % LOG_EVERY == 0:
                 log.log_metrics("train", self.progress.step, epoch=epoch, lr=rate, loss=loss)
-            if self.progress.step % self._save_every == 0 and self.progress.step % self.epoch_steps:
+            if self.progress.step % self._options.save_every == 0 and self.progress.step % self.epoch_steps:
                 self.save()
 
     def step(self, batch: Batch, rate: float) -> float:
@@ -243,7 +242,7 @@ class Trainer:
                 recipe=settings.recipe,
                 stage=here,
                 precision=settings.precision,
-                images=self._pictures,
+                images=self._images,
             )
             names = self._data.val.skeleton.joints
             joints = {
@@ -272,19 +271,16 @@ class Trainer:
     def _draw_samples(self, validation: Validation) -> None:
         people, thumbnails = self._data.val, []
         for i in range(min(SAMPLES, len(people))):
-            truth = people.joints[i], people.labelled[i]
-            picture = self._pictures.read(people, i)
-            thumbnails.append(
-                thumbnail(
-                    picture=picture,
-                    box=people.boxes[i],
-                    keypoints=validation.keypoints[i],
-                    scores=validation.scores[i],
-                    truth=truth,
-                    skeleton=people.skeleton,
-                    text=people.images[people.image_rows[i]].name,
-                )
+            image = self._images.read(people, i)
+            person = MatchedPerson(
+                box=people.boxes[i],
+                joints=people.joints[i],
+                labelled=people.labelled[i],
+                keypoints=validation.keypoints[i],
+                scores=validation.scores[i],
             )
+            text = people.images[people.image_rows[i]].name
+            thumbnails.append(thumbnail(image, person, people.skeleton, text))
         cv2.imwrite(str(self._folder / "samples.png"), contact_sheet(thumbnails))
 
     def _name(self, batch: Batch) -> str:

@@ -58,7 +58,7 @@ def validate(
 ) -> Validation:
     """Estimate all poses with `net`, in evaluation mode and without flip test, and compare them."""
     device = next(net.parameters()).device
-    dataset = CropDataset(people, recipe, stage, 0, images, augment=False)
+    dataset = CropDataset(people, recipe, stage, seed=None, images=images)
     decode = HEATMAP_DECODERS[TARGET_DECODERS[recipe.targets]]
     n, k = people.labelled.shape
     keypoints, scores, losses = np.zeros((n, k, 2), np.float32), np.zeros((n, k), np.float32), []

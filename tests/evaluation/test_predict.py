@@ -19,6 +19,8 @@ from tests.training.people_set import write_set
 class Knowing:
     """An estimator that knows the truth of the set's single people, and is unsure of some joints."""
 
+    input_hw = (256, 192)
+
     def __init__(self, truth) -> None:
         self._joints = {tuple(p["bbox"]): p["keypoints"] for p in truth.loadAnns(truth.getAnnIds())}
         self._order = iter(truth.loadAnns(truth.getAnnIds()))
@@ -43,7 +45,7 @@ def run(folder: Path, boxes=None, threshold: float = 0.9):
     results = predict.pose_results(
         images_of(folder, truth),
         boxes or predict.annotated(truth),
-        *(Knowing(truth), COCO17, (256, 192), threshold, lambda: ticks.append(1)),
+        *(Knowing(truth), predict.OksNms(COCO17, threshold), lambda: ticks.append(1)),
     )
     assert len(ticks) == 4
     return truth, results
@@ -114,18 +116,12 @@ def test_oks_of_person_without_prediction_is_zero(tmp_path: Path) -> None:
 def test_contact_sheet_has_thumbnail_for_found_and_missed_people(tmp_path: Path) -> None:
     truth, results = run(tmp_path)
     people = pair(truth, results[1:], COCO17.sigmas)
-    picture = np.full((96, 96, 3), 60, np.uint8)
-    tiles = [
-        thumbnail(
-            *(picture, people.boxes[i], people.keypoints[i], people.scores[i]),
-            *((people.joints[i], people.labelled[i]), COCO17, "text"),
-        )
-        for i in range(4)
-    ]
-    assert tiles[0].shape == (*THUMBNAIL_HW, 3)
-    assert (tiles[1] != tiles[0]).any()
-    blue = [(t[..., 0].astype(int) - t[..., 2] > 100).sum() for t in tiles]  # the left side's limbs
+    image = np.full((96, 96, 3), 60, np.uint8)
+    thumbnails = [thumbnail(image, people.person(i), COCO17, "text") for i in range(4)]
+    assert thumbnails[0].shape == (*THUMBNAIL_HW, 3)
+    assert (thumbnails[1] != thumbnails[0]).any()
+    blue = [(t[..., 0].astype(int) - t[..., 2] > 100).sum() for t in thumbnails]  # the left side's limbs
     assert blue[0] == 0 and min(blue[1:]) > 50
-    whole = contact_sheet([*tiles * 2, tiles[0]])
-    assert whole.shape == (2 * 256, 8 * 192, 3)
-    assert (whole[256:, 192:] == 0).all()
+    sheet = contact_sheet([*thumbnails * 2, thumbnails[0]])
+    assert sheet.shape == (2 * 256, 8 * 192, 3)
+    assert (sheet[256:, 192:] == 0).all()

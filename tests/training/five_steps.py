@@ -5,7 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from hrpose_rt.training.config import DataSet, Stage, TrainSettings
+from hrpose_rt.training.config import DataSet, RunOptions, Stage, TrainSettings
 from hrpose_rt.training.dataset import ImageCache
 from hrpose_rt.training.distributed import init_distributed
 from hrpose_rt.training.recipes import MODERN
@@ -29,7 +29,7 @@ def main(annotations: str, folder: str) -> None:
 
     with init_distributed("cpu") as world:
         data = load_data(sets, sets, 10)
-        trainer = Trainer(settings, data, world, Path(folder), ImageCache(2**24))
+        trainer = Trainer(settings, data, world, RunOptions(Path(folder)), ImageCache(2**24))
         try:
             trainer.run(None, tick)
         except Enough:

@@ -23,7 +23,7 @@ from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.paths import models_folder
 from hrpose_rt.training.augment import Augmentation
 from hrpose_rt.training.checkpoints import start_from
-from hrpose_rt.training.config import DataSet, Stage, TrainSettings
+from hrpose_rt.training.config import DataSet, RunOptions, Stage, TrainSettings
 from hrpose_rt.training.dataset import ImageCache
 from hrpose_rt.training.distributed import DistributedContext
 from hrpose_rt.training.metrics_log import MetricsLog
@@ -46,10 +46,10 @@ def settings_for(file: Path, **changes) -> TrainSettings:
     return replace(whole, **changes)
 
 
-def trainer_for(settings: TrainSettings, folder: Path, **more) -> Trainer:
+def trainer_for(settings: TrainSettings, folder: Path, **options) -> Trainer:
     folder.mkdir(exist_ok=True)
     data = load_data(settings.data, settings.val, settings.hold_out)
-    return Trainer(settings, data, ALONE, folder, ImageCache(2**24), **more)
+    return Trainer(settings, data, ALONE, RunOptions(folder, **options), ImageCache(2**24))
 
 
 def run(trainer: Trainer, folder: Path) -> list[float]:
@@ -206,7 +206,8 @@ def test_trainer_rejects_batch_not_divisible_by_process_count(tmp_path: Path) ->
     settings = settings_for(write_set(tmp_path / "set", people=8))
     data = load_data(settings.data, settings.val, 10)
     with pytest.raises(BadInput, match="a batch of 4 cannot be shared by 3 processes"):
-        Trainer(settings, data, DistributedContext(0, 3, torch.device("cpu")), tmp_path, ImageCache(0))
+        three = DistributedContext(0, 3, torch.device("cpu"))
+        Trainer(settings, data, three, RunOptions(tmp_path), ImageCache(0))
 
 
 def test_trainer_hold_out_is_human_labelled_and_not_trained_on(tmp_path: Path) -> None:
@@ -272,6 +273,7 @@ def test_trainer_overfits_thirty_photos(data: Path, tmp_path: Path) -> None:
     settings = TrainSettings("hrnet-w16-lite", source, (stage,), recipe, source)
     settings = replace(settings, init=str(models_folder() / "hrnet-w16-lite.pth"))
     images = ImageCache(2**30)
-    trainer = Trainer(settings, TrainData(people, people, ((30, 1.0),)), ALONE, tmp_path, images)
+    train_data = TrainData(people, people, ((30, 1.0),))
+    trainer = Trainer(settings, train_data, ALONE, RunOptions(tmp_path), images)
     trainer.run(None, lambda loss: None)
     assert validate(trainer.net, people, recipe, stage, "fp32", images).pck > 0.95
