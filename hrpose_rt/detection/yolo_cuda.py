@@ -53,10 +53,10 @@ class CudaYoloDetector(YoloDetector):
                 self._uploader.forget(image)
                 frame = self._uploader.frame(image)
                 parts = [frame[:, :, y1:y2, x1:x2] for x1, y1, x2, y2 in regions]
-                pictures = torch.cat([letterbox(part, input_hw) for part in parts])
+                batch = torch.cat([letterbox(part, input_hw) for part in parts])
                 self._uploader.wait()
             with clock.stage("detect"):
-                output = self._on_device.infer_device(pictures).float().cpu().numpy()
+                output = self._on_device.infer_device(batch).float().cpu().numpy()
                 boxes = [self._letterbox(region) for region in regions]
                 return self._decode(output, boxes, regions, frame_hw)
 

@@ -151,8 +151,8 @@ def crop_on_gpu(frame: Tensor, maps: F32, input_hw: tuple[int, int]) -> Tensor:
         input_hw: Height and width of the crops.
     """
     (h, w), (frame_h, frame_w) = input_hw, frame.shape[2:]
-    placed = torch.from_numpy(maps).to(frame.device)
-    scale, shift = torch.stack([placed[:, 0, 0], placed[:, 1, 1]], 1), placed[:, :, 2]
+    affines = torch.from_numpy(maps).to(frame.device)
+    scale, shift = torch.stack([affines[:, 0, 0], affines[:, 1, 1]], 1), affines[:, :, 2]
     x = (torch.arange(w, device=frame.device)[None] - shift[:, :1]) / scale[:, :1]  # (N, W) frame pixels
     y = (torch.arange(h, device=frame.device)[None] - shift[:, 1:]) / scale[:, 1:]
     grid = torch.stack(
@@ -172,17 +172,17 @@ def crop_on_gpu(frame: Tensor, maps: F32, input_hw: tuple[int, int]) -> Tensor:
 def decode(heatmaps: Tensor, how: str, ankles: Ankles | None = None) -> Tensor:
     """Points in heatmap pixels and scores, (N, K, 3), of heatmaps (N, K, H, W); see `heatmaps.py`."""
     n, k, h, w = heatmaps.shape
-    scores, place = heatmaps.reshape(n, k, h * w).max(dim=2)
+    scores, peak = heatmaps.reshape(n, k, h * w).max(dim=2)
     if ankles:
-        place = _parted(heatmaps.reshape(n, k, h * w), place, w, ankles)
-        scores = heatmaps.reshape(n, k, h * w).gather(2, place[..., None])[..., 0]
-    x, y = place % w, torch.div(place, w, rounding_mode="floor")
+        peak = _parted(heatmaps.reshape(n, k, h * w), peak, w, ankles)
+        scores = heatmaps.reshape(n, k, h * w).gather(2, peak[..., None])[..., 0]
+    x, y = peak % w, torch.div(peak, w, rounding_mode="floor")
     shift = _quarter(heatmaps, x, y) if how == "quarter" else _dark(heatmaps, x, y)
     points = (torch.stack([x, y], 2) + shift) * (scores > 0)[..., None]
     return torch.cat([points, scores[..., None]], dim=2)
 
 
-def _parted(flat: Tensor, place: Tensor, w: int, of: Ankles) -> Tensor:
+def _parted(flat: Tensor, peak: Tensor, w: int, of: Ankles) -> Tensor:
     """`Ankles.part` for maps (N, K, H * W): the peaks (N, K), corrected."""
     (a, b), (knee_a, knee_b) = of.ankles, of.knees
 
@@ -196,23 +196,23 @@ def _parted(flat: Tensor, place: Tensor, w: int, of: Ankles) -> Tensor:
     far = gap(everywhere[None], first[:, None]) > MIN_FOOT_GAP_PX
     next_top, second = both.where(far, torch.full_like(both, -torch.inf)).max(dim=1)
     same_foot = (
-        (gap(place[:, a], place[:, b]) <= SAME_FOOT_PX) & (top > 0) & (next_top >= MIN_PEAK_RATIO * top)
+        (gap(peak[:, a], peak[:, b]) <= SAME_FOOT_PX) & (top > 0) & (next_top >= MIN_PEAK_RATIO * top)
     )
-    straight = gap(first, place[:, knee_a]) + gap(second, place[:, knee_b])
-    crossed = gap(second, place[:, knee_a]) + gap(first, place[:, knee_b])
+    straight = gap(first, peak[:, knee_a]) + gap(second, peak[:, knee_b])
+    crossed = gap(second, peak[:, knee_a]) + gap(first, peak[:, knee_b])
     own = straight <= crossed
-    place = place.clone()
-    place[:, a] = torch.where(same_foot, torch.where(own, first, second), place[:, a])
-    place[:, b] = torch.where(same_foot, torch.where(own, second, first), place[:, b])
-    return place
+    peak = peak.clone()
+    peak[:, a] = torch.where(same_foot, torch.where(own, first, second), peak[:, a])
+    peak[:, b] = torch.where(same_foot, torch.where(own, second, first), peak[:, b])
+    return peak
 
 
 def _gather(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Values at positions (N, K, ...), 0 outside."""
     n, k, h, w = heatmaps.shape
     inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
-    place = (y.clamp(0, h - 1) * w + x.clamp(0, w - 1)).reshape(n, k, -1)
-    return heatmaps.reshape(n, k, h * w).gather(2, place).reshape(x.shape) * inside
+    index = (y.clamp(0, h - 1) * w + x.clamp(0, w - 1)).reshape(n, k, -1)
+    return heatmaps.reshape(n, k, h * w).gather(2, index).reshape(x.shape) * inside
 
 
 def _quarter(heatmaps: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -40,9 +40,9 @@ def find_peaks(heatmaps: F32, ankles: Ankles | None = None) -> tuple[I64, I64, F
     """
     n, k, h, w = heatmaps.shape
     flat = heatmaps.reshape(n, k, h * w)
-    place = flat.argmax(axis=2)
-    scores = np.take_along_axis(flat, place[..., None], axis=2)[..., 0]
-    x, y = place % w, place // w
+    peak = flat.argmax(axis=2)
+    scores = np.take_along_axis(flat, peak[..., None], axis=2)[..., 0]
+    x, y = peak % w, peak // w
     if ankles:
         ankles.part(heatmaps, x, y, scores)
     return x, y, scores

@@ -15,14 +15,14 @@ def target_sigma(heatmap_hw: tuple[int, int]) -> float:
     return heatmap_hw[0] / 32
 
 
-def encode(points: F32, heatmap_hw: tuple[int, int], kind: Targets) -> tuple[F32, Bools]:
+def encode(keypoints: F32, heatmap_hw: tuple[int, int], kind: Targets) -> tuple[F32, Bools]:
     """A Gaussian of height 1 at every joint.
 
     "classic" centres it on the nearest pixel, "dark" and "udp" on the exact point; all but "dark" cut it
     off beyond three sigma. Sources: Sun et al. CVPR 2019, Zhang et al. CVPR 2020, Huang et al. CVPR 2020.
 
     Args:
-        points: (N, K, 2) in heatmap pixels.
+        keypoints: (N, K, 2) in heatmap pixels.
         heatmap_hw: Height and width of the maps.
         kind: "classic", "dark" or "udp".
 
@@ -32,10 +32,10 @@ def encode(points: F32, heatmap_hw: tuple[int, int], kind: Targets) -> tuple[F32
     """
     sigma = target_sigma(heatmap_hw)
     reach = 3 * sigma
-    nearest = np.trunc(points + np.float32(0.5))
+    nearest = np.trunc(keypoints + np.float32(0.5))
     size_wh = np.array(heatmap_hw[::-1])
     inside = ((nearest - reach < size_wh) & (nearest + reach + 1 >= 0)).all(axis=2)
-    centres = nearest if kind == "classic" else points
+    centres = nearest if kind == "classic" else keypoints
     lines = []
     for axis, size in enumerate(size_wh):
         pixels = np.arange(size, dtype=np.float32)

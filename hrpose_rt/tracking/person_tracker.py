@@ -211,15 +211,15 @@ class PersonTracker:
 
     def _update_velocity(self, tracks: Tracks, old: Tracks, old_rows: I64) -> None:
         matched = np.flatnonzero(old_rows >= 0)
-        before = old_rows[matched]
-        gap_s = (self._time_s - old.last_seen_s[before]).clip(1e-3)[:, None]
+        previous = old_rows[matched]
+        gap_s = (self._time_s - old.last_seen_s[previous]).clip(1e-3)[:, None]
         # Detected boxes jitter. A box propagated since the last detection shows the motion better.
-        now = np.where(old.flow_valid[before, None], old.box[before], tracks.box[matched])
-        measured = (centres(now) - centres(old.detected_box[before])) / gap_s
+        current = np.where(old.flow_valid[previous, None], old.box[previous], tracks.box[matched])
+        measured = (centres(current) - centres(old.detected_box[previous])) / gap_s
         limit = MAX_SPEED_HEIGHTS_S * tracks.heights[matched, None]
-        first = (old.velocity[before] == 0).all(axis=1)
+        first = (old.velocity[previous] == 0).all(axis=1)
         share = np.where(first, 1.0, np.minimum(VELOCITY_EMA, VELOCITY_EMA_PER_S * gap_s[:, 0]))[:, None]
-        velocity = old.velocity[before] + share * (measured - old.velocity[before])
+        velocity = old.velocity[previous] + share * (measured - old.velocity[previous])
         tracks.velocity[matched] = velocity.clip(-limit, limit)
 
     def _take_poses(self, rows: I64, poses: Poses) -> None:

@@ -69,8 +69,8 @@ def test_tile_boxes_map_back_to_frame_coordinates() -> None:
 
     def answer(batch: np.ndarray) -> np.ndarray:
         out = np.zeros((len(batch), 5, 1), np.float32)
-        for i, picture in enumerate(batch):
-            rows, columns = np.nonzero(picture[..., 0] > 200)
+        for i, canvas in enumerate(batch):
+            rows, columns = np.nonzero(canvas[..., 0] > 200)
             if len(rows) and np.ptp(rows) >= 16:
                 middle = (columns.min() + columns.max()) / 2, (rows.min() + rows.max()) / 2
                 out[i, :, 0] = (*middle, np.ptp(columns), np.ptp(rows), 0.9)

@@ -71,10 +71,10 @@ def test_ankles_on_device_match_host(how: str) -> None:
     maps, ankles = maps_of(*(person for person, _, _ in CASES.values())), Ankles.of(COCO17)
     maps += np.random.default_rng(0).random(maps.shape, np.float32) * 0.02
     points, scores = HEATMAP_DECODERS[how](maps, ankles)
-    found = decode(torch.from_numpy(maps), how, ankles).numpy()
+    decoded = decode(torch.from_numpy(maps), how, ankles).numpy()
     sure = scores > 0.3
-    np.testing.assert_allclose(found[..., :2][sure], points[sure], atol=2e-3)
-    np.testing.assert_allclose(found[..., 2], scores, atol=1e-6)
+    np.testing.assert_allclose(decoded[..., :2][sure], points[sure], atol=2e-3)
+    np.testing.assert_allclose(decoded[..., 2], scores, atol=1e-6)
     assert not np.allclose(points, HEATMAP_DECODERS[how](maps)[0])
 
 

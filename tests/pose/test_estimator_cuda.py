@@ -57,13 +57,13 @@ def test_device_crops_beyond_frame_match_host(bus) -> None:
     boxes = np.array([[-40, -30, 120, 200], [700, 900, 900, 1200], [300, 300, 340, 420]], np.float32)
     centres, sizes = boxes_to_centre_size(boxes, (64, 48))
     out = np.zeros((3, 64, 48, 3), np.uint8)
-    wanted = crop_people(bus, centres, sizes, out)
-    found = crop_on_gpu(
+    expected = crop_people(bus, centres, sizes, out)
+    crops = crop_on_gpu(
         FrameUploader(CPU).frame(bus), crop_affines(centres, sizes, (64, 48)), (64, 48)
     ).numpy()
     # OpenCV interpolates in steps of a 32nd of a pixel.
-    assert np.abs(wanted.astype(int) - found).mean() < 1
-    assert (found[0, :5] == 0).all() and (wanted[0, :5] == 0).all()
+    assert np.abs(expected.astype(int) - crops).mean() < 1
+    assert (crops[0, :5] == 0).all() and (expected[0, :5] == 0).all()
 
 
 @pytest.mark.parametrize("hw", [(32, 24), (48, 36)])
@@ -74,11 +74,11 @@ def test_device_heatmap_peaks_match_host(how, hw) -> None:
     heatmaps[1:3] *= 1e-9
     heatmaps[0] = -1
     points, scores = HEATMAP_DECODERS[how](heatmaps)
-    found = decode(torch.from_numpy(heatmaps), how).numpy()
-    np.testing.assert_allclose(found[..., 2], scores)
-    close = np.abs(found[..., :2] - points).max(axis=2) < 1e-2
+    decoded = decode(torch.from_numpy(heatmaps), how).numpy()
+    np.testing.assert_allclose(decoded[..., 2], scores)
+    close = np.abs(decoded[..., :2] - points).max(axis=2) < 1e-2
     assert close.mean() > 0.995  # DARK divides by what may be next to nothing
-    assert (found[0, :, :2] == 0).all()
+    assert (decoded[0, :, :2] == 0).all()
 
 
 def test_device_handles_no_people_and_multiple_batches(bus, pose) -> None:

@@ -25,8 +25,8 @@ def gaussian(x: float, y: float, sigma: float = 2.0, peak: float = 1.0) -> np.nd
 def one_map(**pixels: float) -> np.ndarray:
     """A map of zeros but for pixels named y_x."""
     heatmap = np.zeros((1, 1, H, W), np.float32)
-    for place, value in pixels.items():
-        y, x = map(int, place.removeprefix("p").split("_"))
+    for name, value in pixels.items():
+        y, x = map(int, name.removeprefix("p").split("_"))
         heatmap[0, 0, y, x] = value
     return heatmap
 
@@ -174,12 +174,12 @@ def udp_the_long_way(heatmap: np.ndarray) -> tuple[float, float]:
     log = np.pad(np.log(blurred.clip(1e-3, 50)).astype(np.float64), 1, mode="edge")
     y, x = y + 1, x + 1
     g = np.array([log[y, x + 1] - log[y, x - 1], log[y + 1, x] - log[y - 1, x]]) / 2
-    here = log[y, x]
-    hxx = log[y, x + 1] - 2 * here + log[y, x - 1]
-    hyy = log[y + 1, x] - 2 * here + log[y - 1, x]
+    middle = log[y, x]
+    hxx = log[y, x + 1] - 2 * middle + log[y, x - 1]
+    hyy = log[y + 1, x] - 2 * middle + log[y - 1, x]
     corners = log[y + 1, x + 1] + log[y - 1, x - 1]
     sides = log[y, x + 1] + log[y + 1, x] + log[y, x - 1] + log[y - 1, x]
-    hxy = (corners - sides + 2 * here) / 2
+    hxy = (corners - sides + 2 * middle) / 2
     eps = np.finfo(np.float32).eps
     dx, dy = np.linalg.solve(np.array([[hxx + eps, hxy], [hxy, hyy + eps]]), g)
     return x - 1 - dx, y - 1 - dy

@@ -9,7 +9,7 @@ from hrpose_rt.pose.targets import TARGET_DECODERS, encode, target_sigma
 HW = (64, 48)
 
 
-def points(*xy: tuple[float, float]) -> np.ndarray:
+def person(*xy: tuple[float, float]) -> np.ndarray:
     return np.array([xy], np.float32)
 
 
@@ -33,19 +33,19 @@ def the_originals_map(x: float, y: float) -> np.ndarray:
 
 @pytest.mark.parametrize("xy", [(20.2, 30.7), (0, 0), (47.4, 63.3), (-3.2, 5), (50.9, 10), (10, 68.4)])
 def test_heatmap_target_classic_equals_reference_loop(xy) -> None:
-    maps, inside = encode(points(xy), HW, "classic")
+    maps, inside = encode(person(xy), HW, "classic")
     np.testing.assert_allclose(maps[0, 0], the_originals_map(*xy), atol=1e-6)
     assert inside.all()
 
 
 def test_heatmap_target_window_outside_map_is_masked() -> None:
-    far = points((-8.6, 5), (-8.4, 5), (53.4, 5), (53.6, 5), (5, 69.4), (5, 69.6))
+    far = person((-8.6, 5), (-8.4, 5), (53.4, 5), (53.6, 5), (5, 69.4), (5, 69.6))
     _, inside = encode(far, HW, "classic")
     assert inside[0].tolist() == [False, True, True, False, True, False]
 
 
 def test_heatmap_target_dark_and_udp_are_subpixel_and_udp_is_windowed() -> None:
-    (dark, _), (udp, _) = encode(points((20.3, 30.6)), HW, "dark"), encode(points((20.3, 30.6)), HW, "udp")
+    (dark, _), (udp, _) = encode(person((20.3, 30.6)), HW, "dark"), encode(person((20.3, 30.6)), HW, "udp")
     by_hand = np.exp(-((22 - 20.3) ** 2 + (29 - 30.6) ** 2) / 8)
     assert dark[0, 0, 29, 22] == udp[0, 0, 29, 22] == pytest.approx(by_hand, rel=1e-5)
     assert udp[0, 0, 31, 27] == 0 < dark[0, 0, 31, 27]  # seven columns from the nearest pixel
@@ -56,8 +56,8 @@ def test_heatmap_target_decodes_to_same_keypoints(kind) -> None:
     rng = np.random.default_rng(0)
     truth = rng.uniform((6, 6), (41, 57), (3, 17, 2)).astype(np.float32)
     maps, _ = encode(truth, HW, kind)
-    found, scores = HEATMAP_DECODERS[TARGET_DECODERS[kind]](maps)
-    far = np.linalg.norm(found - truth, axis=2).max()
+    decoded, scores = HEATMAP_DECODERS[TARGET_DECODERS[kind]](maps)
+    far = np.linalg.norm(decoded - truth, axis=2).max()
     assert far < {"classic": 0.71, "dark": 0.03, "udp": 0.12}[kind]
     assert scores.min() > 0.88
 

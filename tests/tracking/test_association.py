@@ -110,9 +110,9 @@ def test_flow_association_unlikely_pair_does_not_break_good_match() -> None:
 
 def test_flow_association_rejects_overlap_with_other_appearance() -> None:
     detections = Detections.found(np.array([[10, 0, 50, 100]], np.float32), np.full(1, 0.9, np.float32))
-    place = np.array([[0, 0, 40, 100]], np.float32)  # three fifths of what both cover
-    assert match(FlowAssociator(FPS, 0.3), detections, known([7], place, RED[None])) == [7]
-    assert match(FlowAssociator(FPS, 0.3), detections, known([7], place, BLUE[None])) == [0]
+    box = np.array([[0, 0, 40, 100]], np.float32)  # three fifths of what both cover
+    assert match(FlowAssociator(FPS, 0.3), detections, known([7], box, RED[None])) == [7]
+    assert match(FlowAssociator(FPS, 0.3), detections, known([7], box, BLUE[None])) == [0]
 
 
 def test_flow_association_matches_iou_above_log_odds_threshold() -> None:

@@ -11,13 +11,13 @@ TEXTURE = cv2.GaussianBlur(NOISE, (0, 0), 3)
 POINTS = np.array([[[100, 100], [300, 200]], [[500, 300], [250, 90]]], np.float32)
 
 
-@pytest.mark.parametrize("wide", [1, 2, 3])  # times: larger pictures are shrunk, motion is in their pixels
+@pytest.mark.parametrize("wide", [1, 2, 3])  # times: larger frames are shrunk, motion is in their pixels
 @pytest.mark.parametrize("shift", [(0, 0), (5, -3), (-8, 6)])
 def test_flow_moves_points_with_image(wide: int, shift: tuple[int, int]) -> None:
     flow = OpticalFlow()
     for moved in ((0, 0), shift):
-        picture = np.roll(TEXTURE, moved, axis=(1, 0))
-        flow.add_frame(cv2.resize(picture, None, fx=wide, fy=wide, interpolation=cv2.INTER_LINEAR))
+        frame = np.roll(TEXTURE, moved, axis=(1, 0))
+        flow.add_frame(cv2.resize(frame, None, fx=wide, fy=wide, interpolation=cv2.INTER_LINEAR))
     moved, valid = flow.displacements(POINTS * wide)
     assert valid.all()
     assert np.abs(moved - np.multiply(shift, wide)).max() < 0.5 * wide
@@ -25,8 +25,8 @@ def test_flow_moves_points_with_image(wide: int, shift: tuple[int, int]) -> None
 
 def test_flow_is_invalid_on_first_frame_and_after_size_change() -> None:
     flow = OpticalFlow()
-    for picture in (TEXTURE, TEXTURE[:200]):
-        flow.add_frame(picture)
+    for frame in (TEXTURE, TEXTURE[:200]):
+        flow.add_frame(frame)
         moved, valid = flow.displacements(POINTS)
         assert not valid.any() and not moved.any()
 

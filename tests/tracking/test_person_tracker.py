@@ -31,7 +31,7 @@ def walkers(t: float, n: int = 3) -> Detections:
     return Detections.found(boxes, np.full(n, 0.9, np.float32))
 
 
-def picture(t: float, n: int = 3) -> np.ndarray:
+def frame_at(t: float, n: int = 3) -> np.ndarray:
     """What the walkers look like: each in clothes of their own."""
     image = cv2.GaussianBlur(IMAGE, (0, 0), 3)
     for i, (x1, y1, x2, y2) in enumerate(walkers(t, n).boxes.round().astype(int)):
@@ -57,7 +57,7 @@ def propagated(tracker: PersonTracker) -> TrackedPeople:
 def track(tracker: PersonTracker, frames: range, detect_every: int = 1, n: int = 3) -> TrackedPeople:
     for i in frames:
         t = i / FPS
-        tracker.predict(picture(t, n), t)
+        tracker.predict(frame_at(t, n), t)
         if i % detect_every == 0:
             tracker.update(walkers(t, n))
             people = tracker.finish(np.arange(len(tracker)), poses_in(tracker.boxes))
@@ -91,7 +91,7 @@ def test_track_ids_start_at_second_detection_and_are_kept(name: str) -> None:
 def test_flow_stops_boxes_when_people_stop() -> None:
     tracker = person_tracker()
     track(tracker, range(6))
-    stopped = picture(5 / FPS)
+    stopped = frame_at(5 / FPS)
     for i in range(6, 12):
         tracker.predict(stopped, i / FPS)
         tracker.update(None)
@@ -103,7 +103,7 @@ def test_track_without_detection_ends_after_max_age() -> None:
     track(tracker, range(10))
     ended = None
     for i in range(10, 40):
-        tracker.predict(picture(9 / FPS), i / FPS)
+        tracker.predict(frame_at(9 / FPS), i / FPS)
         tracker.update(None)
         tracker.finish(np.arange(len(tracker)), poses_in(tracker.boxes))  # however high the scores are
         if not len(tracker) and ended is None:
@@ -115,7 +115,7 @@ def test_track_not_searched_by_detector_is_kept() -> None:
     tracker = person_tracker()
     track(tracker, range(6))
     t = 6 / FPS
-    tracker.predict(picture(t), t)
+    tracker.predict(frame_at(t), t)
     tracker.update(walkers(t, 1), searched=np.array([True, True, False]))
     assert len(tracker) == 2  # the second was looked for and is gone
     assert propagated(tracker).detections.origin.tolist() == [Origin.DETECTED, Origin.TRACKED]
@@ -144,9 +144,9 @@ def test_track_duplicate_on_one_person_is_removed_by_iou_and_oks() -> None:
     tracker = person_tracker()
     track(tracker, range(6))
     t = 6 / FPS
-    found = walkers(t)
-    boxes = np.concatenate([found.boxes, found.boxes[:1] + 4])
-    tracker.predict(picture(t), t)
+    detections = walkers(t)
+    boxes = np.concatenate([detections.boxes, detections.boxes[:1] + 4])
+    tracker.predict(frame_at(t), t)
     tracker.update(Detections.found(boxes, np.full(4, 0.9, np.float32)))
     tracker.finish(np.arange(4), poses_in(boxes[[0, 1, 2, 0]]))
     assert len(tracker) == 3 and 0 in tracker.track_ids.tolist()
@@ -214,5 +214,5 @@ def test_flow_without_texture_continues_at_last_velocity() -> None:
 def test_track_outside_frame_is_removed() -> None:
     tracker = person_tracker()
     track(tracker, range(4))
-    tracker.predict(picture(0)[:, :60], 4 / FPS)  # the picture is narrower now: two of three are outside
+    tracker.predict(frame_at(0)[:, :60], 4 / FPS)  # the frame is narrower now: two of three are outside
     assert len(tracker) == 1 and tracker.boxes[:, 2].max() <= 60

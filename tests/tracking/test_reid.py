@@ -26,7 +26,7 @@ STILL = np.zeros(2, np.float32)
 POSE = np.zeros((17, 2), np.float32)
 
 
-def picture(*colours: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+def photo(*colours: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
     """People in one colour each, side by side, and their boxes."""
     image = np.full((300, 100 * len(colours) + 40, 3), 128, np.uint8)
     boxes = []
@@ -37,7 +37,7 @@ def picture(*colours: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 RED, BLUE, DARK_RED = (30, 30, 220), (220, 60, 30), (29, 29, 214)
-HISTOGRAMS = colour_histograms(*picture(RED, BLUE, DARK_RED))
+HISTOGRAMS = colour_histograms(*photo(RED, BLUE, DARK_RED))
 
 
 def lost(id: int, colour: int, box=BOX, time_s: float = 0.0, velocity=STILL) -> LostTrack:
@@ -55,7 +55,7 @@ def reidentify(
 def test_reid_colour_histograms_separate_colours_and_tolerate_light() -> None:
     assert np.allclose(np.linalg.norm(HISTOGRAMS, axis=1), 1, atol=1e-5)
     assert HISTOGRAMS[0] @ HISTOGRAMS[2] > 0.9 > HISTOGRAMS[0] @ HISTOGRAMS[1] + 0.2
-    assert len(colour_histograms(picture(RED)[0], np.zeros((0, 4), np.float32))) == 0
+    assert len(colour_histograms(photo(RED)[0], np.zeros((0, 4), np.float32))) == 0
 
 
 def test_reid_returns_old_id_once() -> None:
