@@ -40,7 +40,7 @@ def eval_detector(
 ) -> None:
     """Score a detector: AP, and recall at --det-score by size and by number of people in the image."""
     from hrpose_rt.evaluation import coco
-    from hrpose_rt.evaluation.detection import find
+    from hrpose_rt.evaluation.detection import match_boxes
     from hrpose_rt.evaluation.predict import EVAL_MIN_BOX_SCORE, box_results, detected
 
     check_output(output, overwrite)
@@ -62,7 +62,7 @@ def eval_detector(
     scores = coco.score(truth, results, "bbox")
     metrics = dict(zip(coco.METRICS, scores.metrics.tolist(), strict=True))
     print_table(["", *SHOWN_METRICS], [["", *(share(metrics[name]) for name in SHOWN_METRICS)]])
-    matches = find(truth, results, det_score)
+    matches = match_boxes(truth, results, det_score)
     recalls = matches.recalls()
     print(
         f"\nAt score {det_score:g}: precision {share(matches.precision)}; a box counts from IoU 0.5 on.\n"

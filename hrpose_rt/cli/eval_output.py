@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.errors import BadInput
-from hrpose_rt.evaluation.annotation_files import picture_finder
+from hrpose_rt.evaluation.annotation_files import image_finder
 from hrpose_rt.evaluation.predict import AnnotatedImage
 from hrpose_rt.paths import make_folder, write_json
 
@@ -31,7 +31,7 @@ def annotated_images(truth: Any, folder: Path | None) -> list[AnnotatedImage]:
     listed = truth.loadImgs(truth.getImgIds())
     if nameless := [image["id"] for image in listed if not isinstance(image.get("file_name"), str)]:
         raise BadInput(f"image {nameless[0]} of the annotations has no file_name: add it")
-    find = picture_finder(folder)
+    find = image_finder(folder)
     images = [
         AnnotatedImage(i["id"], find(i["file_name"]), (i.get("width"), i.get("height"))) for i in listed
     ]

@@ -11,7 +11,7 @@ from PIL import Image
 from hrpose_rt.errors import BadInput
 
 
-def picture_finder(folder: Path) -> Callable[[str], Path]:
+def image_finder(folder: Path) -> Callable[[str], Path]:
     """A function that finds images of a folder by their names in the annotations.
 
     A name may have Windows separators, another Unicode composition or other letter case, and may begin with
@@ -21,41 +21,41 @@ def picture_finder(folder: Path) -> Callable[[str], Path]:
 
     def find(name: str) -> Path:
         plain = PurePosixPath(name.replace("\\", "/"))
-        for given in (PurePosixPath(name), plain):
-            if (folder / given).is_file():
-                return folder / given
+        for candidate in (PurePosixPath(name), plain):
+            if (folder / candidate).is_file():
+                return folder / candidate
         if plain.parts[:1] == (folder.name,):
             plain = PurePosixPath(*plain.parts[1:])
-        alike = listed(folder / plain.parent)[_key(plain.name)]
-        return alike[0] if len(alike) == 1 else folder / name
+        matches = listed(folder / plain.parent)[_key(plain.name)]
+        return matches[0] if len(matches) == 1 else folder / name
 
     return find
 
 
 def check_size(
-    picture: Path, wanted_wh: tuple[float, float], found_wh: tuple[int, int] | None = None
+    image: Path, annotated_wh: tuple[float, float], stored_wh: tuple[int, int] | None = None
 ) -> None:
     """Raise BadInput unless an image, as stored, has the size that its annotations give.
 
     Args:
-        picture: The file.
-        wanted_wh: Width and height in the annotations.
-        found_wh: Width and height of the decoded image; None to read them from the file's header.
+        image: The file.
+        annotated_wh: Width and height in the annotations.
+        stored_wh: Width and height of the decoded image; None to read them from the file's header.
     """
     try:
-        found_wh = found_wh or _stored_size(picture)
+        stored_wh = stored_wh or _stored_size(image)
     except (OSError, ValueError, Image.DecompressionBombError):
         return  # the error is raised when the image is read
-    if found_wh != wanted_wh:
-        (w, h), (wanted_w, wanted_h) = found_wh, wanted_wh
+    if stored_wh != annotated_wh:
+        (w, h), (annotated_w, annotated_h) = stored_wh, annotated_wh
         raise BadInput(
-            f"{picture} is {w}x{h}, the annotations say {wanted_w:g}x{wanted_h:g}: "
-            "give the pictures that were annotated, not turned or resized"
+            f"{image} is {w}x{h}, the annotations say {annotated_w:g}x{annotated_h:g}: "
+            "give the images that were annotated, not turned or resized"
         )
 
 
-def _stored_size(picture: Path) -> tuple[int, int]:
-    with Image.open(picture) as opened:
+def _stored_size(image: Path) -> tuple[int, int]:
+    with Image.open(image) as opened:
         return opened.size
 
 

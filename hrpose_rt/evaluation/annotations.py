@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.evaluation.annotation_files import check_size, picture_finder
+from hrpose_rt.evaluation.annotation_files import check_size, image_finder
 from hrpose_rt.evaluation.coco_annotations import check_annotations, is_number
 from hrpose_rt.evaluation.joint_names import plain_name
 from hrpose_rt.skeleton import COCO17, MPII16, Skeleton
@@ -62,8 +62,8 @@ class AnnotatedPeople:
 
     def held_out(self, one_in: int) -> Bools:
         """(N,) whether a person's image is held out; the hash of the file name selects 1 in `one_in`."""
-        part = [int(sha256(p.name.encode()).hexdigest()[:8], 16) % one_in == 0 for p in self.images]
-        return np.array(part, np.bool_).take(self.image_rows)
+        is_held_out = [int(sha256(p.name.encode()).hexdigest()[:8], 16) % one_in == 0 for p in self.images]
+        return np.array(is_held_out, np.bool_).take(self.image_rows)
 
 
 def load_people(annotations: Path, images: Path | None = None) -> AnnotatedPeople:
@@ -97,12 +97,12 @@ def load_people(annotations: Path, images: Path | None = None) -> AnnotatedPeopl
 def find_data(path: Path) -> Path:
     """`path` itself or inside the data folder; raise BadInput if it is in neither place."""
     folder = os.environ.get(DATA_VARIABLE)
-    places = [path, *([Path(folder) / path] if folder else [])]
-    for place in places:
-        if place.exists():
-            return place
+    candidates = [path, *([Path(folder) / path] if folder else [])]
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
     hint = "" if folder else f", or set {DATA_VARIABLE} to the folder it is in"
-    raise BadInput(f"{' and '.join(map(str, places))} does not exist: check the path{hint}")
+    raise BadInput(f"{' and '.join(map(str, candidates))} does not exist: check the path{hint}")
 
 
 def join(sets: Iterable[AnnotatedPeople]) -> AnnotatedPeople:
@@ -112,13 +112,13 @@ def join(sets: Iterable[AnnotatedPeople]) -> AnnotatedPeople:
     if len(skeletons) > 1:
         raise BadInput(f"sets with different joints cannot be mixed: {' and '.join(sorted(skeletons))}")
     starts = np.cumsum([0, *(len(people.images) for people in sets)])
-    moved = [p.image_rows + start for p, start in zip(sets, starts, strict=False)]
-    rest = ("ids", "boxes", "joints", "labelled", "human_labelled", "areas")
+    image_rows = [p.image_rows + start for p, start in zip(sets, starts, strict=False)]
+    names = ("ids", "boxes", "joints", "labelled", "human_labelled", "areas")
     return AnnotatedPeople(
         skeleton=sets[0].skeleton,
         images=tuple(image for people in sets for image in people.images),
-        image_rows=np.concatenate(moved),
-        **{name: np.concatenate([getattr(people, name) for people in sets]) for name in rest},
+        image_rows=np.concatenate(image_rows),
+        **{name: np.concatenate([getattr(people, name) for people in sets]) for name in names},
     )
 
 
@@ -140,10 +140,10 @@ def _coco(content: dict[str, Any], file: Path, folder: Path) -> AnnotatedPeople:
     rows = {image_id: i for i, image_id in enumerate(images)}
     persons = [a for a in checked["annotations"] if not a["iscrowd"]]
     skeleton = _skeleton(checked, file)
-    joints = len(skeleton.joints)
-    points = np.array([a["keypoints"] for a in persons], np.float32).reshape(-1, joints, 3)
+    k = len(skeleton.joints)
+    keypoints = np.array([a["keypoints"] for a in persons], np.float32).reshape(-1, k, 3)
     sizes = [(images[a["image_id"]]["width"], images[a["image_id"]]["height"]) for a in persons]
-    find = picture_finder(folder)
+    find = image_finder(folder)
     for image_id in dict.fromkeys(a["image_id"] for a in persons):
         image = images[image_id]
         check_size(find(image["file_name"]), (image["width"], image["height"]))
@@ -164,8 +164,8 @@ def _coco(content: dict[str, Any], file: Path, folder: Path) -> AnnotatedPeople:
             image_rows=np.array([rows[a["image_id"]] for a in persons], np.int64),
             ids=np.array([a["id"] for a in persons], np.int64),
             boxes=clean_boxes(boxes, image_whs),
-            joints=points[..., :2],
-            labelled=points[..., 2] > 0,
+            joints=keypoints[..., :2],
+            labelled=keypoints[..., 2] > 0,
             human_labelled=np.array(
                 [a.get("keypoint_label", "human") == "human" for a in persons], np.bool_
             ),
@@ -178,10 +178,10 @@ def _coco(content: dict[str, Any], file: Path, folder: Path) -> AnnotatedPeople:
 def _mpii(content: list[dict[str, Any]], file: Path, folder: Path) -> AnnotatedPeople:
     names = list(dict.fromkeys(person["image"] for person in content))
     rows = {name: i for i, name in enumerate(names)}
-    joints = len(MPII16.joints)
+    k = len(MPII16.joints)
     for i, person in enumerate(content):
-        if len(person["joints"]) != joints:
-            raise BadInput(f"{file}, person {i} has {len(person['joints'])} joints, MPII has {joints}")
+        if len(person["joints"]) != k:
+            raise BadInput(f"{file}, person {i} has {len(person['joints'])} joints, MPII has {k}")
         numbers = [person["scale"], *person["center"], *(v for joint in person["joints"] for v in joint)]
         if not all(map(is_number, numbers)) or person["scale"] <= 0:
             raise BadInput(
@@ -194,17 +194,16 @@ def _mpii(content: list[dict[str, Any]], file: Path, folder: Path) -> AnnotatedP
     centres = np.where(centres[:, :1] >= 0, centres + scales[:, None] * np.array([0, 15]), centres) - 1
     half = (scales * MPII_SIDE / 2)[:, None]
     image_rows = np.array([rows[person["image"]] for person in content], np.int64)
-    visible = [person.get("joints_vis", [1] * joints) for person in content]
+    visible = [person.get("joints_vis", [1] * k) for person in content]
     return _with_area(
         AnnotatedPeople(
             skeleton=MPII16,
-            images=tuple(map(picture_finder(folder), names)),
+            images=tuple(map(image_finder(folder), names)),
             image_rows=image_rows,
             ids=np.arange(len(content)),
             boxes=np.concatenate([centres - half, centres + half], axis=1).astype(np.float32),
-            joints=np.array([person["joints"] for person in content], np.float32).reshape(-1, joints, 2)
-            - 1,
-            labelled=np.array(visible, np.bool_).reshape(-1, joints),
+            joints=np.array([person["joints"] for person in content], np.float32).reshape(-1, k, 2) - 1,
+            labelled=np.array(visible, np.bool_).reshape(-1, k),
             human_labelled=np.ones(len(content), np.bool_),
             areas=np.asarray((2 * half[:, 0]) ** 2, np.float32),
         ),

@@ -174,28 +174,28 @@ def score(
         )
     with contextlib.redirect_stdout(io.StringIO()):
         # pycocotools' own loader fails on an empty list of predictions.
-        nobody = {**annotations.dataset, "annotations": []}
-        found = annotations.loadRes(results) if results else indexed(nobody)
-        run = cocoeval(annotations, found, kind)
+        no_people = {**annotations.dataset, "annotations": []}
+        predictions = annotations.loadRes(results) if results else indexed(no_people)
+        run = cocoeval(annotations, predictions, kind)
         run.params.catIds = [category]
         if kind == "keypoints":
             run.params.kpt_oks_sigmas = np.array(sigmas)
         run.evaluate()
     areas = run.params.areaRngLbl  # all, medium, large; boxes also have small, after "all"
-    expected = [areas.index(name) for name in ("all", "medium", "large")]
-    most = run.params.maxDets[-1]
+    area_rows = [areas.index(name) for name in ("all", "medium", "large")]
+    max_predictions = run.params.maxDets[-1]
     rows = len(run.params.imgIds)
-    per_area = [_matches(run.evalImgs[i * rows : (i + 1) * rows], most) for i in expected]
+    per_area = [_matches(run.evalImgs[i * rows : (i + 1) * rows], max_predictions) for i in area_rows]
     scores = CocoScores(np.zeros(0), (per_area[0], per_area[1], per_area[2]))
     return CocoScores(count(scores, np.ones(rows)), scores.matches)
 
 
 def count(scores: CocoScores, weights: F64) -> F64:
     """The ten metrics if image i occurs `weights[i]` times; -1 where there is no person to detect."""
-    everybody, medium, large = (_precision_and_recall(m, weights) for m in scores.matches)
+    all_areas, medium, large = (_precision_and_recall(m, weights) for m in scores.matches)
     metrics = []
     for which in (0, 1):
-        metrics += [everybody[which].mean(), everybody[which][0], everybody[which][5]]
+        metrics += [all_areas[which].mean(), all_areas[which][0], all_areas[which][5]]
         metrics += [medium[which].mean(), large[which].mean()]
     return np.array(metrics)
 
@@ -224,35 +224,35 @@ def _precision_and_recall(matches: Matches, weights: F64) -> tuple[F64, F64]:
     if not len(matches.image):
         return np.zeros(thresholds), np.zeros(thresholds)
     counted = ~matches.ignored * weights[matches.image]
-    right = np.cumsum(matches.correct * counted, axis=1)
-    wrong = np.cumsum(~matches.correct * counted, axis=1)
-    recall = right / people
-    precision = right / (right + wrong + np.spacing(1))
-    best_from_here = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    padded = np.concatenate([best_from_here, np.zeros((thresholds, 1))], axis=1)
+    correct = np.cumsum(matches.correct * counted, axis=1)
+    false = np.cumsum(~matches.correct * counted, axis=1)
+    recall = correct / people
+    precision = correct / (correct + false + np.spacing(1))
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    padded = np.concatenate([envelope, np.zeros((thresholds, 1))], axis=1)
     levels = np.linspace(0, 1, 101)
-    places = np.array([np.searchsorted(line, levels, side="left") for line in recall])
-    return np.take_along_axis(padded, places, axis=1).mean(axis=1), recall[:, -1]
+    indices = np.array([np.searchsorted(curve, levels, side="left") for curve in recall])
+    return np.take_along_axis(padded, indices, axis=1).mean(axis=1), recall[:, -1]
 
 
-def _matches(images: list[dict[str, Any] | None], most: int) -> Matches:
+def _matches(images: list[dict[str, Any] | None], max_predictions: int) -> Matches:
     """pycocotools' matches in one area range, flattened, best score first."""
     nothing = np.zeros((IOU_THRESHOLDS, 0), np.bool_)
     image, scores = [np.zeros(0, np.int64)], [np.zeros(0)]
-    right, ignored = [nothing], [nothing]
+    correct, ignored = [nothing], [nothing]
     people = np.zeros(len(images), np.int64)
-    for i, found in enumerate(images):
-        if found is None:  # neither people nor predictions
+    for i, evaluated in enumerate(images):
+        if evaluated is None:  # neither people nor predictions
             continue
-        people[i] = np.count_nonzero(found["gtIgnore"] == 0)
-        scores.append(np.array(found["dtScores"][:most], np.float64))
-        right.append(found["dtMatches"][:, :most] != 0)
-        ignored.append(found["dtIgnore"][:, :most].astype(np.bool_))
+        people[i] = np.count_nonzero(evaluated["gtIgnore"] == 0)
+        scores.append(np.array(evaluated["dtScores"][:max_predictions], np.float64))
+        correct.append(evaluated["dtMatches"][:, :max_predictions] != 0)
+        ignored.append(evaluated["dtIgnore"][:, :max_predictions].astype(np.bool_))
         image.append(np.full(len(scores[-1]), i))
     order = np.argsort(-np.concatenate(scores), kind="mergesort")
     return Matches(
         image=np.concatenate(image)[order].astype(np.int64),
-        correct=np.concatenate(right, axis=1)[:, order],
+        correct=np.concatenate(correct, axis=1)[:, order],
         ignored=np.concatenate(ignored, axis=1)[:, order],
         people=people,
     )

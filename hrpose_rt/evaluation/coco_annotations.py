@@ -33,18 +33,18 @@ def check_annotations(content: Any, file: Path, joints: bool) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise BadInput(f"{file} is no COCO annotation file: it is an object with images and annotations")
     if "shapes" in content and "images" not in content:
-        raise BadInput(f"{file} is labelme's of one picture: make a file of COCO keypoints of all of them")
-    images, everything, categories = (
+        raise BadInput(f"{file} is labelme's of one image: make a file of COCO keypoints of all of them")
+    images, annotations, categories = (
         _objects(content, name, file) for name in ("images", "annotations", "categories")
     )
-    for name, entries in (("image", images), ("annotation", everything), ("category", categories)):
+    for name, entries in (("image", images), ("annotation", annotations), ("category", categories)):
         _check_ids(entries, name, file)
     person = _person(categories, file)
     names = _joint_names(person, file)
     k = len(names) or None
     known = {image["id"] for image in images}
     people = []
-    for entry in everything:
+    for entry in annotations:
         where = f"{file}, annotation {entry['id']}"
         if type(entry.get("category_id")) is not int:
             raise BadInput(
@@ -54,17 +54,17 @@ def check_annotations(content: Any, file: Path, joints: bool) -> dict[str, Any]:
             if not _is_id(entry.get("image_id")) or entry["image_id"] not in known:
                 raise BadInput(f"{where} {_what(entry, 'image_id')}: give it the id of one of the images")
             people.append(_complete(entry, where, joints, k))
-    if everything and not people:
+    if annotations and not people:
         raise BadInput(
-            f"none of the {len(everything)} annotations of {file} is of category {person['id']}, "
+            f"none of the {len(annotations)} annotations of {file} is of category {person['id']}, "
             f"{person.get('name', 'the only one')}: correct their category_id or the categories"
         )
-    if joints and people and not any(entry.get("keypoints") for entry in everything):
+    if joints and people and not any(entry.get("keypoints") for entry in annotations):
         raise BadInput(
             f"{file}, annotation {people[0]['id']} has no keypoints, and nobody else has: add them"
         )
-    if joints and (found := joint_order(names)):
-        skeleton, order = found
+    if joints and (recognised := joint_order(names)):
+        skeleton, order = recognised
         person = {**person, "keypoints": list(skeleton.joints)}
         people = [_reordered(entry, order) for entry in people]
     return {"images": images, "annotations": people, "categories": [person]}
@@ -107,23 +107,23 @@ def _complete(entry: Entry, where: str, joints: bool, k: int | None) -> Entry:
         return complete
     if entry.get("keypoints") in (None, []):
         return {**complete, "keypoints": [0] * 3 * (k or 17), "num_keypoints": 0}
-    points = check_numbers(entry, "keypoints", where)
-    if len(points) % 3 or (k and len(points) != 3 * k):
+    keypoints = check_numbers(entry, "keypoints", where)
+    if len(keypoints) % 3 or (k and len(keypoints) != 3 * k):
         raise BadInput(
-            f"{where} has {len(points) / 3:g} joints, its category names {k or 'whole ones'}: "
+            f"{where} has {len(keypoints) / 3:g} joints, its category names {k or 'whole ones'}: "
             "correct the annotation"
         )
-    return {**complete, "num_keypoints": _labelled(points)}
+    return {**complete, "num_keypoints": _labelled(keypoints)}
 
 
-def _labelled(points: list[float]) -> int:
-    return sum(seen > 0 for seen in points[2::3])
+def _labelled(keypoints: list[float]) -> int:
+    return sum(visibility > 0 for visibility in keypoints[2::3])
 
 
 def _reordered(entry: Entry, order: list[int]) -> Entry:
     old = entry["keypoints"]
-    points = [value for i in order for value in old[3 * i : 3 * i + 3]]
-    return {**entry, "keypoints": points, "num_keypoints": _labelled(points)}
+    keypoints = [value for i in order for value in old[3 * i : 3 * i + 3]]
+    return {**entry, "keypoints": keypoints, "num_keypoints": _labelled(keypoints)}
 
 
 def _joint_names(person: Entry, file: Path) -> list[str]:
@@ -135,27 +135,27 @@ def _joint_names(person: Entry, file: Path) -> list[str]:
 
 
 def _objects(content: dict[str, Any], name: str, file: Path) -> list[Entry]:
-    found = content.get(name)
-    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-        what = "has no" if found is None else "has something else than objects as"
+    objects = content.get(name)
+    if not isinstance(objects, list) or not all(isinstance(entry, dict) for entry in objects):
+        what = "has no" if objects is None else "has something else than objects as"
         raise BadInput(f"{file} is no COCO annotation file: it {what} {name}, a list of objects")
-    if not found and name == "images":
+    if not objects and name == "images":
         raise BadInput(f"{file} is no COCO annotation file: its images are an empty list")
-    return found
+    return objects
 
 
 def _check_ids(entries: Iterable[Entry], name: str, file: Path) -> None:
     """Raise BadInput unless every entry has an id and all ids differ; ids of images may be text."""
     seen: set[Any] = set()
     for i, entry in enumerate(entries):
-        own = entry.get("id")
-        if not _is_id(own) or (name != "image" and isinstance(own, str)):
+        entry_id = entry.get("id")
+        if not _is_id(entry_id) or (name != "image" and isinstance(entry_id, str)):
             raise BadInput(
                 f"{file}, {name} number {i + 1} {_what(entry, 'id')}: give it a number of its own"
             )
-        if own in seen:
-            raise BadInput(f"{file} has two {name} entries with the id {own}: give each its own")
-        seen.add(own)
+        if entry_id in seen:
+            raise BadInput(f"{file} has two {name} entries with the id {entry_id}: give each its own")
+        seen.add(entry_id)
 
 
 def _person(categories: list[Entry], file: Path) -> Entry:

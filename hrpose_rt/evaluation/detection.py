@@ -21,24 +21,24 @@ class DetectionMatches:
     Attributes:
         areas: (P,) square pixels of each person.
         crowds: (P,) `CROWD_BINS` bin of each person's image.
-        found: (P,) whether a box overlaps the person by `EVAL_MATCH_IOU` or more.
+        detected: (P,) whether a box overlaps the person by `EVAL_MATCH_IOU` or more.
         correct, false: Number of boxes with and without a person.
     """
 
     areas: F32
     crowds: list[str]
-    found: Bools
+    detected: Bools
     correct: int
     false: int
 
     def recalls(self) -> dict[str, tuple[int, float]]:
         """People and recall: overall, by size, by people in the image; empty groups are left out."""
         crowds = np.array(self.crowds)
-        groups = {"all": np.ones(len(self.found), np.bool_)}
+        groups = {"all": np.ones(len(self.detected), np.bool_)}
         groups |= {name: (self.areas >= low) & (self.areas < high) for name, (low, high) in SIZES.items()}
         groups |= {f"{name} in the image": crowds == name for name in CROWD_BINS}
         return {
-            name: (int(group.sum()), float(self.found[group].mean()))
+            name: (int(group.sum()), float(self.detected[group].mean()))
             for name, group in groups.items()
             if group.any()
         }
@@ -49,33 +49,35 @@ class DetectionMatches:
         return self.correct / max(self.correct + self.false, 1)
 
 
-def find(annotations: Any, results: list[Result], min_score: float) -> DetectionMatches:
+def match_boxes(annotations: Any, results: list[Result], min_score: float) -> DetectionMatches:
     """Match boxes to people, best score first; boxes in a crowd region are neither correct nor false."""
     by_image: dict[int, list[Result]] = {}
     for result in results:
         if result["score"] >= min_score:
             by_image.setdefault(result["image_id"], []).append(result)
-    areas, crowds, found, right, wrong = [], [], [], 0, 0
+    areas, crowds, detected, correct, false = [], [], [], 0, 0
     for image_id in annotations.getImgIds():
         persons = annotations.loadAnns(annotations.getAnnIds(image_id))
         single = [p for p in persons if not p["iscrowd"]]
         regions = _xyxy([p["bbox"] for p in persons if p["iscrowd"]])
-        guesses = sorted(by_image.get(image_id, []), key=lambda r: -r["score"])
-        boxes = _xyxy([r["bbox"] for r in guesses])
+        detections = sorted(by_image.get(image_id, []), key=lambda r: -r["score"])
+        boxes = _xyxy([r["bbox"] for r in detections])
         overlap = iou(boxes, _xyxy([p["bbox"] for p in single]))
         matched = np.zeros(len(single), np.bool_)
         inside = _share_inside(boxes, regions)
         for row, is_inside in zip(overlap, inside, strict=True):
-            free = np.where(matched, 0, row)
-            if len(free) and free.max() >= EVAL_MATCH_IOU:
-                matched[free.argmax()] = True
-                right += 1
+            unmatched_iou = np.where(matched, 0, row)
+            if len(unmatched_iou) and unmatched_iou.max() >= EVAL_MATCH_IOU:
+                matched[unmatched_iou.argmax()] = True
+                correct += 1
             elif not is_inside:
-                wrong += 1
+                false += 1
         areas += [p["area"] for p in single]
         crowds += [crowd_bin(len(single))] * len(single)
-        found += matched.tolist()
-    return DetectionMatches(np.array(areas, np.float32), crowds, np.array(found, np.bool_), right, wrong)
+        detected += matched.tolist()
+    return DetectionMatches(
+        np.array(areas, np.float32), crowds, np.array(detected, np.bool_), correct, false
+    )
 
 
 def _xyxy(boxes: list[list[float]]) -> F32:

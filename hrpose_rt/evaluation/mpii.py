@@ -79,22 +79,22 @@ def load_truth(path: Path) -> MpiiTruth:
 
 
 def load_predictions(path: Path, people: int) -> F32:
-    """Predicted joints (N, 16, 2), pixels from 1: `pos_pred_src` (16, 2, N) or `preds` (N, 16, 2)."""
+    """Predicted keypoints (N, 16, 2), pixels from 1: `pos_pred_src` (16, 2, N) or `preds` (N, 16, 2)."""
     content = _load(path)
     k = len(MPII16.joints)
     if "pos_pred_src" in content:
         order = _order(content, path)
-        joints = _numbers(content, "pos_pred_src", path, (k, 2, None)).transpose(2, 0, 1)[:, order]
+        keypoints = _numbers(content, "pos_pred_src", path, (k, 2, None)).transpose(2, 0, 1)[:, order]
     elif "preds" in content:
-        joints = _numbers(content, "preds", path, (None, k, None))[..., :2]
+        keypoints = _numbers(content, "preds", path, (None, k, None))[..., :2]
     else:
         raise BadInput(f"{path} has neither pos_pred_src nor preds: it holds no predictions")
-    if joints.shape != (people, len(MPII16.joints), 2):
+    if keypoints.shape != (people, len(MPII16.joints), 2):
         raise BadInput(
-            f"{path} has predictions {joints.shape}, the ground truth is of {people} people with "
+            f"{path} has predictions {keypoints.shape}, the ground truth is of {people} people with "
             f"{len(MPII16.joints)} joints"
         )
-    return joints.astype(np.float32)
+    return keypoints.astype(np.float32)
 
 
 def pckh(predictions: F32, truth: MpiiTruth, threshold: float) -> dict[str, float]:
@@ -102,14 +102,15 @@ def pckh(predictions: F32, truth: MpiiTruth, threshold: float) -> dict[str, floa
 
     The mean weights each joint by how often it is visible. It includes the neck, which has no column.
     """
-    far = np.linalg.norm(predictions - truth.joints, axis=2) / truth.heads[:, None]
-    hits = ((far <= threshold) & truth.visible).sum(axis=0)
+    distances = np.linalg.norm(predictions - truth.joints, axis=2) / truth.heads[:, None]
+    hits = ((distances <= threshold) & truth.visible).sum(axis=0)
     counts = truth.visible.sum(axis=0)
     with np.errstate(invalid="ignore"):
-        joints = 100 * hits / counts
+        percents = 100 * hits / counts
     at = MPII16.joints.index
     row = {
-        name: float(np.mean([joints[at(joint)] for joint in parts])) for name, parts in JOINT_GROUPS.items()
+        name: float(np.mean([percents[at(joint)] for joint in parts]))
+        for name, parts in JOINT_GROUPS.items()
     }
     counted = [at(joint) for joint in MPII16.joints if joint not in NOT_COUNTED]
     return row | {"Mean": float(100 * hits[counted].sum() / counts[counted].sum())}
@@ -138,15 +139,15 @@ def _numbers(
     if values.ndim == len(shape) - 1 and shape[-1] in (None, 1):
         values = values[..., None]  # MATLAB drops a last dimension of 1
     fits = values.ndim == len(shape) and all(
-        length and length in (wish or length,) for length, wish in zip(values.shape, shape, strict=True)
+        length and length in (needed or length,) for length, needed in zip(values.shape, shape, strict=True)
     )
     if values.dtype.kind not in "biuf" or not fits:
         what = " x ".join(map(str, np.shape(content[name]))) or "one value"
         kind = "numbers" if values.dtype.kind in "biuf" else "cells, text or structures"
         raise BadInput(f"{path} has {kind} of {what} in {name}, numbers of {expected} are needed")
     if not np.isfinite(values).all():
-        place = ", ".join(str(i + 1) for i in np.argwhere(~np.isfinite(values))[0])
-        raise BadInput(f"{path} has no finite number at ({place}) of {name}: correct it")
+        index = ", ".join(str(i + 1) for i in np.argwhere(~np.isfinite(values))[0])
+        raise BadInput(f"{path} has no finite number at ({index}) of {name}: correct it")
     return values.astype(np.float64)
 
 

@@ -78,16 +78,16 @@ def pair(annotations: Any, results: list[Result], sigmas: tuple[float, ...]) -> 
     truth = np.array([p["keypoints"] for p in persons], np.float32).reshape(-1, k, 3)
     labelled = truth[..., 2] > 0
     keypoints = np.full((len(persons), k, 3), np.nan, np.float32)
-    similar = np.zeros((len(persons), k), np.float32)
+    best_terms = np.zeros((len(persons), k), np.float32)
     for i, person in enumerate(persons):
         own_results = by_image.get(person["image_id"])
         if not own_results:
             continue
-        points = np.array([r["keypoints"] for r in own_results], np.float32).reshape(-1, k, 3)
+        predicted = np.array([r["keypoints"] for r in own_results], np.float32).reshape(-1, k, 3)
         area = np.full(len(own_results), person["area"], np.float32)
-        alike = oks_terms(points[..., :2], truth[i, :, :2], area, spread)
-        best = (alike * labelled[i]).sum(axis=1).argmax()
-        keypoints[i], similar[i] = points[best], alike[best]
+        terms = oks_terms(predicted[..., :2], truth[i, :, :2], area, spread)
+        best = (terms * labelled[i]).sum(axis=1).argmax()
+        keypoints[i], best_terms[i] = predicted[best], terms[best]
     xywh = np.array([p["bbox"] for p in persons], np.float32).reshape(-1, 4)
     return MatchedPeople(
         image_ids=[p["image_id"] for p in persons],
@@ -96,7 +96,7 @@ def pair(annotations: Any, results: list[Result], sigmas: tuple[float, ...]) -> 
         labelled=labelled,
         keypoints=keypoints[..., :2],
         scores=keypoints[..., 2],
-        oks_terms=similar,
+        oks_terms=best_terms,
     )
 
 
@@ -105,5 +105,5 @@ def joint_metrics(people: MatchedPeople) -> tuple[list[int], list[float], list[f
     counts = people.labelled.sum(axis=0)
     with np.errstate(invalid="ignore"):
         mean = (people.oks_terms * people.labelled).sum(axis=0) / counts
-        right = ((people.oks_terms >= MIN_OKS_TERM) & people.labelled).sum(axis=0) / counts
-    return counts.tolist(), mean.tolist(), right.tolist()
+        correct = ((people.oks_terms >= MIN_OKS_TERM) & people.labelled).sum(axis=0) / counts
+    return counts.tolist(), mean.tolist(), correct.tolist()

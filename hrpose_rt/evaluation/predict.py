@@ -65,11 +65,13 @@ def listed(results: Iterable[Result]) -> Boxes:
         by_image.setdefault(result["image_id"], []).append(result)
 
     def boxes(image: AnnotatedImage, _: U8) -> Detections:
-        listed = by_image.get(image.id, [])
-        xywh = np.array([r["bbox"] for r in listed], np.float32).reshape(-1, 4)
+        of_image = by_image.get(image.id, [])
+        xywh = np.array([r["bbox"] for r in of_image], np.float32).reshape(-1, 4)
         xyxy = xywh_to_xyxy(xywh)
-        sound = (xywh[:, 2:] > 0).all(axis=1)
-        return Detections.found(xyxy[sound], np.array([r["score"] for r in listed], np.float32)[sound])
+        has_area = (xywh[:, 2:] > 0).all(axis=1)
+        return Detections.found(
+            xyxy[has_area], np.array([r["score"] for r in of_image], np.float32)[has_area]
+        )
 
     return boxes
 
@@ -146,17 +148,17 @@ def box_results(
     for image in images:
         people = boxes(image, image.read())
         xywh = xyxy_to_xywh(people.boxes)
-        for box, confident in zip(xywh.tolist(), people.scores.tolist(), strict=True):
-            results.append({"image_id": image.id, "category_id": category, "bbox": box, "score": confident})
+        for box, score in zip(xywh.tolist(), people.scores.tolist(), strict=True):
+            results.append({"image_id": image.id, "category_id": category, "bbox": box, "score": score})
         progress()
     return results
 
 
 def _result(image: AnnotatedImage, category: int, poses: Poses, scores: F32, i: int) -> Result:
-    points = np.column_stack([poses.keypoints[i], poses.scores[i]]).astype(np.float64)
+    keypoints = np.column_stack([poses.keypoints[i], poses.scores[i]]).astype(np.float64)
     return {
         "image_id": image.id,
         "category_id": category,
-        "keypoints": points.round(COCO_DIGITS).ravel().tolist(),
+        "keypoints": keypoints.round(COCO_DIGITS).ravel().tolist(),
         "score": round(float(scores[i]), 6),
     }

@@ -22,24 +22,24 @@ BOX = [20, 10, 100, 100]
 UPSIDE_DOWN = list(reversed(COCO17.joints))
 
 
-def place(joint: str) -> list[int]:
+def position(joint: str) -> list[int]:
     """Where the samples have a joint of COCO's."""
     k = COCO17.joints.index(joint)
     return [30 + 3 * k, 20 + 5 * k, 2]
 
 
-def points(names: list[str]) -> list[int]:
-    return [v for name in names for v in place(name)]
+def keypoints(names: list[str]) -> list[int]:
+    return [v for name in names for v in position(name)]
 
 
 def person(names: list[str] = UPSIDE_DOWN, **more: Any) -> dict[str, Any]:
-    return {"id": 1, "image_id": 1, "category_id": 1, "bbox": BOX, "keypoints": points(names), **more}
+    return {"id": 1, "image_id": 1, "category_id": 1, "bbox": BOX, "keypoints": keypoints(names), **more}
 
 
 def write(folder: Path, content: Any, name: str = "a.jpg") -> Path:
-    picture = folder / "images" / name
-    picture.parent.mkdir(parents=True)
-    cv2.imwrite(str(picture), np.zeros((H, W, 3), np.uint8))
+    image = folder / "images" / name
+    image.parent.mkdir(parents=True)
+    cv2.imwrite(str(image), np.zeros((H, W, 3), np.uint8))
     file = folder / "people.json"
     file.write_text(json.dumps(content), encoding="utf-8")
     return file
@@ -135,17 +135,17 @@ def test_coco_exports_of_annotation_tools_load_keypoints_in_order(tool, tmp_path
     labelled = people.select(people.labelled.any(axis=1))
     assert (len(labelled), labelled.skeleton) == (1, COCO17)
     assert labelled.boxes[0].tolist() == [20, 10, 119, 109]
-    assert labelled.joints[0].tolist() == [place(joint)[:2] for joint in COCO17.joints]
+    assert labelled.joints[0].tolist() == [position(joint)[:2] for joint in COCO17.joints]
     truth = coco.load_annotations(file)
     category, image = coco.person_category(truth), truth.getImgIds()[0]
-    found = {
+    prediction = {
         "image_id": image,
         "category_id": category,
         "score": 0.9,
-        "keypoints": points(list(COCO17.joints)),
+        "keypoints": keypoints(list(COCO17.joints)),
     }
-    (tmp_path / "found.json").write_text(json.dumps([found]))
-    results = coco.load_results(tmp_path / "found.json", "keypoints", category)
+    (tmp_path / "results.json").write_text(json.dumps([prediction]))
+    results = coco.load_results(tmp_path / "results.json", "keypoints", category)
     coco.check_joints(truth, results, COCO17)
     assert coco.score(truth, results, "keypoints").metrics[0] == pytest.approx(1)
 
@@ -153,7 +153,7 @@ def test_coco_exports_of_annotation_tools_load_keypoints_in_order(tool, tmp_path
 def test_labelme_single_image_json_raises_bad_input(tmp_path: Path) -> None:
     shape = {"label": "nose", "points": [[3, 4]], "shape_type": "point", "group_id": 1, "flags": {}}
     own = {"version": "5.4.1", "flags": {}, "shapes": [shape], "imagePath": "a.jpg", "imageData": None}
-    with pytest.raises(BadInput, match=r"people.json is labelme's of one picture: make a file of COCO"):
+    with pytest.raises(BadInput, match=r"people.json is labelme's of one image: make a file of COCO"):
         load_people(write(tmp_path, own))
 
 
@@ -174,7 +174,7 @@ def test_numbered_keypoint_names_raise_bad_input(tmp_path: Path) -> None:
 def test_coco_keypoints_without_nose_are_not_taken_for_mpii(tmp_path: Path) -> None:
     content = labelme()
     content["categories"][0]["keypoints"] = list(COCO17.joints[1:])
-    content["annotations"][0]["keypoints"] = points(list(COCO17.joints[1:]))
+    content["annotations"][0]["keypoints"] = keypoints(list(COCO17.joints[1:]))
     with pytest.raises(
         BadInput, match=r"names its 16 joints left_eye, right_eye, left_ear, ...: those are"
     ):
@@ -184,9 +184,9 @@ def test_coco_keypoints_without_nose_are_not_taken_for_mpii(tmp_path: Path) -> N
 def test_extra_keypoints_beside_coco_are_ignored(tmp_path: Path) -> None:
     content = labelme()
     content["categories"][0]["keypoints"] = ["Neck", *COCO17.joints]
-    content["annotations"][0]["keypoints"] = [1, 2, 2, *points(list(COCO17.joints))]
+    content["annotations"][0]["keypoints"] = [1, 2, 2, *keypoints(list(COCO17.joints))]
     people = load_people(write(tmp_path, content, "a.JPG"))
-    assert people.joints[0].tolist() == [place(joint)[:2] for joint in COCO17.joints]
+    assert people.joints[0].tolist() == [position(joint)[:2] for joint in COCO17.joints]
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_mpii_crop_matches_reference_center_and_scale(tmp_path: Path) -> None:
         ),
         (
             lambda c: c["images"][2].update(width=48, height=50),
-            "person-2.png is 96x96, the annotations say 48x50: give the pictures that were annotated",
+            "person-2.png is 96x96, the annotations say 48x50: give the images that were annotated",
         ),
         (lambda c: c["images"].append(dict(c["images"][3], id=1)), "two image entries with the id 1"),
     ],

@@ -36,12 +36,12 @@ def near(truth, noise: float, seed: int = 0, repeat: int = 1) -> list[coco.Resul
     rng = np.random.default_rng(seed)
     results = []
     for person in truth.loadAnns(truth.getAnnIds()) * repeat:
-        points = np.array(person["keypoints"], float).reshape(17, 3)
-        points[:, :2] += rng.normal(0, noise * np.sqrt(person["area"]), (17, 2))
-        points[:, 2] = 1
+        keypoints = np.array(person["keypoints"], float).reshape(17, 3)
+        keypoints[:, :2] += rng.normal(0, noise * np.sqrt(person["area"]), (17, 2))
+        keypoints[:, 2] = 1
         box = (np.array(person["bbox"]) + rng.normal(0, noise * person["bbox"][2], 4)).tolist()
         result = {"image_id": person["image_id"], "category_id": 1, "score": float(rng.random())}
-        results.append(result | {"keypoints": points.ravel().tolist(), "bbox": box})
+        results.append(result | {"keypoints": keypoints.ravel().tolist(), "bbox": box})
     return results
 
 
@@ -167,10 +167,10 @@ def test_coco_results_with_invalid_values_raise_bad_input(tmp_path: Path, field,
 
 def test_coco_results_without_category_id_count_as_person(tmp_path: Path) -> None:
     truth = truth_of(tmp_path, [2])
-    found = near(truth, 0)
-    for result in found:
+    predictions = near(truth, 0)
+    for result in predictions:
         del result["category_id"]
-    (tmp_path / "results.json").write_text(json.dumps(found))
+    (tmp_path / "results.json").write_text(json.dumps(predictions))
     results = coco.load_results(tmp_path / "results.json", "keypoints", coco.person_category(truth))
     assert coco.score(truth, results, "keypoints").metrics[0] == pytest.approx(1)
     with pytest.raises(BadInput, match="the predictions are of category 7, people of 1 in the annotations"):
@@ -204,12 +204,12 @@ def rewritten(folder: Path, change, category: int = 1):
         person["category_id"] = category
     content["categories"][0]["id"] = category
     (folder / "changed.json").write_text(json.dumps(content))
-    found = [
+    predictions = [
         {"image_id": p["image_id"], "category_id": category, "score": 0.9}
         | {"keypoints": (np.array(p["keypoints"]) + np.tile([0.5, 0, 0], 17)).tolist()}
         for p in content["annotations"]
     ]
-    return coco.load_annotations(folder / "changed.json"), found
+    return coco.load_annotations(folder / "changed.json"), predictions
 
 
 @pytest.mark.parametrize(
@@ -223,16 +223,16 @@ def rewritten(folder: Path, change, category: int = 1):
     ],
 )
 def test_coco_missing_annotation_fields_are_filled_in(tmp_path: Path, change) -> None:
-    truth, found = rewritten(tmp_path, change)
-    figures = coco.score(truth, found, "keypoints").metrics
+    truth, predictions = rewritten(tmp_path, change)
+    metrics = coco.score(truth, predictions, "keypoints").metrics
     control = rewritten(tmp_path, lambda person: None)
-    assert figures[0] > 0.9
-    np.testing.assert_array_equal(figures, coco.score(*control, "keypoints").metrics)
+    assert metrics[0] > 0.9
+    np.testing.assert_array_equal(metrics, coco.score(*control, "keypoints").metrics)
     assert truth.loadAnns(1)[0]["area"] > 0
 
 
 @pytest.mark.parametrize("category", [0, 2])
 def test_person_category_id_is_read_from_coco_annotations(tmp_path: Path, category: int) -> None:
-    truth, found = rewritten(tmp_path, lambda person: None, category)
+    truth, predictions = rewritten(tmp_path, lambda person: None, category)
     assert coco.person_category(truth) == category
-    assert coco.score(truth, found, "keypoints").metrics[0] > 0.9
+    assert coco.score(truth, predictions, "keypoints").metrics[0] > 0.9

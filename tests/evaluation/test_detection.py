@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from hrpose_rt.evaluation import coco
-from hrpose_rt.evaluation.detection import find
+from hrpose_rt.evaluation.detection import match_boxes
 from tests.training.people_set import annotation, write_json
 
 
@@ -36,10 +36,10 @@ def test_recall_and_precision_match_once_and_ignore_crowds(tmp_path: Path) -> No
         box(2, [100, 20, 50, 50], 0.6),  # overlaps by less than a half
         box(3, [0, 0, 50, 50], 0.5),
     ]
-    found = find(truth_of(tmp_path), results, min_score=0.3)
-    assert (found.correct, found.false) == (2, 3)
-    assert found.precision == 0.4
-    assert found.recalls() == {
+    matches = match_boxes(truth_of(tmp_path), results, min_score=0.3)
+    assert (matches.correct, matches.false) == (2, 3)
+    assert matches.precision == 0.4
+    assert matches.recalls() == {
         "all": (8, 2 / 8),
         "small": (1, 0),
         "medium": (6, 1 / 6),
@@ -50,6 +50,6 @@ def test_recall_and_precision_match_once_and_ignore_crowds(tmp_path: Path) -> No
 
 
 def test_recall_and_precision_without_detections_are_zero(tmp_path: Path) -> None:
-    found = find(truth_of(tmp_path), [], 0.3)
-    assert found.recalls()["all"] == (8, 0)
-    assert found.precision == 0
+    matches = match_boxes(truth_of(tmp_path), [], 0.3)
+    assert matches.recalls()["all"] == (8, 0)
+    assert matches.precision == 0

@@ -21,14 +21,14 @@ def truth_of(people: int = 4) -> MpiiTruth:
 
 def test_pckh_matches_hand_calculation() -> None:
     truth = truth_of()
-    found = truth.joints.copy()
-    found[0, AT("head"), 0] += 31  # just beyond half a head of 60
-    found[1, AT("head"), 0] += 29.9
-    found[:2, AT("left_wrist"), 1] -= 100
-    found[:3, AT("pelvis")] += 500  # does not count
-    found[0, AT("neck")] += 500  # counts in the mean, has no column
+    keypoints = truth.joints.copy()
+    keypoints[0, AT("head"), 0] += 31  # just beyond half a head of 60
+    keypoints[1, AT("head"), 0] += 29.9
+    keypoints[:2, AT("left_wrist"), 1] -= 100
+    keypoints[:3, AT("pelvis")] += 500  # does not count
+    keypoints[0, AT("neck")] += 500  # counts in the mean, has no column
     truth.visible[3, AT("left_wrist")] = False
-    row = pckh(found, truth, 0.5)
+    row = pckh(keypoints, truth, 0.5)
     assert row["Head"] == 75
     assert row["Wrist"] == pytest.approx((100 + 100 / 3) / 2)
     assert row["Ankle"] == 100
@@ -36,7 +36,7 @@ def test_pckh_matches_hand_calculation() -> None:
     assert row["Mean"] == pytest.approx(100 * (14 * 4 - 1 - 4) / (14 * 4 - 1))
 
 
-def write_files(folder: Path, truth: MpiiTruth, found: np.ndarray) -> tuple[Path, Path]:
+def write_files(folder: Path, truth: MpiiTruth, predictions: np.ndarray) -> tuple[Path, Path]:
     names = ["rank", "rkne", "rhip", "lhip", "lkne", "lank", "pelv", "thor", "neck", "head"]
     names += ["rwri", "relb", "rsho", "lsho", "lelb", "lwri"]
     heads = np.zeros((2, 2, len(truth.heads)))
@@ -48,7 +48,7 @@ def write_files(folder: Path, truth: MpiiTruth, found: np.ndarray) -> tuple[Path
         "dataset_joints": np.array(names, dtype=object)[None],
     }
     savemat(str(folder / "gt.mat"), content)
-    savemat(str(folder / "pred.mat"), {"preds": found})
+    savemat(str(folder / "pred.mat"), {"preds": predictions})
     return folder / "gt.mat", folder / "pred.mat"
 
 
@@ -123,8 +123,8 @@ def test_mpii_predictions_of_wrong_shape_or_values_raise_bad_input(tmp_path: Pat
 def test_pckh_of_published_predictions_equals_published_values(data: Path) -> None:
     file = data / "mpii" / "mpii_valid_ground_truth_and_predictions.mat"
     truth = load_truth(file)
-    found = load_predictions(file, len(truth.heads))
-    rows = [pckh(found, truth, threshold) for threshold in PCKH_THRESHOLDS]
+    predictions = load_predictions(file, len(truth.heads))
+    rows = [pckh(predictions, truth, threshold) for threshold in PCKH_THRESHOLDS]
     published = [95.600, 92.714, 83.365, 76.736, 81.928, 73.363, 65.446, 82.337]
     np.testing.assert_allclose(list(rows[0].values()), published, atol=5e-4)
     assert (round(rows[1]["Mean"], 3), round(rows[2]["Mean"], 3)) == (28.975, 33.138)
