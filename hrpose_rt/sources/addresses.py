@@ -25,10 +25,10 @@ def redacted(name: str) -> str:
         rest = name.rpartition("@")[2] if re.search(":.*@", name, re.DOTALL) else name
         return _without_values(rest) if re.search(r"[?&]\w+=", rest) else rest
     scheme, rest = scheme_match.group(), name[scheme_match.end() :]
-    before, at, after = rest.rpartition("@")
-    if at and "?" in before and _HOST.fullmatch(before.partition("?")[0]):
+    login, at, address = rest.rpartition("@")
+    if at and "?" in login and _HOST.fullmatch(login.partition("?")[0]):
         return scheme + HIDDEN
-    return scheme + _without_values(after)
+    return scheme + _without_values(address)
 
 
 def _without_values(rest: str) -> str:
@@ -63,8 +63,8 @@ def check_address(url: str) -> None:
 
 def hint(url: str) -> str:
     """How to fix an address that did not open; some characters end a password for FFmpeg."""
-    before = url.partition("://")[2].rpartition("@")[0]
-    odd = next((c for c in before if c in "#/?[]"), None)
+    login = url.partition("://")[2].rpartition("@")[0]
+    odd = next((c for c in login if c in "#/?[]"), None)
     return f"a {odd} in a password is written {_escaped(odd)}" if odd else "check the address"
 
 

@@ -66,7 +66,7 @@ def _tell_what_answers(url: str) -> None:
     )
 
 
-def is_picture(container: InputContainer) -> bool:
+def is_single_image(container: InputContainer) -> bool:
     """Whether an opened address is a single image."""
     name = container.format.name
     return name == "image2" or name.endswith("_pipe")

@@ -84,7 +84,7 @@ class Images(BaseSource):
         for index, file in self._files:
             begin = time.perf_counter()
             data = _bytes(file)
-            image = _picture(data)
+            image = _decoded_bgr(data)
             if image is None:
                 damaged.append(file)
                 continue
@@ -178,7 +178,7 @@ def _is_heic(path: Path) -> bool:
 
 def _read(path: Path) -> U8 | None:
     """Read an image as upright BGR; None if it cannot be read."""
-    return _picture(_bytes(path))
+    return _decoded_bgr(_bytes(path))
 
 
 def _bytes(path: Path) -> U8:
@@ -189,7 +189,7 @@ def _bytes(path: Path) -> U8:
         return np.empty(0, np.uint8)
 
 
-def _picture(data: U8) -> U8 | None:
+def _decoded_bgr(data: U8) -> U8 | None:
     image = _decoded(data, cv2.IMREAD_COLOR)
     return None if image is None else image.astype(np.uint8, copy=False)
 

@@ -35,22 +35,22 @@ class LatestFrame(Generic[T]):
     """Holds one frame, between the thread that reads and the thread that processes.
 
     Args:
-        picture: Converts an item to a (H, W, 3) BGR image. It runs only for items that are taken.
+        to_image: Converts an item to a (H, W, 3) BGR image. It runs only for items that are taken.
     """
 
-    def __init__(self, picture: Callable[[T], U8]) -> None:
-        self._picture = picture
+    def __init__(self, to_image: Callable[[T], U8]) -> None:
+        self._to_image = to_image
         self._fresh = threading.Condition()
         self._newest: tuple[int, T, float] | None = None
         self._index, self._dropped = 0, 0
         self._ended: str | None = None
         self._opened = time.perf_counter()
 
-    def put(self, picture: T) -> None:
+    def put(self, item: T) -> None:
         """Store the next item. It replaces one that was not taken."""
         with self._fresh:
             self._dropped += self._newest is not None
-            self._newest = (self._index, picture, time.perf_counter())
+            self._newest = (self._index, item, time.perf_counter())
             self._index += 1
             self._fresh.notify()
 
@@ -69,14 +69,14 @@ class LatestFrame(Generic[T]):
                 self._fresh.wait_for(lambda: self._newest or self._ended is not None)
                 if self._newest is None:
                     raise RunBroken(self._ended or "")
-                (index, picture, captured), self._newest = self._newest, None
+                (index, item, captured), self._newest = self._newest, None
                 dropped, self._dropped = dropped + self._dropped, 0
             time_s = captured - self._opened
             if clip.end is not None and time_s >= clip.end:
                 return
             if index % clip.stride or time_s < clip.start:
                 continue
-            image = self._picture(picture)
+            image = self._to_image(item)
             read_ms = 1e3 * (time.perf_counter() - begin)
             yield Frame(index, image, time_s, captured, dropped, read_ms)
             frames_taken, dropped = frames_taken + 1, 0

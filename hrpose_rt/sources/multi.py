@@ -27,7 +27,7 @@ class MultiSource:
         if len(set(map(id, sources))) < len(sources):
             raise BadInput("a source is given twice: open it once for each")
         self._changed = threading.Condition()
-        self._wanted = [False] * len(sources)
+        self._requested = [False] * len(sources)
         self._frames: dict[int, Frame] = {}
         self._ended: dict[int, BaseException | None] = {}
         self._going = set(range(len(sources)))
@@ -42,7 +42,7 @@ class MultiSource:
         broken: BaseException | None = None
         try:
             frames = iter(source)
-            while self._is_wanted(i) and (frame := next(frames, None)) is not None:
+            while self._wait_for_request(i) and (frame := next(frames, None)) is not None:
                 with self._changed:
                     self._frames[i] = frame
                     self._changed.notify_all()
@@ -52,11 +52,11 @@ class MultiSource:
             self._ended[i] = broken
             self._changed.notify_all()
 
-    def _is_wanted(self, i: int) -> bool:
-        """Wait until a frame of source `i` is wanted; False if the sources are closing."""
+    def _wait_for_request(self, i: int) -> bool:
+        """Wait until a frame of source `i` is requested; False if the sources are closing."""
         with self._changed:
-            self._changed.wait_for(lambda: self._wanted[i] or self._closing)
-            self._wanted[i] = False
+            self._changed.wait_for(lambda: self._requested[i] or self._closing)
+            self._requested[i] = False
             return not self._closing
 
     def __iter__(self) -> Iterator[tuple[dict[int, Frame], dict[int, RunBroken | None]]]:
@@ -66,18 +66,18 @@ class MultiSource:
         """
         for thread in self._threads:
             thread.start()
-        asked: set[int] = set()
+        pending: set[int] = set()
         while self._going:
             with self._changed:
-                for i in self._going - asked:
-                    self._wanted[i] = True
+                for i in self._going - pending:
+                    self._requested[i] = True
                 self._changed.notify_all()
                 self._changed.wait_for(self._some)
                 self._changed.wait_for(self._all, SYNC_WAIT_S)
                 frames, self._frames = self._frames, {}
                 ended, self._ended = self._ended, {}
             self._going -= set(ended)
-            asked = self._going - set(frames)  # the sources that have not answered yet
+            pending = self._going - set(frames)  # the sources that have not answered yet
             broken = {
                 i: error for i, error in ended.items() if error is None or isinstance(error, RunBroken)
             }

@@ -21,7 +21,7 @@ from hrpose_rt.sources.connection import (
     connect,
     download,
     has_end,
-    is_picture,
+    is_single_image,
     supports_ranges,
 )
 from hrpose_rt.sources.images import Images
@@ -42,7 +42,7 @@ _PAGES = (
     "dailymotion.com",
 )
 _OPTIONS = {
-    "rtsp_transport": "tcp",  # over UDP, lost packets would smear the picture
+    "rtsp_transport": "tcp",  # over UDP, lost packets would smear the frames
     "flags": "low_delay",
     "analyzeduration": "500000",  # microseconds of stream to analyse before the first frame
 }
@@ -70,32 +70,32 @@ def open_address(
         if not patient:
             raise
         return NetworkStream(url, clip, reconnect_s, None)
-    picture = is_picture(connection)
+    single_image = is_single_image(connection)
     is_http = url.partition("://")[0].lower() in ("http", "https")
-    if not is_http or not (picture or has_end(connection)):
+    if not is_http or not (single_image or has_end(connection)):
         return NetworkStream(url, clip, reconnect_s, connection)
     in_pieces = connection.format.name in PLAYLISTS
     connection.close()
-    return _with_end(url, clip, picture, whole=in_pieces or supports_ranges(url))
+    return _with_end(url, clip, single_image, seekable=in_pieces or supports_ranges(url))
 
 
-def _with_end(url: str, clip: Clip, picture: bool, whole: bool) -> BaseSource:
-    """Open an image or video. Unless a video can be read in parts (`whole`), use a copy until closed."""
+def _with_end(url: str, clip: Clip, single_image: bool, seekable: bool) -> BaseSource:
+    """Open an image or video. Unless a video can be read in parts (`seekable`), use a copy until closed."""
     name, file_name = (
         redacted(url),
         PurePosixPath(urlsplit(redacted(url)).path).name or stem_of(url),
     )
-    if not picture and whole:
+    if not single_image and seekable:
         return VideoFile(url, clip, name, PurePosixPath(file_name).stem)
-    kept = tempfile.TemporaryDirectory()
-    file = Path(kept.name, file_name)
+    folder = tempfile.TemporaryDirectory()
+    file = Path(folder.name, file_name)
     try:
         download(url, file)
-        source: BaseSource = (Images if picture else VideoFile)(file, clip, name)
+        source: BaseSource = (Images if single_image else VideoFile)(file, clip, name)
     except BaseException:
-        kept.cleanup()
+        folder.cleanup()
         raise
-    source.on_close(kept.cleanup)
+    source.on_close(folder.cleanup)
     return source
 
 

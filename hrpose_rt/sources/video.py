@@ -30,8 +30,8 @@ from hrpose_rt.sources.video_timing import (
     StreamEnd,
     key_before,
     number_in_index,
-    picture_end_s,
     rate_of,
+    video_end_s,
 )
 from hrpose_rt.types import Frame, SourceInfo
 
@@ -74,7 +74,7 @@ class VideoFile(BaseSource):
         with suppress(av.error.FFmpegError):
             deque(islice(packets, max(0, MEASURED_PACKETS - len(times_s))), 0)
         self._rate = fps = rate_of(stream, times_s) or 25.0
-        self._duration_s = picture_end_s(container, stream, self._begin_s)
+        self._duration_s = video_end_s(container, stream, self._begin_s)
         self._sized = stream.duration is not None
         heard = find_audio_stream(container)
         self.audio_codec = heard.codec_context.name if heard else None
@@ -110,23 +110,23 @@ class VideoFile(BaseSource):
 
     def _read_clip(self) -> Generator[Frame, None, None]:
         clip, lost = self._clip, list[int]()
-        before = self._seek() if clip.start > 0 else None
+        skipped = self._seek() if clip.start > 0 else None
         numbers, ends, fed = (
             FrameNumbering(self._rate, self._duration_s),
             StreamEnd(self._container),
             list[int](),
         )
         packets = _packets(self._container, None if self._duration_s and self._sized else ends)
-        if before is not None and not before.sought:
-            deque(islice(packets, before.count), 0)
+        if skipped is not None and not skipped.sought:
+            deque(islice(packets, skipped.count), 0)
         index, corrupt_frames, frames_taken, time_s = -1, 0, 0, 0.0
         begin = time.perf_counter()
         for decoded in _decode(packets, lost, _order(self._container), fed):
             time_s = self._time_of(decoded, index + 1)
             corrupt_frames += decoded.is_corrupt
-            if before is not None and index < 0:
+            if skipped is not None and index < 0:
                 ahead = sum(ticks < (decoded.pts or 0) for ticks in fed)  # read later, shown before
-                index = numbers.begin(before.count + ahead)
+                index = numbers.begin(skipped.count + ahead)
             else:
                 index = numbers.next(time_s, len(lost), corrupt_frames)
             if time_s < clip.start - 1e-6 or index % clip.stride:
@@ -147,7 +147,7 @@ class VideoFile(BaseSource):
         else:
             self._report(max(len(lost), numbers.gaps), corrupt_frames, time_s + 1 / self._rate, ends)
 
-    def _seek(self) -> "_Before | None":
+    def _seek(self) -> "_Skipped | None":
         """Find where to start decoding for the clip's start; None if all frames must be decoded."""
         stream = find_video_stream(self._container)
         assert stream is not None and stream.time_base is not None
@@ -159,13 +159,13 @@ class VideoFile(BaseSource):
                 count = number_in_index(stream, key)
                 if count is not None and key.pts is not None and key.pts <= ticks:
                     self._container.seek(int(ticks), stream=stream)
-                    return _Before(count, sought=True)
-        before = None
+                    return _Skipped(count, sought=True)
+        packets_before = None
         self._reopen()
         with suppress(av.error.FFmpegError):
-            before = key_before(_packets(self._container), ticks)
+            packets_before = key_before(_packets(self._container), ticks)
         self._reopen()
-        return None if before is None else _Before(before, sought=False)
+        return None if packets_before is None else _Skipped(packets_before, sought=False)
 
     def _reopen(self) -> None:
         self._container.close()
@@ -195,7 +195,7 @@ class VideoFile(BaseSource):
 
 
 @dataclass(frozen=True, slots=True)
-class _Before:
+class _Skipped:
     """The number of packets before the first decoded one, and whether a seek has skipped them."""
 
     count: int

@@ -13,7 +13,7 @@ _NOT_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Dispositi
 
 
 def find_video_stream(container: InputContainer) -> VideoStream | None:
-    """The stream with the largest picture, covers and thumbnails last; None if there is no video.
+    """The stream with the largest frames, covers and thumbnails last; None if there is no video.
 
     The other video streams, such as the other sizes of an HLS stream, are discarded from then on.
     """

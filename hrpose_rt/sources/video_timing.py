@@ -33,7 +33,7 @@ def rate_of(stream: VideoStream, times_s: Sequence[float]) -> float | None:
     return header if low <= header / measured <= high else measured
 
 
-def picture_end_s(container: InputContainer, stream: VideoStream, begin_s: float) -> float:
+def video_end_s(container: InputContainer, stream: VideoStream, begin_s: float) -> float:
     """Seconds of video from the first frame on; 0 if the header does not tell.
 
     The length of a container is that of its longest stream. It is used only if there is no other.
@@ -99,18 +99,18 @@ def key_before(packets: Iterator[Packet], ticks: float) -> int | None:
 
     None if a packet has no time. Then only decoding tells.
     """
-    before, count = 0, 0
+    before_key, count = 0, 0
     for packet in packets:
         if not packet.size:
             break
         if packet.pts is None:
             return None
         if packet.is_keyframe and packet.pts <= ticks:
-            before = count
+            before_key = count
         if packet.dts is not None and packet.dts > ticks:
             break
         count += 1
-    return before
+    return before_key
 
 
 class FrameNumbering:
@@ -135,13 +135,13 @@ class FrameNumbering:
 
     def next(self, time_s: float, lost: int, broken: int) -> int:
         """The number of the next frame. `lost` and `broken` count such frames so far."""
-        told, gap = round(time_s * self._rate), 0
+        timed_index, gap = round(time_s * self._rate), 0
         if not lost and not broken:
-            self._steady &= told == self._index + 1
+            self._steady &= timed_index == self._index + 1
         elif not self._steady:
             gap = lost - self._lost
-        elif self._index < told < self._most:
-            gap = told - self._index - 1
+        elif self._index < timed_index < self._most:
+            gap = timed_index - self._index - 1
         self._lost = lost
         self.gaps += gap
         self._index += 1 + gap
