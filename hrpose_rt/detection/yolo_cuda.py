@@ -10,7 +10,7 @@ from hrpose_rt.detection.letterbox import LETTERBOX_FILL, Letterbox
 from hrpose_rt.detection.tiling import Region
 from hrpose_rt.detection.yolo import YoloDetector
 from hrpose_rt.runtimes.base import DeviceRuntime
-from hrpose_rt.runtimes.cuda import errors_said
+from hrpose_rt.runtimes.cuda import report_gpu_errors
 from hrpose_rt.runtimes.cuda_frames import FrameUploader
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import U8, Detections
@@ -47,7 +47,7 @@ class CudaYoloDetector(YoloDetector):
         """See `Detector.detect`."""
         frame_hw = (image.shape[0], image.shape[1])
         regions = [(0, 0, frame_hw[1], frame_hw[0]), *tiles]
-        with torch.inference_mode(), errors_said(self._uploader.device):
+        with torch.inference_mode(), report_gpu_errors(self._uploader.device):
             with clock.stage("letterbox"):
                 input_hw = self.input_hw_for(frame_hw)
                 self._uploader.forget(image)

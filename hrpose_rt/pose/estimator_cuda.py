@@ -17,7 +17,7 @@ from hrpose_rt.pose.ankles import MIN_FOOT_GAP_PX, MIN_PEAK_RATIO, SAME_FOOT_PX,
 from hrpose_rt.pose.decoding import check_output
 from hrpose_rt.pose.heatmaps import DERIVATIVE_RADIUS, MIN_LOG_INPUT, blur_matrix, dark_kernel
 from hrpose_rt.runtimes.base import DeviceRuntime
-from hrpose_rt.runtimes.cuda import errors_said
+from hrpose_rt.runtimes.cuda import report_gpu_errors
 from hrpose_rt.runtimes.cuda_frames import FrameUploader
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.timing import StageClock
@@ -69,7 +69,7 @@ class CudaPoseEstimator:
         """
         h, w = self._spec.input_hw
         black = torch.zeros((1, h, w, 3), dtype=torch.uint8, device=self._uploader.device)
-        with errors_said(self._uploader.device), torch.inference_mode():
+        with report_gpu_errors(self._uploader.device), torch.inference_mode():
             maps = tuple(self._runtime.infer_device(black).shape[1:])
         check_output(maps, self._spec, (len(self._skeleton.joints), *self._spec.heatmap_hw))
         for n in self._runtime.batches:
@@ -83,7 +83,7 @@ class CudaPoseEstimator:
     def estimate_all(self, images: Sequence[U8], boxes: Sequence[F32], clock: StageClock) -> list[Poses]:
         """See `PoseEstimator.estimate_all`."""
         try:
-            with errors_said(self._uploader.device), torch.inference_mode():
+            with report_gpu_errors(self._uploader.device), torch.inference_mode():
                 return self._estimate_all(images, boxes, clock)
         finally:
             for image in images:

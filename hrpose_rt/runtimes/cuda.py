@@ -28,22 +28,22 @@ def find_cuda(device: str) -> torch.device:
 
 
 @contextlib.contextmanager
-def errors_said(device: str | torch.device) -> Iterator[None]:
+def report_gpu_errors(device: str | torch.device) -> Iterator[None]:
     """Raise a GPU's errors in this block as `RunBroken`; all other errors stay unchanged."""
     try:
         yield
     except RuntimeError as error:
-        said = str(error).partition("\n")[0]
+        message = str(error).partition("\n")[0]
         if isinstance(error, torch.OutOfMemoryError):
             raise RunBroken(
                 f"the memory of {device} is full: give a smaller model or `max_people`, or end what else "
-                f"runs there ({said})"
+                f"runs there ({message})"
             ) from error
-        if not any(word in said for word in _OF_A_GPU):
+        if not any(word in message for word in _OF_A_GPU):
             raise
         raise RunBroken(
             f"{device} failed and is lost to this process: start it again, and look at the driver's log if "
-            f"it fails again ({said})"
+            f"it fails again ({message})"
         ) from error
 
 

@@ -25,9 +25,9 @@ class FrameUploader:
 
     def frame(self, image: U8) -> Tensor:
         """Return a frame (H, W, 3) uint8 as (1, 3, H, W) float32 on the device; the upload is uint8."""
-        known = self._frames.get(id(image))
-        if known:
-            return known[1]
+        uploaded = self._frames.get(id(image))
+        if uploaded:
+            return uploaded[1]
         pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device)
         frame = pixels.permute(2, 0, 1)[None].float().contiguous()
         key, frames = id(image), self._frames

@@ -84,13 +84,13 @@ def select_runtime(
 
 def check_precision(choice: RuntimeChoice, precision: str) -> None:
     """Raise BadInput if the chosen runtime does not compute in `precision` on its device."""
-    here = PRECISIONS_OF[choice.runtime, choice.kind]
-    if precision in ("auto", *here):
+    supported = PRECISIONS_OF[choice.runtime, choice.kind]
+    if precision in ("auto", *supported):
         return
-    others = [f"{r} on {d}" for (r, d), found in PRECISIONS_OF.items() if precision in found]
+    others = [f"{r} on {d}" for (r, d), precisions in PRECISIONS_OF.items() if precision in precisions]
     raise BadInput(
-        f"{choice.runtime} on {choice.kind} computes in {' or '.join(here)}, not in {precision}: use "
-        f"`precision` {'fp32' if 'fp32' in here else here[0]}, or {', '.join(others)}"
+        f"{choice.runtime} on {choice.kind} computes in {' or '.join(supported)}, not in {precision}: use "
+        f"`precision` {'fp32' if 'fp32' in supported else supported[0]}, or {', '.join(others)}"
     )
 
 
@@ -110,8 +110,8 @@ def _runtime_for(
         gpus, number = nvidia_gpus(), gpu_number(on_cuda)
         if number < len(gpus):
             name, expected = gpus[number].name, on_cuda if device != "auto" else ""
-            if found := _on_cuda(name, number, has_checkpoint, precision, expected):
-                return found[0], on_cuda, found[1]
+            if selected := _on_cuda(name, number, has_checkpoint, precision, expected):
+                return selected[0], on_cuda, selected[1]
             beside = f"; no library here drives the {name}"
         if device != "auto":
             lacks = f"no library that drives the {name} is here" if beside else _no_gpu(len(gpus))
@@ -126,8 +126,8 @@ def _runtime_for(
     return "torch", "cpu", f"neither OpenVINO nor ONNX Runtime is here{beside}"
 
 
-def _no_gpu(here: int) -> str:
-    return f"the driver sees {here}, from cuda:0 on" if here else "no NVIDIA driver sees a GPU here"
+def _no_gpu(count: int) -> str:
+    return f"the driver sees {count}, from cuda:0 on" if count else "no NVIDIA driver sees a GPU here"
 
 
 def _on_cuda(

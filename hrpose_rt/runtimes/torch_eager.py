@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hrpose_rt.runtimes.cuda import errors_said, find_cuda
+from hrpose_rt.runtimes.cuda import find_cuda, report_gpu_errors
 from hrpose_rt.types import F32, U8
 
 WARM_BATCHES = (1, 2, 4, 8, 16, 32, 64)  # other sizes are a little slower the first time
@@ -50,7 +50,7 @@ class EagerRuntime:
 
     def infer(self, batch: U8) -> F32:
         """See `Runtime.infer`."""
-        with errors_said(self._device):
+        with report_gpu_errors(self._device):
             output = self.infer_device(torch.from_numpy(batch).to(self._device))
             heatmaps: F32 = output.float().contiguous().cpu().numpy()
         return heatmaps
@@ -71,26 +71,26 @@ class EagerRuntime:
 @contextlib.contextmanager
 def _threads(number: int) -> Iterator[None]:
     """Set PyTorch's number of threads in this block. It is global, and other code may have set it."""
-    before = torch.get_num_threads()
-    if before == number:
+    previous = torch.get_num_threads()
+    if previous == number:
         yield
         return
     torch.set_num_threads(number)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(previous)
 
 
 @contextlib.contextmanager
 def _without_tf32() -> Iterator[None]:
     """Keep convolutions in full fp32 in this block; on a GPU, PyTorch otherwise rounds to 10 bits."""
-    before = torch.backends.cudnn.allow_tf32
+    previous = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
         yield
     finally:
-        torch.backends.cudnn.allow_tf32 = before
+        torch.backends.cudnn.allow_tf32 = previous
 
 
 def _cpu_has_bf16() -> bool:

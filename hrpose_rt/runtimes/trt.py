@@ -16,7 +16,7 @@ from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.nets.spec import EngineSpec
 from hrpose_rt.paths import atomic_write, cache_dir
-from hrpose_rt.runtimes.cuda import OwnStream, errors_said
+from hrpose_rt.runtimes.cuda import OwnStream, report_gpu_errors
 from hrpose_rt.runtimes.trt_compat import NAMES, incompatibility, load_tensorrt
 from hrpose_rt.types import F32, U8
 
@@ -60,7 +60,7 @@ class TrtRuntime:
         self._held: list[Any] = [trt.Logger(trt.Logger.ERROR)]
         # It also runs at the program's exit, while TensorRT and CUDA are still loaded.
         self._release = weakref.finalize(self, _release, self._cuda, self._steps, self._held)
-        with errors_said(device):
+        with report_gpu_errors(device):
             with self._cuda.running():  # the engine belongs to the GPU that is current when it is read
                 engine = self._read(path, spec)
                 if spec.format == "tensorrt":
@@ -167,7 +167,7 @@ class TrtRuntime:
         if n > most:
             parts = [self.infer(batch[i : i + most]).copy() for i in range(0, n, most)]
             return np.concatenate(parts)
-        with errors_said(self.device):
+        with report_gpu_errors(self.device):
             self._from_host[:n].copy_(torch.from_numpy(np.ascontiguousarray(batch)))
             with self._cuda.running():
                 self._crops[:n].copy_(self._from_host[:n], non_blocking=True)
@@ -182,7 +182,7 @@ class TrtRuntime:
         most, n = self._most(), len(crops)
         if n > most:
             return torch.cat([self.infer_device(part).clone() for part in torch.split(crops, most)])
-        with errors_said(self.device), self._cuda.running():
+        with report_gpu_errors(self.device), self._cuda.running():
             self._crops[:n].copy_(crops, non_blocking=True)
             self._compute(n)
         return self._answers[:n]
@@ -226,13 +226,13 @@ class _RuntimeCache:
         strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
         self.config.set_execution_context_allocation_strategy(strategy)
         self._cache = self.config.create_runtime_cache()
-        known = self._path.read_bytes() if self._path.is_file() else b""
-        self._taken = bool(known) and self._cache.deserialize(known)  # not that of another driver
+        saved = self._path.read_bytes() if self._path.is_file() else b""
+        self._loaded = bool(saved) and self._cache.deserialize(saved)  # not that of another driver
         self.config.set_runtime_cache(self._cache)
 
     def save(self) -> None:
         """Save what was compiled, unless it was loaded. Several processes may do so at the same time."""
-        if self._taken:
+        if self._loaded:
             return
         # If saving fails, only the next start takes longer.
         with contextlib.suppress(OSError):

@@ -48,22 +48,22 @@ def check_ready(format: str, device: str) -> None:
 
 
 def incompatibility(
-    build: Build, format: str, found: str, gpus: list[Gpu] | None = None, number: int = 0
+    build: Build, format: str, installed: str, gpus: list[Gpu] | None = None, number: int = 0
 ) -> str:
     """The reason why an engine cannot run here, worded to follow "it was"; empty if it can.
 
     Args:
         build: The engine's build record.
         format: The engine's format.
-        found: Version of the installed library.
+        installed: Version of the installed library.
         gpus: GPUs of this machine; looked up if None.
         number: Number of the GPU to run on. A GPU that is not here is not checked.
     """
-    theirs, ours = _number(build.version), _number(found)
+    theirs, ours = _number(build.version), _number(installed)
     # A version-compatible engine still needs the major version that it was built for.
     later = build.options.get("version_compat") and ours[:1] == theirs[:1] and ours >= theirs
-    if build.version != found and not later:
-        return f"built for {NAMES[format]} {build.version}, found {found}"
+    if build.version != installed and not later:
+        return f"built for {NAMES[format]} {build.version}, found {installed}"
     matching = (nvidia_gpus() if gpus is None else gpus)[number:]
     if not matching:
         return ""

@@ -88,7 +88,7 @@ class OtherSession:
     """ONNX Runtime's session, that says it took a provider and takes what it likes."""
 
     def __init__(self, path, options, providers) -> None:
-        self.asked, OtherSession.last = providers, self
+        self.providers, OtherSession.last = providers, self
 
     def get_providers(self) -> list[str]:
         return OtherSession.took
@@ -111,14 +111,14 @@ def test_onnxruntime_cuda_disables_tf32_and_refuses_cpu_fallback(monkeypatch) ->
         choice.select_runtime(True, "auto", "auto", "cuda:2").reason
         == "it has CUDA here, and TensorRT is not here"
     )
-    assert OtherSession.last.asked == [(CUDA, {"device_id": "2", "use_tf32": "0"}), CPU]
+    assert OtherSession.last.providers == [(CUDA, {"device_id": "2", "use_tf32": "0"}), CPU]
     OtherSession.took = [CPU]
     with pytest.raises(RuntimeMissing, match="ONNX Runtime could not start on cuda: check that nvidia-smi"):
         open_engine(POSE, "pose")
 
 
 @pytest.mark.parametrize(
-    ("asked", "chosen"),
+    ("arguments", "chosen"),
     [
         ({"has_engine": True}, ("openvino", "cpu", "the first choice on a CPU")),
         ({"has_engine": False}, ("torch", "cpu", "only PyTorch executes a checkpoint as it is")),
@@ -127,11 +127,11 @@ def test_onnxruntime_cuda_disables_tf32_and_refuses_cpu_fallback(monkeypatch) ->
         ({"has_engine": True, "runtime": "torch", "device": "cuda:1"}, ("torch", "cuda:1", "as asked for")),
     ],
 )
-def test_auto_runtime_choice_gives_reason(asked, chosen, monkeypatch) -> None:
+def test_auto_runtime_choice_gives_reason(arguments, chosen, monkeypatch) -> None:
     monkeypatch.setattr(choice, "_torch_has_cuda", lambda: False)
     monkeypatch.setattr(choice, "_onnxruntime_has_cuda", lambda: False)
-    found = choice.select_runtime(**asked)
-    assert (found.runtime, found.device, found.reason) == chosen
+    selected = choice.select_runtime(**arguments)
+    assert (selected.runtime, selected.device, selected.reason) == chosen
 
 
 ADA, HOPPER = Gpu("RTX 4090", "sm89", "570"), Gpu("H100", "sm90", "570")
@@ -184,8 +184,8 @@ def test_auto_runtime_falls_back_by_gpu_and_installed_libraries(
     monkeypatch.setattr(choice, "find_spec", lambda name: name if name in libraries else None)
     monkeypatch.setattr(choice, "_onnxruntime_has_cuda", lambda: "onnxruntime" in on_cuda)
     monkeypatch.setattr(choice, "_torch_has_cuda", lambda: "torch" in on_cuda)
-    found = choice.select_runtime(has_engine=True)
-    assert (found.runtime, found.device, found.reason) == chosen
+    selected = choice.select_runtime(has_engine=True)
+    assert (selected.runtime, selected.device, selected.reason) == chosen
 
 
 def test_auto_runtime_checks_selected_gpu(monkeypatch) -> None:
@@ -215,7 +215,7 @@ def test_auto_runtime_int8_stays_on_cpu_unless_cuda_is_requested(
 
 
 @pytest.mark.parametrize(
-    ("format", "found", "words"),
+    ("format", "libs", "words"),
     [
         ("", ("torch",), r"no TensorRT for this GPU is here: pip install 'hrpose-rt\[tensorrt\]', or use"),
         (
@@ -226,14 +226,14 @@ def test_auto_runtime_int8_stays_on_cpu_unless_cuda_is_requested(
         ("tensorrt", ("torch",), r"TensorRT does not load .*: pip install 'hrpose-rt\[tensorrt\]'"),
     ],
 )
-def test_missing_tensorrt_or_pytorch_raises_before_engine_build(format, found, words, monkeypatch) -> None:
-    monkeypatch.setattr(trt_library, "find_spec", lambda name: name if name in found else None)
+def test_missing_tensorrt_or_pytorch_raises_before_engine_build(format, libs, words, monkeypatch) -> None:
+    monkeypatch.setattr(trt_library, "find_spec", lambda name: name if name in libs else None)
     monkeypatch.setattr(trt_library, "nvidia_gpus", lambda: [ADA])
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     monkeypatch.setattr(networks, "tensorrt_format", lambda number: format)
-    wanted = choice.RuntimeChoice("tensorrt", "cuda", "fp16", "")
+    request = choice.RuntimeChoice("tensorrt", "cuda", "fp16", "")
     with pytest.raises(RuntimeMissing, match=words):
-        networks.ensure_engine(find_model("hrnet-w16-lite", "pose"), "pose", wanted)
+        networks.ensure_engine(find_model("hrnet-w16-lite", "pose"), "pose", request)
 
 
 def test_tensorrt_without_gpu_raises_runtime_missing(monkeypatch) -> None:

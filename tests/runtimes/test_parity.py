@@ -78,14 +78,14 @@ def test_openvino_batch_equals_single_crops(crops) -> None:
 
 
 def test_detector_boxes_agree_across_runtimes(photos) -> None:
-    found = {}
+    detections = {}
     for name in ("torch", "openvino", "onnxruntime"):
         runtime, spec = open_engine(DETECTOR, "detection", name, "fp32")
         detector = YoloDetector(runtime, spec.inputs_hw, min_score=0.3)
-        found[name] = detector.detect(cv2.imread(str(photos / "bus.jpg")), StageClock())
-    reference = found.pop("torch")
+        detections[name] = detector.detect(cv2.imread(str(photos / "bus.jpg")), StageClock())
+    reference = detections.pop("torch")
     assert len(reference) >= 3
-    for people in found.values():
+    for people in detections.values():
         assert len(people) == len(reference)
         assert iou(reference.boxes, people.boxes).max(axis=1).min() > 0.99
         np.testing.assert_allclose(people.scores, reference.scores, atol=1e-3)
