@@ -51,8 +51,8 @@ class Ema:
         """Update the average after `step` steps; in early steps the decay is smaller."""
         keep = min(self._decay, (1 + step) / (10 + step)) if self._decay else 0.0
         state = net.state_dict()
-        mine = [t for t in self.state.values() if t.is_floating_point()]
-        torch._foreach_lerp_(mine, [t for t in state.values() if t.is_floating_point()], 1 - keep)
+        average = [t for t in self.state.values() if t.is_floating_point()]
+        torch._foreach_lerp_(average, [t for t in state.values() if t.is_floating_point()], 1 - keep)
         for name, tensor in state.items():
             if not tensor.is_floating_point():  # counters of batch norms
                 self.state[name].copy_(tensor)

@@ -110,11 +110,11 @@ class TrainSettings:
 
     def differences(self, other: dict[str, Any]) -> list[str]:
         """The names of the fields that differ from `other`, a value of `as_json`."""
-        mine = self.as_json()
+        values = self.as_json()
         # A run from before a recipe field existed used what is now the field's default.
-        usual = {f.name: _plain(f.default) for f in fields(Recipe) if f.default is not MISSING}
-        other = other | {"recipe": usual | other.get("recipe", {})}
-        return [name for name, value in mine.items() if other.get(name) != value]
+        defaults = {f.name: _plain(f.default) for f in fields(Recipe) if f.default is not MISSING}
+        other = other | {"recipe": defaults | other.get("recipe", {})}
+        return [name for name, value in values.items() if other.get(name) != value]
 
 
 @dataclass(frozen=True, slots=True)

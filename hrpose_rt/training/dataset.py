@@ -53,11 +53,11 @@ class ImageCache:
         image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if image is None:
             raise BadInput(f"{people.where(row)}: the image cannot be read, replace it")
-        picture = np.asarray(image, np.uint8)
-        if picture.nbytes <= self._left:
-            self._kept[path] = picture
-            self._left -= picture.nbytes
-        return picture
+        image = np.asarray(image, np.uint8)
+        if image.nbytes <= self._left:
+            self._kept[path] = image
+            self._left -= image.nbytes
+        return image
 
 
 class CropDataset(Dataset[Batch]):
@@ -84,7 +84,10 @@ class CropDataset(Dataset[Batch]):
         self._people, self._recipe, self._stage, self._seed = people, recipe, stage, seed
         self._images, self._teacher = images, teacher
         self._flip_order = people.skeleton.flip_order()
-        self._joint_weights = _joint_weights(people.skeleton.joints, recipe.joint_weights)
+        joints = people.skeleton.joints
+        self._joint_weights = (
+            _joint_weights(joints) if recipe.joint_weights else np.ones(len(joints), np.float32)
+        )
         if recipe.squared_weights:
             self._joint_weights **= 2
 
@@ -113,16 +116,16 @@ class CropDataset(Dataset[Batch]):
                     labelled[i] &= _within(joints[i], cut)
                 cuts.append(cut)
             transforms.append(transform)
-        points = input_to_heatmap(joints, (h, w), self._stage.heatmap_hw, udp)
-        targets, inside = encode(points, self._stage.heatmap_hw, self._recipe.targets)
+        heatmap_joints = input_to_heatmap(joints, (h, w), self._stage.heatmap_hw, udp)
+        targets, inside = encode(heatmap_joints, self._stage.heatmap_hw, self._recipe.targets)
         trust = np.where(people.human_labelled[rows], 1.0, self._recipe.machine_weight)
         weights = labelled * inside * trust[:, None]
         if self._teacher is not None:
             self._ask_teacher(rows, transforms, labelled, targets, weights)
             # Beyond the edge there is nothing, so the network should not guess there.
-            for maps, cut in zip(targets, cuts, strict=False):
+            for heatmaps, cut in zip(targets, cuts, strict=False):
                 if cut:
-                    maps[:] = _only(maps.transpose(1, 2, 0), _shrunk(cut)).transpose(2, 0, 1)
+                    heatmaps[:] = _only(heatmaps.transpose(1, 2, 0), _shrunk(cut)).transpose(2, 0, 1)
         return {
             "crops": torch.from_numpy(crops),
             "targets": torch.from_numpy(targets),
@@ -170,9 +173,9 @@ def epoch_rows(shares: Sequence[tuple[int, float]], seed: int, epoch: int) -> np
     rng = np.random.default_rng((seed, epoch))
     rows, start = [], 0
     for count, weight in shares:
-        everybody = np.arange(start, start + count)
-        rows += [everybody] * int(weight)
-        rows.append(rng.permutation(everybody)[: round(count * (weight % 1))])
+        set_rows = np.arange(start, start + count)
+        rows += [set_rows] * int(weight)
+        rows.append(rng.permutation(set_rows)[: round(count * (weight % 1))])
         start += count
     return rng.permutation(np.concatenate(rows))
 
@@ -202,18 +205,18 @@ def _quiet_worker(_: int) -> None:
     cv2.setNumThreads(0)
 
 
-def _only(picture: NDArray[Any], cut: EdgeCut) -> NDArray[Any]:
+def _only(image: NDArray[Any], cut: EdgeCut) -> NDArray[Any]:
     """The image (H, W, C) with 0 outside `cut`."""
     columns, rows = cut
-    left = np.zeros_like(picture)
-    left[rows, columns] = picture[rows, columns]
-    return left
+    masked = np.zeros_like(image)
+    masked[rows, columns] = image[rows, columns]
+    return masked
 
 
-def _within(points: F32, cut: EdgeCut) -> Bools:
-    """Whether each point (K, 2) lies inside `cut`."""
+def _within(joints: F32, cut: EdgeCut) -> Bools:
+    """Whether each joint (K, 2) lies inside `cut`."""
     low, high = np.array([[s.start for s in cut], [s.stop for s in cut]])
-    return np.asarray(((points >= low) & (points < high)).all(axis=1))
+    return np.asarray(((joints >= low) & (joints < high)).all(axis=1))
 
 
 def _shrunk(cut: EdgeCut) -> EdgeCut:
@@ -222,6 +225,7 @@ def _shrunk(cut: EdgeCut) -> EdgeCut:
     return columns, rows
 
 
-def _joint_weights(joints: tuple[str, ...], expected: bool) -> F32:
-    weights = [next((w for part, w in HARD_JOINTS.items() if part in j and expected), 1.0) for j in joints]
+def _joint_weights(joints: tuple[str, ...]) -> F32:
+    """The weight (K,) of each joint in the loss: 1, and more for `HARD_JOINTS`."""
+    weights = [next((w for part, w in HARD_JOINTS.items() if part in j), 1.0) for j in joints]
     return np.array(weights, np.float32)

@@ -10,8 +10,11 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.training.augment import Augmentation
 from hrpose_rt.training.recipes import CHOICES, Recipe
 
-_OF_PICTURES = tuple(field.name for field in fields(Augmentation))
-OVERRIDE_KEYS = (*(f.name for f in fields(Recipe) if f.name not in ("name", "augmentation")), *_OF_PICTURES)
+_AUGMENTATION_KEYS = tuple(field.name for field in fields(Augmentation))
+OVERRIDE_KEYS = (
+    *(f.name for f in fields(Recipe) if f.name not in ("name", "augmentation")),
+    *_AUGMENTATION_KEYS,
+)
 
 
 def parse_overrides(texts: Sequence[str]) -> dict[str, str]:
@@ -43,21 +46,24 @@ def with_overrides(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
     Raises:
         BadInput: There is no such key, or its value is invalid; the message names it.
     """
-    own: dict[str, Any] = {}
-    pictures: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
+    augmentation_changes: dict[str, Any] = {}
     for key, value in overrides.items():
         if key not in OVERRIDE_KEYS:
             raise BadInput(f"a recipe has no {key!r} to set: choose {', '.join(OVERRIDE_KEYS)}")
-        part, target = (recipe.augmentation, pictures) if key in _OF_PICTURES else (recipe, own)
-        target[key] = _typed(key, value, getattr(part, key))
-    new = replace(recipe, augmentation=replace(recipe.augmentation, **pictures), **own)
+        if key in _AUGMENTATION_KEYS:
+            augmentation_changes[key] = _typed(key, value, getattr(recipe.augmentation, key))
+        else:
+            changes[key] = _typed(key, value, getattr(recipe, key))
+    augmentation = replace(recipe.augmentation, **augmentation_changes)
+    new = replace(recipe, augmentation=augmentation, **changes)
     _check(new)
     return new
 
 
-def _typed(key: str, value: Any, now: Any) -> Any:
+def _typed(key: str, value: Any, current: Any) -> Any:
     """The value converted to the field's current type."""
-    kind = type(now)
+    kind = type(current)
     expected = {
         bool: "true or false",
         int: "a whole number",

@@ -73,7 +73,7 @@ def build_detector(name: str) -> EngineSpec:
     return _saved(spec, engine)
 
 
-def build_int8(fp32: EngineSpec, place: Path, annotations: Path, images: Path) -> None:
+def build_int8(fp32: EngineSpec, footage: Path, annotations: Path, images: Path) -> None:
     """Quantise an embedded engine, compare it with fp32, and measure its loss of AP."""
     import onnx
 
@@ -82,7 +82,7 @@ def build_int8(fp32: EngineSpec, place: Path, annotations: Path, images: Path) -
     source = models_folder() / f"{fp32.model}.onnx"
     engine = models_folder() / f"{fp32.model}-int8.onnx"
     spec = replace(fp32, precision="int8", onnx_sha256="", parity={})
-    examples = verify.CalibrationSet(fp32.task, fp32.input_hw, place)
+    examples = verify.CalibrationSet(fp32.task, fp32.input_hw, footage)
     fp32_graph = onnx.load(source)
     first, *last = first_and_last(fp32_graph)
     # The pose network's stem in int8 would cost .006 AP more. The detector's takes a quarter of its time.
@@ -92,12 +92,12 @@ def build_int8(fp32: EngineSpec, place: Path, annotations: Path, images: Path) -
     spec = replace(spec, layers=layers_by_precision(model))
     photos = verify.CalibrationSet(fp32.task, fp32.input_hw, None)
     reference = OnnxRuntime(source, usable_cores())
-    before, after = (_ap(e, s, annotations, images) for e, s in ((source, fp32), (engine, spec)))
-    if before - after > AP_LOSS:
-        raise RunBroken(f"int8 costs {before - after:.4f} AP: calibrate with other footage")
+    fp32_ap, int8_ap = (_ap(e, s, annotations, images) for e, s in ((source, fp32), (engine, spec)))
+    if fp32_ap - int8_ap > AP_LOSS:
+        raise RunBroken(f"int8 costs {fp32_ap - int8_ap:.4f} AP: calibrate with other footage")
     # AP decides here: a joint with two equal peaks may jump between them at no cost.
     parity = verify.verdict(spec, verify.compare(engine, spec, reference, photos), keep=True)
-    parity |= {"ap": round(after, 4), "ap_loss": round(before - after, 4)}
+    parity |= {"ap": round(int8_ap, 4), "ap_loss": round(fp32_ap - int8_ap, 4)}
     _saved(replace(spec, parity=parity), engine)
     print(spec.model, spec.layers, parity)
 

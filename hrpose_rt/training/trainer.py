@@ -65,22 +65,22 @@ def load_data(
     """
     people = [(data.load(), data.weight) for data in sets]
     if val:
-        judges = join(data.load() for data in val)
+        val_people = join(data.load() for data in val)
     else:
-        judges = join(p.select(p.held_out(hold_out) & p.human_labelled) for p, _ in people)
+        val_people = join(p.select(p.held_out(hold_out) & p.human_labelled) for p, _ in people)
         people = [(p.select(~p.held_out(hold_out)), weight) for p, weight in people]
-    judges = judges.select(judges.labelled.any(axis=1))
-    everybody = sum(len(p) for p, _ in people)
+    val_people = val_people.select(val_people.labelled.any(axis=1))
+    count = sum(len(p) for p, _ in people)
     if not unlabelled:
         people = [(p.select(p.labelled.any(axis=1)), weight) for p, weight in people]
     train = join(p for p, _ in people)
-    for who, what in ((train, "to train on"), (judges, "to judge by")):
-        if not len(who):
-            raise BadInput(f"the data have nobody {what}: give more with `data`, or people with `val`")
-    if train.skeleton is not judges.skeleton:
-        raise BadInput(f"`val` has {judges.skeleton.name} joints, `data` {train.skeleton.name}")
+    for group, purpose in ((train, "to train on"), (val_people, "to judge by")):
+        if not len(group):
+            raise BadInput(f"the data have nobody {purpose}: give more with `data`, or people with `val`")
+    if train.skeleton is not val_people.skeleton:
+        raise BadInput(f"`val` has {val_people.skeleton.name} joints, `data` {train.skeleton.name}")
     shares = tuple((len(p), weight) for p, weight in people)
-    return TrainData(train, judges, shares, jointless=everybody - len(train))
+    return TrainData(train, val_people, shares, jointless=count - len(train))
 
 
 class Trainer:
@@ -136,9 +136,9 @@ class Trainer:
         """Pixels shown after that many steps, of all by default: the measure of a run's time."""
         total, left = 0, self.steps if steps is None else steps
         for stage in self._settings.stages:
-            here = min(left, stage.epochs * self.epoch_steps)
-            total += here * self._settings.recipe.batch * stage.input_hw[0] * stage.input_hw[1]
-            left -= here
+            stage_steps = min(left, stage.epochs * self.epoch_steps)
+            total += stage_steps * self._settings.recipe.batch * stage.input_hw[0] * stage.input_hw[1]
+            left -= stage_steps
         return total
 
     def save(self) -> None:
@@ -189,9 +189,9 @@ class Trainer:
         for batch in load(
             dataset, keys, self._options.workers, pinned=self._distributed.device.type == "cuda"
         ):
-            before = self.progress.step
-            stage_share = (before - first_epoch * self.epoch_steps) / stage_steps
-            run_share = before / self.steps
+            step = self.progress.step
+            stage_share = (step - first_epoch * self.epoch_steps) / stage_steps
+            run_share = step / self.steps
             rate = learning_rate(self._settings.recipe, stage_share, run_share, stage, self._epochs)
             loss = self.step(batch, rate)
             tick(loss)
@@ -212,10 +212,10 @@ class Trainer:
         with autocast(device, settings.precision):
             heatmaps = self._model(normalized(crops))
         loss = heatmap_loss(heatmaps.float(), targets, weights)
-        everywhere = self._distributed.mean(loss.detach())
-        if not np.isfinite(everywhere):  # the mean is the same in every process, so all of them stop
+        mean_loss = self._distributed.mean(loss.detach())
+        if not np.isfinite(mean_loss):  # the mean is the same in every process, so all of them stop
             raise RunBroken(
-                f"the loss is {everywhere} at step {self.progress.step}: {self._folder} keeps what was good"
+                f"the loss is {mean_loss} at step {self.progress.step}: {self._folder} keeps what was good"
                 f" before, start from it with `init` and a lower `lr`; the batch was {self._name(batch)}"
             )
         self._optimizer.zero_grad(set_to_none=True)
@@ -223,30 +223,30 @@ class Trainer:
         self._optimizer.step()
         self.progress.step += 1
         self._ema.update(self.net, self.progress.step)
-        return everywhere
+        return mean_loss
 
     def _keys(self, epoch: int) -> list[SampleKeys]:
         """This process's share of an epoch's batches."""
         seed, batch = self._settings.seed, self._settings.recipe.batch
-        whole = plan(epoch_rows(self._data.shares, seed, epoch), epoch, batch)
-        return [keys[self._distributed.rank :: self._distributed.size] for keys in whole]
+        batches = plan(epoch_rows(self._data.shares, seed, epoch), epoch, batch)
+        return [keys[self._distributed.rank :: self._distributed.size] for keys in batches]
 
-    def _validate(self, stage: int, epoch: int, log: MetricsLog | None) -> None:
+    def _validate(self, number: int, epoch: int, log: MetricsLog | None) -> None:
         if log:
-            settings, here = self._settings, self._settings.stages[stage]
+            settings, stage = self._settings, self._settings.stages[number]
             begin = time.perf_counter()
             self._ema_net.load_state_dict(self._ema.state)
             validation = validate(
                 net=self._ema_net,
                 people=self._data.val,
                 recipe=settings.recipe,
-                stage=here,
+                stage=stage,
                 precision=settings.precision,
                 images=self._images,
             )
             names = self._data.val.skeleton.joints
             joints = {
-                n: round(float(v), 4) for n, v in zip(names, validation.joints, strict=True) if v == v
+                n: round(float(v), 4) for n, v in zip(names, validation.joint_pck, strict=True) if v == v
             }
             step = self.progress.step
             by = settings.recipe.select
@@ -255,8 +255,8 @@ class Trainer:
             better = validation.selection_score > self.progress.best
             if better:
                 self.progress.best, self.progress.best_epoch = validation.selection_score, epoch
-                save_best(self._folder, settings, stage, self._data.train.skeleton.name, self._ema.state)
-            h, w = here.input_hw
+                save_best(self._folder, settings, number, self._data.train.skeleton.name, self._ema.state)
+            h, w = stage.input_hw
             log.log(
                 f"epoch {epoch} at {h}x{w}, step {step}: OKS {validation.oks:.4f}, PCK@0.2 "
                 f"{validation.pck:.4f}"

@@ -21,7 +21,7 @@ from hrpose_rt.types import F32
 PCK_SHARE = 0.2  # share of the torso, left shoulder to right hip
 PCKH_SHARE = 0.5  # share of the head, from the neck to its top
 METRIC_NAMES = {"oks": "OKS", "ap": "AP", "pckh": "PCKh@0.5"}
-_ALIKE = 0.9  # OKS above which only the better of two poses stays, as in the original's evaluation
+_DUPLICATE_OKS = 0.9  # OKS above which only the better of two poses stays, as in the original's evaluation
 _BATCH = 64
 _FLAT_SIGMA = 0.0725  # the mean of COCO's, for skeletons without sigmas
 
@@ -34,7 +34,7 @@ class Validation:
         oks: Mean object keypoint similarity, 0..1.
         selection_score: The recipe's `select` metric, which compares epochs, 0..1.
         pck: Share of joints within a fifth of the torso's length of the truth, 0..1.
-        joints: The same share for every joint (K,), NaN without labels.
+        joint_pck: The same share for every joint (K,), NaN without labels.
         loss: Half the mean squared error of the heatmaps, as in training.
         keypoints, scores: (N, K, 2) frame pixels and (N, K).
     """
@@ -42,7 +42,7 @@ class Validation:
     oks: float
     selection_score: float
     pck: float
-    joints: F32
+    joint_pck: F32
     loss: float
     keypoints: F32
     scores: F32
@@ -73,20 +73,30 @@ def validate(
             heatmap_loss(heatmaps, batch["targets"].to(device), batch["weights"].to(device)).item()
         )
         rows = batch["rows"].numpy()
-        points, scores[rows] = decode(heatmaps.cpu().numpy())
-        keypoints[rows] = heatmap_to_frame(points, centres[rows], sizes[rows], stage.heatmap_hw, udp)
+        heatmap_keypoints, scores[rows] = decode(heatmaps.cpu().numpy())
+        keypoints[rows] = heatmap_to_frame(
+            heatmap_keypoints, centres[rows], sizes[rows], stage.heatmap_hw, udp
+        )
     net.train(training)
     sigmas = np.array(people.skeleton.sigmas or (_FLAT_SIGMA,) * k, np.float32)
-    known = people.labelled.any(axis=1)
-    similar = oks(keypoints, people.joints, people.labelled, people.areas, sigmas)[known]
-    mean = float(similar.mean())
-    chosen = {
-        "oks": lambda: mean,
+    has_labels = people.labelled.any(axis=1)
+    person_oks = oks(keypoints, people.joints, people.labelled, people.areas, sigmas)[has_labels]
+    mean_oks = float(person_oks.mean())
+    selection_score = {
+        "oks": lambda: mean_oks,
         "ap": lambda: average_precision(keypoints, scores, people, sizes),
         "pckh": lambda: head_pck(keypoints, people),
     }[recipe.select]()
-    pck, joints = torso_pck(keypoints, people)
-    return Validation(mean, chosen, pck, joints, float(np.mean(losses)), keypoints, scores)
+    pck, joint_pck = torso_pck(keypoints, people)
+    return Validation(
+        oks=mean_oks,
+        selection_score=selection_score,
+        pck=pck,
+        joint_pck=joint_pck,
+        loss=float(np.mean(losses)),
+        keypoints=keypoints,
+        scores=scores,
+    )
 
 
 def heatmap_loss(heatmaps: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -108,25 +118,31 @@ def average_precision(keypoints: F32, scores: F32, people: AnnotatedPeople, size
     names = people.skeleton.joints
     person = {"id": 1, "name": "person", "keypoints": list(names)}
     truth: dict[str, Any] = {"images": [], "annotations": [], "categories": [person]}
-    of_people, results = person_score(np.ones(len(people), np.float32), scores), []
+    person_scores, results = person_score(np.ones(len(people), np.float32), scores), []
     sigmas = np.array(people.skeleton.sigmas, np.float32)
     boxes = xyxy_to_xywh(people.boxes)
     for image in np.unique(people.image_rows).tolist():
         truth["images"].append({"id": image})
         rows = np.flatnonzero(people.image_rows == image)
         for row in rows.tolist():
-            points = np.column_stack([people.joints[row], 2 * people.labelled[row]])
-            known = {"area": float(people.areas[row]), "iscrowd": 0, "bbox": boxes[row].tolist()}
-            joints = {
-                "keypoints": points.ravel().tolist(),
+            joints = np.column_stack([people.joints[row], 2 * people.labelled[row]])
+            annotation = {
+                "id": row + 1,
+                "image_id": image,
+                "category_id": 1,
+                "area": float(people.areas[row]),
+                "iscrowd": 0,
+                "bbox": boxes[row].tolist(),
+                "keypoints": joints.ravel().tolist(),
                 "num_keypoints": int(people.labelled[row].sum()),
             }
-            ids = {"id": row + 1, "image_id": image, "category_id": 1}
-            truth["annotations"].append(ids | known | joints)
+            truth["annotations"].append(annotation)
         areas = sizes[rows].prod(axis=1)
-        for row in rows[oks_nms(keypoints[rows], of_people[rows], areas, sigmas, _ALIKE)].tolist():
-            points = np.column_stack([keypoints[row], scores[row]]).astype(np.float64)
-            pose = {"keypoints": points.ravel().tolist(), "score": float(of_people[row])}
+        for row in rows[
+            oks_nms(keypoints[rows], person_scores[rows], areas, sigmas, _DUPLICATE_OKS)
+        ].tolist():
+            keypoints_scores = np.column_stack([keypoints[row], scores[row]]).astype(np.float64)
+            pose = {"keypoints": keypoints_scores.ravel().tolist(), "score": float(person_scores[row])}
             results.append({"image_id": image, "category_id": 1, **pose})
     metrics = coco.score(coco.indexed(truth), results, "keypoints", people.skeleton.sigmas).metrics
     return float(metrics[0])
@@ -158,8 +174,8 @@ def _within(
     length = np.linalg.norm(people.joints[:, a] - people.joints[:, b], axis=1)
     counted = people.labelled & (people.labelled[:, a] & people.labelled[:, b] & (length > 0))[:, None]
     counted &= ~np.isin(names, left_out)
-    far = np.linalg.norm(keypoints - people.joints, axis=2)
-    hits = counted & (far <= share * length[:, None])
+    distances = np.linalg.norm(keypoints - people.joints, axis=2)
+    hits = counted & (distances <= share * length[:, None])
     with np.errstate(invalid="ignore"):
-        joints = (hits.sum(axis=0) / counted.sum(axis=0)).astype(np.float32)
-    return float(hits.sum() / max(counted.sum(), 1)), joints
+        by_joint = (hits.sum(axis=0) / counted.sum(axis=0)).astype(np.float32)
+    return float(hits.sum() / max(counted.sum(), 1)), by_joint

@@ -1,4 +1,4 @@
-"""Made-up people: pictures with a dot of its own brightness at every joint, and their annotations."""
+"""Made-up people: images with a dot of its own brightness at every joint, and their annotations."""
 
 import json
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ SIDE = 96
 
 
 def write_set(folder: Path, people: int = 12, seed: int = 0) -> Path:
-    """Write `people` pictures of one person each, and `people.json` in COCO's keypoint format."""
+    """Write `people` images of one person each, and `people.json` in COCO's keypoint format."""
     rng = np.random.default_rng(seed)
     (folder / "images").mkdir(parents=True)
     images, annotations = [], []
     for i in range(people):
-        picture = rng.integers(0, 60, (SIDE, SIDE, 3), np.uint8)
+        image = rng.integers(0, 60, (SIDE, SIDE, 3), np.uint8)
         joints = rng.integers(16, 80, (K, 2))
         for k, (x, y) in enumerate(joints.tolist()):
-            cv2.circle(picture, (x, y), 2, (80 + 10 * k, 255 - 10 * k, 40 * (k % 5)), cv2.FILLED)
+            cv2.circle(image, (x, y), 2, (80 + 10 * k, 255 - 10 * k, 40 * (k % 5)), cv2.FILLED)
         name = f"person-{i}.png"
-        cv2.imwrite(str(folder / "images" / name), picture)
+        cv2.imwrite(str(folder / "images" / name), image)
         images.append({"id": i + 1, "file_name": name, "width": SIDE, "height": SIDE})
         annotations.append(annotation(100 + i, i + 1, joints))
     return write_json(folder / "people.json", images, annotations)

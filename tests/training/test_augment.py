@@ -1,4 +1,4 @@
-"""Where a person's picture is looked at, and what joints that makes."""
+"""The augmented crop of a person, and the joints in it."""
 
 from pathlib import Path
 

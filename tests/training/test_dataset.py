@@ -50,8 +50,8 @@ def test_dataset_flip_swaps_left_and_right_heatmaps(tmp_path: Path) -> None:
     always = replace(PLAIN, augmentation=Augmentation(flip=1.0))
     plain, mirrored = (dataset(tmp_path, r, people=people)[[(0, 0)]]["targets"][0] for r in (PLAIN, always))
     # Wi/2 mirrors on itself: a map's column x becomes 16 - x.
-    back = torch.flip(mirrored[:, :, 1:], dims=[2])
-    assert (back - plain[people.skeleton.flip_order(), :, 1:]).abs().max() < 1e-4
+    unmirrored = torch.flip(mirrored[:, :, 1:], dims=[2])
+    assert (unmirrored - plain[people.skeleton.flip_order(), :, 1:]).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize(("squared", "power"), [(False, 1), (True, 2)])  # the original's enter squared
@@ -72,12 +72,12 @@ def test_dataset_edge_cut_blacks_image_and_drops_joint_weights(tmp_path: Path) -
     recipe = replace(PLAIN, augmentation=Augmentation(flip=0, cut=1.0))
     people = load_people(write_set(tmp_path))
     cut = dataset(tmp_path, recipe, people=people)[[(0, i) for i in range(12)]]
-    whole = dataset(tmp_path, PLAIN, people=people)[[(0, i) for i in range(12)]]
-    lost = (whole["weights"] > 0) & (cut["weights"] == 0)
+    uncut = dataset(tmp_path, PLAIN, people=people)[[(0, i) for i in range(12)]]
+    lost = (uncut["weights"] > 0) & (cut["weights"] == 0)
     assert 0.05 < lost.float().mean() < 0.7
     black = (cut["crops"] == 0).all(dim=3)
     for person, joint in lost.nonzero().tolist():
-        heatmap = whole["targets"][person, joint]
+        heatmap = uncut["targets"][person, joint]
         y, x = divmod(int(heatmap.argmax()), 16)
         assert black[person, max(4 * y - 2, 0) : 4 * y + 6, max(4 * x - 2, 0) : 4 * x + 6].any()
 
@@ -94,15 +94,15 @@ def test_dataset_augmentation_is_reproducible_by_seed_epoch_and_person(tmp_path:
 def test_dataset_batches_are_equal_with_worker_processes(tmp_path: Path) -> None:
     data = dataset(tmp_path, MODERN)
     keys = plan(np.arange(12), 0, 4)
-    here, there = (list(load(data, keys, workers, pinned=False)) for workers in (0, 2))
-    assert len(here) == len(there) == 3
-    for a, b in zip(here, there, strict=True):
+    in_process, in_workers = (list(load(data, keys, workers, pinned=False)) for workers in (0, 2))
+    assert len(in_process) == len(in_workers) == 3
+    for a, b in zip(in_process, in_workers, strict=True):
         assert all((a[name] == b[name]).all() for name in a)
 
 
 def test_dataset_unreadable_image_is_named_in_error(tmp_path: Path) -> None:
     data = dataset(tmp_path)
-    (tmp_path / "images" / "person-4.png").write_bytes(b"no picture")
+    (tmp_path / "images" / "person-4.png").write_bytes(b"no image")
     with pytest.raises(BadInput, match=r"person-4.png, annotation 104: the image cannot be read"):
         data[[(0, 4)]]
 

@@ -1,4 +1,4 @@
-"""What a teacher says, kept on disk, and seen through a student's eyes."""
+"""A teacher's heatmaps: stored on disk, and warped into a student's crop."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,11 +27,11 @@ HW = (256, 192)
 def perfect_maps(people: AnnotatedPeople, folder: Path) -> teacher.TeacherHeatmaps:
     """A teacher who knows where everybody's joints are."""
     centres, sizes = boxes_to_centre_size(people.boxes, HW)
-    maps = crop_affines(centres, sizes, HW)
-    points = np.einsum("nij,nkj->nki", maps[:, :, :2], people.joints) + maps[:, None, :, 2]
-    answer, _ = encode((points / 4).astype(np.float32), (64, 48), "dark")
+    to_crop = crop_affines(centres, sizes, HW)
+    crop_joints = np.einsum("nij,nkj->nki", to_crop[:, :, :2], people.joints) + to_crop[:, None, :, 2]
+    heatmaps, _ = encode((crop_joints / 4).astype(np.float32), (64, 48), "dark")
     levels = np.zeros((len(people), 20, 64, 48), np.uint8)
-    levels[:, :17] = (answer * 255).round()
+    levels[:, :17] = (heatmaps * 255).round()
     file = folder / "maps.npy"
     np.save(file, levels.reshape(-1, 5, 4, 64, 48).transpose(0, 1, 3, 4, 2))
     return teacher.TeacherHeatmaps(file, people, HW, udp=False)
@@ -43,13 +43,13 @@ def test_teacher_heatmaps_are_warped_with_crop_transform(tmp_path: Path, hw, udp
     people = load_people(write_set(tmp_path))
     maps = perfect_maps(people, tmp_path)
     size, centre = crop_of(people.boxes[2], 0.75)
-    view = CropTransform(centre + 3, size * np.float32(1.1), rotation=0.4, mirrored=True)
-    seen = maps.warped(2, view, hw, udp)
-    matrix = view.to_crop(hw, udp)
+    transform = CropTransform(centre + 3, size * np.float32(1.1), rotation=0.4, mirrored=True)
+    warped = maps.warped(2, transform, hw, udp)
+    matrix = transform.to_crop(hw, udp)
     joints = people.joints[2] @ matrix[:, :2].T + matrix[:, 2]
     h, w = hw[0] // 4, hw[1] // 4
     expected = joints * ((w - 1) / (hw[1] - 1) if udp else 0.25)
-    for heatmap, (x, y) in zip(seen, expected, strict=True):
+    for heatmap, (x, y) in zip(warped, expected, strict=True):
         if 2 < x < w - 3 and 2 < y < h - 3:
             peak_y, peak_x = np.unravel_index(heatmap.argmax(), (h, w))
             assert abs(peak_x - x) <= 1 and abs(peak_y - y) <= 1
@@ -75,19 +75,19 @@ def test_teacher_heatmaps_fill_joints_without_human_label(tmp_path: Path) -> Non
 
 def test_teacher_bundled_model_runs_once_and_heatmaps_are_cached(tmp_path: Path) -> None:
     people = load_people(write_set(tmp_path, people=3))
-    images, told = ImageCache(2**24), []
-    ask = (str(models_folder() / "hrnet-w16-lite.pth"), people, images.read, tmp_path, 1)
-    first = teacher.run_teacher(*ask, told.append)
-    assert sum(told) == 3
+    images, counts = ImageCache(2**24), []
+    arguments = (str(models_folder() / "hrnet-w16-lite.pth"), people, images.read, tmp_path, 1)
+    first = teacher.run_teacher(*arguments, counts.append)
+    assert sum(counts) == 3
     size, centre = crop_of(people.boxes[0], 0.75)
     assert first.warped(0, CropTransform(centre, size), HW, False).shape == (17, 64, 48)
-    teacher.run_teacher(*ask, told.append)
-    assert sum(told) == 3
+    teacher.run_teacher(*arguments, counts.append)
+    assert sum(counts) == 3
     assert len(list(tmp_path.glob("teacher-*.npy"))) == 1
 
 
 def write_onnx(path: Path, channels: int, joints: int) -> Path:
-    """A network that answers every crop with its first channel's coarse picture, for every joint."""
+    """A network that answers every crop with its first channel at low resolution, for every joint."""
     pool = helper.make_node("AveragePool", ["in"], ["small"], kernel_shape=[4, 4], strides=[4, 4])
     weights = helper.make_tensor(
         "w", TensorProto.FLOAT, [joints, channels, 1, 1], [0.1] * (joints * channels)
@@ -111,14 +111,14 @@ def test_teacher_accepts_foreign_onnx_and_averages_flip_heatmaps(tmp_path: Path)
         str(write_onnx(tmp_path / "t.onnx", 3, 17)), people, images.read, tmp_path, 1, lambda _: None
     )
     size, centre = crop_of(people.boxes[0], 1.0)
-    view = CropTransform(centre, size)
-    seen = maps.warped(0, view, (64, 64), False)
-    matrix = view.to_crop((64, 64), False)
+    transform = CropTransform(centre, size)
+    warped = maps.warped(0, transform, (64, 64), False)
+    matrix = transform.to_crop((64, 64), False)
     crop = cv2.warpAffine(images.read(people, 0), matrix, (64, 64))
     rgb = (crop[..., ::-1] / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     mean = rgb.sum(axis=2).reshape(16, 4, 16, 4).mean(axis=(1, 3)) * 0.1
     mirrored = np.concatenate([mean[:, :1], mean[:, :-1]], axis=1)
-    np.testing.assert_allclose(seen[0], ((mean + mirrored) / 2).clip(0, 1), atol=0.005)
+    np.testing.assert_allclose(warped[0], ((mean + mirrored) / 2).clip(0, 1), atol=0.005)
 
 
 @pytest.mark.parametrize(

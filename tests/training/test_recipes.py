@@ -124,11 +124,11 @@ def test_recipe_select_by_ap_or_pckh_must_fit_skeleton() -> None:
 
 
 def test_train_settings_match_older_run_without_new_recipe_fields() -> None:
-    before = settings().as_json()
+    older = settings().as_json()
     for name in ("momentum", "lr_steps", "select"):
-        del before["recipe"][name]
-    assert settings().differences(before) == []
-    assert settings(recipe=replace(MODERN, select="ap")).differences(before) == ["recipe"]
+        del older["recipe"][name]
+    assert settings().differences(older) == []
+    assert settings(recipe=replace(MODERN, select="ap")).differences(older) == ["recipe"]
 
 
 def test_stages_are_parsed_from_size_and_epochs() -> None:
@@ -153,8 +153,8 @@ def test_dataset_option_is_parsed_with_image_folder_and_weight() -> None:
 
 
 def settings(**changes) -> TrainSettings:
-    whole = TrainSettings("hrnet-w16-lite", (DataSet(Path("a.json")),), (Stage((64, 64), 1),), MODERN)
-    return replace(whole, **changes)
+    base = TrainSettings("hrnet-w16-lite", (DataSet(Path("a.json")),), (Stage((64, 64), 1),), MODERN)
+    return replace(base, **changes)
 
 
 @pytest.mark.parametrize(

@@ -35,15 +35,15 @@ from tests.training.people_set import write_set
 
 ALONE = DistributedContext(0, 1, torch.device("cpu"))
 ROOT = Path(__file__).parents[2]
-# Of pictures this small, threads cost more than they bring.
+# With images this small, threads cost more than they gain.
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
 def settings_for(file: Path, **changes) -> TrainSettings:
     sets = (DataSet(file),)
     recipe = replace(MODERN, batch=4)
-    whole = TrainSettings("hrnet-w16-lite", sets, (Stage((64, 64), 2),), recipe, sets)
-    return replace(whole, **changes)
+    base = TrainSettings("hrnet-w16-lite", sets, (Stage((64, 64), 2),), recipe, sets)
+    return replace(base, **changes)
 
 
 def trainer_for(settings: TrainSettings, folder: Path, **options) -> Trainer:
@@ -63,8 +63,8 @@ def test_trainer_builds_optimizer_from_recipe() -> None:
     net = torch.nn.Conv2d(1, 1, 1)
     sgd = optimizer_for(replace(ORIGINAL, optimizer="sgd", nesterov=True), net)
     assert isinstance(sgd, torch.optim.SGD)
-    wanted = {"lr": 1e-3, "momentum": 0.9, "weight_decay": 1e-4, "nesterov": True}
-    assert {key: sgd.defaults[key] for key in wanted} == wanted
+    expected = {"lr": 1e-3, "momentum": 0.9, "weight_decay": 1e-4, "nesterov": True}
+    assert {key: sgd.defaults[key] for key in expected} == expected
     adam, adamw = (optimizer_for(replace(ORIGINAL, optimizer=name), net) for name in ("adam", "adamw"))
     assert type(adam) is torch.optim.Adam and adam.defaults["weight_decay"] == 0
     assert type(adamw) is torch.optim.AdamW and adamw.defaults["weight_decay"] == 1e-4
@@ -77,8 +77,8 @@ def test_trainer_original_recipe_init_std_and_selection_by_ap(tmp_path: Path) ->
     assert trainer.net.stage2[0].branches[0][0].conv1.weight.std().item() == pytest.approx(0.001, rel=0.1)
     run(trainer, tmp_path / "run")
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    (judged,) = [line for line in lines if line["kind"] == "val"]
-    assert judged["ap"] == trainer.progress.best and 0 <= judged["ap"] <= judged["oks"] <= 1
+    (validation,) = [line for line in lines if line["kind"] == "val"]
+    assert validation["ap"] == trainer.progress.best and 0 <= validation["ap"] <= validation["oks"] <= 1
     assert "AP 0." in (tmp_path / "run" / "train.log").read_text()
 
 
@@ -120,27 +120,27 @@ def train_lines(folder: Path) -> list[dict]:
 def test_trainer_resume_after_kill_gives_same_losses_and_weights(
     tmp_path: Path,
 ) -> None:
-    file, judges = write_set(tmp_path / "set", people=40), write_set(tmp_path / "val", people=4)
-    options = ["--data", str(file), "--val", str(judges), "--stages", "64x64:3", "--batch", "4"]
+    file, val = write_set(tmp_path / "set", people=40), write_set(tmp_path / "val", people=4)
+    options = ["--data", str(file), "--val", str(val), "--stages", "64x64:3", "--batch", "4"]
     options += ["--save-every", "4", "--output"]
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    done = cli(*options, str(whole))
+    uninterrupted, resumed = tmp_path / "whole", tmp_path / "parts"
+    done = cli(*options, str(uninterrupted))
     assert done.returncode == 0, done.stderr
-    command = [*COMMAND, *options, str(parts)]
+    command = [*COMMAND, *options, str(resumed)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=ENVIRONMENT) as process:
         deadline = time.monotonic() + 60
-        while not train_lines(parts) and time.monotonic() < deadline:
+        while not train_lines(resumed) and time.monotonic() < deadline:
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
-    assert len(train_lines(parts)) < 3, "the kill came too late"
-    refused = cli(*options, str(parts))
+    assert len(train_lines(resumed)) < 3, "the kill came too late"
+    refused = cli(*options, str(resumed))
     assert refused.returncode == 2
     assert "holds a run already: go on with --resume, or give another --output" in refused.stderr
-    again = cli(*options, str(parts), "--resume")
+    again = cli(*options, str(resumed), "--resume")
     assert again.returncode == 0, again.stderr
-    assert [line["step"] for line in train_lines(parts)] == [10, 20, 30]
-    assert train_lines(parts) == train_lines(whole)
-    a, b = (torch.load(f / "best.pth", weights_only=True) for f in (whole, parts))
+    assert [line["step"] for line in train_lines(resumed)] == [10, 20, 30]
+    assert train_lines(resumed) == train_lines(uninterrupted)
+    a, b = (torch.load(f / "best.pth", weights_only=True) for f in (uninterrupted, resumed))
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
@@ -167,13 +167,13 @@ def test_trainer_nan_loss_stops_run_and_names_batch(tmp_path: Path) -> None:
     settings = settings_for(write_set(tmp_path / "set", people=8))
     trainer = trainer_for(settings, tmp_path / "run", save_every=1)
     trainer.save()
-    before = (tmp_path / "run" / "last.pth").read_bytes()
+    checkpoint = (tmp_path / "run" / "last.pth").read_bytes()
     with torch.no_grad():
         trainer.net.final_layer.bias[3] = float("nan")
     words = r"the loss is nan at step 0: .*run keeps what was good before.*person-\d+.png, annotation 1"
     with pytest.raises(RunBroken, match=words):
         run(trainer, tmp_path / "run")
-    assert (tmp_path / "run" / "last.pth").read_bytes() == before
+    assert (tmp_path / "run" / "last.pth").read_bytes() == checkpoint
 
 
 def test_trainer_resume_rejects_missing_checkpoint_and_other_settings(tmp_path: Path) -> None:
@@ -192,12 +192,14 @@ def test_trainer_resume_rejects_broken_checkpoint(broken: str, tmp_path: Path) -
     trainer = trainer_for(settings_for(file), folder)
     trainer.save()
     last = folder / "last.pth"
-    whole = last.read_bytes()
+    checkpoint = last.read_bytes()
     if broken in ("a network", "no weights"):
         content = torch.load(last, weights_only=True)
         torch.save(content["state_dict"] if broken == "a network" else content | {"state_dict": {}}, last)
     else:
-        last.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "text": b"no checkpoint"}[broken])
+        last.write_bytes(
+            {"cut": checkpoint[: len(checkpoint) // 2], "empty": b"", "text": b"no checkpoint"}[broken]
+        )
     with pytest.raises(BadInput, match=r"last\.pth is (broken or of no run|of another network) .*another"):
         trainer.resume()
 
@@ -260,13 +262,13 @@ def test_trainer_overfits_thirty_photos(data: Path, tmp_path: Path) -> None:
     annotations = tmp_path / "people.json"
     annotations.write_bytes(gzip.decompress(packed.read_bytes()))
     people = load_people(annotations, folder / "images")
-    # Whom the torso is a fair measure of: it is not seen from its end.
+    # Only people whose torso is not seen from its end: for them it is a fair measure.
     joints = people.skeleton.joints
     ends = people.joints[:, [joints.index("left_shoulder"), joints.index("right_hip")]]
     torsos = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1)
     tall = torsos > 0.25 * (people.boxes[:, 2:] - people.boxes[:, :2]).max(axis=1)
-    wanted = np.flatnonzero(people.human_labelled & (people.labelled.sum(axis=1) > 12) & tall)[:30]
-    people = join([people.select(wanted)])
+    rows = np.flatnonzero(people.human_labelled & (people.labelled.sum(axis=1) > 12) & tall)[:30]
+    people = join([people.select(rows)])
     recipe = replace(MODERN, augmentation=Augmentation(flip=0), batch=10, ema=0.0)
     stage = Stage((128, 96), 40)
     source = (DataSet(annotations, folder / "images"),)

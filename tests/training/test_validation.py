@@ -1,4 +1,4 @@
-"""The figures a run is judged by: by hand."""
+"""The metrics of validation, against values computed by hand."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +18,11 @@ from tests.training.people_set import write_mpii, write_set
 
 
 def test_heatmap_loss_is_half_weighted_mean_square_error() -> None:
-    found, wanted = torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, 4, 5)
-    found[0, 1] = 2.0  # squared: 4
-    found[1, 2] = 100.0
+    heatmaps, targets = torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, 4, 5)
+    heatmaps[0, 1] = 2.0  # squared: 4
+    heatmaps[1, 2] = 100.0
     weights = torch.tensor([[1.0, 0.5, 1.0], [1.0, 1.0, 0.0]])
-    assert heatmap_loss(found, wanted, weights).item() == pytest.approx(4 * 0.5 / 6 / 2)
+    assert heatmap_loss(heatmaps, targets, weights).item() == pytest.approx(4 * 0.5 / 6 / 2)
 
 
 def test_pck_counts_joints_within_a_fifth_of_the_torso(tmp_path: Path) -> None:
@@ -32,10 +32,10 @@ def test_pck_counts_joints_within_a_fifth_of_the_torso(tmp_path: Path) -> None:
     people.joints[:, left], people.joints[:, right] = (0, 0), (30, 40)  # a torso of 50
     people.labelled[1, left] = False  # and one that nobody knows
     people.labelled[0, 3] = False
-    found = people.joints.copy()
-    found[0, 1, 0] += 9.9
-    found[0, 2, 0] += 10.1
-    share, by_joint = torso_pck(found, people)
+    keypoints = people.joints.copy()
+    keypoints[0, 1, 0] += 9.9
+    keypoints[0, 2, 0] += 10.1
+    share, by_joint = torso_pck(keypoints, people)
     assert share == pytest.approx(15 / 16)
     assert (by_joint[1], by_joint[2]) == (1, 0)
     assert np.isnan(by_joint[3])
@@ -47,10 +47,10 @@ def test_ap_of_all_and_half_correct_poses(tmp_path: Path) -> None:
     scores = np.full((2, 17), 0.9, np.float32)
     scores[1] = 0.4
     assert average_precision(people.joints, scores, people, sizes) == pytest.approx(1)
-    found = people.joints.copy()
-    found[1] += 60
+    keypoints = people.joints.copy()
+    keypoints[1] += 60
     # The surer of the two is right: precision 1 up to recall .5, so at 51 of COCO's 101 recalls.
-    assert average_precision(found, scores, people, sizes) == pytest.approx(51 / 101)
+    assert average_precision(keypoints, scores, people, sizes) == pytest.approx(51 / 101)
 
 
 def test_pckh_counts_joints_within_half_a_head(tmp_path: Path) -> None:
@@ -59,11 +59,11 @@ def test_pckh_counts_joints_within_half_a_head(tmp_path: Path) -> None:
     people.joints[:, names.index("neck")], people.joints[:, names.index("head")] = (0, 0), (30, 40)
     people.labelled[1, names.index("head")] = False  # a head of no known length
     people.labelled[0] = True
-    found = people.joints.copy()
-    found[0, names.index("left_knee"), 0] += 24.9  # half a head is 25
-    found[0, names.index("left_wrist"), 0] += 25.1
-    found[0, names.index("pelvis"), 0] += 99  # does not count
-    assert head_pck(found, people) == pytest.approx(13 / 14)
+    keypoints = people.joints.copy()
+    keypoints[0, names.index("left_knee"), 0] += 24.9  # half a head is 25
+    keypoints[0, names.index("left_wrist"), 0] += 25.1
+    keypoints[0, names.index("pelvis"), 0] += 99  # does not count
+    assert head_pck(keypoints, people) == pytest.approx(13 / 14)
 
 
 class Painter(nn.Module):
@@ -83,15 +83,15 @@ def test_validation_of_accurate_network_gives_high_oks(tmp_path: Path) -> None:
 
     people = load_people(write_set(tmp_path, people=5))
     for i, joint in enumerate(people.joints[:, 0].astype(int).tolist()):
-        picture = np.zeros((96, 96, 3), np.uint8)
-        cv2.circle(picture, joint, 1, (255, 255, 255), cv2.FILLED)
-        cv2.imwrite(str(people.images[i]), picture)
+        image = np.zeros((96, 96, 3), np.uint8)
+        cv2.circle(image, joint, 1, (255, 255, 255), cv2.FILLED)
+        cv2.imwrite(str(people.images[i]), image)
     people.joints[:] = people.joints[:, :1]
     recipe = replace(MODERN, targets="classic")
     net = Painter().train()
-    found = validate(net, people, recipe, Stage((128, 96), 1), "fp32", ImageCache(2**24))
-    assert found.oks > 0.8
-    assert np.abs(found.keypoints - people.joints).max() < 2
+    validation = validate(net, people, recipe, Stage((128, 96), 1), "fp32", ImageCache(2**24))
+    assert validation.oks > 0.8
+    assert np.abs(validation.keypoints - people.joints).max() < 2
     assert net.training
 
 
