@@ -18,10 +18,8 @@ from hrpose_rt.result import FrameResult
 
 WARM_UP_FRAMES = 10  # frames until costs are known and each person was posed once
 RUNS_MATCH_IOU = 0.3  # IoU of one person's boxes in the two runs
-MIN_KEYPOINT_SCORE, MIN_KEYPOINTS = (
-    0.3,
-    4,
-)  # lowest score of a joint that is compared, and the fewest such joints of a person
+MIN_KEYPOINT_SCORE = 0.3  # lowest score of a keypoint that is compared
+MIN_KEYPOINTS = 4  # fewest such keypoints of a person
 RETURNING = 5  # people who come back on the same frame
 
 ProgressCallback = Callable[[str], None]
@@ -48,9 +46,9 @@ def measure_bounded(
     sessions = bounded.begin(source.info), free.begin(source.info)
     ms: tuple[list[float], list[float]] = ([], [])
     ids = IdMetrics(), IdMetrics()
-    alike: list[float] = []
+    pose_oks: list[float] = []
     ages: list[int] = []
-    missing = people = 0
+    all_unmatched = people = 0
     returns: list[int] = []
     for index in range(frames):
         progress(f"{source.info.name}, frame {index + 1} of {frames}")
@@ -61,15 +59,15 @@ def measure_bounded(
             results.append(session.process(frame))
             ms[variant].append(1e3 * (time.perf_counter() - begin))
         if truth is not None:
-            for one, result in zip(ids, results, strict=True):
-                one.add(result, truth)
+            for metrics, result in zip(ids, results, strict=True):
+                metrics.add(result, truth)
             returns.append(int(truth.returned.sum()))
         if index >= WARM_UP_FRAMES:
-            similar, without = likeness(*results)
-            alike += similar
-            missing, people = missing + without, people + len(results[1])
+            frame_oks, unmatched = likeness(*results)
+            pose_oks += frame_oks
+            all_unmatched, people = all_unmatched + unmatched, people + len(results[1])
             ages += results[0].poses.age.tolist()
-    known = np.array([age for age in ages if age >= 0])
+    posed_ages = np.array([age for age in ages if age >= 0])
     report: dict[str, Any] = {
         "scene": source.info.name,
         "people": source.people,
@@ -78,10 +76,10 @@ def measure_bounded(
         "bounded_ms": _percentiles(ms[0][WARM_UP_FRAMES:]),
         "free_ms": _percentiles(ms[1][WARM_UP_FRAMES:]),
         "p95_over_budget": round(float(np.percentile(ms[0][WARM_UP_FRAMES:], 95)) / settings.budget_ms, 3),
-        "oks": round(float(np.mean(alike)), 4) if alike else None,
-        "without_counterpart": round(missing / max(people, 1), 4),
-        "pose_age": _percentiles(known) if len(known) else None,
-        "never_posed": round(1 - len(known) / max(len(ages), 1), 4),
+        "oks": round(float(np.mean(pose_oks)), 4) if pose_oks else None,
+        "without_counterpart": round(all_unmatched / max(people, 1), 4),
+        "pose_age": _percentiles(posed_ages) if len(posed_ages) else None,
+        "never_posed": round(1 - len(posed_ages) / max(len(ages), 1), 4),
         **sessions[0].counts(),
     }
     if any(returns):
@@ -93,7 +91,8 @@ def measure_bounded(
 def likeness(result: FrameResult, reference: FrameResult) -> tuple[list[float], int]:
     """OKS of each person in both runs, and the number of people whose pose only the reference has.
 
-    Only joints that the reference scores well count. The area is the box's, as in the original's OKS-NMS.
+    Only keypoints that the reference scores well count. The area is the box's, as in the original's
+    OKS-NMS.
     """
     overlap = iou(reference.detections.boxes, result.detections.boxes)
     a, b = assign(-overlap)
@@ -103,22 +102,24 @@ def likeness(result: FrameResult, reference: FrameResult) -> tuple[list[float], 
     boxes = reference.detections.boxes[a]
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     sigmas = np.array(reference.skeleton.sigmas, np.float32)
-    similar = oks(reference.poses.keypoints[a], result.poses.keypoints[b], confident, areas, sigmas)
-    return similar[confident.sum(axis=1) >= MIN_KEYPOINTS].tolist(), len(reference) - len(a)
+    pose_oks = oks(reference.poses.keypoints[a], result.poses.keypoints[b], confident, areas, sigmas)
+    return pose_oks[confident.sum(axis=1) >= MIN_KEYPOINTS].tolist(), len(reference) - len(a)
 
 
 def _reappearance(ms: Sequence[float], returns: Sequence[int]) -> dict[str, Any]:
     """p95 of the frames on which many people come back, and of the frames right after them."""
-    back = [
+    return_frames = [
         i for i, n in enumerate(returns) if n >= RETURNING and WARM_UP_FRAMES <= i < len(ms) - NEIGHBOURS
     ]
-    if not back:
+    if not return_frames:
         return {"frames": 0}
-    after = [ms[i + k] for i in back for k in range(1, 1 + NEIGHBOURS)]
-    p95 = float(np.percentile([ms[i] for i in back], 95)), float(np.percentile(after, 95))
-    return {"frames": len(back), "p95_ms": round(p95[0], 2), "neighbours_p95_ms": round(p95[1], 2)} | {
-        "ratio": round(p95[0] / p95[1], 3)
-    }
+    neighbours_ms = [ms[i + k] for i in return_frames for k in range(1, 1 + NEIGHBOURS)]
+    p95 = float(np.percentile([ms[i] for i in return_frames], 95)), float(np.percentile(neighbours_ms, 95))
+    return {
+        "frames": len(return_frames),
+        "p95_ms": round(p95[0], 2),
+        "neighbours_p95_ms": round(p95[1], 2),
+    } | {"ratio": round(p95[0] / p95[1], 3)}
 
 
 def _percentiles(values: Any) -> dict[str, float]:

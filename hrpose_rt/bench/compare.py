@@ -78,10 +78,10 @@ class Baseline:
             RunBroken: The program ended; the message quotes the last line of its output.
         """
         np.save(self._frame, frame.image)
-        asked = {"image": str(self._frame), "boxes": frame.boxes.tolist()}
+        request = {"image": str(self._frame), "boxes": frame.boxes.tolist()}
         assert self._process.stdin
         with suppress(BrokenPipeError):  # without a reader there is no answer either: `_answer` raises
-            self._process.stdin.write(json.dumps(asked) + "\n")
+            self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
         return float(self._answer()["ms"])
 

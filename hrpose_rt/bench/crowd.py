@@ -26,7 +26,7 @@ UNTIMED_EVERY = 3  # every Nth round also runs its frames without stage clocks
 STABLE = 0.05  # a cell is warm when its median changes by less than this from block to block
 MAX_WARM_UP_BLOCKS = 4
 MAX_STAGE_GAP = 0.05  # largest difference between the sum of the stages and the untimed run, as a share
-FOUND_IOU = 0.5
+CROWD_MATCH_IOU = 0.5
 START = 35  # the first frame; soon after it the people of a composed crowd come out from behind an occluder
 
 
@@ -47,7 +47,7 @@ class Sample:
     Attributes:
         round: Number of the round in which it was measured.
         present: People in view; -1 if unknown.
-        found, correct: Detected boxes, and the number of them that match a person.
+        detected, correct: Detected boxes, and the number of them that match a person.
         returned: People who came back into view on this frame.
         times: Stage times.
         age_ms: Milliseconds from the frame in memory to its result.
@@ -56,7 +56,7 @@ class Sample:
 
     round: int
     present: int
-    found: int
+    detected: int
     correct: int
     returned: int
     times: StageTimes
@@ -94,7 +94,7 @@ class _Running:
 
     def __init__(self, variant: Variant, source: BenchSource) -> None:
         self.cell = CrowdTiming(variant.name, source)
-        self._way, self._feed, self._next = variant, source, START
+        self._variant, self._source, self._next = variant, source, START
         self._timed, self._plain = variant.timed.begin(source.info), variant.plain.begin(source.info)
 
     def warm_up(self, until: float) -> float:
@@ -104,7 +104,7 @@ class _Running:
         for _ in range(MAX_WARM_UP_BLOCKS):
             begin, times = time.perf_counter(), []
             for i in range(BLOCK):
-                times.append(self._timed_run(self._feed.frame_and_truth(i)[0])[0].times.total)
+                times.append(self._timed_run(self._source.frame_and_truth(i)[0])[0].times.total)
                 late = time.perf_counter() > until
                 if late and len(times) >= MIN_BLOCK:
                     break
@@ -112,23 +112,25 @@ class _Running:
             medians.append(float(np.median(times)))
             if late or (len(medians) > 1 and abs(medians[-1] / medians[-2] - 1) < STABLE):
                 break
-        info = self._feed.info
-        self._timed, self._plain = self._way.timed.begin(info), self._way.plain.begin(info)
+        info = self._source.info
+        self._timed, self._plain = self._variant.timed.begin(info), self._variant.plain.begin(info)
         return block_s
 
     def block(self, number: int, frames: int) -> None:
-        shown = [self._feed.frame_and_truth(self._next + i) for i in range(frames)]
+        frames_and_truths = [self._source.frame_and_truth(self._next + i) for i in range(frames)]
         self._next += frames
         untimed = [float("nan")] * frames
         with_plain = number % UNTIMED_EVERY == 0
         if with_plain and number % (2 * UNTIMED_EVERY):  # untimed first, every other time
-            untimed = [self._untimed_run(frame) for frame, _ in shown]
-        results = [self._timed_run(frame) for frame, _ in shown]
+            untimed = [self._untimed_run(frame) for frame, _ in frames_and_truths]
+        results = [self._timed_run(frame) for frame, _ in frames_and_truths]
         if with_plain and not number % (2 * UNTIMED_EVERY):
-            untimed = [self._untimed_run(frame) for frame, _ in shown]
+            untimed = [self._untimed_run(frame) for frame, _ in frames_and_truths]
         self.cell.samples += [
             _sample(number, result, truth, age_ms, plain_ms)
-            for (result, age_ms), (_, truth), plain_ms in zip(results, shown, untimed, strict=True)
+            for (result, age_ms), (_, truth), plain_ms in zip(
+                results, frames_and_truths, untimed, strict=True
+            )
         ]
         self.cell.memory_mib = _memory_mib()
 
@@ -210,23 +212,23 @@ def _run(session: Session, frame: Frame) -> tuple[FrameResult, float]:
 def _sample(
     number: int, result: FrameResult, truth: Truth | None, age_ms: float, plain_ms: float
 ) -> Sample:
-    present, right, returned = -1, 0, 0
+    present, correct, returned = -1, 0, 0
     if truth:
         people = truth.present
         present, returned = len(people), int(truth.returned.sum())
-        right = matches(result.detections.boxes, truth.boxes[people])
-    return Sample(number, present, len(result), right, returned, result.times, age_ms, plain_ms)
+        correct = matches(result.detections.boxes, truth.boxes[people])
+    return Sample(number, present, len(result), correct, returned, result.times, age_ms, plain_ms)
 
 
 def matches(boxes: F32, people: F32) -> int:
     """Number of boxes (N, 4), best first, that match a person (M, 4); each person matches one box."""
     overlap = iou(boxes, people)
-    right = 0
+    correct = 0
     for row in range(len(boxes)):
-        if overlap.shape[1] and overlap[row].max() >= FOUND_IOU:
+        if overlap.shape[1] and overlap[row].max() >= CROWD_MATCH_IOU:
             overlap[:, overlap[row].argmax()] = 0
-            right += 1
-    return right
+            correct += 1
+    return correct
 
 
 def _memory_mib() -> float:

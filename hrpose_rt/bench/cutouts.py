@@ -11,10 +11,8 @@ from hrpose_rt.networks import Networks
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Detections, Poses
 
-CUTOUT_MIN_BOX_SCORE, CUTOUT_MIN_KEYPOINT_SCORE = (
-    0.45,
-    0.35,
-)  # lowest scores of a person who is cut out
+CUTOUT_MIN_BOX_SCORE = 0.45  # lowest score of a person who is cut out
+CUTOUT_MIN_KEYPOINT_SCORE = 0.35  # lowest score of a keypoint that is certain foreground
 CUTOUT_MIN_HEIGHT_PX = 120  # lowest height in the photo
 SHARP = 0.5  # lowest height of a person, as a share of the tallest person's
 ISOLATED_IOU = 0.15  # highest IoU with another box, so that the cut-out holds no limbs of another person
@@ -38,8 +36,8 @@ class Cutout:
     alpha: F32
 
 
-def cut_out(photos: Iterable[U8], networks: Networks, most: int = 200) -> list[Cutout]:
-    """The people in photos (H, W, 3) BGR that can be cut out well, at most `most` of them.
+def cut_out(photos: Iterable[U8], networks: Networks, limit: int = 200) -> list[Cutout]:
+    """The people in photos (H, W, 3) BGR that can be cut out well, at most `limit` of them.
 
     A cut-out is kept only if the detector finds it on a grey background. If the detector misses it in a
     composed scene, the scene is the cause.
@@ -50,11 +48,11 @@ def cut_out(photos: Iterable[U8], networks: Networks, most: int = 200) -> list[C
         poses = networks.estimator.estimate(photo, people.boxes, StageClock())
         for i in _worth_it(people):
             cutout = _cut(photo, people, poses, i, networks.skeleton.edges)
-            if cutout and _found_alone(cutout, networks):
+            if cutout and _detected_alone(cutout, networks):
                 cutouts.append(cutout)
-        if len(cutouts) >= most:
+        if len(cutouts) >= limit:
             break
-    return cutouts[:most]
+    return cutouts[:limit]
 
 
 def _worth_it(people: Detections) -> list[int]:
@@ -89,18 +87,19 @@ def _cut(
     scale = min(1.0, MAX_HEIGHT_PX / crop.shape[0])
     crop = np.asarray(cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
 
-    def inside(points: F32) -> list[list[int]]:
-        whole: list[list[int]] = ((points - (left, top)) * scale).round().astype(int).tolist()
-        return whole
+    def in_crop(points: F32) -> list[list[int]]:
+        pixels: list[list[int]] = ((points - (left, top)) * scale).round().astype(int).tolist()
+        return pixels
 
     mask = np.full(crop.shape[:2], cv2.GC_BGD, np.uint8)
-    (bx1, by1), (bx2, by2) = inside(people.boxes[person].reshape(2, 2))
+    (bx1, by1), (bx2, by2) = in_crop(people.boxes[person].reshape(2, 2))
     mask[max(by1, 0) : by2, max(bx1, 0) : bx2] = cv2.GC_PR_FGD
-    joints, confident = inside(poses.keypoints[person]), poses.scores[person] >= CUTOUT_MIN_KEYPOINT_SCORE
+    keypoints = in_crop(poses.keypoints[person])
+    confident = poses.scores[person] >= CUTOUT_MIN_KEYPOINT_SCORE
     limb = max(2, round(0.02 * (by2 - by1)))
     for a, b in edges:
         if confident[a] and confident[b]:
-            cv2.line(mask, joints[a], joints[b], cv2.GC_FGD, limb)
+            cv2.line(mask, keypoints[a], keypoints[b], cv2.GC_FGD, limb)
     if not (mask == cv2.GC_FGD).any():
         return None
     cv2.setRNGSeed(0)
@@ -122,14 +121,14 @@ def _largest_part(mask: U8) -> U8:
     return np.asarray(parts == 1 + stats[1:, cv2.CC_STAT_AREA].argmax(), np.uint8)
 
 
-def _found_alone(cutout: Cutout, networks: Networks) -> bool:
+def _detected_alone(cutout: Cutout, networks: Networks) -> bool:
     h, w = cutout.alpha.shape
-    stage = np.full((2 * h, 3 * h, 3), 128, np.uint8)
+    canvas = np.full((2 * h, 3 * h, 3), 128, np.uint8)
     top, left = h // 2, (3 * h - w) // 2
     if left < 0:
         return False  # a lying person is wider than the canvas
-    place = stage[top : top + h, left : left + w]
-    place[:] = cutout.alpha[..., None] * cutout.image + (1 - cutout.alpha[..., None]) * place
-    boxes = networks.detector.detect(stage, StageClock()).boxes
+    region = canvas[top : top + h, left : left + w]
+    region[:] = cutout.alpha[..., None] * cutout.image + (1 - cutout.alpha[..., None]) * region
+    boxes = networks.detector.detect(canvas, StageClock()).boxes
     truth = np.array([[left, top, left + w, top + h]], np.float32)
     return bool(len(boxes) and iou(boxes, truth).max() >= 0.7)

@@ -30,7 +30,7 @@ class IdMetrics:
     _returned: list[tuple[int, int]] = field(default_factory=list)  # frame, person
     _present: list[I64] = field(default_factory=list)
     _tracked: list[I64] = field(default_factory=list)
-    _alike: list[F32] = field(default_factory=list)
+    _overlaps: list[F32] = field(default_factory=list)
 
     def add(self, result: FrameResult, truth: Truth) -> None:
         """Add the next frame."""
@@ -48,7 +48,7 @@ class IdMetrics:
         self._carried.append(carried)
         self._present.append(present)
         self._tracked.append(ids)
-        self._alike.append(overlap)
+        self._overlaps.append(overlap)
 
     def reid_outcomes(self) -> tuple[int, int, int, int]:
         """Counts of the people who came back, and of those with their id, another person's, or a new one.
@@ -57,34 +57,34 @@ class IdMetrics:
         is the most frequent one; the id after is the most frequent one of the first frames. HOTA and IDF1
         also cover later switches.
         """
-        count = right = wrong = new = 0
+        count = own = wrong = new = 0
         carried = np.stack(self._carried)
         for frame, person in self._returned:
-            before = carried[max(0, frame - BEFORE) : frame, person]
-            after = carried[frame : frame + BACK_WITHIN, person]
-            before, after = before[before >= 0], after[after >= 0]
-            if not len(before) or not len(after):
+            ids_before = carried[max(0, frame - BEFORE) : frame, person]
+            ids_after = carried[frame : frame + BACK_WITHIN, person]
+            ids_before, ids_after = ids_before[ids_before >= 0], ids_after[ids_after >= 0]
+            if not len(ids_before) or not len(ids_after):
                 continue
             count += 1
             earlier = carried[:frame]
             others = np.delete(earlier, person, axis=1)
-            was, now = _most(before), _most(after[:FIRST])
-            if now == was:
-                right += 1
-            elif (others == now).sum() > (earlier[:, person] == now).sum():
+            old_id, current_id = _most_frequent(ids_before), _most_frequent(ids_after[:FIRST])
+            if current_id == old_id:
+                own += 1
+            elif (others == current_id).sum() > (earlier[:, person] == current_id).sum():
                 wrong += 1
             else:
                 new += 1
-        return count, right, wrong, new
+        return count, own, wrong, new
 
     def scores(self) -> dict[str, Any]:
         """HOTA and IDF1 in 0..1 as `trackers.eval` computes them, and the shares of `reid_outcomes`."""
         from trackers.eval import compute_hota_metrics, compute_identity_metrics
 
         truth, tracked = _dense(self._present), _dense(self._tracked)
-        hota = compute_hota_metrics(truth, tracked, list(self._alike))
-        identity = compute_identity_metrics(truth, tracked, list(self._alike))
-        count, right, wrong, new = self.reid_outcomes()
+        hota = compute_hota_metrics(truth, tracked, list(self._overlaps))
+        identity = compute_identity_metrics(truth, tracked, list(self._overlaps))
+        count, own, wrong, new = self.reid_outcomes()
         return {
             "hota": round(float(np.mean(hota["HOTA"])), 3),
             "association": round(float(np.mean(hota["AssA"])), 3),
@@ -92,13 +92,13 @@ class IdMetrics:
             "ids": len(np.unique(np.concatenate(self._tracked))),
             "people": len(np.unique(np.concatenate(self._present))),
             "came_back": count,
-            "own_id": round(right / max(count, 1), 3),
+            "own_id": round(own / max(count, 1), 3),
             "wrong_id": round(wrong / max(count, 1), 3),
             "new_id": round(new / max(count, 1), 3),
         }
 
 
-def _most(ids: I64) -> int:
+def _most_frequent(ids: I64) -> int:
     """The most frequent id."""
     known, counts = np.unique(ids, return_counts=True)
     return int(known[counts.argmax()])

@@ -79,16 +79,16 @@ class Mosaic:
         boxes = []
         for tile in range(side**2):
             row, column = divmod(tile, side)
-            at = self._to_and_fro(index + tile * len(self._tiles) // side**2)
-            canvas[row * h : (row + 1) * h, column * w : (column + 1) * w] = self._tiles[at]
+            position = self._to_and_fro(index + tile * len(self._tiles) // side**2)
+            canvas[row * h : (row + 1) * h, column * w : (column + 1) * w] = self._tiles[position]
             if self._boxes:
-                boxes.append(self._boxes[at] + np.array([column * w, row * h] * 2, np.float32))
+                boxes.append(self._boxes[position] + np.array([column * w, row * h] * 2, np.float32))
         frame = Frame(index, canvas, index / self.info.fps, time.perf_counter())
         if not boxes:
             return frame, None
-        every = np.concatenate(boxes)
-        n = len(every)
-        return frame, Truth(every, np.ones(n, np.float32), np.zeros(n, np.bool_))
+        all_boxes = np.concatenate(boxes)
+        n = len(all_boxes)
+        return frame, Truth(all_boxes, np.ones(n, np.float32), np.zeros(n, np.bool_))
 
     def _to_and_fro(self, index: int) -> int:
         last = len(self._tiles) - 1

@@ -31,7 +31,7 @@ def save_plots(report: Report, cells: Sequence[CrowdTiming], folder: Path) -> li
 def _latency(axes: Axes, report: Report, cells: Sequence[CrowdTiming]) -> None:
     for variant in report["ways"]:
         samples = [s for cell in cells if cell.variant == variant for s in cell.samples]
-        counts = np.array([s.found for s in samples])
+        counts = np.array([s.detected for s in samples])
         total = np.array([s.times.total for s in samples])
         groups = [total[counts // WIDTH == g] for g in np.unique(counts // WIDTH)]
         people = np.array([counts[counts // WIDTH == g].mean() for g in np.unique(counts // WIDTH)])
@@ -47,11 +47,11 @@ def _latency(axes: Axes, report: Report, cells: Sequence[CrowdTiming]) -> None:
 
 def _stages(axes: Axes, report: Report, cells: Sequence[CrowdTiming]) -> None:
     labels = [f"{bin['bin']}\n{bin['way']}" for bin in report["bins"]]
-    below = np.zeros(len(labels))
+    bottom = np.zeros(len(labels))
     for name in STAGES:
         height = np.array([bin["stages_ms"][name]["p50"] for bin in report["bins"]])
-        axes.bar(labels, height, bottom=below, label=name)
-        below += height
+        axes.bar(labels, height, bottom=bottom, label=name)
+        bottom += height
     axes.set(xlabel="people", ylabel="ms a frame, p50 of each stage")
     axes.tick_params(axis="x", labelsize=7)
     axes.legend()

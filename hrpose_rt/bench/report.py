@@ -106,21 +106,21 @@ def _revision() -> str:
     """The commit of the checkout; empty for an installed package."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        completed = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return ""
-    return done.stdout.strip()
+    return completed.stdout.strip()
 
 
 def _cell(cell: CrowdTiming) -> Report:
     rounds = _by_round(cell.samples)
-    people = round(float(np.median([s.found for s in cell.samples])))
+    people = round(float(np.median([s.detected for s in cell.samples])))
     spread = _spread(cell.samples, rounds)
     return {
         "way": cell.variant,
         "scene": cell.source.info.name,
         "people": cell.source.people,
-        **_figures(cell.samples, rounds),
+        **_metrics(cell.samples, rounds),
         "batches": [s.stop - s.start for s in plan_batches(people)],
         "memory_mib": cell.memory_mib,
         "spread": round(spread, 3),
@@ -133,16 +133,16 @@ def _bins(cells: Sequence[CrowdTiming]) -> Iterable[tuple[str, Report]]:
     samples: dict[str, list[Sample]] = {}
     rounds: dict[str, list[list[Sample]]] = {}
     for cell in cells:
-        for one in _by_round(cell.samples):
-            scene = one[0].present >= 0
+        for round_samples in _by_round(cell.samples):
+            scene = round_samples[0].present >= 0
             label = crowd_bin(
-                cell.source.people if scene else round(float(np.mean([s.found for s in one])))
+                cell.source.people if scene else round(float(np.mean([s.detected for s in round_samples])))
             )
-            samples.setdefault(label, []).extend(one)
-            rounds.setdefault(label, []).append(one)
+            samples.setdefault(label, []).extend(round_samples)
+            rounds.setdefault(label, []).append(round_samples)
     for label in CROWD_BINS:
         if label in samples:
-            yield label, _figures(samples[label], rounds[label])
+            yield label, _metrics(samples[label], rounds[label])
 
 
 def _by_round(samples: Sequence[Sample]) -> list[list[Sample]]:
@@ -152,18 +152,20 @@ def _by_round(samples: Sequence[Sample]) -> list[list[Sample]]:
     return list(rounds.values())
 
 
-def _figures(samples: Sequence[Sample], rounds: Sequence[Sequence[Sample]]) -> Report:
+def _metrics(samples: Sequence[Sample], rounds: Sequence[Sequence[Sample]]) -> Report:
     totals = [s.times.total for s in samples]
     present = sum(s.present for s in samples if s.present >= 0)
-    known = [s for s in samples if s.present >= 0]
-    low, high = interval([[s.times.total for s in one] for one in rounds])
+    with_truth = [s for s in samples if s.present >= 0]
+    low, high = interval([[s.times.total for s in round_samples] for round_samples in rounds])
     return {
         "frames": len(samples),
-        "present": round(present / len(known), 1) if known else None,
-        "found": round(float(np.mean([s.found for s in samples])), 1),
-        "recall": round(sum(s.correct for s in known) / max(present, 1), 3) if known else None,
-        "precision": round(sum(s.correct for s in known) / max(sum(s.found for s in known), 1), 3)
-        if known
+        "present": round(present / len(with_truth), 1) if with_truth else None,
+        "found": round(float(np.mean([s.detected for s in samples])), 1),
+        "recall": round(sum(s.correct for s in with_truth) / max(present, 1), 3) if with_truth else None,
+        "precision": round(
+            sum(s.correct for s in with_truth) / max(sum(s.detected for s in with_truth), 1), 3
+        )
+        if with_truth
         else None,
         "total_ms": percentiles(totals) | {"p50_95%": [round(low, 3), round(high, 3)]},
         "worst_ms": round(max(totals), 3),
@@ -175,16 +177,19 @@ def _figures(samples: Sequence[Sample], rounds: Sequence[Sequence[Sample]]) -> R
 
 def _spread(samples: Sequence[Sample], rounds: Sequence[Sequence[Sample]]) -> float:
     """Difference between the rounds, as a share; frames are compared at equal numbers of people."""
-    usual: dict[int, float] = {}
-    for people in {s.found for s in samples}:
-        usual[people] = float(np.median([s.times.total for s in samples if s.found == people]))
-    excess = [float(np.median([s.times.total / usual[s.found] for s in one])) for one in rounds]
+    medians: dict[int, float] = {}
+    for people in {s.detected for s in samples}:
+        medians[people] = float(np.median([s.times.total for s in samples if s.detected == people]))
+    excess = [
+        float(np.median([s.times.total / medians[s.detected] for s in round_samples]))
+        for round_samples in rounds
+    ]
     return float(np.percentile(excess, 90) - np.percentile(excess, 10))
 
 
 def _fit(cells: Sequence[CrowdTiming]) -> Report:
     samples = [s for cell in cells for s in cell.samples]
-    line = fit([s.found for s in samples], [s.times.total for s in samples])
+    line = fit([s.detected for s in samples], [s.times.total for s in samples])
     return {
         "ms_of_an_empty_frame": round(line.intercept, 3),
         "ms_a_person": round(line.slope, 3),
@@ -236,24 +241,24 @@ def regressions(base: Report, now: Report) -> list[str]:
         BadInput: The reports are from different machines, or have no cell in common.
     """
     machines = [next(iter(report["ways"].values())) for report in (base, now)]
-    for fact in ("cpu", "threads"):
-        if machines[0][fact] != machines[1][fact]:
+    for field in ("cpu", "threads"):
+        if machines[0][field] != machines[1][field]:
             raise BadInput(
-                f"the reports are of different machines ({machines[0][fact]} and {machines[1][fact]}): "
+                f"the reports are of different machines ({machines[0][field]} and {machines[1][field]}): "
                 "compare those of one"
             )
-    known = {(cell["way"], cell["scene"]): cell for cell in base["cells"]}
-    common = [cell for cell in now["cells"] if (cell["way"], cell["scene"]) in known]
+    base_cells = {(cell["way"], cell["scene"]): cell for cell in base["cells"]}
+    common = [cell for cell in now["cells"] if (cell["way"], cell["scene"]) in base_cells]
     if not common:
         raise BadInput("the reports have no cell in common: measure with the same options")
     lines = []
     for cell in common:
-        before, after = known[cell["way"], cell["scene"]]["total_ms"], cell["total_ms"]
-        (low, high), (low2, high2) = before["p50_95%"], after["p50_95%"]
-        change = after["p50"] / before["p50"] - 1
+        base_ms, now_ms = base_cells[cell["way"], cell["scene"]]["total_ms"], cell["total_ms"]
+        (low, high), (low2, high2) = base_ms["p50_95%"], now_ms["p50_95%"]
+        change = now_ms["p50"] / base_ms["p50"] - 1
         if (low2 > high or low > high2) and abs(change) > MIN_CHANGE:
             lines.append(
-                f"{cell['way']}, {cell['scene']}: {before['p50']:.1f} -> {after['p50']:.1f} ms "
+                f"{cell['way']}, {cell['scene']}: {base_ms['p50']:.1f} -> {now_ms['p50']:.1f} ms "
                 f"({change:+.1%}; 95% {low:.1f}-{high:.1f} and {low2:.1f}-{high2:.1f})"
             )
     return lines

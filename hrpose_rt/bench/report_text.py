@@ -33,26 +33,27 @@ def crowd_rows(report: Report) -> list[list[str]]:
 def sentences(report: Report) -> list[str]:
     """The results that the table does not show, one sentence per line."""
     lines = [f"Refused: {report['refused']}."] if report.get("refused") else []
-    for variant, facts in report["ways"].items():
+    for variant, info in report["ways"].items():
         line = report["fit"][variant]
         knees = "".join(f", {knee['ms_a_person']:.2f} from {knee['people']:g} on" for knee in line["knees"])
         lines.append(
             f"{variant}: {line['ms_of_an_empty_frame']:.1f} ms a frame and {line['ms_a_person']:.2f} ms a "
             f"person found{knees}."
         )
-        back = report["reappearance"][variant]
-        if back["frames"]:
+        reappearance = report["reappearance"][variant]
+        if reappearance["frames"]:
             lines.append(
-                f"{variant}: the {back['frames']} frames in which hidden people came back took "
-                f"{back['ratio_p50']:.2f} of those after them (p50; p95 {back['ratio_p95']:.2f})."
+                f"{variant}: the {reappearance['frames']} frames in which hidden people came back took "
+                f"{reappearance['ratio_p50']:.2f} of those after them (p50; p95 "
+                f"{reappearance['ratio_p95']:.2f})."
             )
         lines.append(
             f"{variant}: stages add up to {report['stages_over_plain'][variant]:.3f} of the plain run."
         )
         lines.append(
-            f"{variant}: {facts['models']['pose']} {facts['input']} {facts['precision']} by "
-            f"{facts['runtime']} on {facts['threads']} cores of {facts['cpu']} "
-            f"({', '.join(facts['cpu_features'])})."
+            f"{variant}: {info['models']['pose']} {info['input']} {info['precision']} by "
+            f"{info['runtime']} on {info['threads']} cores of {info['cpu']} "
+            f"({', '.join(info['cpu_features'])})."
         )
     busy = [f"{cell['way']}, {cell['scene']}" for cell in report["cells"] if cell["busy"]]
     if busy:
@@ -107,14 +108,14 @@ def id_sentences(rows: list[dict[str, Any]]) -> list[str]:
     """Ids of the people who came back, over all scenes, with a budget and without."""
     known, lines = [row["ids"] for row in rows if "ids" in row], []
     for variant, how in (("bounded", "under the budget"), ("free", "without one")):
-        back = sum(ids[variant]["came_back"] for ids in known)
-        if back:
+        returned = sum(ids[variant]["came_back"] for ids in known)
+        if returned:
             own, wrong = (
-                sum(ids[variant][key] * ids[variant]["came_back"] for ids in known) / back
+                sum(ids[variant][key] * ids[variant]["came_back"] for ids in known) / returned
                 for key in ("own_id", "wrong_id")
             )
             lines.append(
-                f"Of {back} people who came back from behind a curtain {how}, {own:.3f} had their own "
+                f"Of {returned} people who came back from behind a curtain {how}, {own:.3f} had their own "
                 f"id again and {wrong:.3f} another person's."
             )
     return lines
@@ -122,14 +123,14 @@ def id_sentences(rows: list[dict[str, Any]]) -> list[str]:
 
 def return_sentences(rows: list[dict[str, Any]]) -> list[str]:
     """Latency of the frames on which many people return, compared with the frames right after."""
-    back = [again for row in rows if (again := row.get("reappearance", {})).get("frames")]
-    if not back:
+    returns = [r for row in rows if (r := row.get("reappearance", {})).get("frames")]
+    if not returns:
         return []
-    ratios, count = [again["ratio"] for again in back], sum(again["frames"] for again in back)
-    span = f"{min(ratios):.2f} to {max(ratios):.2f} times" if len(back) > 1 else f"{ratios[0]:.2f} times"
-    middle = f", in the middle {np.median(ratios):.2f}" if len(back) > 1 else ""
+    ratios, count = [r["ratio"] for r in returns], sum(r["frames"] for r in returns)
+    span = f"{min(ratios):.2f} to {max(ratios):.2f} times" if len(returns) > 1 else f"{ratios[0]:.2f} times"
+    middle = f", in the middle {np.median(ratios):.2f}" if len(returns) > 1 else ""
     return [
-        f"Frames in which five or more come back ({count}, scenes: {len(back)}) have {span} the p95 of "
+        f"Frames in which five or more come back ({count}, scenes: {len(returns)}) have {span} the p95 of "
         f"those right after them{middle}."
     ]
 

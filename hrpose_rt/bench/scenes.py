@@ -95,7 +95,7 @@ class Scene:
             np.clip(np.sqrt(COVERED * w * h / (0.4 * max(people, 1))), SCENE_MIN_HEIGHT_PX, MAX_HEIGHT * h)
         )
         order = rng.permutation(len(cutouts))
-        self._looks = [self._look(cutouts[order[i % len(cutouts)]], rng) for i in range(people)]
+        self._appearances = [self._appearance(cutouts[order[i % len(cutouts)]], rng) for i in range(people)]
         self._walks = [self._walk(tall, rng) for _ in range(people)]
         self._tall = tall
         self._sizes = rng.uniform(0.8, 1.2, people)
@@ -128,21 +128,23 @@ class Scene:
         t = index / FPS
         image = self._background.copy()
         owner = np.full(image.shape[:2], -1, np.int16)
-        places = [walk.at(t) for walk in self._walks]
+        positions = [walk.at(t) for walk in self._walks]
         boxes, full = np.zeros((self.people, 4), np.float32), np.zeros(self.people)
-        for i in sorted(range(self.people), key=lambda i: places[i][1]):  # from back to front
-            boxes[i], full[i] = self._put(image, owner, i, *places[i], t)
+        for i in sorted(range(self.people), key=lambda i: positions[i][1]):  # from back to front
+            boxes[i], full[i] = self._put(image, owner, i, *positions[i], t)
         occluder = self._occluder(index)
         if occluder is not None:
             image[:, occluder] = self._occluder_texture[:, occluder]
             owner[:, occluder] = -1
-        seen = np.bincount(owner[owner >= 0], minlength=self.people)
-        visible = np.asarray(seen / np.maximum(full, 1), np.float32)
-        before = self._occluder(index - 1) if index else None
+        visible_px = np.bincount(owner[owner >= 0], minlength=self.people)
+        visible = np.asarray(visible_px / np.maximum(full, 1), np.float32)
+        last_occluder = self._occluder(index - 1) if index else None
         returned = np.zeros(self.people, np.bool_)
-        if before is not None and occluder is None:
+        if last_occluder is not None and occluder is None:
             centres = boxes[:, [0, 2]].mean(axis=1)
-            returned = (centres >= before.start) & (centres < before.stop) & (visible >= PRESENT)
+            returned = (
+                (centres >= last_occluder.start) & (centres < last_occluder.stop) & (visible >= PRESENT)
+            )
         return image, Truth(boxes, visible, returned)
 
     def _put(
@@ -150,9 +152,9 @@ class Scene:
     ) -> tuple[F32, float]:
         """Draw a person; returns the box and the person's area in pixels."""
         fh, fw = image.shape[:2]
-        near = 0.75 + 0.5 * y / fh
-        height = max(8, round(self._tall * self._sizes[i] * near))
-        cutout = self._looks[i]
+        nearness = 0.75 + 0.5 * y / fh
+        height = max(8, round(self._tall * self._sizes[i] * nearness))
+        cutout = self._appearances[i]
         width = max(4, round(cutout.alpha.shape[1] * height / cutout.alpha.shape[0]))
         size = (width, height)
         person = cv2.resize(cutout.image, size, interpolation=cv2.INTER_AREA)
@@ -165,9 +167,9 @@ class Scene:
         light = np.float32(1 + 0.1 * np.sin(0.9 * t + self._light[i]))
         mixed = (person[inside] * light).clip(0, 255) * a + image[frame] * (1 - a)
         image[frame] = mixed.astype(np.uint8)
-        mine = alpha[inside] > 0.5
-        owner[frame][mine] = i
-        return np.array([x1, y1, x2, y2], np.float32), float(mine.sum())
+        opaque = alpha[inside] > 0.5
+        owner[frame][opaque] = i
+        return np.array([x1, y1, x2, y2], np.float32), float(opaque.sum())
 
     def _walk(self, tall: float, rng: np.random.Generator) -> _Walk:
         w, h = self._size_wh
@@ -187,7 +189,7 @@ class Scene:
         )
 
     @staticmethod
-    def _look(cutout: Cutout, rng: np.random.Generator) -> Cutout:
+    def _appearance(cutout: Cutout, rng: np.random.Generator) -> Cutout:
         """The cut-out with other colours, randomly mirrored."""
         gains = rng.uniform(0.7, 1.15) * rng.uniform(0.9, 1.1, 3)
         image = (cutout.image * gains).clip(0, 255).astype(np.uint8)

@@ -43,8 +43,8 @@ def ratio_interval(ours: Sequence[float], theirs: Sequence[float]) -> tuple[floa
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
     """p50, p90 and p95, and p99 if there are enough samples."""
-    expected = [50, 90, 95] + [99] * (len(values) >= P99_FROM)
-    return {f"p{q}": round(float(np.percentile(values, q)), 3) for q in expected}
+    levels = [50, 90, 95] + [99] * (len(values) >= P99_FROM)
+    return {f"p{q}": round(float(np.percentile(values, q)), 3) for q in levels}
 
 
 @dataclass(frozen=True, slots=True)

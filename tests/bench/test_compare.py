@@ -14,7 +14,7 @@ from hrpose_rt.bench.report_text import ratio_rows
 from hrpose_rt.cli.bench_compare import random_w32
 from hrpose_rt.errors import BadInput, RunBroken
 
-SHOT = BenchFrame(np.zeros((64, 96, 3), np.uint8), np.array([[10, 5, 40, 60]], np.float32))
+FRAME = BenchFrame(np.zeros((64, 96, 3), np.uint8), np.array([[10, 5, 40, 60]], np.float32))
 
 
 def test_compare_interleaves_candidates_and_gives_latency_ratio() -> None:
@@ -27,7 +27,7 @@ def test_compare_interleaves_candidates_and_gives_latency_ratio() -> None:
 
         return one
 
-    frames = [BenchFrame(SHOT.image, SHOT.boxes + i) for i in range(2)]
+    frames = [BenchFrame(FRAME.image, FRAME.boxes + i) for i in range(2)]
     ours, theirs = Candidate("ours", work("ours", 10.0)), Candidate("theirs", work("theirs", 35.0))
     compare([ours, theirs], frames, 3)
     assert [name for name, _ in order] == ["ours", "theirs"] * 4  # the first round only warms up
@@ -48,10 +48,10 @@ def test_baseline_start_failure_raises_with_reason(tmp_path: Path) -> None:
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch):
     """Writes a baseline, which serves what `work` is in its text, and gives its name."""
-    here = Path(__file__).parents[2] / "benchmarks" / "baselines"
+    baselines = Path(__file__).parents[2] / "benchmarks" / "baselines"
     folder = tmp_path / "benchmarks" / "baselines"
     folder.mkdir(parents=True)
-    shutil.copy(here / "protocol.py", folder)
+    shutil.copy(baselines / "protocol.py", folder)
     monkeypatch.setattr(comparing, "models_folder", lambda: tmp_path / "models")
 
     def write(text: str) -> str:
@@ -71,14 +71,14 @@ serve("noisy", work)"""
     )
     with Baseline(name, (), tmp_path) as baseline:
         assert baseline.name == "noisy"
-        assert 0 < baseline(SHOT) < 1e3
-        assert 0 < baseline(SHOT) < 1e3
+        assert 0 < baseline(FRAME) < 1e3
+        assert 0 < baseline(FRAME) < 1e3
     printed = ["Creating new settings", "a library in C", "found nobody", "found nobody"]
     assert (tmp_path / "ours.log").read_text().splitlines() == printed
 
 
 def test_baseline_crash_leaks_no_file_descriptor_or_process(program, tmp_path: Path) -> None:
-    before = sorted(os.listdir("/proc/self/fd"))
+    open_files = sorted(os.listdir("/proc/self/fd"))
     with pytest.raises(RunBroken, match="a baseline ended: RuntimeError: no weights"):
         Baseline(program('print("loading")\nraise RuntimeError("no weights")'), (), tmp_path)
     with pytest.raises(ValueError, match="Expecting value"):
@@ -87,8 +87,8 @@ def test_baseline_crash_leaks_no_file_descriptor_or_process(program, tmp_path: P
     with Baseline(name, (), tmp_path) as baseline:
         for _ in range(2):
             with pytest.raises(RunBroken, match="a baseline ended: it says not why"):
-                baseline(SHOT)
-    assert sorted(os.listdir("/proc/self/fd")) == before
+                baseline(FRAME)
+    assert sorted(os.listdir("/proc/self/fd")) == open_files
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 
@@ -100,6 +100,6 @@ def test_baseline_returns_latency_ms(program: str, tmp_path: Path) -> None:
     arguments = () if program == "yolo_pose.py" else (str(random_w32(tmp_path)),)
     with Baseline(program, arguments, tmp_path) as baseline:
         begin = time.perf_counter()
-        ms = baseline(SHOT)
+        ms = baseline(FRAME)
         assert 1 < ms <= 1e3 * (time.perf_counter() - begin)
         assert "fp32" in baseline.name or "original" in baseline.name

@@ -21,9 +21,9 @@ from tests.bench.test_scenes import RED
 from tests.fakes import fake_networks
 
 
-def sample(round: int, ms: float, found: int = 2, returned: int = 0, untimed_ms: float = float("nan")):
+def sample(round: int, ms: float, detected: int = 2, returned: int = 0, untimed_ms: float = float("nan")):
     times = StageTimes(pose=ms, total=ms)
-    return Sample(round, 4, found, 2, returned, times, ms, untimed_ms)
+    return Sample(round, 4, detected, 2, returned, times, ms, untimed_ms)
 
 
 def test_latency_fit_recovers_slope_and_breakpoint() -> None:
@@ -90,12 +90,12 @@ class SlowScene(Scene):
 @pytest.mark.parametrize(("seconds", "least", "most"), [(0.0, 2, 2), (1.5, 3, 20)])
 def test_measure_stops_at_time_limit(seconds, least, most) -> None:
     variant = Variant("ours", Settings(), fake_networks([3]))
-    told: list[str] = []
+    steps: list[str] = []
     begin = time.perf_counter()
-    cells = measure([variant], [SlowScene([RED], 4, (64, 48))] * 3, 50, seconds, told.append)
+    cells = measure([variant], [SlowScene([RED], 4, (64, 48))] * 3, 50, seconds, steps.append)
     assert time.perf_counter() - begin < seconds + 1.5
     assert all(least <= len(cell.samples) <= most for cell in cells)
-    assert told[0].startswith("warming up, ") and told[-1].startswith("round ")
+    assert steps[0].startswith("warming up, ") and steps[-1].startswith("round ")
 
 
 def test_reappearance_latency_ratio_to_following_frames() -> None:

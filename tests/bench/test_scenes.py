@@ -59,9 +59,9 @@ def test_scene_people_stay_inside_frame() -> None:
 def test_cutouts_follow_person_outline_with_soft_alpha(photos) -> None:
     import cv2
 
-    found = cut_out([cv2.imread(str(photos / "bus.jpg"))], open_networks(Settings()))
-    assert found
-    for cutout in found:
+    cutouts = cut_out([cv2.imread(str(photos / "bus.jpg"))], open_networks(Settings()))
+    assert cutouts
+    for cutout in cutouts:
         share = (cutout.alpha > 0.5).mean()
         assert 0.25 < share < 0.95  # neither a rectangle nor a scrap
         assert (cutout.image[cutout.alpha == 0] == 0).all()
