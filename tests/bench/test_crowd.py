@@ -1,4 +1,4 @@
-"""The crowd benchmark: figures by hand, and reports that are refused."""
+"""The crowd benchmark: results computed by hand, and reports that are refused."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Crowds that are composed: all is known of them, and nothing depends on chance."""
+"""Composed crowds: their ground truth is exact, and a frame depends only on its index and the seed."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The pages on results say what the results say."""
+"""The pages of results equal the tables made from the result files."""
 
 import importlib.util
 from pathlib import Path

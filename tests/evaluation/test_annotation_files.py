@@ -1,4 +1,4 @@
-"""Data sets as annotation tools write them: what has one meaning is taken, whatever else is named."""
+"""Data sets as annotation tools write them. An error names whatever is ambiguous."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Annotations -> people, and what is said of annotations that make no sense."""
+"""Annotations -> people, and the errors for invalid annotations."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""COCO's figures: by hand, and equal to those of COCO's own summary."""
+"""COCO's metrics: computed by hand, and equal to those of COCO's own summary."""
 
 import contextlib
 import io
@@ -78,11 +78,11 @@ def test_coco_metrics_without_people_are_minus_one(tmp_path: Path) -> None:
 
 def test_average_precision_matches_hand_calculation() -> None:
     # Two people; the surest prediction is wrong, the next two are right: precisions 0, 1/2, 2/3.
-    right = np.array([[False, True, True]] * 10)
-    matches = coco.Matches(np.zeros(3, np.int64), right, np.zeros_like(right), np.array([2]))
-    figures = coco.count(coco.CocoScores(np.zeros(10), (matches,) * 3), np.ones(1))
-    assert figures[0] == pytest.approx(2 / 3)  # the best precision from here on holds for all recalls
-    assert figures[5] == 1
+    correct = np.array([[False, True, True]] * 10)
+    matches = coco.Matches(np.zeros(3, np.int64), correct, np.zeros_like(correct), np.array([2]))
+    metrics = coco.count(coco.CocoScores(np.zeros(10), (matches,) * 3), np.ones(1))
+    assert metrics[0] == pytest.approx(2 / 3)  # the best precision from here on holds for all recalls
+    assert metrics[5] == 1
 
 
 def test_bootstrap_bounds_contain_ap_and_shrink_with_more_images(tmp_path: Path) -> None:

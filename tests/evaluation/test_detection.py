@@ -1,4 +1,4 @@
-"""Whom a detector finds: matched by hand."""
+"""Recall and precision of a detector: matched by hand."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Images -> results: whom is looked at, and how it is written."""
+"""Images -> results: the boxes that are posed, the results they give, and contact sheets."""
 
 from pathlib import Path
 

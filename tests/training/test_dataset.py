@@ -1,4 +1,4 @@
-"""Batches: what the network sees, what it should say, and that chance is a function of its seed."""
+"""Training batches: crops, target heatmaps and weights, and augmentation that depends only on its seed."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Recipes, their learning rates, and what a run is told to do."""
+"""Recipes, their learning rates, and the settings of a run."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The loop: it learns, goes on after a kill, stops at a broken loss, and shares its work."""
+"""The training loop: it learns, resumes after a kill, stops at a NaN loss, and runs in several processes."""
 
 import gzip
 import json
