@@ -1,4 +1,4 @@
-"""The training loop: it learns, resumes after a kill, stops at a NaN loss, and runs in several processes."""
+"""The training loop: it learns, resumes after a kill, stops at a NaN loss, runs in several processes."""
 
 import gzip
 import json
