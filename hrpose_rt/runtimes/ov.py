@@ -1,5 +1,7 @@
 """OpenVINO: the default on a CPU, and the runtime for Intel's GPUs and NPUs."""
 
+import threading
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 def cpu_has_bf16() -> bool:
     """Whether OpenVINO computes in bf16 natively on this CPU."""
     try:
-        return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     except RuntimeError as error:
         raise RuntimeMissing(
             f"OpenVINO does not start ({last_line(error)}): free some memory, or use `runtime` onnxruntime"
@@ -57,7 +59,7 @@ class OpenVinoRuntime:
     def __init__(
         self, path: Path, precision: str, threads: int, device: str = "cpu", sha256: str = ""
     ) -> None:
-        core = _core()
+        core = openvino_core()
         self.device, self._device = device, device.upper()
         if device != "cpu":
             _check_device(core, self._device)
@@ -171,7 +173,22 @@ def _check_device(core: Any, device: str) -> None:
         )
 
 
-def _core() -> Any:
+_core_lock = threading.Lock()
+
+
+def openvino_core() -> Any:
+    """OpenVINO's core, the same one for the whole process.
+
+    A core gives its thread a stack for signals, and restores the previous one when it ends. If two cores end
+    in the order in which they began, the thread keeps a stack that is freed (OpenVINO 2026.4). The next
+    signal that Python handles, such as Ctrl-C or the end of a child process, then kills the process.
+    """
+    with _core_lock:
+        return _only_core()
+
+
+@lru_cache
+def _only_core() -> Any:
     try:
         import openvino
     except ImportError as error:

@@ -19,6 +19,7 @@ from hrpose_rt.paths import atomic_write, sha256
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.heatmaps import merge_flipped
 from hrpose_rt.runtimes.open import open_engine
+from hrpose_rt.runtimes.ov import openvino_core
 from hrpose_rt.training.augment import CropTransform
 from hrpose_rt.types import F32, I64, U8
 
@@ -153,9 +154,7 @@ def _open(teacher: str, threads: int) -> _Teacher:
 
 def _open_external(path: Path, threads: int) -> _Teacher:
     """An ONNX file from another project, run by OpenVINO."""
-    import openvino
-
-    core = openvino.Core()
+    core = openvino_core()
     model = core.read_model(path)
     shape = model.inputs[0].partial_shape
     if len(shape) != 4 or not (shape[1].is_static and shape[1].get_length() == 3):
