@@ -10,6 +10,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.onnx_source import PRESETS
 from hrpose_rt.nets.zoo import DEFAULT_DETECTOR, DEFAULT_POSE
+from hrpose_rt.regions import Region
 from hrpose_rt.skeleton import Skeleton, name_of
 from hrpose_rt.structures import (
     NonNegativeFloat,
@@ -69,6 +70,8 @@ class Settings:
         budget_ms: Milliseconds per frame from memory to poses; 0 is no limit.
         max_pose_age: Frames after which a pose is estimated again, if the budget allows it.
         smooth: Filter the keypoints of videos against jitter.
+        region, ignore_region: Leave out people whose feet are outside of the one or inside of the other:
+            "x1,y1,x2,y2" in pixels, or the path of a .json file with polygons or of a mask; "" for none.
     """
 
     pose: str = DEFAULT_POSE
@@ -92,9 +95,11 @@ class Settings:
     smooth: bool = True
     input_hw: tuple[int, int] | None = None
     preset: str = "auto"
+    region: str = ""
+    ignore_region: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("pose", "detector", "skeleton"):
+        for name in ("pose", "detector", "skeleton", "region", "ignore_region"):
             value: Any = getattr(self, name)
             if isinstance(value, os.PathLike):
                 object.__setattr__(self, name, os.fsdecode(value))
@@ -111,10 +116,22 @@ class Settings:
         if self.input_hw is not None:
             check_input_hw(self.input_hw)
         parse_tiles(self.tiles)
+        _ = self.regions
         if self.threads and self.threads > (cores := usable_cores()):
             raise BadInput(
                 f"{self.threads} threads are asked for: this machine has 1 to {cores}, 0 takes all"
             )
+
+    @property
+    def regions(self) -> tuple[Region | None, Region | None]:
+        """`region` and `ignore_region`; None where not given.
+
+        Raises:
+            BadInput: One of them is no region.
+        """
+        both = (self.region, self.ignore_region)
+        region, ignored = (Region.parse(text) if text else None for text in both)
+        return region, ignored
 
 
 @dataclass(frozen=True, slots=True)

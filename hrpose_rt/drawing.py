@@ -1,5 +1,7 @@
 """Draw people and numbers into an image, with one OpenCV call per colour where possible."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -22,6 +24,7 @@ ID_COLOURS: tuple[Colour, ...] = (
 GREY: Colour = (170, 170, 170)
 WHITE: Colour = (255, 255, 255)
 DARK: Colour = (24, 24, 24)
+OUTLINE_OPACITY = 0.4
 SCORE_LEVELS = 5  # number of shades for keypoints, from red (low score) to green (high)
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -73,6 +76,13 @@ class Trails:
             self._places[i] = recent
             points = np.array([[x, y] for _, x, y in recent], np.int32)
             cv2.polylines(picture, [points], False, ID_COLOURS[i % len(ID_COLOURS)], 2, cv2.LINE_AA)
+
+
+def draw_outlines(image: U8, outlines: Sequence[I64]) -> None:
+    """Draw closed lines, each (N, 2) pixels, faintly into `image` (H, W, 3)."""
+    lines = image.copy()
+    cv2.polylines(lines, [line.astype(np.int32) for line in outlines], True, WHITE, 2, cv2.LINE_AA)
+    cv2.addWeighted(lines, OUTLINE_OPACITY, image, 1 - OUTLINE_OPACITY, 0, dst=image)
 
 
 def draw_overlay(picture: U8, people: int, times: StageTimes) -> None:

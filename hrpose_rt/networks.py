@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from hrpose_rt.config import Settings
 from hrpose_rt.console import say
 from hrpose_rt.detection.base import Detector
+from hrpose_rt.detection.region import RegionDetector
 from hrpose_rt.detection.yolo import YoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
@@ -102,7 +103,12 @@ def open_networks(settings: Settings, progress: ProgressCallback = say) -> Netwo
     """
     uploaders: Uploaders = {}  # both share them, so a frame is uploaded once
     with ExitStack() as stack:
-        detector, detector_info = open_detector(settings, progress, uploaders)
+        region, ignored = settings.regions
+        inside = replace(settings, max_people=0) if region or ignored else settings  # counted after that
+        detector: Detector
+        detector, detector_info = open_detector(inside, progress, uploaders)
+        if region or ignored:
+            detector = RegionDetector(detector, region, ignored, settings.max_people)
         stack.callback(detector.close)
         estimator, pose_info = open_pose(settings, progress, uploaders)
         stack.callback(estimator.close)

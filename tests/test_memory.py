@@ -29,7 +29,7 @@ def test_memory_and_open_files_stay_constant_over_10000_frames(tmp_path: Path) -
     with (
         WebView() as web,
         PosePipeline(networks=fake_networks(crowds)) as pipeline,
-        Recorder(sinks, table, 0.3, [web.panel("", "fake")]) as recorder,
+        Recorder(sinks, table, viewers=[web.panel("", "fake")]) as recorder,
         socket.create_connection(("127.0.0.1", int(web.url.rstrip("/").rpartition(":")[2]))) as lazy,
     ):
         lazy.sendall(b"GET /live/0 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")

@@ -11,6 +11,7 @@ from hrpose_rt.errors import HrposeError
 
 # Arguments whose options have another name.
 OPTIONS = {"memory_s": "memory", "max_age_s": "max-age", "reconnect_s": "reconnect"}
+OPTIONS |= {"min_score": "kpt-score", "trails_s": "trails"}
 OPTIONS |= {"archs": "gpu-arch", "folder": "output"}
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 

@@ -28,6 +28,7 @@ from hrpose_rt.sinks.base import Sink
 from hrpose_rt.sinks.coco import read_image_ids
 from hrpose_rt.sinks.formats import Output, result_output
 from hrpose_rt.sinks.recorder import Recorder
+from hrpose_rt.sinks.rendering import DRAW_STYLE, DrawStyle
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.images import Images
 from hrpose_rt.sources.prefetch import read_ahead
@@ -93,13 +94,13 @@ class RunJob:
         table: LatencyTable,
         view: LiveView,
         viewers: Sequence[ViewerFactory],
-        kpt_score: float,
-        trails_s: float = 0.0,
+        style: DrawStyle = DRAW_STYLE,
         in_caller: bool = False,
     ) -> int:
         """Run every source to its end, one after the other or `concurrent`.
 
         Args:
+            style: How frames are drawn.
             in_caller: Whether to draw and write in the caller's thread, as a window needs; else a thread
                 behind the networks does.
 
@@ -115,7 +116,7 @@ class RunJob:
                     for source, stem in group:
                         sinks = self._open(source, stem, pipeline.info) if source.info.width else []
                         watching = [viewer(source.info, stem) for viewer in viewers]
-                        recorders.append(Recorder(sinks, table, kpt_score, watching, trails_s))
+                        recorders.append(Recorder(sinks, table, style, watching))
                         stack.enter_context(recorders[-1])
                         view.begin(stem, source.info)
                         stack.callback(view.end, stem)

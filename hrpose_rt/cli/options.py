@@ -80,6 +80,14 @@ BudgetMs = Annotated[
     speed_option(help="Milliseconds per frame, from memory to poses; 0 is no limit."),
 ]
 MaxPoseAge = Annotated[int, speed_option(help="Frames for which a budget may propagate a pose.")]
+RegionText = Annotated[
+    str,
+    input_option("--region", help="Only people inside: x1,y1,x2,y2 in pixels, or a .json or image file."),
+]
+IgnoredRegion = Annotated[
+    str,
+    input_option("--ignore-region", help="No people inside; given as --region is."),
+]
 Smooth = Annotated[
     bool,
     tracking_option("--smooth/--no-smooth", help="Filter keypoints against jitter."),
@@ -130,6 +138,8 @@ SETTINGS: dict[str, Any] = {
     "budget_ms": BudgetMs,
     "max_pose_age": MaxPoseAge,
     "smooth": Smooth,
+    "region": RegionText,
+    "ignore_region": IgnoredRegion,
     "threads": Threads,
 }
 _FIELDS = {"memory": "memory_s", "max_age": "max_age_s"}  # where a field is called otherwise

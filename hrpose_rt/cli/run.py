@@ -16,8 +16,8 @@ from hrpose_rt.cli.models import fetch_models
 from hrpose_rt.config import Clip, Settings
 from hrpose_rt.console import say
 from hrpose_rt.drawing import MIN_SCORE
-from hrpose_rt.errors import BadInput
 from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.sinks.rendering import DrawStyle
 from hrpose_rt.sinks.text import STDOUT
 from hrpose_rt.sinks.web import WebView, parse_address
 from hrpose_rt.sinks.window import WindowClosed, WindowSink
@@ -94,13 +94,22 @@ def run(
         float,
         options.output_option(help="Draw where people went in the last seconds."),
     ] = 0.0,
+    canvas: Annotated[
+        str,
+        options.output_option(help="Draw on the video, on a blur of it that hides who it is, or on black."),
+    ] = "video",
+    panel: Annotated[
+        bool,
+        options.output_option("--panel/--no-panel", help="Write the stages' milliseconds into the corner."),
+    ] = True,
     overwrite: options.OverwriteOutput = False,
     quiet: Annotated[bool, options.output_option("--quiet", help="Print errors only.")] = False,
     debug: options.Debug = False,
     settings: Settings = Settings(),
 ) -> None:
     """Estimate the poses of all people, and report what every frame cost by how many were in it."""
-    _check_drawing(kpt_score, trails)
+    regions = tuple(region for region in settings.regions if region)
+    style = DrawStyle(kpt_score, canvas, panel, trails, regions)
     clip = Clip(start, end, stride, max_frames, fps)
     # Standard output is for the lines, if they go there; people read the rest.
     console = Console(stderr=json_lines == STDOUT, quiet=quiet, highlight=False)
@@ -116,11 +125,11 @@ def run(
                 say(f"{one.info.name} does not answer yet: it is tried for {reconnect:g} s, the others run")
         viewers: list[ViewerFactory] = []
         if show:
-            window = WindowSink("hrpose-rt", min_score=kpt_score)
+            window = WindowSink("hrpose-rt", style=style)
             stack.callback(window.close)
             viewers.append(lambda info, name: window.for_source(name) if job.concurrent else window)
         if serve:
-            web = stack.enter_context(WebView(*parse_address(serve), token or "", kpt_score))
+            web = stack.enter_context(WebView(*parse_address(serve), token or "", style))
             console.print(f"watch at {web.url}")
             viewers.append(lambda info, name: web.panel(name if job.concurrent else "", name))
         fetch_models(settings.pose, settings.detector)
@@ -131,7 +140,7 @@ def run(
         status, begin = 0, time.perf_counter()
         try:
             with signals_as_exceptions(), view:
-                status = job.run(pipeline, table, view, viewers, kpt_score, trails, in_caller=show)
+                status = job.run(pipeline, table, view, viewers, style, in_caller=show)
         except WindowClosed:
             pass
         except Terminated as ended:
@@ -158,11 +167,3 @@ def run(
                     )
                     console.print(latency_table(table))
     raise typer.Exit(status)
-
-
-def _check_drawing(kpt_score: float, trails: float) -> None:
-    """Raise BadInput before the run if nothing can be drawn like that."""
-    if not 0 <= kpt_score <= 1:
-        raise BadInput(f"--kpt-score is a score in 0..1, not {kpt_score:g}")
-    if trails < 0:
-        raise BadInput(f"--trails is a number of seconds, 0 or more, not {trails:g}")

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
 
-from hrpose_rt.drawing import MIN_SCORE, Trails
 from hrpose_rt.result import FrameResult
 from hrpose_rt.sinks.base import Sink
+from hrpose_rt.sinks.rendering import DRAW_STYLE, DrawStyle, Renderer
 from hrpose_rt.timing import LatencyTable
 
 
@@ -17,24 +17,21 @@ class Recorder:
     Args:
         sinks: The sinks of this source.
         table: Gets the times of every frame.
-        min_score: Keypoints with a lower score are not drawn, in 0..1.
+        style: How frames are drawn.
         viewers: More sinks, which outlive this source.
-        trails_s: Length of the drawn paths of people in seconds; 0 draws none.
     """
 
     def __init__(
         self,
         sinks: list[Sink],
         table: LatencyTable,
-        min_score: float = MIN_SCORE,
+        style: DrawStyle = DRAW_STYLE,
         viewers: Sequence[Sink] = (),
-        trails_s: float = 0.0,
     ) -> None:
         self._own = sinks
         self._sinks = [*sinks, *viewers]
         self._table = table
-        self._min_score = min_score
-        self._trails = Trails(trails_s) if trails_s else None
+        self._renderer = Renderer(style)
 
     def add(self, sinks: Sequence[Sink]) -> None:
         """Add sinks, which get results from now on and are closed with the others."""
@@ -50,10 +47,7 @@ class Recorder:
         begin = time.perf_counter()
         picture = result.frame.image.view()
         if any(sink.wants_picture for sink in self._sinks):
-            picture = result.frame.image.copy()
-            if self._trails:
-                self._trails.draw(picture, result.detections, result.track_ids, result.frame.time_s)
-            result.draw(picture, self._min_score, overlay=True)
+            picture = self._renderer.render(result)
         picture.flags.writeable = False  # no sink can change what other sinks or the caller see
         drawn = time.perf_counter()
         for sink in self._sinks:

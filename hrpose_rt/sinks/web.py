@@ -8,14 +8,15 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
-from hrpose_rt.drawing import MIN_SCORE
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult, latency_field
+from hrpose_rt.sinks.rendering import DRAW_STYLE, DrawStyle
 from hrpose_rt.sinks.web_panel import LOOK_S, Bell, StreamPanel
 from hrpose_rt.sinks.web_security import answer_headers, is_loopback, limited_protocol, refusal
 from hrpose_rt.timing import Histogram, LatencyTable
@@ -44,14 +45,14 @@ class WebView:
         host: The address to listen on. Any other than the loopback requires a token.
         port: The port; 0 for any free port.
         token: A secret that browsers must send. It is optional on the loopback.
-        min_score: Keypoints with a lower score are not drawn, in 0..1.
+        style: How frames are drawn; without the panel and trails, which the page does not need.
 
     Raises:
         BadInput: The address cannot be used or needs a token.
     """
 
     def __init__(
-        self, host: str = LOOPBACK, port: int = 0, token: str = "", min_score: float = MIN_SCORE
+        self, host: str = LOOPBACK, port: int = 0, token: str = "", style: DrawStyle = DRAW_STYLE
     ) -> None:
         if not token and not is_loopback(host):
             raise BadInput(
@@ -70,7 +71,7 @@ class WebView:
             raise BadInput(
                 f"{host}:{port} cannot be used ({os.strerror(error.errno or 0)}): choose another port"
             ) from error
-        self._token, self._min_score = token, min_score
+        self._token, self._style = token, replace(style, panel=False, trails_s=0.0)
         self._panels: dict[str, StreamPanel] = {}
         self._costs: dict[int, Histogram] = {}
         self._frames: Counter[str] = Counter()
@@ -107,7 +108,7 @@ class WebView:
                 self._metrics.forget(self._panels[key].name)
                 self._panels[key].begin(name)
             self._frames.setdefault(name, 0)
-            return self._panels.setdefault(key, StreamPanel(name, self._min_score, self.count))
+            return self._panels.setdefault(key, StreamPanel(name, self._style, self.count))
 
     def count(self, name: str, result: FrameResult) -> None:
         """Count a finished frame of the source `name`."""

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from hrpose_rt.result import FrameResult
+from hrpose_rt.sinks.rendering import DrawStyle, Renderer
 from hrpose_rt.types import STAGES, U8
 
 QUALITY = 80  # JPEG quality, in 0..100
@@ -57,14 +58,14 @@ class StreamPanel:
 
     Args:
         name: The source.
-        min_score: Keypoints with a lower score are not drawn, in 0..1.
+        style: How frames are drawn.
         count: Gets the source and the result of every frame.
     """
 
     wants_picture = False  # it draws frames itself
 
-    def __init__(self, name: str, min_score: float, count: Callable[[str, FrameResult], None]) -> None:
-        self._min_score, self._count = min_score, count
+    def __init__(self, name: str, style: DrawStyle, count: Callable[[str, FrameResult], None]) -> None:
+        self._renderer, self._count = Renderer(style), count
         self.new_frame = Bell()
         self._number = 0
         self._jpeg: tuple[int, bytes] = (-1, b"")
@@ -108,7 +109,7 @@ class StreamPanel:
         """The frame as JPEG, encoded once for all viewers."""
         with self._encoding:
             if self._jpeg[0] != shown.number:
-                picture = shown.result.draw(min_score=self._min_score)
+                picture = self._renderer.render(shown.result)
                 h, w = picture.shape[:2]
                 scale = min(1.0, PAGE_MAX_SIDE_PX / max(h, w))
                 size = max(1, round(scale * w)), max(1, round(scale * h))

@@ -1,7 +1,7 @@
 """A window that shows annotated frames and reacts to keys."""
 
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -9,6 +9,7 @@ import cv2
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import why_no_screen
 from hrpose_rt.result import FrameResult
+from hrpose_rt.sinks.rendering import DRAW_STYLE, DrawStyle, Renderer
 from hrpose_rt.types import U8
 
 QUIT_KEYS = (ord("q"), 27)
@@ -33,7 +34,7 @@ class WindowSink:
     Args:
         title: The title of the window.
         snapshots: The folder that `s` saves to.
-        min_score: Keypoints with a lower score are not drawn, in 0..1.
+        style: How frames are drawn where boxes are hidden.
 
     Raises:
         BadInput: There is no screen.
@@ -41,10 +42,11 @@ class WindowSink:
 
     wants_picture = True
 
-    def __init__(self, title: str, snapshots: Path = Path(), min_score: float = 0.0) -> None:
+    def __init__(self, title: str, snapshots: Path = Path(), style: DrawStyle = DRAW_STYLE) -> None:
         if why := why_no_screen():
             raise BadInput(f"a window needs a screen and {why}: use `save` out.mp4")
-        self._title, self._snapshots, self._min_score = title, snapshots, min_score
+        self._title, self._snapshots = title, snapshots
+        self._renderer = Renderer(replace(style, trails_s=0.0))
         self._keys = _Keys()
 
     def for_source(self, title: str) -> "WindowSink":
@@ -68,7 +70,7 @@ class WindowSink:
     def _show(self, result: FrameResult, picture: U8, wait_ms: int) -> int:
         """Show a frame and react to a key. Returns the key; -1 if none was pressed."""
         if not self._keys.boxes:  # other sinks keep the boxes
-            picture = result.draw(min_score=self._min_score, overlay=True, boxes=False)
+            picture = self._renderer.render(result, boxes=False)
         cv2.imshow(self._title, picture)
         key = cv2.waitKey(wait_ms)
         if key == BOXES_KEY:

@@ -45,7 +45,7 @@ def frames_per_second(video, folder, serial: bool, monkeypatch) -> float:
         with open_source(video) as source:
             job = RunJob([source], str(folder / "out.mp4"), texts, overwrite=True, audio=False)
             begin = time.perf_counter()
-            job.run(pipeline, table, view, [], 0.3, in_caller=serial)
+            job.run(pipeline, table, view, [], in_caller=serial)
             return table.frames / (time.perf_counter() - begin)
 
 
