@@ -47,7 +47,7 @@ class FakeTrt:
         builds: bool = True,
     ) -> None:
         self.__version__ = version
-        self.asked: dict[str, Any] = {"profiles": []}
+        self.requests: dict[str, Any] = {"profiles": []}
         self.LayerType, self.DataType, self.NetworkDefinitionCreationFlag = LayerType, DataType, Flags
         self.MemoryPoolType = SimpleNamespace(WORKSPACE="workspace")
         self.BuilderFlag = SimpleNamespace(VERSION_COMPATIBLE="version-compatible", TF32="tf32")
@@ -75,7 +75,7 @@ class FakeTrt:
             config.progress_monitor.phase_start("Inner", "Building", 3)
             assert config.progress_monitor.step_complete("Building", 0)
             config.progress_monitor.phase_finish("Building")
-            self.asked |= vars(config)
+            self.requests |= vars(config)
             if not self._builds:
                 logger.log("ERROR", "no memory")
             return b"an engine" if self._builds else None
@@ -84,13 +84,13 @@ class FakeTrt:
             create_network=self._network,
             create_builder_config=self._config,
             create_optimization_profile=lambda: SimpleNamespace(
-                set_shape=lambda name, low, best, high: self.asked["profiles"].append((low, best, high))
+                set_shape=lambda name, low, best, high: self.requests["profiles"].append((low, best, high))
             ),
             build_serialized_network=build,
         )
 
     def _network(self, flags: int) -> Any:
-        self.asked["flags"] = flags
+        self.requests["flags"] = flags
         conv = SimpleNamespace(
             type=LayerType.CONVOLUTION,
             num_inputs=1,
@@ -103,11 +103,11 @@ class FakeTrt:
     def _config(self) -> Any:
         cache = SimpleNamespace(serialize=lambda: b"timings")
         config = SimpleNamespace(
-            set_memory_pool_limit=lambda pool, size: self.asked.update({pool: size}),
+            set_memory_pool_limit=lambda pool, size: self.requests.update({pool: size}),
             add_optimization_profile=lambda profile: None,
-            clear_flag=lambda flag: self.asked.update({flag: False}),
-            set_flag=lambda flag: self.asked.update({flag: True}),
-            create_timing_cache=lambda known: self.asked.update(known=known) or cache,
+            clear_flag=lambda flag: self.requests.update({flag: False}),
+            set_flag=lambda flag: self.requests.update({flag: True}),
+            create_timing_cache=lambda known: self.requests.update(known=known) or cache,
             set_timing_cache=lambda cache, strict: None,
         )
         return config

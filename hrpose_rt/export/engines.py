@@ -92,8 +92,8 @@ class _Export:
                     spec = replace(spec, decode=fixed.decode, part_ankles=fixed.part_ankles)
                     spec.save(spec_path(path))
                 return ExportedEngine(path, self._verify_pending(path, spec), built=False)
-            with tempfile.TemporaryDirectory(prefix=".building-", dir=self._folder) as place:
-                building = Path(place) / path.name
+            with tempfile.TemporaryDirectory(prefix=".building-", dir=self._folder) as build_folder:
+                building = Path(build_folder) / path.name
                 spec = self._build(building)
                 spec = replace(spec, parity=self._parity(building, spec))
                 spec_path(path).unlink(missing_ok=True)  # nothing opens until the new spec is written
@@ -152,12 +152,12 @@ class _Export:
             return None
         if not self._request.format.startswith("tensorrt"):
             return spec
-        asked = asdict(self._request.trt) | {"archs": None}
-        if spec.build is None or spec.build.options | {"archs": None} != asked:
+        requested = asdict(self._request.trt) | {"archs": None}
+        if spec.build is None or spec.build.options | {"archs": None} != requested:
             return None
-        result = load_tensorrt(spec.format).__version__
+        installed = load_tensorrt(spec.format).__version__
         number = gpu_number(self._request.device)
-        return None if incompatibility(spec.build, spec.format, result, number=number) else spec
+        return None if incompatibility(spec.build, spec.format, installed, number=number) else spec
 
     def _build(self, building: Path) -> EngineSpec:
         """Write the engine to `building`; returns its spec."""
@@ -196,7 +196,7 @@ class _Export:
             layers=layers,
         )
 
-    def _graph(self, place: Path, precision: str) -> tuple[Path, dict[str, int]]:
+    def _graph(self, folder: Path, precision: str) -> tuple[Path, dict[str, int]]:
         """A typed graph to build from, and its layers; ONNX precisions are kept beside the engines."""
         if precision in PRECISIONS_OF_FORMAT["onnx"]:
             request = replace(
@@ -205,7 +205,7 @@ class _Export:
             request = replace(request, verify=self._request.verify and precision == "int8", rebuild=False)
             result = _Export(self._model, self._task, request, self._folder, self._progress).run()
             return result.path, result.spec.layers
-        graph = place / f"{precision}.onnx"
+        graph = folder / f"{precision}.onnx"
         return graph, self._typed_graph(graph, precision)
 
     def _typed_graph(self, path: Path, precision: str) -> dict[str, int]:

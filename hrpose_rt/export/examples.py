@@ -38,7 +38,7 @@ class Crops:
     heights: F32
 
 
-def pictures(source: Path | None = None) -> list[U8]:
+def load_images(source: Path | None = None) -> list[U8]:
     """Images (H, W, 3) BGR of a video, a folder or an image file; the packaged photos if `source` is None.
 
     Raises:
@@ -89,9 +89,9 @@ def people(images: list[U8], detector: Detector, input_hw: tuple[int, int]) -> C
         BadInput: No people are detected.
     """
     crops, heights = [], []
-    most_a_picture = max(1, 2 * MAX_CALIBRATION_CROPS // len(images))
+    max_per_image = max(1, 2 * MAX_CALIBRATION_CROPS // len(images))
     for image in images:
-        boxes = detector.detect(image, StageClock()).boxes[:most_a_picture]
+        boxes = detector.detect(image, StageClock()).boxes[:max_per_image]
         tall = boxes[:, 3] - boxes[:, 1]
         boxes, tall = boxes[tall >= MIN_PERSON_PX], tall[tall >= MIN_PERSON_PX]
         centres, sizes = boxes_to_centre_size(boxes, input_hw)

@@ -49,7 +49,7 @@ class _Retyping:
         self._types = {value.name: value.type.tensor_type.elem_type for value in values}
         self._types |= {name: tensor.data_type for name, tensor in self._weights.items()}
         self._nodes: list[Any] = []
-        self._made: set[str] = set()  # names of casts that exist already
+        self._casts: set[str] = set()  # names of casts that exist already
 
     def run(self) -> None:
         within, halves = inside(self._graph), set()
@@ -85,19 +85,19 @@ class _Retyping:
             self._weights[half] = _converted(self._weights[name], half, self._half)
         return half
 
-    def _cast(self, name: str, made: str, to: int) -> str:
+    def _cast(self, name: str, cast: str, to: int) -> str:
         from onnx import helper
 
-        if made not in self._made:
-            self._made.add(made)
-            self._nodes.append(helper.make_node("Cast", [name], [made], f"cast_{made}", to=to))
-        return made
+        if cast not in self._casts:
+            self._casts.add(cast)
+            self._nodes.append(helper.make_node("Cast", [name], [cast], f"cast_{cast}", to=to))
+        return cast
 
     def _rename(self, name: str, new: str) -> None:
         for node in self._nodes:
             for names in (node.input, node.output):
-                for i, found in enumerate(names):
-                    if found == name:
+                for i, value in enumerate(names):
+                    if value == name:
                         names[i] = new
 
 

@@ -49,9 +49,9 @@ def compare_poses(expected: F32, outputs: F32, heights: F32, spec: EngineSpec) -
             shows smaller differences.
     """
     decoder = keypoint_decoder(spec, "dark" if spec.decode == "quarter" else "auto")
-    (at, scores), (there, _) = decoder.decode(expected), decoder.decode(outputs)
+    (expected_points, scores), (points, _) = decoder.decode(expected), decoder.decode(outputs)
     confident = scores > MIN_KEYPOINT_SCORE
-    moved = spec.input_hw[0] / spec.heatmap_hw[0] * np.linalg.norm(there - at, axis=2)
+    moved = spec.input_hw[0] / spec.heatmap_hw[0] * np.linalg.norm(points - expected_points, axis=2)
     share = moved / np.maximum(heights[:, None], 1)
     distances = moved[confident] if confident.any() else np.zeros(1)
     spread = float(np.abs(expected).mean())

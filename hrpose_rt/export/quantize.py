@@ -62,11 +62,11 @@ def make_signed(model: Any) -> None:
         if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
             continue
         scale, zero = tensors[node.input[1]], tensors[node.input[2]]
-        points = numpy_helper.to_array(zero)
-        if points.any():
-            raise ValueError(f"{node.name} has zero point {points.ravel()[0]}")
+        zero_points = numpy_helper.to_array(zero)
+        if zero_points.any():
+            raise ValueError(f"{node.name} has zero point {zero_points.ravel()[0]}")
         if zero.data_type == TensorProto.UINT8:
-            zero.CopyFrom(numpy_helper.from_array(points.astype(np.int8), zero.name))
+            zero.CopyFrom(numpy_helper.from_array(zero_points.astype(np.int8), zero.name))
             scaled.add(zero.name)
         if zero.name in scaled and scale.name not in scaled:
             wider = numpy_helper.to_array(scale) * np.float32(255 / 127)

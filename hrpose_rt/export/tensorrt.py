@@ -153,7 +153,7 @@ def build_engine(
         )
     with atomic_write(engine) as file:
         file.write_bytes(bytes(serialised))
-    asked = {
+    build_options = {
         "max_batch": options.max_batch,
         "workspace_mib": options.workspace_mib,
         "hardware_compat": options.hardware_compat,
@@ -165,7 +165,7 @@ def build_engine(
         archs=archs,
         gpu=gpu.name if gpu else "",
         driver=gpu.driver if gpu else "",
-        options=asked,
+        options=build_options,
         seconds=round(time.perf_counter() - begin, 1),
     ), network_layers(trt, network)
 
@@ -210,10 +210,10 @@ def _parse(trt: Any, network: Any, logger: Any, onnx: Path) -> None:
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(onnx)):
         errors = [parser.get_error(i) for i in range(parser.num_errors)]
-        said = "; ".join(
+        messages = "; ".join(
             f"{e.desc()} at node {e.node_name() or '?'} ({e.node_operator() or '?'})" for e in errors
         )
-        raise BadInput(f"{onnx} is not taken by the parser: {said}")
+        raise BadInput(f"{onnx} is not taken by the parser: {messages}")
     if fatal := [w for w in logger.warnings if any(words in w for words in FATAL_WARNINGS)]:
         raise BadInput(f"{onnx} would be computed otherwise than it says: {fatal[0]}")
 
@@ -239,8 +239,8 @@ class _TimingCache:
         self._path = cache_dir() / "timing" / f"{version}-{arch}.cache"
 
     def __enter__(self) -> None:
-        known = self._path.read_bytes() if self._path.is_file() else b""
-        self._cache = self._config.create_timing_cache(known)
+        saved = self._path.read_bytes() if self._path.is_file() else b""
+        self._cache = self._config.create_timing_cache(saved)
         self._config.set_timing_cache(self._cache, False)
 
     def __exit__(self, *_: object) -> None:

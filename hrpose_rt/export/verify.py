@@ -29,12 +29,12 @@ class CalibrationSet:
     Args:
         task: Task of the model.
         input_hw: Height and width of its input.
-        place: A video or a folder; None for the packaged photos.
+        source: A video or a folder; None for the packaged photos.
     """
 
-    def __init__(self, task: Task, input_hw: tuple[int, int], place: Path | None) -> None:
-        self._task, self._input_hw, self._place = task, input_hw, place
-        self._pictures: list[U8] | None = None
+    def __init__(self, task: Task, input_hw: tuple[int, int], source: Path | None) -> None:
+        self._task, self._input_hw, self._source = task, input_hw, source
+        self._images: list[U8] | None = None
         self._crops: footage.Crops | None = None
 
     def batches(self) -> list[U8]:
@@ -52,9 +52,9 @@ class CalibrationSet:
         return self._crops
 
     def _all(self) -> list[U8]:
-        if self._pictures is None:
-            self._pictures = footage.pictures(self._place)
-        return self._pictures
+        if self._images is None:
+            self._images = footage.load_images(self._source)
+        return self._images
 
 
 def compare(

@@ -55,13 +55,13 @@ def files(folder: Path) -> list[str]:
 
 
 def test_engine_is_built_once_with_complete_spec(tiny, tmp_path) -> None:
-    said: list[str] = []
-    made = export(tiny, "pose", ExportRequest(folder=tmp_path), said.append)
-    assert made.built and said == ["tracing the network", "comparing with fp32"]
-    name = f"tiny-64x64-fp32-{made.spec.weights_sha256[:8]}"
+    messages: list[str] = []
+    engine = export(tiny, "pose", ExportRequest(folder=tmp_path), messages.append)
+    assert engine.built and messages == ["tracing the network", "comparing with fp32"]
+    name = f"tiny-64x64-fp32-{engine.spec.weights_sha256[:8]}"
     assert files(tmp_path) == [f"{name}.json", f"{name}.onnx"]
     spec = EngineSpec.load(tmp_path / f"{name}.json")
-    assert spec == made.spec
+    assert spec == engine.spec
     assert (spec.precision, spec.format, spec.input_hw, spec.decode) == ("fp32", "onnx", (64, 64), "dark")
     assert spec.build and spec.build.library == "onnx" and set(spec.layers) == {"fp32"}
     assert spec.parity["status"] == "verified" and spec.parity["crops"] >= 64
@@ -70,32 +70,32 @@ def test_engine_is_built_once_with_complete_spec(tiny, tmp_path) -> None:
 
 
 def test_engine_hash_mismatch_raises_and_export_rebuilds(tiny, tmp_path) -> None:
-    made = export(tiny, "pose", ExportRequest(folder=tmp_path, verify=False))
-    data = bytearray(made.path.read_bytes())
+    engine = export(tiny, "pose", ExportRequest(folder=tmp_path, verify=False))
+    data = bytearray(engine.path.read_bytes())
     data[len(data) // 2] ^= 1
-    made.path.write_bytes(data)
+    engine.path.write_bytes(data)
     with pytest.raises(
         BadInput, match=r"tiny.*\.onnx was changed or cut off since it was made: export tiny"
     ):
-        open_engine(find_model(str(made.path), "pose"), "pose")
+        open_engine(find_model(str(engine.path), "pose"), "pose")
     assert export(tiny, "pose", ExportRequest(folder=tmp_path, verify=False)).built
-    open_engine(find_model(str(made.path), "pose"), "pose")[0].close()
+    open_engine(find_model(str(engine.path), "pose"), "pose")[0].close()
 
 
 def test_openvino_engine_hash_covers_bin_file(tiny, tmp_path) -> None:
-    made = export(tiny, "pose", ExportRequest("openvino", "fp32", folder=tmp_path))
-    assert made.path.suffix == ".xml" and made.spec.parity["status"] == "verified"
-    made.path.with_suffix(".bin").write_bytes(b"")
+    engine = export(tiny, "pose", ExportRequest("openvino", "fp32", folder=tmp_path))
+    assert engine.path.suffix == ".xml" and engine.spec.parity["status"] == "verified"
+    engine.path.with_suffix(".bin").write_bytes(b"")
     with pytest.raises(BadInput, match="was changed or cut off"):
-        open_engine(find_model(str(made.path), "pose"), "pose")
+        open_engine(find_model(str(engine.path), "pose"), "pose")
 
 
 def test_openvino_fp16_engine_on_cpu_raises_bad_input(tiny, tmp_path) -> None:
-    made = export(tiny, "pose", ExportRequest("openvino", "fp16", folder=tmp_path))
+    engine = export(tiny, "pose", ExportRequest("openvino", "fp16", folder=tmp_path))
     with pytest.raises(
         BadInput, match="openvino on cpu computes in bf16 or fp32 or int8, not in fp16: use"
     ):
-        open_engine(find_model(str(made.path), "pose"), "pose")
+        open_engine(find_model(str(engine.path), "pose"), "pose")
 
 
 def test_engine_beyond_parity_limits_is_removed_unless_keep(tiny, tmp_path, monkeypatch) -> None:
@@ -105,8 +105,8 @@ def test_engine_beyond_parity_limits_is_removed_unless_keep(tiny, tmp_path, monk
     ):
         export(tiny, "pose", ExportRequest(precision="fp16", folder=tmp_path))
     assert not [name for name in files(tmp_path) if "fp16" in name]
-    made = export(tiny, "pose", ExportRequest(precision="fp16", folder=tmp_path, keep=True))
-    assert made.spec.parity["kept_although"] == ["p95_px is 0, -1 is allowed"]
+    engine = export(tiny, "pose", ExportRequest(precision="fp16", folder=tmp_path, keep=True))
+    assert engine.spec.parity["kept_although"] == ["p95_px is 0, -1 is allowed"]
 
 
 def test_export_interrupted_leaves_no_partial_engine(tiny, tmp_path) -> None:
@@ -114,10 +114,10 @@ def test_export_interrupted_leaves_no_partial_engine(tiny, tmp_path) -> None:
         if "comparing" in step:
             raise KeyboardInterrupt
 
-    before = export(tiny, "pose", ExportRequest(folder=tmp_path, verify=False))
+    engine = export(tiny, "pose", ExportRequest(folder=tmp_path, verify=False))
     with pytest.raises(KeyboardInterrupt):
         export(tiny, "pose", ExportRequest(precision="fp16", folder=tmp_path), cut)
-    assert files(tmp_path) == sorted([before.path.name, spec_path(before.path).name])
+    assert files(tmp_path) == sorted([engine.path.name, spec_path(engine.path).name])
 
 
 KILLED = """
@@ -152,15 +152,15 @@ def test_export_in_two_processes_builds_engine_once(tiny, tmp_path) -> None:
 
 
 def test_spec_of_newer_schema_or_other_precision_raises_bad_input(tiny, tmp_path) -> None:
-    made = export(tiny, "pose", ExportRequest(folder=tmp_path, verify=False))
-    path = spec_path(made.path)
+    engine = export(tiny, "pose", ExportRequest(folder=tmp_path, verify=False))
+    path = spec_path(engine.path)
     fields = json.loads(path.read_text())
     path.write_text(json.dumps(fields | {"schema": 9}))
     with pytest.raises(BadInput, match="schema: 9, this version reads up to 2"):
-        find_model(str(made.path), "pose")
+        find_model(str(engine.path), "pose")
     path.write_text(json.dumps(fields | {"precision": "int8"}))
     with pytest.raises(BadInput, match=r"is int8 and not fp32: use `precision` int8, or export another"):
-        open_engine(find_model(str(made.path), "pose"), "pose", precision="fp32")
+        open_engine(find_model(str(engine.path), "pose"), "pose", precision="fp32")
 
 
 @pytest.mark.parametrize("format", PRECISIONS_OF_FORMAT)
@@ -187,13 +187,13 @@ def test_export_request_rejects_invalid_format_and_input_size() -> None:
 
 def test_open_pose_builds_engine_once_and_reuses_it(tiny, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HRPOSE_HOME", str(tmp_path))
-    said: list[str] = []
+    messages: list[str] = []
     settings = Settings(pose=str(tiny.checkpoint), precision="fp32")
-    estimator, info = open_pose(settings, said.append)
+    estimator, info = open_pose(settings, messages.append)
     estimator.close()
     assert (info.runtime, info.precision) == ("openvino", "fp32")
-    assert said[0] == "tiny, once only: tracing the network"
-    assert said[-1].startswith("tiny-64x64-fp32-") and str(tmp_path / "engines") in said[-1]
+    assert messages[0] == "tiny, once only: tracing the network"
+    assert messages[-1].startswith("tiny-64x64-fp32-") and str(tmp_path / "engines") in messages[-1]
     again: list[str] = []
     open_pose(settings, again.append)[0].close()
     assert again == []
@@ -205,12 +205,12 @@ def test_open_pose_builds_engine_once_and_reuses_it(tiny, tmp_path, monkeypatch)
     reason="where a CPU has no dot products in int8, libraries add in 16 bits, which overflow",
 )
 def test_int8_outputs_agree_on_openvino_and_onnxruntime(tiny, tmp_path) -> None:
-    made = export(tiny, "pose", ExportRequest(precision="int8", folder=tmp_path))
-    assert set(made.spec.layers) == {"int8"}
+    engine = export(tiny, "pose", ExportRequest(precision="int8", folder=tmp_path))
+    assert set(engine.spec.layers) == {"int8"}
     crops = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
     answers = []
     for runtime in ("openvino", "onnxruntime"):
-        opened, _ = open_engine(find_model(str(made.path), "pose"), "pose", runtime, "int8")
+        opened, _ = open_engine(find_model(str(engine.path), "pose"), "pose", runtime, "int8")
         assert opened.precision == "int8"
         answers.append(opened.infer(crops).copy())
     spread = np.abs(answers[0]).mean()
@@ -219,10 +219,10 @@ def test_int8_outputs_agree_on_openvino_and_onnxruntime(tiny, tmp_path) -> None:
 
 def test_fp16_embedded_detector_keeps_its_boxes(tmp_path) -> None:
     model = find_model("yolo26n-person", "detection")
-    made = export(model, "detection", ExportRequest(precision="fp16", input_hw=(256, 320), folder=tmp_path))
-    assert made.spec.parity["matched"] >= 0.95
-    assert in_words(made.spec.parity).startswith("verified: ")
-    assert made.spec.inputs_hw == ((256, 320),)
+    half = export(model, "detection", ExportRequest(precision="fp16", input_hw=(256, 320), folder=tmp_path))
+    assert half.spec.parity["matched"] >= 0.95
+    assert in_words(half.spec.parity).startswith("verified: ")
+    assert half.spec.inputs_hw == ((256, 320),)
 
 
 RTX = [("fp32", "sm86"), ("fp16", "sm89"), ("bf16", "sm120"), ("int8", "sm89"), ("fp16", "sm75")]
@@ -234,9 +234,9 @@ def test_tensorrt_rtx_builds_without_gpu(precision, arch, tiny, tmp_path) -> Non
     request = ExportRequest(
         "tensorrt-rtx", precision, trt=TrtOptions((arch,), max_batch=2), folder=tmp_path, verify=False
     )
-    made = export(tiny, "pose", request)
-    assert list(made.spec.layers) == [precision]
-    assert (made.spec.build.archs, made.spec.max_batch) == ((arch,), 2)
+    engine = export(tiny, "pose", request)
+    assert list(engine.spec.layers) == [precision]
+    assert (engine.spec.build.archs, engine.spec.max_batch) == ((arch,), 2)
     again = export(tiny, "pose", request)
     assert not again.built
 
@@ -253,7 +253,7 @@ def test_tensorrt_rtx_unverified_engine_is_verified_once_gpu_exists(tiny, tmp_pa
 
 
 def test_export_announces_assumed_decode_of_unknown_checkpoint(tmp_path) -> None:
-    said: list[str] = []
+    texts: list[str] = []
     torch.save(HRNet(TINY).state_dict(), tmp_path / "mine.pth")
     how = [
         "export",
@@ -266,14 +266,14 @@ def test_export_announces_assumed_decode_of_unknown_checkpoint(tmp_path) -> None
     ]
 
     def exported(*more: str) -> str:
-        said.append(CliRunner().invoke(build_app(), [*how, *more], catch_exceptions=False).output)
+        texts.append(CliRunner().invoke(build_app(), [*how, *more], catch_exceptions=False).output)
         (spec,) = tmp_path.glob("mine-64x64-fp32-*.json")
         return EngineSpec.load(spec).decode
 
     assert exported() == "quarter"
-    assert "nothing says how mine.pth was trained: quarter assumed, `decode` can say otherwise" in said[0]
+    assert "nothing says how mine.pth was trained: quarter assumed, `decode` can say otherwise" in texts[0]
     assert exported("--decode", "udp") == "udp"  # the same engine, read in another way
-    assert "nothing says" not in said[1]
+    assert "nothing says" not in texts[1]
     with pytest.raises(BadInput, match="no --decode sharp: choose quarter, dark, udp"):
         exported("--decode", "sharp")
     with pytest.raises(BadInput, match="how hrnet-w16-lite is read is known: leave out --decode"):

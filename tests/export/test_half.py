@@ -34,14 +34,14 @@ def graph() -> onnx.ModelProto:
     ]
     constants = [numpy_helper.from_array(np.asarray(v), k) for k, v in arrays.items() if k != "axes"]
     value = helper.make_tensor_value_info
-    made = helper.make_graph(
+    onnx_graph = helper.make_graph(
         nodes,
         "g",
         [value("crops", TensorProto.UINT8, ["n", 8, 8, 3])],
         [value("heatmaps", TensorProto.FLOAT, ["n", 2, 16, 16])],
         constants,
     )
-    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    return helper.make_model(onnx_graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
 
 def run(model: onnx.ModelProto) -> np.ndarray:
@@ -63,12 +63,12 @@ def test_fp16_and_bf16_convert_inner_weights_and_keep_outer_fp32(precision: str)
     assert layers_by_precision(source) == {"fp32": 2}
     assert layers_by_precision(half) == {precision: 2}
     kinds = {tensor.name: tensor.data_type for tensor in half.graph.initializer}
-    wanted = TensorProto.FLOAT16 if precision == "fp16" else TensorProto.BFLOAT16
+    expected = TensorProto.FLOAT16 if precision == "fp16" else TensorProto.BFLOAT16
     assert kinds == {
         "mean": TensorProto.FLOAT,  # half a grey level would be lost in bf16
         "scales": TensorProto.FLOAT,  # fp32 in any graph
-        f"w1_{precision}": wanted,
-        f"w2_{precision}": wanted,
+        f"w1_{precision}": expected,
+        f"w2_{precision}": expected,
     }
     assert half.graph.output[0].type.tensor_type.elem_type == TensorProto.FLOAT
     assert [n.op_type for n in half.graph.node].count("Cast") == 3
@@ -91,7 +91,7 @@ def quantised(kind: type, scale: float, zero: int = 0) -> onnx.ModelProto:
     """x -> Q -> DQ -> y."""
     value = helper.make_tensor_value_info
     constants = [("scale", np.float32(scale)), ("zero", np.array(zero, kind))]
-    made = helper.make_graph(
+    onnx_graph = helper.make_graph(
         [
             helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"], "q"),
             helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["y"], "dq"),
@@ -101,7 +101,7 @@ def quantised(kind: type, scale: float, zero: int = 0) -> onnx.ModelProto:
         [value("y", TensorProto.FLOAT, [5])],
         [numpy_helper.from_array(np.asarray(array), name) for name, array in constants],
     )
-    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    return helper.make_model(onnx_graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
 
 VALUES = np.array([0, 1, 10, 20, 25.5], np.float32)
@@ -149,13 +149,13 @@ def test_int8_hrnet_error_is_below_nncf_uint8_read_as_int8(tmp_path: Path) -> No
     batches = [rng.integers(0, 256, (1, 256, 192, 3), np.uint8) for _ in range(4)]
 
     def error(model: onnx.ModelProto) -> float:
-        found = []
+        outputs = []
         for one in (source, model):
             session = onnxruntime.InferenceSession(
                 one.SerializeToString(), providers=["CPUExecutionProvider"]
             )
-            found.append(session.run(None, {"crops": batches[0]})[0])
-        return float(np.abs(found[0] - found[1]).mean() / np.abs(found[0]).mean())
+            outputs.append(session.run(None, {"crops": batches[0]})[0])
+        return float(np.abs(outputs[0] - outputs[1]).mean() / np.abs(outputs[0]).mean())
 
     nncf.set_log_level(40)
     theirs = nncf.quantize(

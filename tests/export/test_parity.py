@@ -22,9 +22,9 @@ def blobs(shift: float = 0.0, peak: float = 0.9) -> np.ndarray:
 
 
 def test_parity_of_equal_heatmaps_has_no_violations() -> None:
-    found = compare_poses(blobs(), blobs(), HEIGHTS, spec("fp32"))
-    assert found.violations == ()
-    assert found.metrics == {
+    parity = compare_poses(blobs(), blobs(), HEIGHTS, spec("fp32"))
+    assert parity.violations == ()
+    assert parity.metrics == {
         "crops": 3,
         "joints": 6,
         "median_px": 0,
@@ -49,25 +49,25 @@ def test_parity_of_equal_heatmaps_has_no_violations() -> None:
     ],
 )
 def test_parity_limits_are_in_network_input_pixels(precision, shift, good) -> None:
-    found = compare_poses(blobs(), blobs(shift), HEIGHTS, spec(precision))
-    assert found.metrics["median_px"] == pytest.approx(4 * shift, abs=0.004)
-    assert (found.violations == ()) == good, found
+    parity = compare_poses(blobs(), blobs(shift), HEIGHTS, spec(precision))
+    assert parity.metrics["median_px"] == pytest.approx(4 * shift, abs=0.004)
+    assert (parity.violations == ()) == good, parity
 
 
 def test_parity_fails_if_over_one_percent_of_joints_jump() -> None:
-    wanted = np.concatenate([blobs()] * 20)
-    found = wanted.copy()
-    found[0, 0] = blobs(10)[0, 0]
-    compared = compare_poses(wanted, found, np.full(60, 200, np.float32), spec("int8"))
+    expected = np.concatenate([blobs()] * 20)
+    outputs = expected.copy()
+    outputs[0, 0] = blobs(10)[0, 0]
+    compared = compare_poses(expected, outputs, np.full(60, 200, np.float32), spec("int8"))
     assert compared.metrics["moved"] == pytest.approx(1 / 120, abs=1e-4) and compared.violations == ()
-    found[1, 0] = blobs(10)[0, 0]
-    compared = compare_poses(wanted, found, np.full(60, 200, np.float32), spec("int8"))
+    outputs[1, 0] = blobs(10)[0, 0]
+    compared = compare_poses(expected, outputs, np.full(60, 200, np.float32), spec("int8"))
     assert compared.violations == ("moved is 0.0167, 0.01 is allowed",)
 
 
 def test_parity_ignores_low_score_joints() -> None:
-    found = compare_poses(blobs(peak=0.2), blobs(5, peak=0.2), HEIGHTS, spec("fp32"))
-    assert found.metrics["joints"] == 0 and found.violations == ()
+    parity = compare_poses(blobs(peak=0.2), blobs(5, peak=0.2), HEIGHTS, spec("fp32"))
+    assert parity.metrics["joints"] == 0 and parity.violations == ()
 
 
 def test_parity_of_nan_heatmaps_is_violation() -> None:
@@ -86,11 +86,11 @@ def test_parity_matches_detector_boxes_one_to_one() -> None:
 
     one, two = [10, 10, 60, 110, 0.9, 0], [200, 10, 260, 110, 0.8, 0]
     near = [10, 11, 60, 111, 0.8, 0]
-    found = compare_boxes([output(one, two)], [output(near, two)], "int8")
-    assert found.metrics == {"pictures": 1, "boxes": 2, "matched": 1, "score_difference": 0.05}
-    found = compare_boxes([output(one, two)], [output([30, 10, 80, 110, 0.9, 0])], "int8")
-    assert found.metrics["matched"] == 0
-    assert found.violations == ("0 of the boxes are matched, 0.7 at least are asked for",)
+    parity = compare_boxes([output(one, two)], [output(near, two)], "int8")
+    assert parity.metrics == {"pictures": 1, "boxes": 2, "matched": 1, "score_difference": 0.05}
+    parity = compare_boxes([output(one, two)], [output([30, 10, 80, 110, 0.9, 0])], "int8")
+    assert parity.metrics["matched"] == 0
+    assert parity.violations == ("0 of the boxes are matched, 0.7 at least are asked for",)
 
 
 def test_parity_limits_cover_every_precision() -> None:

@@ -24,11 +24,11 @@ def build(monkeypatch, tmp_path):
 
     def call(library: FakeTrt, format: str = "tensorrt", **options):
         monkeypatch.setattr(tensorrt, "load_tensorrt", lambda format: library)
-        said: list[str] = []
-        made = build_engine(
-            tmp_path / "m.onnx", tmp_path / "m.engine", format, TrtOptions(**options), said.append
+        messages: list[str] = []
+        built = build_engine(
+            tmp_path / "m.onnx", tmp_path / "m.engine", format, TrtOptions(**options), messages.append
         )
-        return made, said
+        return built, messages
 
     return call
 
@@ -36,17 +36,17 @@ def build(monkeypatch, tmp_path):
 @pytest.mark.parametrize(("version", "flags"), [("10.9.0", 1 << 3), ("11.4", 0)])
 def test_tensorrt_strongly_typed_flag_and_profiles_by_version(version, flags, build, tmp_path) -> None:
     library = FakeTrt(version)
-    (made, layers), said = build(library, max_batch=5, workspace_mib=10)
-    assert library.asked["flags"] == flags
-    assert library.asked["workspace"] == 10 * 2**20
-    assert [best[0] for _, best, _ in library.asked["profiles"]] == [1, 2, 4, 8]
-    assert all(low == best == high for low, best, high in library.asked["profiles"])
-    assert library.asked["profiles"][0][1] == (1, *SHAPE)
-    assert (made.library, made.version, made.archs) == ("tensorrt", version, ("sm89",))
-    assert (made.gpu, made.driver) == ("RTX 4090", "570.1")
+    (built, layers), messages = build(library, max_batch=5, workspace_mib=10)
+    assert library.requests["flags"] == flags
+    assert library.requests["workspace"] == 10 * 2**20
+    assert [best[0] for _, best, _ in library.requests["profiles"]] == [1, 2, 4, 8]
+    assert all(low == best == high for low, best, high in library.requests["profiles"])
+    assert library.requests["profiles"][0][1] == (1, *SHAPE)
+    assert (built.library, built.version, built.archs) == ("tensorrt", version, ("sm89",))
+    assert (built.gpu, built.driver) == ("RTX 4090", "570.1")
     assert layers == {"fp16": 1}
-    assert library.asked["tf32"] is False
-    assert said == ["Building, 3 steps"]
+    assert library.requests["tf32"] is False
+    assert messages == ["Building, 3 steps"]
     assert (tmp_path / "m.engine").read_bytes() == b"an engine"
 
 
@@ -54,15 +54,15 @@ def test_tensorrt_timing_cache_is_reused_by_next_build(build, tmp_path) -> None:
     first, second = FakeTrt(), FakeTrt()
     build(first)
     build(second)
-    assert (first.asked["known"], second.asked["known"]) == (b"", b"timings")
+    assert (first.requests["known"], second.requests["known"]) == (b"", b"timings")
 
 
 def test_tensorrt_hardware_and_version_compat_flags_are_set(build) -> None:
     library = FakeTrt()
-    (made, _), _ = build(library, hardware_compat="same-cc", version_compat=True)
-    assert library.asked["hardware_compatibility_level"] == "same"
-    assert library.asked["version-compatible"]
-    assert made.options["hardware_compat"] == "same-cc"
+    (built, _), _ = build(library, hardware_compat="same-cc", version_compat=True)
+    assert library.requests["hardware_compatibility_level"] == "same"
+    assert library.requests["version-compatible"]
+    assert built.options["hardware_compat"] == "same-cc"
     with pytest.raises(BadInput, match=r"TensorRT 10\.8\.0 has no `hardware_compat` same-cc: install"):
         build(FakeTrt("10.8.0"), hardware_compat="same-cc")
 
@@ -134,10 +134,10 @@ def test_tensorrt_builds_on_selected_gpu(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(tensorrt, "load_tensorrt", lambda format: FakeTrt())
     monkeypatch.setenv("HRPOSE_HOME", str(tmp_path))
     monkeypatch.setattr("torch.cuda.device", lambda number: current.append(number) or nullcontext())
-    made, _ = build_engine(
+    built, _ = build_engine(
         *(tmp_path / "m.onnx", tmp_path / "m.engine", "tensorrt", TrtOptions(), lambda step: None), number=1
     )
-    assert (made.gpu, made.archs, current) == ("T4", ("sm75",), [1])
+    assert (built.gpu, built.archs, current) == ("T4", ("sm75",), [1])
 
 
 def test_tensorrt_profile_batches_are_powers_of_two_up_to_max_batch() -> None:

@@ -27,13 +27,13 @@ class Handler(BaseHTTPRequestHandler):
     """Sends CONTENT from where it is asked to; breaks off where the server's `stop_at` says."""
 
     def do_GET(self) -> None:
-        self.server.asked.append(self.headers.get("Range"))
+        self.server.ranges_requested.append(self.headers.get("Range"))
         if self.path == "/gone":
             self.send_error(404)
             return
         start = 0
-        if (wanted := self.headers.get("Range")) and self.server.ranges:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        if (requested := self.headers.get("Range")) and self.server.ranges:
+            start = int(requested.removeprefix("bytes=").removesuffix("-"))
             if start >= len(CONTENT):
                 self.send_error(416)
                 return
@@ -55,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[ThreadingHTTPServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.asked, server.stop_at, server.ranges = [], None, True
+    server.ranges_requested, server.stop_at, server.ranges = [], None, True
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
@@ -90,7 +90,7 @@ def test_download_resumes_partial_file(server, tmp_path: Path, ranges: bool) -> 
     server.stop_at = None
     fetch(url(server), path, PREFIX)
     assert path.read_bytes() == CONTENT
-    assert server.asked == [None, "bytes=300000-"]
+    assert server.ranges_requested == [None, "bytes=300000-"]
 
 
 def test_download_finishes_from_complete_partial_file(server, tmp_path: Path) -> None:
@@ -108,9 +108,9 @@ def test_download_hash_mismatch_removes_file(server, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/gone", None])
 def test_download_failure_names_url_and_folder(server, tmp_path: Path, path) -> None:
-    wanted = url(server, path) if path else "http://127.0.0.1:9/net.pth"  # nobody listens there
-    with pytest.raises(RunBroken, match=rf"could not be fetched .*fetch {wanted} by hand .*{tmp_path}"):
-        fetch(wanted, tmp_path / "net.pth", PREFIX)
+    address = url(server, path) if path else "http://127.0.0.1:9/net.pth"  # nobody listens there
+    with pytest.raises(RunBroken, match=rf"could not be fetched .*fetch {address} by hand .*{tmp_path}"):
+        fetch(address, tmp_path / "net.pth", PREFIX)
 
 
 @pytest.mark.parametrize("path", STRANGE)

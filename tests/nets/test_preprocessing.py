@@ -20,6 +20,6 @@ def test_bgr_crops_give_same_output_as_normalised_rgb() -> None:
 
 def test_preprocessing_wrapper_leaves_hrnet_weights_unchanged() -> None:
     net = HRNet(TINY).eval()
-    before = net.conv1.weight.clone()
+    weight = net.conv1.weight.clone()
     hrnet_on_crops(net)
-    torch.testing.assert_close(net.conv1.weight, before)
+    torch.testing.assert_close(net.conv1.weight, weight)
