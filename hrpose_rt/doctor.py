@@ -108,8 +108,8 @@ def _precisions(runtime: str) -> str:
     result = []
     for (name, device), precisions in PRECISIONS_OF.items():
         if name == runtime:
-            here = [p for p in precisions if (device, p) != ("cpu", "bf16") or _has_bf16()]
-            result.append(f"{' '.join(here)} on {device}")
+            supported = [p for p in precisions if (device, p) != ("cpu", "bf16") or _has_bf16()]
+            result.append(f"{' '.join(supported)} on {device}")
     return ", ".join(result)
 
 
@@ -200,18 +200,18 @@ def _models() -> list[Check]:
         except BadInput:
             todo = "the file was changed: install the package again"
         checks.append(Check(name, not todo, f"embedded, {task}", todo))
-    here = [name for name, model in PUBLISHED.items() if (fetched_folder() / model.file_name).is_file()]
-    result = ", ".join(here) or "none"
-    checks.append(Check("fetched", None, result, "" if here else "hrpose-rt models pull NAME fetches one"))
+    local = [name for name, model in PUBLISHED.items() if (fetched_folder() / model.file_name).is_file()]
+    result = ", ".join(local) or "none"
+    checks.append(Check("fetched", None, result, "" if local else "hrpose-rt models pull NAME fetches one"))
     return checks
 
 
 def _folders() -> list[Check]:
     checks = []
     for what, folder in (("this folder", Path.cwd()), ("home", cache_dir())):
-        place = next(p for p in (folder, *folder.parents) if p.is_dir())
+        existing = next(p for p in (folder, *folder.parents) if p.is_dir())
         try:
-            with tempfile.TemporaryFile(dir=place):
+            with tempfile.TemporaryFile(dir=existing):
                 pass
         except OSError as error:
             advice = (
@@ -226,7 +226,7 @@ def _folders() -> list[Check]:
                 )
             )
         else:
-            free = shutil.disk_usage(place).free / 2**30
+            free = shutil.disk_usage(existing).free / 2**30
             checks.append(Check(what, True, f"{folder} can be written, {free:.0f} GiB free"))
     return checks
 

@@ -23,8 +23,8 @@ def cache_dir() -> Path:
     Raises:
         BadInput: `HRPOSE_HOME` is not set and the user has no home folder.
     """
-    if given := os.environ.get(CACHE_VARIABLE):
-        return Path(given)
+    if folder := os.environ.get(CACHE_VARIABLE):
+        return Path(folder)
     if cache := os.environ.get("XDG_CACHE_HOME"):
         return Path(cache) / "hrpose-rt"
     try:

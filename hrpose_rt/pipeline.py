@@ -159,9 +159,9 @@ class PosePipeline:
         clock, begin = self._clock(), time.perf_counter()
         boxes = [state.boxes[r] for state, r in zip(states, rows, strict=True)]
         poses = networks.estimator.estimate_all([frame.image for frame in frames], boxes, clock)
-        for estimated, asked in zip(poses, boxes, strict=True):
-            if len(estimated) != len(asked):
-                raise BadInput(f"the estimator gave {len(estimated)} poses for {len(asked)} boxes")
+        for estimated, frame_boxes in zip(poses, boxes, strict=True):
+            if len(estimated) != len(frame_boxes):
+                raise BadInput(f"the estimator gave {len(estimated)} poses for {len(frame_boxes)} boxes")
         pose_times, posed = clock.times(), sum(map(len, boxes))
         self._latency.update_pose(posed, 1e3 * (time.perf_counter() - begin))
         results = []

@@ -84,14 +84,14 @@ class FrameResult:
         Raises:
             BadInput: The canvas is not such an image, or cannot be drawn on.
         """
-        picture = self.frame.image.copy() if canvas is None else canvas
-        check_canvas(picture)
+        image = self.frame.image.copy() if canvas is None else canvas
+        check_canvas(image)
         if boxes:
-            drawing.draw_boxes(picture, self.detections, self.track_ids)
-        drawing.draw_poses(picture, self.detections, self.poses, self.skeleton, min_score)
+            drawing.draw_boxes(image, self.detections, self.track_ids)
+        drawing.draw_poses(image, self.detections, self.poses, self.skeleton, min_score)
         if overlay:
-            drawing.draw_overlay(picture, len(self), self.times)
-        return picture
+            drawing.draw_overlay(image, len(self), self.times)
+        return image
 
     def to_dict(self) -> dict[str, Any]:
         """A line of the JSONL file, schema 1: plain numbers, never NaN, scores clipped to 0..1."""
@@ -107,7 +107,7 @@ class FrameResult:
 
     def _person(self, i: int) -> dict[str, Any]:
         age = int(self.poses.age[i])
-        points = np.column_stack([self.poses.keypoints[i], self.poses.scores[i].clip(0, 1)])
+        keypoints = np.column_stack([self.poses.keypoints[i], self.poses.scores[i].clip(0, 1)])
         return {
             "id": int(self.track_ids[i]),
             "box": [round(v, 2) for v in self.detections.boxes[i].tolist()],
@@ -115,7 +115,7 @@ class FrameResult:
             "from": Origin(self.detections.origin[i]).name.lower(),
             "fresh": bool(self.poses.fresh[i]),
             "age": age,
-            "keypoints": None if age < 0 else [[round(v, 3) for v in point] for point in points.tolist()],
+            "keypoints": None if age < 0 else [[round(v, 3) for v in row] for row in keypoints.tolist()],
         }
 
     def to_df(self) -> Any:

@@ -80,9 +80,9 @@ def _types(shape: type) -> dict[str, Any]:
 
 def _in_words(message: str) -> str:
     """msgspec's "Expected `int`, got `str` - at `$.schema`" as "schema: expected int, got str"."""
-    what, at, place = message.replace("`", "").partition(" - at ")
+    what, at, json_path = message.replace("`", "").partition(" - at ")
     what = what[:1].lower() + what[1:]
-    return f"{place.removeprefix('$').removeprefix('.')}: {what}" if at and place != "$" else what
+    return f"{json_path.removeprefix('$').removeprefix('.')}: {what}" if at and json_path != "$" else what
 
 
 def read_json(path: Path) -> Any:

@@ -70,8 +70,8 @@ class Histogram:
 
     def add(self, value: float) -> None:
         """Count one value."""
-        place = math.log(max(value, self._LOW) / self._LOW) / math.log(self._GROWTH)
-        self._counts[min(int(place), self._BUCKETS - 1)] += 1
+        bucket = math.log(max(value, self._LOW) / self._LOW) / math.log(self._GROWTH)
+        self._counts[min(int(bucket), self._BUCKETS - 1)] += 1
         self.count += 1
         self.sum += value
         self.min, self.max = min(self.min, value), max(self.max, value)

@@ -50,7 +50,7 @@ class CocoSink(LineFile):
                     **({"file_name": name} if name else {}),
                     "category_id": COCO_PERSON,
                     "bbox": [x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)],
-                    "keypoints": [value for point in person["keypoints"] for value in point],
+                    "keypoints": [value for keypoint in person["keypoints"] for value in keypoint],
                     "score": round(score, 4),
                     "track_id": person["id"],
                 }
@@ -61,7 +61,7 @@ class CocoSink(LineFile):
         self._people += len(lines)
         # Overwrite the end, so that the file is a complete list at any time.
         self._file.seek(-len(self._END), os.SEEK_CUR)
-        self._whole -= len(self._END)
+        self._complete_bytes -= len(self._END)
         self._put(text)
 
 

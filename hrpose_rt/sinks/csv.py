@@ -41,8 +41,8 @@ class CsvSink(LineFile):
             about += [frame.get("file_name", "")] if self._named else []
             about += [person["id"], *person["box"], person["score"]]
             about += [person["from"], int(person["fresh"]), person["age"]]
-            points = person["keypoints"] or [("", "", "")] * len(self._joints)
-            rows.append(_row([*about, *(cell for point in points for cell in point)]))
+            keypoints = person["keypoints"] or [("", "", "")] * len(self._joints)
+            rows.append(_row([*about, *(cell for keypoint in keypoints for cell in keypoint)]))
         self._put("".join(rows))
 
 
@@ -58,9 +58,9 @@ class LongCsvSink(LineFile):
         """See `Sink.write`."""
         frame = result.to_dict()
         rows = [
-            _row([frame["frame"], frame["time_s"], i, person["id"], joint, *point])
+            _row([frame["frame"], frame["time_s"], i, person["id"], joint, *keypoint])
             for i, person in enumerate(frame["people"])
-            for joint, point in zip(self._joints, person["keypoints"] or (), strict=False)
+            for joint, keypoint in zip(self._joints, person["keypoints"] or (), strict=False)
         ]
         self._put("".join(rows))
 

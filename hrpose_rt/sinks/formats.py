@@ -20,6 +20,19 @@ from hrpose_rt.types import SourceInfo
 
 VIDEO_SUFFIX = ".mp4"
 FORMAT_MAX_SIDE_PX = {VIDEO_SUFFIX: 16_384, ".webp": 16_383}  # limits of x264 and WebP
+# Files that other programs would not open if they held text.
+OTHER_SUFFIXES = {
+    *IMAGE_SUFFIXES,
+    VIDEO_SUFFIX,
+    ".avi",
+    ".mov",
+    ".mkv",
+    ".pdf",
+    ".xls",
+    ".xlsx",
+    ".ods",
+    ".zip",
+}
 RESULT_FORMATS: dict[str, tuple[str, Callable[[str, SourceInfo, RunInfo], Sink]]] = {
     "json": (".jsonl", JsonlSink),
     "csv": (".csv", CsvSink),
@@ -70,12 +83,12 @@ def image_output(save: str, info: SourceInfo, stem: str, several: bool, names: M
         several: Whether there are more sources.
         names: File names by frame index.
     """
-    given = Path(save)
-    folder = given / stem if several else given
-    if _has_suffix(given) and not given.is_dir():
-        if given.suffix.lower() not in IMAGE_SUFFIXES or several or len(names) > 1:
-            raise BadInput(f"`save` {given}: these images are saved as images, name a folder")
-        folder, names = given.parent, dict.fromkeys(names, given.name)
+    path = Path(save)
+    folder = path / stem if several else path
+    if _has_suffix(path) and not path.is_dir():
+        if path.suffix.lower() not in IMAGE_SUFFIXES or several or len(names) > 1:
+            raise BadInput(f"`save` {path}: these images are saved as images, name a folder")
+        folder, names = path.parent, dict.fromkeys(names, path.name)
     for name in names.values():
         _check_size(info, Path(name).suffix.lower())
     files = tuple(folder / name for name in names.values())
@@ -101,6 +114,8 @@ def result_output(
             raise BadInput(f"`{option}` {value}: only `json` writes to standard output, name a file")
         return Output((), lambda run: sink(STDOUT, info, run))
     path = _file_in(Path(value), stem, suffix, several)
+    if path.suffix.lower() in OTHER_SUFFIXES:
+        raise BadInput(f"`{option}` {value}: this writes text and no {path.suffix}, name a {suffix} file")
     return Output((path,), lambda run: sink(str(path), info, run))
 
 
@@ -119,9 +134,9 @@ def _has_suffix(path: Path) -> bool:
     return path.suffix[1:2].isalpha()
 
 
-def _file_in(given: Path, stem: str, suffix: str, several: bool) -> Path:
-    """`given` if it names a file and there is one source, otherwise a file in the folder `given`."""
-    is_folder = given.is_dir() or not (_has_suffix(given) or given.exists())
+def _file_in(path: Path, stem: str, suffix: str, several: bool) -> Path:
+    """`path` if it names a file and there is one source, otherwise a file in the folder `path`."""
+    is_folder = path.is_dir() or not (_has_suffix(path) or path.exists())
     if several and not is_folder:
-        raise BadInput(f"{given} is one file for several sources: name a folder")
-    return given / f"{stem}{suffix}" if is_folder else given
+        raise BadInput(f"{path} is one file for several sources: name a folder")
+    return path / f"{stem}{suffix}" if is_folder else path

@@ -30,7 +30,7 @@ class LineFile:
             self._file: BinaryIO = sys.stdout.buffer if path == STDOUT else open(path, "wb")
         except OSError as error:
             raise BadInput(f"{path} cannot be written: {error.strerror}") from error
-        self._whole = 0  # bytes of complete lines
+        self._complete_bytes = 0  # in complete lines
 
     def _put(self, text: str) -> None:
         if self._file.closed:
@@ -44,17 +44,17 @@ class LineFile:
         except OSError as error:
             self._drop_half_line()
             raise write_error(self._path, error) from error
-        self._whole += len(data)
+        self._complete_bytes += len(data)
 
     def _drop_half_line(self) -> None:
         with suppress(OSError):
             self.close()
         if Path(self._path).is_file():
             # The end was there before, so it fits even on a full disk.
-            end = self._END.encode() if self._whole else b""
-            os.truncate(self._path, self._whole + len(end))
+            end = self._END.encode() if self._complete_bytes else b""
+            os.truncate(self._path, self._complete_bytes + len(end))
             with open(self._path, "r+b") as file:
-                file.seek(self._whole)
+                file.seek(self._complete_bytes)
                 file.write(end)
 
     def close(self) -> None:

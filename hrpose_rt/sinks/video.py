@@ -143,11 +143,11 @@ class VideoSink:
             raise write_error(self._path, error) from error
 
 
-def _fitted(picture: U8, into_hw: tuple[int, int]) -> U8:
-    """The picture, scaled without distortion and centred on a black image of (height, width)."""
-    scale = min(into / side for into, side in zip(into_hw, picture.shape, strict=False))
-    h, w = (max(1, round(scale * side)) for side in picture.shape[:2])
+def _fitted(image: U8, into_hw: tuple[int, int]) -> U8:
+    """The image, scaled without distortion and centred on a black image of (height, width)."""
+    scale = min(into / side for into, side in zip(into_hw, image.shape, strict=False))
+    h, w = (max(1, round(scale * side)) for side in image.shape[:2])
     top, left = (into_hw[0] - h) // 2, (into_hw[1] - w) // 2
     fitted = np.zeros((*into_hw, 3), np.uint8)
-    fitted[top : top + h, left : left + w] = cv2.resize(picture, (w, h), interpolation=cv2.INTER_AREA)
+    fitted[top : top + h, left : left + w] = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
     return fitted
