@@ -67,24 +67,24 @@ class WindowSink:
         if key in QUIT_KEYS:
             raise WindowClosed
 
-    def _show(self, result: FrameResult, picture: U8, wait_ms: int) -> int:
+    def _show(self, result: FrameResult, image: U8, wait_ms: int) -> int:
         """Show a frame and react to a key. Returns the key; -1 if none was pressed."""
         if not self._keys.boxes:  # other sinks keep the boxes
-            picture = self._renderer.render(result, boxes=False)
-        cv2.imshow(self._title, picture)
+            image = self._renderer.render(result, boxes=False)
+        cv2.imshow(self._title, image)
         key = cv2.waitKey(wait_ms)
         if key == BOXES_KEY:
             self._keys.boxes = not self._keys.boxes
         elif key == SNAPSHOT_KEY:
-            self._save(result.frame.index, picture)
+            self._save(result.frame.index, image)
         return key
 
-    def _save(self, index: int, picture: U8) -> None:
-        """Write the picture to a new file name."""
+    def _save(self, index: int, image: U8) -> None:
+        """Write the image to a new file name."""
         name, number = f"snapshot-{index:06}", 1
         while (path := self._snapshots / f"{name}-{number}.png").exists():
             number += 1
-        cv2.imwrite(str(path), picture)
+        cv2.imwrite(str(path), image)
 
     def close(self) -> None:
         """Close the window."""
