@@ -9,7 +9,7 @@ PIP := -m pip --disable-pip-version-check install --quiet
 .PHONY: demo test test-gpu docs pictures limits readme clean
 
 demo: .venv/.ready
-	.venv/bin/python samples/demo.py $(VIDEO)
+	.venv/bin/python samples/demo.py $(if $(VIDEO),"$(VIDEO)")
 
 test: .venv-dev/.ready
 	.venv-dev/bin/ruff check .

@@ -1,4 +1,4 @@
-"""Make a short video from the photos in the ultralytics package: two people, then more and more.
+"""Make a short video from the photos in the ultralytics package: a few people, then more and more.
 
     python samples/sample_video.py OUT.mp4
 
@@ -55,8 +55,8 @@ def show(picture: np.ndarray, share: float) -> np.ndarray:
 def make_sample_video(path: Path) -> Path:
     """Write the video and return its path."""
     photos = packaged_photos()
-    crowd = max(photos, key=lambda photo: photo.shape[0] / photo.shape[1])  # people from head to foot
-    scenes = [*reversed(photos), mosaic(crowd, 1, 2), mosaic(crowd, 2, 4)]
+    photos.sort(key=lambda photo: photo.shape[1] / photo.shape[0])  # first people from head to foot
+    scenes = [*photos, mosaic(photos[0], 1, 2), mosaic(photos[0], 2, 4)]
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS)
         stream.width, stream.height = SIZE_WH

@@ -56,7 +56,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 DetScore = Annotated[float, model_option(help="Leave out detections that score less, 0..1.")]
 MaxPeople = Annotated[
     int,
-    model_option(help="Keep at most this many people per frame, best score first; 0 keeps all."),
+    model_option(help="Keep the N best people of each frame, not always the same ones; 0 keeps all."),
 ]
 Tracker = Annotated[str, tracking_option(help="Tracker: flow, ocsort or bytetrack.")]
 Memory = Annotated[
@@ -104,6 +104,21 @@ def parse_every(text: str | None) -> int | None:
     if not text.isdecimal() or not int(text):
         raise BadInput(f"--detect-every is a number of frames, or auto, not {text}")
     return int(text)
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds, also as minutes:seconds or hours:minutes:seconds.
+
+    >>> parse_seconds("2.5"), parse_seconds("1:30"), parse_seconds("1:00:02")
+    (2.5, 90.0, 3602.0)
+    """
+    try:
+        parts = [float(part) for part in str(text).split(":")]
+        if len(parts) > 3 or any(not 0 <= part < 60 for part in parts[1:]):
+            raise ValueError
+    except ValueError:
+        raise typer.BadParameter(f"{text} is no time: give seconds, or minutes:seconds") from None
+    return float(sum(part * 60**i for i, part in enumerate(reversed(parts))))
 
 
 def parse_hw(text: str | None) -> tuple[int, int] | None:

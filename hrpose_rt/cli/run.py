@@ -32,8 +32,18 @@ def run(
         list[str],
         typer.Argument(help="Videos, images, folders of them, stream addresses, camera numbers."),
     ],
-    start: Annotated[float, options.input_option(help="Start at this second.")] = 0.0,
-    end: Annotated[float | None, options.input_option(help="Stop before this second.")] = None,
+    start: Annotated[
+        float,
+        options.input_option(
+            parser=options.parse_seconds, metavar="TIME", help="Start at this second, or at 1:30."
+        ),
+    ] = 0.0,
+    end: Annotated[
+        float | None,
+        options.input_option(
+            parser=options.parse_seconds, metavar="TIME", help="Stop before this second, or before 2:00."
+        ),
+    ] = None,
     stride: Annotated[int, options.input_option(help="Process every Nth frame.")] = 1,
     max_frames: Annotated[int | None, options.input_option(help="Stop after this many frames.")] = None,
     fps: Annotated[

@@ -179,9 +179,9 @@ _core_lock = threading.Lock()
 def openvino_core() -> Any:
     """OpenVINO's core, the same one for the whole process.
 
-    A core gives its thread a stack for signals, and restores the previous one at its end. If two cores end in
-    the order in which they began, the thread keeps a stack that is freed (OpenVINO 2026.4). The next signal
-    that Python handles, such as Ctrl-C or the end of a child process, then kills the process.
+    A core gives its thread a stack for signals, and restores the previous one at its end. If two cores end
+    in the order they began, the thread keeps a stack that is freed (OpenVINO 2026.4). The next signal that
+    Python handles, such as Ctrl-C or the end of a child process, then kills the process.
     """
     with _core_lock:
         return _only_core()

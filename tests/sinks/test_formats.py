@@ -108,3 +108,9 @@ def test_image_target_rejects_image_too_large_for_webp(tmp_path) -> None:
     assert image_output("out", source.info, "wide", False, source.names).files == (Path("out/wide.png"),)
     with pytest.raises(BadInput, match=r"is 17000x4, \.webp holds 16383 pixels a side: save it as a \."):
         image_output("out.webp", source.info, "wide", False, source.names)
+
+
+@pytest.mark.parametrize("name", ["poses.xlsx", "poses.mov", "poses.png"])
+def test_text_is_not_written_under_another_suffix(name, tmp_path) -> None:
+    with pytest.raises(BadInput, match=r"`csv` .*: this writes text and no \.\w+, name a \.csv file"):
+        result_output("csv", str(tmp_path / name), info(), "clip", several=False)
