@@ -113,4 +113,4 @@ def test_image_target_rejects_image_too_large_for_webp(tmp_path) -> None:
 @pytest.mark.parametrize("name", ["poses.xlsx", "poses.mov", "poses.png"])
 def test_text_is_not_written_under_another_suffix(name, tmp_path) -> None:
     with pytest.raises(BadInput, match=r"`csv` .*: this writes text and no \.\w+, name a \.csv file"):
-        result_output("csv", str(tmp_path / name), info(), "clip", several=False)
+        result_output("csv", str(tmp_path / name), FakeSource().info, "clip", several=False)
