@@ -61,14 +61,13 @@ class RecordingLostTracks(reid.LostTracks):
 
     asked: tuple[F32, list[int], F32, Bools] | None = None
 
-    def reidentify(self, boxes: F32, poses: F32, appearance: F32, visible_s: F64, time_s: float) -> I64:
+    def reidentify(self, boxes: F32, appearance: F32, visible_s: F64, time_s: float) -> I64:
         self._expire(time_s)
         if len(self) and len(boxes):
             features, possible = reid.reid_features(self._tracks, boxes, appearance, time_s)
-            similarity = reid.pose_similarity(poses, self._tracks, possible)
             ids = [track.track_id for track in self._tracks]
-            self.asked = boxes, ids, np.stack([*features, similarity]), possible
-        return super().reidentify(boxes, poses, appearance, visible_s, time_s)
+            self.asked = boxes, ids, features, possible
+        return super().reidentify(boxes, appearance, visible_s, time_s)
 
 
 def shown(boxes: F32, truth: Truth) -> I64:
@@ -158,7 +157,7 @@ def main() -> None:
         ]
     fit("MATCH_W_IOU, MATCH_W_APPEARANCE, MATCH_INTERCEPT", [matches for matches, _ in watched])
     fit(
-        "REID_W_DISTANCE, REID_W_APPEARANCE, REID_W_POSE, REID_INTERCEPT",
+        "REID_W_DISTANCE, REID_W_APPEARANCE, REID_INTERCEPT",
         [returns for _, returns in watched],
     )
 

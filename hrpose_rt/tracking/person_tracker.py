@@ -252,7 +252,6 @@ class PersonTracker:
             return
         ids = self.lost.reidentify(
             boxes=tracks.box[rows],
-            poses=tracks.normalized_poses(rows),
             appearance=tracks.appearance[rows],
             visible_s=self._time_s - tracks.first_seen_s[rows],
             time_s=self._time_s,

@@ -8,11 +8,10 @@ from hrpose_rt.geometry import centres
 from hrpose_rt.tracking.appearance import appearance_distance
 from hrpose_rt.types import F32, F64, I64, NO_ID, Bools
 
-# Logistic regression on `reid_features` and `pose_similarity`: the log-odds that a new track is a lost one.
-# Fitted by `benchmarks/fit_association.py` to 90,000 pairs from composed scenes. 1 in 18 pairs is of the
-# same person. No real video was used.
-REID_W_DISTANCE, REID_W_APPEARANCE, REID_W_POSE = -2.37, -3.95, 0.37
-REID_INTERCEPT = -10.46
+# Logistic regression on `reid_features`: the log-odds that a new track is a lost one. Fitted by
+# `benchmarks/fit_association.py` to 30,000 pairs from composed scenes. 1 in 15 pairs is of the same person.
+# No real video was used. A third feature, the similarity of poses, did not lower the loss.
+REID_W_DISTANCE, REID_W_APPEARANCE, REID_INTERCEPT = -2.60, -4.73, -10.94
 REID_PRIOR = 1.5  # log-odds added: where a track was lost, most new people are not strangers
 REID_PROB_AT_ONCE = 0.95  # probability that gives the old id back immediately
 REID_PROB_AFTER_WAIT = 0.85  # probability that gives it back after `REID_WAIT_S`
@@ -23,9 +22,7 @@ VELOCITY_DECAY_S = 2.0  # time constant with which a hidden person's velocity de
 GATE_HEIGHTS = 1.0  # body heights from the expected place within which a person may return
 MAX_SPEED_HEIGHTS_S = 3.0  # body heights added to the gate per second of absence
 MIN_HEIGHT_RATIO = 0.4  # between the box heights before and after
-DISTANCE_EPS, POSE_SIGMA = 0.1, 0.1  # negligible offsets in body heights: of a person, of a joint
-TYPICAL_POSE_SIMILARITY = 0.2  # of two people; used if one has no pose
-MIN_LOG_ODDS = -5.0  # below it, the poses of a pair are not compared
+DISTANCE_EPS = 0.1  # a negligible offset of a person, in body heights
 GATED_LOG_ODDS = -50.0  # of impossible pairs
 
 
@@ -36,7 +33,6 @@ class LostTrack:
     Attributes:
         track_id: The id to give back.
         box, velocity: (4,) and (2,) at the last detection, pixels and pixels per second.
-        pose: (K, 2) keypoints in body heights from the box centre; NaN without a pose.
         appearance: (D,) see `appearance.colour_histograms`.
         last_seen_s: Time of the last detection.
     """
@@ -44,7 +40,6 @@ class LostTrack:
     track_id: int
     box: F32
     velocity: F32
-    pose: F32
     appearance: F32
     last_seen_s: float
 
@@ -72,13 +67,13 @@ class LostTracks:
         """Drop all tracks, because another video begins."""
         self._tracks = []
 
-    def reidentify(self, boxes: F32, poses: F32, appearance: F32, visible_s: F64, time_s: float) -> I64:
+    def reidentify(self, boxes: F32, appearance: F32, visible_s: F64, time_s: float) -> I64:
         """Old ids (N,) of new tracks, `NO_ID` for a new person, `UNDECIDED` where later frames decide.
 
         A re-identified track is no longer lost, so no id is given twice.
 
         Args:
-            boxes, poses, appearance: (N, ...) of the new tracks, as in `LostTrack`.
+            boxes, appearance: (N, ...) of the new tracks, as in `LostTrack`.
             visible_s: (N,) seconds since their first detection.
             time_s: Time of the frame.
         """
@@ -86,7 +81,7 @@ class LostTracks:
         ids = np.full(len(boxes), NO_ID, np.int64)
         if not self._tracks or not len(boxes):
             return ids
-        odds = np.exp(_log_odds(self._tracks, boxes, poses, appearance, time_s) + REID_PRIOR)
+        odds = np.exp(_log_odds(self._tracks, boxes, appearance, time_s) + REID_PRIOR)
         # A new track is a lost one or a new person. A lost track is a new one or still absent.
         prob_of_new = odds / (1 + odds.sum(axis=1, keepdims=True))
         prob_of_lost = odds / (1 + odds.sum(axis=0, keepdims=True))
@@ -126,21 +121,9 @@ def reid_features(lost: list[LostTrack], boxes: F32, appearance: F32, time_s: fl
     return np.stack([np.log(distance + DISTANCE_EPS), looks_apart]).astype(np.float32), possible
 
 
-def pose_similarity(poses: F32, lost: list[LostTrack], compared: Bools) -> F32:
-    """Similarity (N, M) of poses (N, K, 2) to those of lost tracks, in 0..1; 0 where not `compared`."""
-    similarity = np.zeros(compared.shape, np.float32)
-    new, old = np.nonzero(compared)
-    distance = np.linalg.norm(poses[new] - np.stack([track.pose for track in lost])[old], axis=2)
-    similarity[new, old] = np.nan_to_num(
-        np.exp(-((distance / POSE_SIGMA) ** 2)).mean(axis=1), nan=TYPICAL_POSE_SIMILARITY
-    )
-    return similarity
-
-
-def _log_odds(lost: list[LostTrack], boxes: F32, poses: F32, appearance: F32, time_s: float) -> F32:
+def _log_odds(lost: list[LostTrack], boxes: F32, appearance: F32, time_s: float) -> F32:
     """Log-odds (N, M) that each new track is each lost one, before the prior."""
     features, possible = reid_features(lost, boxes, appearance, time_s)
     log_odds = REID_INTERCEPT + REID_W_DISTANCE * features[0] + REID_W_APPEARANCE * features[1]
     log_odds[~possible] = GATED_LOG_ODDS
-    log_odds += REID_W_POSE * pose_similarity(poses, lost, log_odds + REID_PRIOR > MIN_LOG_ODDS)
     return np.asarray(log_odds.clip(GATED_LOG_ODDS, -GATED_LOG_ODDS), np.float32)

@@ -4,7 +4,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from hrpose_rt.geometry import centres
 from hrpose_rt.tracking.appearance import DESCRIPTOR_SIZE
 from hrpose_rt.tracking.reid import LostTrack
 from hrpose_rt.types import F32, F64, I64, NO_ID, Bools
@@ -90,23 +89,14 @@ class Tracks:
         """(N,) box heights in pixels, at least 1."""
         return np.asarray(np.maximum(self.box[:, 3] - self.box[:, 1], 1), np.float32)
 
-    def normalized_poses(self, rows: I64) -> F32:
-        """Keypoints (n, K, 2) of `rows` in body heights from the box centre; NaN without a pose."""
-        offsets = self.keypoints[rows] - centres(self.box[rows])[:, None]
-        poses = offsets / self.heights[rows, None, None]
-        poses[self.pose_age[rows] < 0] = np.nan
-        return np.asarray(poses, np.float32)
-
     def lost(self, rows: I64) -> list[LostTrack]:
         """Copies of `rows` for re-identification."""
         tracks = self.select(rows)
-        poses = tracks.normalized_poses(np.arange(len(rows)))
         return [
             LostTrack(
                 track_id=int(tracks.track_ids[i]),
                 box=tracks.detected_box[i],
                 velocity=tracks.velocity[i],
-                pose=poses[i],
                 appearance=tracks.appearance[i],
                 last_seen_s=float(tracks.last_seen_s[i]),
             )

@@ -1,4 +1,4 @@
-"""People who come back: their place, their posture, their clothes."""
+"""People who come back: their place and their clothes."""
 
 import numpy as np
 import pytest
@@ -12,18 +12,14 @@ from hrpose_rt.tracking.reid import (
     REID_PROB_AT_ONCE,
     REID_W_APPEARANCE,
     REID_W_DISTANCE,
-    REID_W_POSE,
-    TYPICAL_POSE_SIMILARITY,
     UNDECIDED,
     LostTrack,
     LostTracks,
     _log_odds,
-    pose_similarity,
 )
 
 BOX = np.array([100, 100, 140, 200], np.float32)
 STILL = np.zeros(2, np.float32)
-POSE = np.zeros((17, 2), np.float32)
 
 
 def photo(*colours: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -41,15 +37,14 @@ HISTOGRAMS = colour_histograms(*photo(RED, BLUE, DARK_RED))
 
 
 def lost(id: int, colour: int, box=BOX, time_s: float = 0.0, velocity=STILL) -> LostTrack:
-    return LostTrack(id, box, velocity, POSE, HISTOGRAMS[colour], time_s)
+    return LostTrack(id, box, velocity, HISTOGRAMS[colour], time_s)
 
 
 def reidentify(
     tracks: LostTracks, boxes: list[np.ndarray], colours: list[int], time_s: float, visible_s: float = 0.04
 ) -> list[int]:
-    poses = np.repeat(POSE[None], len(boxes), axis=0)
     visible = np.full(len(boxes), visible_s)
-    return tracks.reidentify(np.stack(boxes), poses, HISTOGRAMS[colours], visible, time_s).tolist()
+    return tracks.reidentify(np.stack(boxes), HISTOGRAMS[colours], visible, time_s).tolist()
 
 
 def test_reid_colour_histograms_separate_colours_and_tolerate_light() -> None:
@@ -98,17 +93,11 @@ def test_reid_ambiguous_match_waits_then_gives_new_id() -> None:
 def test_reid_likely_match_returns_old_id_after_wait() -> None:
     tracks = LostTracks(2.0)
     tracks.add([lost(7, 0)])
-    aside = BOX + np.float32([130, 0, 130, 0])  # 1.3 body heights away
-    odds = _log_odds(tracks._tracks, aside[None], POSE[None], HISTOGRAMS[:1], 0.5) + REID_PRIOR
+    aside = BOX + np.float32([210, 0, 210, 0])  # 2.1 body heights away
+    odds = _log_odds(tracks._tracks, aside[None], HISTOGRAMS[:1], 0.5) + REID_PRIOR
     assert REID_PROB_AFTER_WAIT < 1 / (1 + np.exp(-odds[0, 0])) < REID_PROB_AT_ONCE
     assert reidentify(tracks, [aside], [0], 0.5, visible_s=0.5) == [UNDECIDED]
     assert reidentify(tracks, [aside], [0], 0.5, visible_s=0.6) == [7]
-
-
-def test_reid_pose_similarity_is_typical_without_pose() -> None:
-    assert pose_similarity(POSE[None] * np.nan, [lost(7, 0)], np.array([[True]])) == TYPICAL_POSE_SIMILARITY
-    assert pose_similarity(POSE[None], [lost(7, 0)], np.array([[True]])) == 1
-    assert pose_similarity(POSE[None], [lost(7, 0)], np.array([[False]])) == 0
 
 
 def test_reid_appearance_distance_has_lower_bound() -> None:
@@ -118,11 +107,11 @@ def test_reid_appearance_distance_has_lower_bound() -> None:
 
 
 def test_reid_log_odds_match_formula() -> None:
-    seen = _log_odds([lost(7, 0)], BOX[None] + np.float32([8, 0, 8, 0]), POSE[None], HISTOGRAMS[:1], 0.3)
+    seen = _log_odds([lost(7, 0)], BOX[None] + np.float32([8, 0, 8, 0]), HISTOGRAMS[:1], 0.3)
     near = REID_W_DISTANCE * np.log(0.08 + DISTANCE_EPS) + REID_W_APPEARANCE * np.log(
         0.05
     )  # 8 of 100 pixels away, dressed the same
-    assert seen[0, 0] == pytest.approx(REID_INTERCEPT + near + REID_W_POSE, abs=1e-3)
+    assert seen[0, 0] == pytest.approx(REID_INTERCEPT + near, abs=1e-3)
 
 
 def test_reid_forgets_lost_tracks_after_memory() -> None:
