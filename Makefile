@@ -6,7 +6,10 @@ PYTHON ?= python3
 VIDEO ?=
 PIP := -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-gpu docs pictures limits readme clean
+.PHONY: help demo test test-gpu docs pictures limits readme clean
+
+help:
+	@sed -n '/^#/!q; s/^# *//p' Makefile
 
 demo: .venv/.ready
 	.venv/bin/python samples/demo.py $(if $(VIDEO),"$(VIDEO)")

@@ -12,7 +12,9 @@ from hrpose_rt.types import F32, F64, I64, NO_ID, Bools
 # `benchmarks/fit_association.py` to 30,000 pairs from composed scenes. 1 in 15 pairs is of the same person.
 # No real video was used. A third feature, the similarity of poses, did not lower the loss.
 REID_W_DISTANCE, REID_W_APPEARANCE, REID_INTERCEPT = -2.60, -4.73, -10.94
-REID_PRIOR = 1.5  # log-odds added: where a track was lost, most new people are not strangers
+# Log-odds added: where a track was lost, most new people are not strangers. In composed scenes, 94% of the
+# people who come back get their id again with it, and 88% without it.
+REID_PRIOR = 1.5
 REID_PROB_AT_ONCE = 0.95  # probability that gives the old id back immediately
 REID_PROB_AFTER_WAIT = 0.85  # probability that gives it back after `REID_WAIT_S`
 REID_WAIT_S = 0.6
