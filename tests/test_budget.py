@@ -5,7 +5,7 @@ import pytest
 
 from hrpose_rt.budget import FrameBudget, LatencyModel
 from hrpose_rt.tracking.reid import LostTracks
-from tests.tracking.test_person_tracker import IMAGE, person_tracker, picture, poses_in, track, walkers
+from tests.tracking.test_person_tracker import IMAGE, frame_at, person_tracker, poses_in, track, walkers
 
 
 def latency() -> LatencyModel:
@@ -71,15 +71,15 @@ def test_budget_scene_cut_drops_all_tracks(every) -> None:
     tracker, budget = person_tracker(), FrameBudget(25.0, every, 0.0, 10, latency())
     tracker.lost = LostTracks(0.0)  # it may know somebody again: no part of this
     track(tracker, range(3))
-    budget.should_detect(picture(0.08), tracker)
-    tracker.predict(picture(0.12), 0.12)
-    budget.should_detect(picture(0.12), tracker)
+    budget.should_detect(frame_at(0.08), tracker)
+    tracker.predict(frame_at(0.12), 0.12)
+    budget.should_detect(frame_at(0.12), tracker)
     assert tracker.track_ids.tolist() == [0, 1, 2]  # the scene goes on
-    other = picture(0.16) // 4
+    other = frame_at(0.16) // 4
     tracker.predict(other, 0.16)
     assert budget.should_detect(other, tracker) and len(tracker) == 0
     for t in (0.16, 0.2):  # where the three were, others are now
-        tracker.predict(picture(t) // 4, t)
+        tracker.predict(frame_at(t) // 4, t)
         tracker.update(walkers(t))
         people = tracker.finish(np.arange(3), poses_in(tracker.boxes))
         if t == 0.16:

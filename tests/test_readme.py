@@ -141,6 +141,7 @@ def test_docs_run_commands_succeed(page, command, tmp_path, monkeypatch) -> None
     Path("photos").mkdir()
     cv2.imwrite("photos/one.png", np.zeros((48, 64, 3), np.uint8))
     Path("list.txt").write_text("video.mp4\n")
+    Path("mirror.json").write_text("[[0, 0], [9, 0], [9, 9]]")
     words = shlex.split(command, comments=True)[1:]
     done = CliRunner().invoke(build_app(), words, catch_exceptions=False)
     assert done.exit_code == 0 and "frames in" in done.output
