@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
 
 import typer
@@ -89,7 +90,13 @@ OTHER_NAMES = {
     "--output": "--save for video and images, --json for poses",
     "--project": "--save",
     "--name": "--save",
+    "--save-txt": "--json or --csv",
+    "--max-det": "--max-people",
+    "--iou": "no such threshold: it is fixed at 0.6",
+    "--stream": "no option: videos are read frame by frame",
+    "--track": "no option: people of videos have ids",
 }
+OTHER_COMMANDS = ("predict", "track", "pose", "detect", "infer", "demo")
 
 
 def _print_version(asked: bool) -> None:
@@ -108,9 +115,16 @@ def options(
 
 def _check_names(arguments: Sequence[str]) -> None:
     """Raise BadInput if `run` is given an option by the name that another program has for it."""
+    if arguments and arguments[0] in OTHER_COMMANDS:
+        raise BadInput(f"there is no {arguments[0]}: use hrpose-rt run video.mp4 --save annotated.mp4")
     for argument in arguments if arguments[:1] == ["run"] else ():
-        if name := OTHER_NAMES.get(argument.partition("=")[0]):
-            raise BadInput(f"run has no {argument.partition('=')[0]}: use {name}")
+        option, _, value = argument.partition("=")
+        if name := OTHER_NAMES.get(option.replace("_", "-")):
+            raise BadInput(f"run has no {option}: use {name}")
+        if option in ("--save", "--json", "--csv") and value in ("True", "true", "False", "false"):
+            raise BadInput(f"{argument}: name the file, such as --save annotated.mp4 --csv poses.csv")
+        if value and option.isidentifier() and not Path(argument).exists():
+            raise BadInput(f"{argument} is no source: options are --{option} VALUE, a source has no name")
 
 
 def _not_loaded() -> None:

@@ -95,9 +95,14 @@ def write_int8_graph(
 
     from hrpose_rt.export.half import layers_by_precision
     from hrpose_rt.export.onnx_file import save_onnx
+    from hrpose_rt.export.onnx_wrap import MIN_OPSET
     from hrpose_rt.export.quantize import first_and_last, to_int8
 
     source = onnx.load(fp32_graph)
+    if (opset := source.opset_import[0].version) < MIN_OPSET:
+        raise BadInput(
+            f"{spec.model} has opset {opset}, and int8 needs {MIN_OPSET}: give a newer ONNX file"
+        )
     for sensitive in ([], first_and_last(source)):
         progress(f"measuring ranges on {len(batches)} pictures")
         graph = to_int8(source, batches, keep=sensitive)

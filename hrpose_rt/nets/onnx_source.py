@@ -177,7 +177,13 @@ def describe(
         return spec
     joints, grid_hw, simcc = _pose_output(shapes, path)
     said = [hints.decode, beside.decode, preset[0] if preset else "", named_decode or "quarter"]
-    how = "simcc" if simcc else next(name for name in said if name not in ("", "auto"))
+    how = next(name for name in said if name not in ("", "auto"))
+    if preset and (preset[0] == "simcc") != simcc:
+        given = "SimCC vectors" if simcc else "heatmaps"
+        raise BadInput(
+            f"{path} gives {given}, which this `preset` does not fit: leave it out, or choose another"
+        )
+    how = "simcc" if simcc else how
     skeleton = hints.skeleton if hints.skeleton != "auto" else beside.skeleton or SKELETON_OF.get(joints)
     if skeleton is None:
         raise BadInput(

@@ -120,6 +120,11 @@ def _find(name: str, task: Task, progress: BytesCallback) -> Model:
         )
     if not path.is_file():
         raise BadInput(f"{path} does not exist: check the path")
+    if task == "pose" and path.suffix == ".pt" and path.stem.lower().startswith("yolo"):
+        raise BadInput(
+            f"{path} is an Ultralytics network, which serves as a detector: a pose network here takes one "
+            "person, such as HRNet, or RTMPose and ViTPose as .onnx files"
+        )
     if path.suffix in CHECKPOINTS:
         return _of_checkpoint(path.stem, path)
     if path.suffix == ".onnx" and not spec_path(path).is_file():

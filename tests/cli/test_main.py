@@ -68,11 +68,24 @@ def test_help_has_panels_and_examples(command, panels, monkeypatch, capsys) -> N
 
 
 @pytest.mark.parametrize(
-    ("option", "words"), [("--conf", "use --det-score"), ("--vid-stride=2", "use --stride")]
+    ("option", "words"),
+    [
+        ("--conf", "use --det-score"),
+        ("--vid-stride=2", "use --stride"),
+        ("--vid_stride=2", "use --stride"),
+        ("--save=True", "name the file, such as --save annotated.mp4"),
+        ("conf=0.4", "conf=0.4 is no source: options are --conf VALUE"),
+    ],
 )
 def test_options_of_other_programs_name_the_one_here(option, words, monkeypatch, capsys) -> None:
     assert call(monkeypatch, "run", "a.mp4", option) == 2
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["predict", "track", "pose"])
+def test_commands_of_other_programs_name_run(command, monkeypatch, capsys) -> None:
+    assert call(monkeypatch, command, "source=a.mp4") == 2
+    assert f"there is no {command}: use hrpose-rt run video.mp4" in capsys.readouterr().err
 
 
 def test_shell_completion_knows_commands_and_their_options() -> None:

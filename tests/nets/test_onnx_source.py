@@ -7,6 +7,9 @@ from onnx import TensorProto, helper
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
+from hrpose_rt.export.engines import export
+from hrpose_rt.export.request import ExportRequest
+from hrpose_rt.export.verify import NO_BOXES
 from hrpose_rt.nets.onnx_source import IMAGENET, NetworkHints, OnnxSource, describe, task_of
 from hrpose_rt.nets.spec import Normalization
 from hrpose_rt.nets.zoo import find_model
@@ -146,6 +149,9 @@ def test_messages_name_what_does_not_fit(tmp_path) -> None:
         r"c\.onnx gives \(17, 16, 16\), which no person detector here does": lambda: said_of(
             onnx_files.heatmaps(tmp_path / "c.onnx"), "detection"
         ),
+        r"e\.onnx gives heatmaps, which this `preset` does not fit": lambda: said_of(
+            onnx_files.heatmaps(tmp_path / "e.onnx"), preset="rtmpose"
+        ),
         r"there is no `preset` rtm: choose rtmpose, vitpose": lambda: Settings(preset="rtm"),
         r"is an ONNX file, which `runtime` torch cannot execute": lambda: open_pose(
             Settings(pose=str(onnx_files.simcc(tmp_path / "d.onnx")), runtime="torch"), lambda _: None
@@ -180,3 +186,19 @@ def test_cli_exports_a_network_made_elsewhere_in_every_format(tmp_path, capfd) -
     engine = str(tmp_path / "out" / files[-1])
     with open_pose(Settings(pose=engine, precision="fp32", threads=1))[0] as estimator:
         estimator.warm_up()
+
+
+def test_int8_of_an_old_opset_is_refused_in_one_sentence(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("onnx.version_converter.convert_version", _refuse)
+    model = find_model(str(onnx_files.simcc(tmp_path / "old.onnx", opset=11)), "pose")
+    with pytest.raises(BadInput, match="old has opset 11, and int8 needs 13"):
+        export(model, "pose", ExportRequest("onnx", "int8", verify=False))
+
+
+def _refuse(*_: object) -> None:
+    raise RuntimeError("an old attribute")
+
+
+def test_detector_that_finds_nobody_is_not_called_verified(tmp_path) -> None:
+    model = find_model(str(onnx_files.boxes(tmp_path / "blind.onnx", score=0.0)), "detection")
+    assert export(model, "detection", ExportRequest("onnx", "fp32")).spec.parity["status"] == NO_BOXES

@@ -139,3 +139,9 @@ def test_embedded_weights_hash_mismatch_raises_bad_input(name, task, tmp_path, m
     for using in (lambda: open_engine(model, task, "torch"), lambda: reference(model, model.spec)):
         with pytest.raises(BadInput, match=r"was changed or cut off since it was made: install hrpose-rt"):
             using()
+
+
+def test_ultralytics_checkpoint_as_pose_network_is_named_as_such(tmp_path) -> None:
+    (tmp_path / "yolov8n-pose.pt").write_bytes(b"")
+    with pytest.raises(BadInput, match="is an Ultralytics network, which serves as a detector"):
+        find_model(str(tmp_path / "yolov8n-pose.pt"), "pose")
