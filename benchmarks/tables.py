@@ -2,8 +2,8 @@
 
     python benchmarks/tables.py
 
-`crowd.json` is a report of `bench crowd`, `compare.json` of `bench compare`, and `bounded*.json` of
-`bench bounded`.
+`crowd.json` is a report of `bench crowd`, `compare.json` of `bench compare`, `bounded*.json` of `bench
+bounded`, and `yolo_pose.json` of `yolo_pose.py`.
 """
 
 import json
@@ -92,6 +92,26 @@ def crowd_page(crowd: dict[str, Any], compared: dict[str, Any]) -> str:
     return text
 
 
+def beside_yolo(report: dict[str, Any]) -> list[str]:
+    """Accuracy and latency of the embedded networks beside a one-stage network, and what they mean."""
+    theirs, scores, bins = report["theirs"], report["accuracy"], report["latency"]
+    names = list(scores["ours"])
+    head = ["", *names, *(f"{people} people, ms" for people in bins), *(f"found of {p}" for p in bins)]
+    table = [head]
+    for name, who in (("embedded networks", "ours"), (theirs, "theirs")):
+        shown = [f"{scores[who][metric]:.3f}" for metric in names]
+        shown += [f"{figures[f'{who}_ms']:.1f}" for figures in bins.values()]
+        table.append([name, *shown, *(f"{figures[f'{who}_found']:.1f}" for figures in bins.values())])
+    return [
+        f"### Beside {theirs}",
+        f"`benchmarks/yolo_pose.py` on {machine(report)}. Both run on OpenVINO, {theirs} in int8 at "
+        f"640x640. AP is of {scores['images']} whole images of COCO val2017. Milliseconds are the p50 of a "
+        "frame of 720p videos from memory to poses, by the number of people that the embedded networks "
+        "find; theirs without tracking. `found` is the mean number of people at each one's default score.",
+        markdown(table),
+    ]
+
+
 def results_block() -> str:
     crowd, compared = load("crowd.json"), load("compare.json")
     parts = [
@@ -100,6 +120,7 @@ def results_block() -> str:
         markdown(crowd_rows(crowd)),
         "\n".join(f"- {line}" for line in sentences(crowd)),
         "![Milliseconds a frame against people found, p50 and up to p95](results/latency.svg)",
+        *beside_yolo(load("yolo_pose.json")),
         "### Against what others do",
         f"`hrpose-rt bench compare` on {machine(compared)}; weights {compared['weights']}:",
     ]

@@ -80,7 +80,7 @@ class Frame:
         captured_s: When it was in memory, on `time.perf_counter`'s clock.
         dropped: Frames that the source dropped since the previous one, to stay live.
         read_ms: Milliseconds spent waiting for and decoding it.
-        file_name: Name of the file for an image of a folder. Empty in videos.
+        file_name: Name of the file for an image of a folder, also one played as a video; else empty.
     """
 
     index: int

@@ -138,3 +138,13 @@ def test_public_names_are_importable() -> None:
         assert getattr(hrpose_rt, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         hrpose_rt.nonsense  # noqa: B018
+
+
+def test_contributing_lists_the_layers() -> None:
+    """Every module has its row in CONTRIBUTING, but the one that starts the command line."""
+    listed = {}
+    for line in (PACKAGE.parent / "CONTRIBUTING.md").read_text().splitlines():
+        layer, _, names = line.partition("  ")
+        if layer.isdecimal():
+            listed |= dict.fromkeys(names.split(), int(layer))
+    assert listed == {name: layer for name, layer in LAYERS.items() if name != "__main__"}

@@ -28,6 +28,9 @@ class Sink(Protocol):
     >>> counter.close()
     at most 0 people
 
+    A file format is made of its path, a `SourceInfo` and a `RunInfo`. It raises `closed_error` after
+    `close`, and `write_error` if the disk fails.
+
     Attributes:
         wants_picture: Whether `write` needs the people drawn.
     """
