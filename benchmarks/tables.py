@@ -106,7 +106,7 @@ def beside_yolo(report: dict[str, Any]) -> list[str]:
         f"### Beside {theirs}",
         f"`benchmarks/yolo_pose.py` on {machine(report)}. Both run on OpenVINO, {theirs} in int8 at "
         f"640x640. AP is of {scores['images']} whole images of COCO val2017. Milliseconds are the p50 of a "
-        "frame of 720p videos from memory to poses, by the number of people that the embedded networks "
+        "frame of six videos from memory to poses, by the number of people that the embedded networks "
         "find; theirs without tracking. `found` is the mean number of people at each one's default score.",
         markdown(table),
     ]

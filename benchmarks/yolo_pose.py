@@ -3,7 +3,7 @@
     python benchmarks/yolo_pose.py MODEL ANNOTATIONS IMAGES VIDEO...
 
 MODEL is an Ultralytics pose network as an OpenVINO .xml. ANNOTATIONS and IMAGES are COCO keypoints and
-their images. The VIDEOs are 720p, with few and with many people. Both networks get every fifth frame, by
+their images. The VIDEOs have few and many people. Both networks get every fifth frame, by
 turns. Writes `benchmarks/results/yolo_pose.json`, which `tables.py` puts into the page.
 """
 
