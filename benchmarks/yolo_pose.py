@@ -18,7 +18,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import openvino
 from rich.progress import track
 
 from hrpose_rt import PosePipeline, Settings
@@ -35,6 +34,7 @@ from hrpose_rt.geometry import nms
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.networks import hardware_info, open_networks
 from hrpose_rt.paths import write_json
+from hrpose_rt.runtimes.ov import openvino_core
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.sources.open import open_source
 
@@ -50,7 +50,7 @@ class YoloPose:
     """An Ultralytics pose network: an image in, boxes, scores and keypoints out."""
 
     def __init__(self, path: Path) -> None:
-        core = openvino.Core()
+        core = openvino_core()
         hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(usable_cores())}
         model = core.read_model(path)
         model.reshape([1, 3, *INPUT_HW])

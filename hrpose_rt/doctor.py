@@ -16,6 +16,7 @@ from hrpose_rt.hardware import cpu_features, cpu_name, nvidia_gpus, usable_cores
 from hrpose_rt.nets.published import PUBLISHED
 from hrpose_rt.nets.zoo import EMBEDDED, find_model
 from hrpose_rt.paths import cache_dir, fetched_folder
+from hrpose_rt.runtimes.ov import openvino_core
 from hrpose_rt.runtimes.selection import PRECISIONS_OF, tensorrt_format
 
 VIDEO_DECODERS = ("h264", "hevc", "vp9", "av1", "mjpeg")
@@ -118,9 +119,7 @@ def _has_bf16() -> bool:
 
 
 def _openvino_devices() -> str:
-    import openvino
-
-    return ", ".join(openvino.Core().available_devices)
+    return ", ".join(openvino_core().available_devices)
 
 
 def _onnxruntime_devices() -> str:

@@ -24,6 +24,7 @@ from hrpose_rt.paths import (
     file_lock,
     make_writable,
 )
+from hrpose_rt.runtimes.ov import openvino_core
 from hrpose_rt.runtimes.selection import gpu_number
 from hrpose_rt.runtimes.trt_compat import incompatibility, load_tensorrt
 
@@ -231,10 +232,8 @@ class _Export:
 
 
 def _build_openvino(graph: Path, building: Path, precision: str) -> Build:
-    try:
-        import openvino
-    except ImportError as error:
-        raise RuntimeMissing(f"OpenVINO does not load ({error}): pip install openvino") from error
-    model = openvino.Core().read_model(graph)
+    model = openvino_core().read_model(graph)
+    import openvino
+
     openvino.save_model(model, building, compress_to_fp16=precision == "fp16")
     return Build("openvino", openvino.__version__)

@@ -30,10 +30,26 @@ def wrap(path: Path, spec: EngineSpec) -> Any:
         with contextlib.suppress(RuntimeError):  # some old files cannot be converted; they have no int8
             model = onnx.version_converter.convert_version(model, MIN_OPSET)
     model.ir_version = max(model.ir_version, MIN_IR)
-    graph, normalization = model.graph, spec.normalization
+    graph, (height, width) = model.graph, spec.input_hw
+    output = SourceReference(path, spec).infer(np.zeros((1, height, width, 3), np.uint8))
+    nodes = [*_normalising(graph, spec), *graph.node, *_joining(graph, output.ndim)]
+    for field in ("node", "input", "output"):
+        graph.ClearField(field)
+    graph.node.extend(nodes)
+    batch = spec.max_batch or "batch"
+    images, joined = [batch, height, width, 3], [batch, *output.shape[1:]]
+    graph.input.append(helper.make_tensor_value_info("images", TensorProto.UINT8, images))
+    graph.output.append(helper.make_tensor_value_info("output", TensorProto.FLOAT, joined))
+    strip(model)
+    return model
+
+
+def _normalising(graph: Any, spec: EngineSpec) -> list[Any]:
+    """Nodes from `images`, (B, H, W, 3) uint8 BGR, to the input of a graph, which gets their constants."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    normalization = spec.normalization
     assert normalization is not None
-    height, width = spec.input_hw
-    answer = SourceReference(path, spec).infer(np.zeros((1, height, width, 3), np.uint8))
     weights = {tensor.name for tensor in graph.initializer}
     (source,) = [value for value in graph.input if value.name not in weights]
     order = slice(None, None, -1 if normalization.channels == "rgb" else 1)  # images are BGR
@@ -43,7 +59,7 @@ def wrap(path: Path, spec: EngineSpec) -> Any:
         "order": np.arange(3)[order],
     }
     graph.initializer.extend(
-        onnx.numpy_helper.from_array(np.ascontiguousarray(value), f"input/{name}")
+        numpy_helper.from_array(np.ascontiguousarray(value), f"input/{name}")
         for name, value in constants.items()
     )
     steps: list[tuple[str, list[str], dict[str, Any]]] = [
@@ -55,28 +71,22 @@ def wrap(path: Path, spec: EngineSpec) -> Any:
         ("Cast", ["input/Gather"], {"to": source.type.tensor_type.elem_type}),
     ]
     names = [f"input/{op}" for op, _, _ in steps[:-1]] + [source.name]
-    before = [
+    return [
         helper.make_node(op, inputs, [name], name=f"node/{name}", **attributes)
         for (op, inputs, attributes), name in zip(steps, names, strict=True)
     ]
-    outputs, rank = [output.name for output in graph.output], len(answer.shape)
-    after = [
-        helper.make_node("Cast", [name], [f"output/{i}"], name=f"node/output/{i}", to=TensorProto.FLOAT)
-        for i, name in enumerate(outputs)
+
+
+def _joining(graph: Any, rank: int) -> list[Any]:
+    """Nodes that join the outputs of a graph, each of `rank` dimensions, along the last one, in fp32."""
+    from onnx import TensorProto, helper
+
+    names = [f"output/{i}" for i in range(len(graph.output))]
+    nodes = [
+        helper.make_node("Cast", [output.name], [name], name=f"node/{name}", to=TensorProto.FLOAT)
+        for output, name in zip(graph.output, names, strict=True)
     ]
-    joined = [f"output/{i}" for i in range(len(outputs))]
-    after.append(helper.make_node("Concat", joined, ["output"], name="node/output", axis=rank - 1))
-    batch = spec.max_batch or "batch"
-    taken = helper.make_tensor_value_info("images", TensorProto.UINT8, [batch, height, width, 3])
-    given = helper.make_tensor_value_info("output", TensorProto.FLOAT, [batch, *answer.shape[1:]])
-    nodes = [*before, *graph.node, *after]
-    for field in ("node", "input", "output"):
-        graph.ClearField(field)
-    graph.node.extend(nodes)
-    graph.input.append(taken)
-    graph.output.append(given)
-    strip(model)
-    return model
+    return [*nodes, helper.make_node("Concat", names, ["output"], name="node/output", axis=rank - 1)]
 
 
 class SourceReference:

@@ -7,10 +7,13 @@ network says it.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
-from hrpose_rt.errors import BadInput, RuntimeMissing, last_line
+from hrpose_rt.errors import BadInput, last_line
+from hrpose_rt.nets.onnx_session import open_session
 from hrpose_rt.nets.published import read_name
 from hrpose_rt.nets.spec import EngineSpec, Normalization, Task, spec_path
 from hrpose_rt.structures import decode
@@ -57,11 +60,15 @@ class _Beside:
 
     preset: str = ""
     skeleton: str = ""
-    decode: str = ""
+    decode: Annotated[str, Meta(pattern="^(quarter|dark|udp)?$")] = ""
     input_hw: tuple[int, int] | None = None
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
-    channels: str = "rgb"
+    channels: Annotated[str, Meta(pattern="^(rgb|bgr)$")] = "rgb"
+
+    def __post_init__(self) -> None:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std go together")
 
 
 class OnnxSource:
@@ -80,19 +87,7 @@ class OnnxSource:
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise RuntimeMissing(
-                f"ONNX Runtime does not load ({error}): pip install onnxruntime"
-            ) from error
-        self._path = path
-        try:
-            self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the library has many error classes for bad files
-            raise BadInput(
-                f"{path} is not a network that ONNX Runtime can read: {last_line(error)}"
-            ) from error
+        self._path, self._session = path, open_session(path, ["CPUExecutionProvider"])
         first, *others = self._session.get_inputs()
         if first.type == "tensor(uint8)":
             raise BadInput(
@@ -122,7 +117,7 @@ class OnnxSource:
         feed = {self._input: np.ascontiguousarray(values, self._type)}
         try:
             return [np.asarray(output, np.float32) for output in self._session.run(None, feed)]
-        except Exception as error:  # as above
+        except Exception as error:  # the library has many error classes
             raise BadInput(
                 f"{self._path} cannot compute an image of {images.shape[1]}x{images.shape[2]} "
                 f"({last_line(error)}): give its own size with `input_hw`"
@@ -176,14 +171,13 @@ def describe(
             raise BadInput(f"{path} gives {_in_words(shapes)}, which no person detector here does")
         return spec
     joints, grid_hw, simcc = _pose_output(shapes, path)
-    said = [hints.decode, beside.decode, preset[0] if preset else "", named_decode or "quarter"]
-    how = next(name for name in said if name not in ("", "auto"))
     if preset and (preset[0] == "simcc") != simcc:
         given = "SimCC vectors" if simcc else "heatmaps"
         raise BadInput(
             f"{path} gives {given}, which this `preset` does not fit: leave it out, or choose another"
         )
-    how = "simcc" if simcc else how
+    said = [hints.decode, beside.decode, preset[0] if preset else "", named_decode or "quarter"]
+    how = "simcc" if simcc else next(name for name in said if name not in ("", "auto"))
     skeleton = hints.skeleton if hints.skeleton != "auto" else beside.skeleton or SKELETON_OF.get(joints)
     if skeleton is None:
         raise BadInput(

@@ -56,8 +56,9 @@ def keypoint_decoder(spec: EngineSpec, decode: str = "auto") -> KeypointDecoder:
     return HeatmapDecoder(spec, skeleton, decode)
 
 
-def check_output(shape: tuple[int, ...], spec: EngineSpec, expected: tuple[int, ...]) -> None:
+def check_shape(shape: tuple[int, ...], spec: EngineSpec) -> None:
     """Raise BadInput if the output for one person has another shape than the spec says."""
+    expected = keypoint_decoder(spec).output_shape
     if shape != expected:
         name = find_skeleton(spec.skeleton).name
         kind = "SimCC vectors" if spec.decode == "simcc" else "heatmaps"

@@ -8,7 +8,7 @@ from hrpose_rt.geometry import boxes_to_centre_size, heatmap_to_frame
 from hrpose_rt.nets.spec import EngineSpec, check_finite
 from hrpose_rt.pose.batching import CPU_BATCHES, plan_batches
 from hrpose_rt.pose.crops import crop_people
-from hrpose_rt.pose.decoding import check_output, keypoint_decoder
+from hrpose_rt.pose.decoding import check_shape, keypoint_decoder
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Poses
@@ -48,7 +48,7 @@ class HostPoseEstimator:
         """
         self._runtime.warm_up([(n, *self._spec.input_hw, 3) for n in self._batches])
         shape = self._runtime.infer(np.zeros((1, *self._spec.input_hw, 3), np.uint8)).shape[1:]
-        check_output(shape, self._spec, self._decoder.output_shape)
+        check_shape(shape, self._spec)
 
     def estimate(self, image: U8, boxes: F32, clock: StageClock) -> Poses:
         """See `PoseEstimator.estimate`."""

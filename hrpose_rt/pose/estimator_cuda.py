@@ -14,7 +14,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import boxes_to_centre_size, crop_affines, heatmap_to_frame
 from hrpose_rt.nets.spec import EngineSpec, check_finite
 from hrpose_rt.pose.ankles import MIN_FOOT_GAP_PX, MIN_PEAK_RATIO, SAME_FOOT_PX, Ankles
-from hrpose_rt.pose.decoding import check_output
+from hrpose_rt.pose.decoding import check_shape
 from hrpose_rt.pose.heatmaps import DERIVATIVE_RADIUS, MIN_LOG_INPUT, blur_matrix, dark_kernel
 from hrpose_rt.runtimes.base import DeviceRuntime
 from hrpose_rt.runtimes.cuda import report_gpu_errors
@@ -71,7 +71,7 @@ class CudaPoseEstimator:
         black = torch.zeros((1, h, w, 3), dtype=torch.uint8, device=self._uploader.device)
         with report_gpu_errors(self._uploader.device), torch.inference_mode():
             maps = tuple(self._runtime.infer_device(black).shape[1:])
-        check_output(maps, self._spec, (len(self._skeleton.joints), *self._spec.heatmap_hw))
+        check_shape(maps, self._spec)
         for n in self._runtime.batches:
             boxes = np.array([[0, 0, w, h]] * n, np.float32)
             self.estimate(np.zeros((h, w, 3), np.uint8), boxes, StageClock())

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing, last_line
+from hrpose_rt.errors import RunBroken, RuntimeMissing
+from hrpose_rt.nets.onnx_session import load_onnxruntime, open_session
 from hrpose_rt.runtimes.base import refused
 from hrpose_rt.types import F32, U8
 
@@ -28,22 +29,9 @@ class OnnxRuntime:
     name = "onnxruntime"
 
     def __init__(self, path: Path, threads: int, device: str = "cpu", precision: str = "fp32") -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise RuntimeMissing(
-                f"ONNX Runtime does not load ({error}): pip install onnxruntime"
-            ) from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
         self.device, self.precision = device, precision
-        providers = _providers(onnxruntime, device)
-        try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=providers)
-        except Exception as error:  # the library has many error classes for bad files
-            raise BadInput(
-                f"{path} is not a network that ONNX Runtime can read: {last_line(error)}"
-            ) from error
+        providers = _providers(load_onnxruntime(), device)
+        self._session = open_session(path, providers, threads)
         if len(providers) > 1 and self._session.get_providers()[0] != CUDA:  # it falls back to the CPU
             raise RuntimeMissing(
                 f"ONNX Runtime could not start on {device}: check that nvidia-smi lists the GPU and that "
@@ -60,7 +48,7 @@ class OnnxRuntime:
         """See `Runtime.infer`."""
         try:
             output: F32 = self._session.run(None, {self._input: batch})[0]
-        except Exception as error:  # as above
+        except Exception as error:  # the library has many error classes
             raise RunBroken(refused(self._path, batch.shape, error)) from error
         return output
 

@@ -72,6 +72,21 @@ def test_toml_file_beside_describes_the_network(tmp_path) -> None:
         said_of(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('decode = "sharp"', "decode: expected str matching"),
+        ('channels = "xyz"', "channels: expected str matching"),
+        ("mean = [1, 2, 3]", "mean and std go together"),
+    ],
+)
+def test_toml_file_with_a_wrong_value_is_named(content, words, tmp_path) -> None:
+    path = onnx_files.heatmaps(tmp_path / "mine.onnx")
+    (tmp_path / "mine.toml").write_text(content)
+    with pytest.raises(BadInput, match=rf"mine\.toml does not describe a network .*{words}"):
+        said_of(path)
+
+
 def test_images_reach_the_network_normalised_in_its_order_of_channels(tmp_path) -> None:
     node = helper.make_node("Identity", ["input"], ["out"])
     source = OnnxSource(onnx_files.write(tmp_path / "same.onnx", [node], ["out"]))

@@ -5,7 +5,7 @@ import pytest
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.nets.spec import EngineSpec
-from hrpose_rt.pose.decoding import check_output, keypoint_decoder
+from hrpose_rt.pose.decoding import check_shape, keypoint_decoder
 from hrpose_rt.pose.estimator import HostPoseEstimator
 from hrpose_rt.pose.simcc import SimccDecoder
 from hrpose_rt.timing import StageClock
@@ -65,7 +65,7 @@ def test_decoder_of_other_weights_is_refused(own, asked) -> None:
 def test_simcc_output_of_another_shape_is_named() -> None:
     words = r"rtm gives SimCC vectors \(26, 896\), and coco17 in its spec asks for \(17, 896\): give"
     with pytest.raises(BadInput, match=words):
-        check_output((26, 896), SPEC, keypoint_decoder(SPEC).output_shape)
+        check_shape((26, 896), SPEC)
 
 
 def test_simcc_points_equal_those_of_rtmlib() -> None:
