@@ -72,6 +72,8 @@ class Settings:
         smooth: Filter the keypoints of videos against jitter.
         region, ignore_region: Leave out people whose feet are outside of the one or inside of the other:
             "x1,y1,x2,y2" in pixels, or the path of a .json file with polygons or of a mask; "" for none.
+        boxes: The path of a file with the boxes of all people, which takes the detector's place; "" for the
+            detector.
     """
 
     pose: str = DEFAULT_POSE
@@ -97,9 +99,10 @@ class Settings:
     preset: str = "auto"
     region: str = ""
     ignore_region: str = ""
+    boxes: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("pose", "detector", "skeleton", "region", "ignore_region"):
+        for name in ("pose", "detector", "skeleton", "region", "ignore_region", "boxes"):
             value: Any = getattr(self, name)
             if isinstance(value, os.PathLike):
                 object.__setattr__(self, name, os.fsdecode(value))
@@ -116,6 +119,8 @@ class Settings:
         if self.input_hw is not None:
             check_input_hw(self.input_hw)
         parse_tiles(self.tiles)
+        if self.boxes and self.tiles != "off":
+            raise BadInput("`tiles` are searched by a detector, and `boxes` takes its place: leave one out")
         _ = self.regions
         if self.threads and self.threads > (cores := usable_cores()):
             raise BadInput(

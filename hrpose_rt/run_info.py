@@ -9,9 +9,9 @@ class DetectorInfo:
     """The person detector.
 
     Attributes:
-        model: Its name.
+        model: Its name, or the name of the file of boxes that takes its place.
         sha256: Hash of the engine, or of the checkpoint if there is no engine.
-        runtime, precision: As in `Settings`, with "auto" resolved.
+        runtime, precision: As in `Settings`, with "auto" resolved; "file" and "" for a file of boxes.
     """
 
     model: str

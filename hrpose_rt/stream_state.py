@@ -11,8 +11,10 @@ import numpy as np
 from hrpose_rt.budget import Clock, FrameBudget, LatencyModel
 from hrpose_rt.config import Settings
 from hrpose_rt.detection.base import Detector
+from hrpose_rt.detection.given import GivenBoxes
 from hrpose_rt.detection.tiling import Region, Tiling
 from hrpose_rt.errors import BadInput
+from hrpose_rt.given_state import GivenState
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.timing import StageClock
 from hrpose_rt.tracking.library_trackers import ASSOCIATORS
@@ -243,7 +245,11 @@ def open_stream_state(
     latency: LatencyModel,
     now: Clock = time.perf_counter,
 ) -> StreamState:
-    """Create the state for a source: a video or images."""
+    """Create the state for a source: a video, images, or either with boxes and ids that are given."""
+    if isinstance(detector, GivenBoxes) and info.is_live:
+        raise BadInput(f"`boxes` belong to the frames of a file, and {info.name} is live: leave them out")
+    if isinstance(detector, GivenBoxes) and detector.has_ids:
+        return GivenState(detector, settings.smooth and info.is_video)
     if info.is_video:
         return VideoState(settings, info, detector, skeleton, latency, now)
     return ImageState(settings, info, detector)
@@ -251,6 +257,8 @@ def open_stream_state(
 
 def _detect(detector: Detector, frame: Frame, clock: StageClock, tiles: Sequence[Region]) -> Detections:
     """Run the detector; BadInput if it is an external one and does not return Detections."""
+    if isinstance(detector, GivenBoxes):
+        return detector.people_of(frame).detections
     detections = detector.detect(frame.image, clock, tiles)
     if not isinstance(detections, Detections):
         raise BadInput(f"the detector gave {type(detections).__name__}, Detections are needed")

@@ -20,6 +20,7 @@ EXTRA_STAGES = ("read", "draw", "write", "age")
 
 
 MAX_BOX_REACH_PX = 1e6  # farthest box coordinate, in pixels from the image's corner
+COCO_PERSON = 1  # category id of people in COCO
 NO_ID = -1  # id of an unconfirmed track
 
 
@@ -131,6 +132,10 @@ class Detections:
     def found(cls, boxes: F32, scores: F32, added: int = 0) -> "Detections":
         """Boxes (N, 4) and scores (N,) directly from a detector, `added` of them only from tiles."""
         return cls(boxes, scores, np.full(len(boxes), Origin.DETECTED, np.int64), added)
+
+    def select(self, rows: I64) -> "Detections":
+        """These rows (M,) only."""
+        return Detections(self.boxes[rows], self.scores[rows], self.origin[rows], self.added)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

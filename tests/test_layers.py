@@ -17,7 +17,7 @@ LAYERS = {
             "nets config drawing geometry timing queues",
             "runtimes result",
             "detection pose tracking sources sinks",
-            "networks session stream_state budget export evaluation",
+            "networks open_model session stream_state given_state budget export evaluation",
             "pipeline",
             "bench training doctor",
             "cli __main__",

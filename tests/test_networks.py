@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from hrpose_rt import networks
+from hrpose_rt import open_model
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, HrposeError
 from hrpose_rt.export.examples import packaged_photos
@@ -15,7 +15,8 @@ from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.hrnet_config import W16_LITE
 from hrpose_rt.nets.spec import EngineSpec
 from hrpose_rt.nets.zoo import find_model
-from hrpose_rt.networks import open_networks, open_pose, prefer_int8
+from hrpose_rt.networks import open_networks, open_pose
+from hrpose_rt.open_model import prefer_int8
 from hrpose_rt.paths import models_folder
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.runtimes.open import open_selected
@@ -50,11 +51,11 @@ def test_int8_is_for_both_embedded_networks_and_finds_the_same_people(runtime, p
 def test_auto_takes_int8_for_the_detector_where_bf16_is_slow(
     fast_bf16, device, detector, monkeypatch
 ) -> None:
-    monkeypatch.setattr(networks, "bf16_is_fast", lambda: fast_bf16)
-    monkeypatch.setattr(networks, "cpu_features", lambda: ["avx512_vnni"])
+    monkeypatch.setattr(open_model, "bf16_is_fast", lambda: fast_bf16)
+    monkeypatch.setattr(open_model, "cpu_features", lambda: ["avx512_vnni"])
     assert prefer_int8(find_model("yolo26n-person", "detection"), "detection", device) == detector
     assert prefer_int8(find_model("hrnet-w16-lite", "pose"), "pose", device)
-    monkeypatch.setattr(networks, "cpu_features", lambda: ["avx2"])
+    monkeypatch.setattr(open_model, "cpu_features", lambda: ["avx2"])
     assert not prefer_int8(find_model("yolo26n-person", "detection"), "detection", device)
 
 
@@ -188,7 +189,7 @@ def test_networks_close_opened_runtimes_when_opening_fails(settings, words, monk
         monkeypatch.setattr(runtime, "close", lambda: (closed.append(1), close()))
         return runtime, spec
 
-    monkeypatch.setattr("hrpose_rt.networks.open_selected", remembered)
+    monkeypatch.setattr("hrpose_rt.open_model.open_selected", remembered)
     with pytest.raises(HrposeError, match=words):
         open_networks(Settings(runtime="onnxruntime", precision="fp32", threads=1, **settings))
     assert opened and all(opened)  # each was closed

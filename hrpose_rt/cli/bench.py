@@ -21,7 +21,8 @@ from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
 from hrpose_rt.nets.spec import Task
 from hrpose_rt.nets.zoo import Model
-from hrpose_rt.networks import hardware_info, open_model
+from hrpose_rt.networks import hardware_info
+from hrpose_rt.open_model import open_model
 from hrpose_rt.paths import write_json
 from hrpose_rt.runtimes.base import Runtime
 
@@ -111,7 +112,7 @@ def _candidate(model: Model, task: Task, settings: Settings, console: Console) -
 
 
 def _fp32_graph(model: Model, task: Task) -> Path:
-    from hrpose_rt.networks import ensure_engine
+    from hrpose_rt.open_model import ensure_engine
     from hrpose_rt.runtimes.selection import select_runtime
 
     ready = ensure_engine(model, task, select_runtime(True, "onnxruntime", "fp32"))

@@ -117,8 +117,11 @@ def describe(info: RunInfo) -> str:
     """Describe the networks, their devices and their precisions in one line."""
     pose, detector, hardware = info.pose, info.detector, info.hardware
     features = ", ".join(hardware.cpu_features) or "features unknown"
+    people = f"people from {detector.model}"
+    if detector.precision:
+        people = f"people {detector.model} on {detector.runtime} {detector.precision}"
     return (
         f"pose {pose.model} {pose.input} on {pose.runtime} {pose.precision} "
-        f"({pose.device}: {pose.reason}), people {detector.model} on {detector.runtime} "
-        f"{detector.precision}; {hardware.threads} threads of {hardware.cpu} ({features})"
+        f"({pose.device}: {pose.reason}), {people}; {hardware.threads} threads of {hardware.cpu} "
+        f"({features})"
     )

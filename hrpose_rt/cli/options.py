@@ -88,6 +88,12 @@ IgnoredRegion = Annotated[
     str,
     input_option("--ignore-region", help="No people inside; given as --region is."),
 ]
+Boxes = Annotated[
+    str,
+    input_option(
+        "--boxes", help="Boxes (and ids) from a file instead of a detector: MOT, COCO or JSON lines."
+    ),
+]
 Smooth = Annotated[
     bool,
     tracking_option("--smooth/--no-smooth", help="Filter keypoints against jitter."),
@@ -155,6 +161,7 @@ SETTINGS: dict[str, Any] = {
     "smooth": Smooth,
     "region": RegionText,
     "ignore_region": IgnoredRegion,
+    "boxes": Boxes,
     "threads": Threads,
 }
 _FIELDS = {"memory": "memory_s", "max_age": "max_age_s"}  # where a field is called otherwise

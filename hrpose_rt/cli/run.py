@@ -16,6 +16,7 @@ from hrpose_rt.cli.models import fetch_models
 from hrpose_rt.config import Clip, Settings
 from hrpose_rt.console import say
 from hrpose_rt.drawing import MIN_SCORE
+from hrpose_rt.errors import BadInput
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.sinks.rendering import DrawStyle
 from hrpose_rt.sinks.text import STDOUT
@@ -125,6 +126,8 @@ def run(
     console = Console(stderr=json_lines == STDOUT, quiet=quiet, highlight=False)
     with ExitStack() as stack:
         names = expand(source)
+        if settings.boxes and len(names) > 1:
+            raise BadInput(f"--boxes has the people of one source, not of {len(names)}: run each by itself")
         patient = len(names) > 1 and reconnect > 0  # a camera that is off keeps no other one waiting
         sources = [stack.enter_context(open_source(name, clip, reconnect, patient)) for name in names]
         texts = {"json": json_lines, "csv": csv, "csv_long": csv_long, "coco": coco, "mot": mot}
@@ -142,7 +145,7 @@ def run(
             web = stack.enter_context(WebView(*parse_address(serve), token or "", style))
             console.print(f"watch at {web.url}")
             viewers.append(lambda info, name: web.panel(name if job.concurrent else "", name))
-        fetch_models(settings.pose, settings.detector)
+        fetch_models(settings.pose, "" if settings.boxes else settings.detector)
         pipeline = stack.enter_context(PosePipeline(settings))
         console.print(describe(pipeline.info), soft_wrap=True)
         view = LiveView(Console(stderr=True, quiet=quiet))

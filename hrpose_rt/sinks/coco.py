@@ -11,9 +11,7 @@ from hrpose_rt.result import FrameResult, person_score
 from hrpose_rt.run_info import RunInfo
 from hrpose_rt.sinks.text import LineFile
 from hrpose_rt.structures import convert, read_json
-from hrpose_rt.types import U8, SourceInfo
-
-COCO_PERSON = 1  # category id of people in COCO
+from hrpose_rt.types import COCO_PERSON, U8, SourceInfo
 
 
 class CocoSink(LineFile):

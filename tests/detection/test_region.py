@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hrpose_rt.detection.region import RegionDetector
+from hrpose_rt.detection.region import RegionDetector, RegionFilter
 from hrpose_rt.errors import BadInput
 from hrpose_rt.regions import Region
 from hrpose_rt.timing import StageClock
@@ -25,7 +25,7 @@ class ThreePeople:
 
 def found_in(region=None, ignored=None, max_people=0) -> list[float]:
     given = [Region.parse(text) if text else None for text in (region, ignored)]
-    detections = RegionDetector(ThreePeople(), *given, max_people).detect(FRAME, StageClock())
+    detections = RegionDetector(ThreePeople(), RegionFilter(*given, max_people)).detect(FRAME, StageClock())
     return detections.boxes[:, [0, 2]].mean(axis=1).tolist()
 
 
@@ -64,7 +64,7 @@ def test_mask_is_stretched_to_the_frame(tmp_path) -> None:
 
 
 def test_region_follows_the_size_of_the_frame() -> None:
-    detector = RegionDetector(ThreePeople(), Region.parse("90,50,110,100"), None)
+    detector = RegionDetector(ThreePeople(), RegionFilter(Region.parse("90,50,110,100"), None))
     for height in (100, 120, 100):
         frame = np.zeros((height, 200, 3), np.uint8)
         assert len(detector.detect(frame, StageClock())) == 1

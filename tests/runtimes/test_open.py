@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from hrpose_rt import networks
+from hrpose_rt import open_model
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.hardware import Gpu
 from hrpose_rt.nets.zoo import find_model
@@ -230,10 +230,10 @@ def test_missing_tensorrt_or_pytorch_raises_before_engine_build(format, libs, wo
     monkeypatch.setattr(trt_library, "find_spec", lambda name: name if name in libs else None)
     monkeypatch.setattr(trt_library, "nvidia_gpus", lambda: [ADA])
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    monkeypatch.setattr(networks, "tensorrt_format", lambda number: format)
+    monkeypatch.setattr(open_model, "tensorrt_format", lambda number: format)
     request = choice.RuntimeChoice("tensorrt", "cuda", "fp16", "")
     with pytest.raises(RuntimeMissing, match=words):
-        networks.ensure_engine(find_model("hrnet-w16-lite", "pose"), "pose", request)
+        open_model.ensure_engine(find_model("hrnet-w16-lite", "pose"), "pose", request)
 
 
 def test_tensorrt_without_gpu_raises_runtime_missing(monkeypatch) -> None:
