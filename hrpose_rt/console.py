@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 # Set by the command line, which owns the process.
 own_process = False
+debug = False  # whether errors show their traceback
 wording: Callable[[str], str] = str  # rewrites a message: options for arguments
 
 

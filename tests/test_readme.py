@@ -30,6 +30,11 @@ def block(language: str) -> str:
     return text
 
 
+def toml_of(page: str) -> str:
+    """The first TOML example of a page of docs/."""
+    return re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / page).read_text(), re.S)[0]
+
+
 def test_readme_python_example_runs(tmp_path, monkeypatch, photos, capsys) -> None:
     write_video(tmp_path / "video.mp4", frames=3)
     monkeypatch.chdir(tmp_path)
@@ -141,6 +146,7 @@ def test_docs_run_commands_succeed(page, command, tmp_path, monkeypatch) -> None
     Path("photos").mkdir()
     cv2.imwrite("photos/one.png", np.zeros((48, 64, 3), np.uint8))
     Path("list.txt").write_text("video.mp4\n")
+    Path("run.toml").write_text(toml_of("running.md"))
     Path("mirror.json").write_text("[[0, 0], [9, 0], [9, 9]]")
     words = shlex.split(command, comments=True)[1:]
     done = CliRunner().invoke(build_app(), words, catch_exceptions=False)

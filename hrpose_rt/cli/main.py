@@ -179,23 +179,28 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(RunBroken.exit_code)
     except HrposeError as error:
-        if "--debug" in sys.argv:
+        if _debugging():
             raise
         sys.exit(fail(error))
     except OSError as error:  # of a path that no check foresaw, such as a name that is too long
-        if "--debug" in sys.argv or error.filename is None:
+        if _debugging() or error.filename is None:
             raise
         sys.exit(fail(BadInput(f"{error.filename} cannot be used ({error.strerror}): check the path")))
     except MemoryError:
-        if "--debug" in sys.argv:
+        if _debugging():
             raise
         sys.exit(fail(RunBroken("memory ran out: close other programs, or take smaller pictures")))
     except ImportError as error:
         hint = missing_library(str(error)) or missing_package(error.name)
-        if "--debug" in sys.argv or not hint:
+        if _debugging() or not hint:
             raise
         print(f"hrpose-rt: {hint}", file=sys.stderr)
         sys.exit(HrposeError.exit_code)
+
+
+def _debugging() -> bool:
+    """Whether --debug is given: on the command line, or once that is read, in a file or the environment."""
+    return console.debug or "--debug" in sys.argv
 
 
 def missing_package(module: str | None) -> str | None:

@@ -7,8 +7,8 @@ from typing import Any, get_args
 import pytest
 import typer
 
-from hrpose_rt.cli.app import option_of
 from hrpose_rt.cli.main import build_app
+from hrpose_rt.cli.values import option_of
 from hrpose_rt.errors import BadInput
 
 
