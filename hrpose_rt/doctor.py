@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import BadInput, install_hint
 from hrpose_rt.hardware import cpu_features, cpu_name, nvidia_gpus, usable_cores, why_no_screen
 from hrpose_rt.nets.published import PUBLISHED
 from hrpose_rt.nets.zoo import EMBEDDED, find_model
@@ -68,16 +68,16 @@ def _processor() -> list[Check]:
 
 def _runtimes() -> list[Check]:
     checks = []
-    for runtime, (package, extra) in {
-        "openvino": ("openvino", "openvino"),
-        "onnxruntime": ("onnxruntime", "onnxruntime"),
-        "torch": ("torch", "'hrpose-rt[train]'"),
+    for runtime, (package, todo) in {
+        "openvino": ("openvino", "pip install openvino"),
+        "onnxruntime": ("onnxruntime", "pip install onnxruntime"),
+        "torch": ("torch", install_hint("train")),
     }.items():
         try:
             number = version(package)
         except PackageNotFoundError:
             needed = runtime != "torch"
-            checks.append(Check(runtime, False if needed else None, "missing", f"pip install {extra}"))
+            checks.append(Check(runtime, False if needed else None, "missing", todo))
             continue
         devices = _DEVICES[runtime]()
         checks.append(Check(runtime, True, f"{number}: {_precisions(runtime)}; sees {devices}"))
@@ -93,7 +93,7 @@ def _tensorrt() -> Check:
     if not gpus:
         return Check("tensorrt", None, text, "nothing: there is no NVIDIA GPU here to run on")
     if not tensorrt_format():
-        return Check("tensorrt", None, text, f"pip install 'hrpose-rt[tensorrt]' for the {gpus[0].name}")
+        return Check("tensorrt", None, text, f"{install_hint('tensorrt')} for the {gpus[0].name}")
     return Check("tensorrt", True, f"{text}; sees {', '.join(gpu.name for gpu in gpus)}")
 
 

@@ -73,6 +73,11 @@ class RunBroken(HrposeError):
     exit_code = 1
 
 
+def install_hint(extra: str) -> str:
+    """The command that installs an extra of this package, for messages about a missing library."""
+    return f"pip install 'hrpose-rt[{extra}]'"
+
+
 def last_line(error: BaseException) -> str:
     """The last line of a library's multi-line error, without a full stop."""
     lines = str(error).strip().splitlines() or [type(error).__name__]

@@ -19,7 +19,7 @@ from hrpose_rt.cli import options
 from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.config import Settings
 from hrpose_rt.console import say
-from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.errors import BadInput, RunBroken, install_hint
 from hrpose_rt.export.examples import packaged_or
 from hrpose_rt.networks import Networks, open_networks
 
@@ -90,7 +90,7 @@ def bench_crowd(
 
             files += save_plots(report, cells, output)
         else:
-            print("no plots: pip install 'hrpose-rt[train]'")
+            print(f"no plots: {install_hint('train')}")
         print(f"written: {', '.join(str(file) for file in files)}")
     if report["refused"]:
         raise RunBroken(f"{report['refused']}; the report says so, too")

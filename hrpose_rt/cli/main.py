@@ -14,7 +14,7 @@ import hrpose_rt
 from hrpose_rt import console
 from hrpose_rt.cli.app import App
 from hrpose_rt.cli.exit import INTERRUPTED, fail, name_options
-from hrpose_rt.errors import BadInput, HrposeError, RunBroken
+from hrpose_rt.errors import BadInput, HrposeError, RunBroken, install_hint
 
 # Debian's names for the shared libraries that OpenCV's and OpenVINO's wheels expect of the system.
 _SYSTEM_LIBRARIES = {
@@ -206,7 +206,7 @@ def _debugging() -> bool:
 def missing_package(module: str | None) -> str | None:
     """What to install where a package is missing that only some commands need; None if it is another."""
     name = (module or "").partition(".")[0]
-    return f"this needs {name}: pip install 'hrpose-rt[train]'" if name in TRAIN else None
+    return f"this needs {name}: {install_hint('train')}" if name in TRAIN else None
 
 
 def missing_library(message: str) -> str | None:

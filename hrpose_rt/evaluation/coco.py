@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hrpose_rt.errors import BadInput, RuntimeMissing
+from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint
 from hrpose_rt.evaluation.coco_annotations import check_annotations, check_box, check_numbers, is_number
 from hrpose_rt.evaluation.joint_names import plain_name
 from hrpose_rt.skeleton import COCO17, Skeleton
@@ -272,5 +272,5 @@ def _pycocotools() -> tuple[Any, Any]:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
     except ImportError as error:
-        raise RuntimeMissing("COCO's figures need pycocotools: pip install 'hrpose-rt[train]'") from error
+        raise RuntimeMissing(f"COCO's figures need pycocotools: {install_hint('train')}") from error
     return COCO, COCOeval

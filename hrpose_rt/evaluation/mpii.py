@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hrpose_rt.errors import BadInput, RuntimeMissing, last_line
+from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint, last_line
 from hrpose_rt.skeleton import MPII16
 from hrpose_rt.types import F32, Bools
 
@@ -120,7 +120,7 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         from scipy.io import loadmat
     except ImportError as error:
-        raise RuntimeMissing(f"{path.name} needs scipy: pip install 'hrpose-rt[train]'") from error
+        raise RuntimeMissing(f"{path.name} needs scipy: {install_hint('train')}") from error
     try:
         content: dict[str, Any] = loadmat(str(path))
     except FileNotFoundError as error:

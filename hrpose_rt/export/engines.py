@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from hrpose_rt.errors import BadInput, RuntimeMissing
+from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint
 from hrpose_rt.export import verify
 from hrpose_rt.export.graphs import write_16_bit_graph, write_fp32_graph, write_int8_graph
 from hrpose_rt.export.parity import Parity
@@ -49,7 +49,7 @@ def export(
         check_options(request.format, request.precision, request.trt, nvidia_gpus())
     needed = ("onnx",) if model.is_onnx else ("torch", "onnx")
     if missing := [name for name in needed if find_spec(name) is None]:
-        raise RuntimeMissing(f"exporting needs {' and '.join(missing)}: pip install 'hrpose-rt[export]'")
+        raise RuntimeMissing(f"exporting needs {' and '.join(missing)}: {install_hint('export')}")
     folder = request.folder or engines_folder()
     make_writable(folder, "choose another `folder`" if request.folder else SET_CACHE)
     return _Export(model, task, request, folder, progress).run()

@@ -11,7 +11,7 @@ import numpy as np
 from hrpose_rt.config import Clip
 from hrpose_rt.detection.base import Detector
 from hrpose_rt.detection.letterbox import Letterbox
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import BadInput, install_hint
 from hrpose_rt.geometry import boxes_to_centre_size
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.sources.open import open_source
@@ -66,8 +66,8 @@ def packaged_photos() -> list[U8]:
     photos = [cv2.imread(str(path)) for f in folders for path in sorted((Path(f) / "assets").glob("*.jpg"))]
     if not photos:
         raise BadInput(
-            "there are no photos of people here, they come with ultralytics: pip install "
-            "'hrpose-rt[export]', or give your own"
+            "there are no photos of people here, they come with ultralytics: "
+            f"{install_hint('export')}, or give your own"
         )
     return [np.asarray(photo, np.uint8) for photo in photos]
 

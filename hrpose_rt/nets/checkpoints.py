@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hrpose_rt.errors import BadInput, CheckpointMismatch, RuntimeMissing
+from hrpose_rt.errors import BadInput, CheckpointMismatch, RuntimeMissing, install_hint
 from hrpose_rt.nets.hrnet_config import HRNetConfig
 
 if TYPE_CHECKING:
@@ -57,9 +57,7 @@ def load_state(path: Path) -> StateDict:
     try:
         import torch
     except ImportError as error:
-        raise RuntimeMissing(
-            f"{path.name} is a PyTorch checkpoint: pip install 'hrpose-rt[train]'"
-        ) from error
+        raise RuntimeMissing(f"{path.name} is a PyTorch checkpoint: {install_hint('train')}") from error
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

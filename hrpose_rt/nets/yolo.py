@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hrpose_rt.errors import BadInput, RuntimeMissing
+from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint
 from hrpose_rt.nets.preprocessing import NormalizedInput
 
 
@@ -33,7 +33,7 @@ def load_yolo(path: Path, classic: bool, fixed: bool = False) -> NormalizedInput
         with as_before():
             from ultralytics.nn.tasks import DetectionModel, torch_safe_load
     except ImportError as error:
-        raise RuntimeMissing(f"{path.name} needs ultralytics: pip install 'hrpose-rt[export]'") from error
+        raise RuntimeMissing(f"{path.name} needs ultralytics: {install_hint('export')}") from error
     if not path.is_file():
         raise BadInput(f"{path} does not exist: check the path")
     try:

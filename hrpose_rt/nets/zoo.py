@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing
+from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing, install_hint
 from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.download import BytesCallback, fetch
 from hrpose_rt.nets.hrnet_config import heatmap_size
@@ -164,7 +164,7 @@ def _ultralytics(name: str) -> Path:
     try:
         from ultralytics.utils.downloads import attempt_download_asset
     except ImportError as error:
-        raise RuntimeMissing(f"{name} needs ultralytics: pip install 'hrpose-rt[train]'") from error
+        raise RuntimeMissing(f"{name} needs ultralytics: {install_hint('train')}") from error
     make_writable(path.parent)
     reason: Exception | None = None
     try:

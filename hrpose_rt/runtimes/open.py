@@ -3,7 +3,7 @@
 from dataclasses import replace
 from importlib.util import find_spec
 
-from hrpose_rt.errors import BadInput, RuntimeMissing
+from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.hrnet_config import heatmap_size
@@ -115,7 +115,7 @@ def _open_eager(
     model: Model, task: Task, choice: RuntimeChoice, threads: int, skeleton: str
 ) -> tuple[Runtime, EngineSpec]:
     if find_spec("torch") is None:
-        raise RuntimeMissing(f"{model.name} needs PyTorch here: pip install 'hrpose-rt[train]'")
+        raise RuntimeMissing(f"{model.name} needs PyTorch here: {install_hint('train')}")
     if task == "detection":
         from hrpose_rt.nets.yolo import load_yolo
 

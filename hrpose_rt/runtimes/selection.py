@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from hrpose_rt.config import check_execution
-from hrpose_rt.errors import BadInput, RuntimeMissing
+from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint
 from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.nets.spec import RTX_ARCHS
 
@@ -116,8 +116,8 @@ def _runtime_for(
         if device != "auto":
             lacks = f"no library that drives the {name} is here" if beside else _no_gpu(len(gpus))
             raise RuntimeMissing(
-                f"`device` {device}: {lacks}; it takes the GPU's driver and pip install "
-                "'hrpose-rt[tensorrt]', or onnxruntime-gpu in place of onnxruntime"
+                f"`device` {device}: {lacks}; it takes the GPU's driver and "
+                f"{install_hint('tensorrt')}, or onnxruntime-gpu in place of onnxruntime"
             )
     if find_spec("openvino"):
         return "openvino", "cpu", f"the first choice on a CPU{beside}"

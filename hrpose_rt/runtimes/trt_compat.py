@@ -4,7 +4,7 @@ import importlib
 from importlib.util import find_spec
 from typing import Any
 
-from hrpose_rt.errors import RuntimeMissing
+from hrpose_rt.errors import RuntimeMissing, install_hint
 from hrpose_rt.hardware import Gpu, nvidia_gpus
 from hrpose_rt.nets.spec import Build
 
@@ -18,9 +18,7 @@ def load_tensorrt(format: str) -> Any:
     try:
         return importlib.import_module(MODULES[format])
     except (ImportError, OSError) as error:
-        raise RuntimeMissing(
-            f"{NAMES[format]} does not load ({error}): pip install 'hrpose-rt[{format}]'"
-        ) from error
+        raise RuntimeMissing(f"{NAMES[format]} does not load ({error}): {install_hint(format)}") from error
 
 
 def check_ready(format: str, device: str) -> None:
@@ -34,12 +32,11 @@ def check_ready(format: str, device: str) -> None:
         raise RuntimeMissing("TensorRT runs on NVIDIA GPUs, and there is none here: use `runtime` openvino")
     if not format:
         raise RuntimeMissing(
-            "no TensorRT for this GPU is here: pip install 'hrpose-rt[tensorrt]', or use `runtime` torch"
+            f"no TensorRT for this GPU is here: {install_hint('tensorrt')}, or use `runtime` torch"
         )
     if find_spec("torch") is None:
         raise RuntimeMissing(
-            f"{NAMES[format]} runs on memory of PyTorch's, which is not here: "
-            f"pip install 'hrpose-rt[{format}]'"
+            f"{NAMES[format]} runs on memory of PyTorch's, which is not here: {install_hint(format)}"
         )
     load_tensorrt(format)
     from hrpose_rt.runtimes.cuda import find_cuda

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hrpose_rt.errors import RuntimeMissing
+from hrpose_rt.errors import RuntimeMissing, install_hint
 from hrpose_rt.paths import atomic_write
 
 METRICS_FILE, LOG_FILE, CURVES_FILE = "metrics.jsonl", "train.log", "curves.png"
@@ -28,7 +28,7 @@ class MetricsLog:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise RuntimeMissing("training needs tensorboard: pip install 'hrpose-rt[train]'") from error
+            raise RuntimeMissing(f"training needs tensorboard: {install_hint('train')}") from error
         self._metrics = folder / METRICS_FILE
         self._curves = folder / CURVES_FILE
         self._lines = [line for line in _read(self._metrics) if line["step"] <= step] if step else []
