@@ -1,5 +1,6 @@
 """`hrpose-rt models`: which networks there are, what is known of them, and how to get them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,10 +13,13 @@ from hrpose_rt.cli import options
 from hrpose_rt.cli.app import App
 from hrpose_rt.errors import BadInput
 from hrpose_rt.nets import onnx_source
+from hrpose_rt.nets.onnx_source import PRESETS
 from hrpose_rt.nets.published import ALIASES, PUBLISHED
+from hrpose_rt.nets.published_onnx import PUBLISHED_ONNX
 from hrpose_rt.nets.spec import Task, spec_path
-from hrpose_rt.nets.zoo import EMBEDDED, ULTRALYTICS, Model, find_model
+from hrpose_rt.nets.zoo import EMBEDDED, ULTRALYTICS, Model, find_model, spec_of_checkpoint
 from hrpose_rt.paths import fetched_folder
+from hrpose_rt.skeleton import find_skeleton
 
 app = App(no_args_is_help=True, help="List, describe and fetch networks.")
 HEADS = ("model", "for", "input", "joints", "decode", "score", "here")
@@ -32,27 +36,45 @@ def list_models(debug: options.Debug = False) -> None:
         assert spec is not None
         h, w = spec.input_hw
         decode = spec.decode if task == "pose" else ""
-        table.add_row(name, task, f"{h}x{w}", spec.skeleton, decode, "card", "embedded")
+        joints = _joints(spec.skeleton) if task == "pose" else ""
+        table.add_row(name, task, f"{h}x{w}", joints, decode, "card", "embedded")
     for name, model in PUBLISHED.items():
         h, w = model.input_hw
         fetched = "yes" if (fetched_folder() / model.file_name).is_file() else "pull"
-        table.add_row(name, "pose", f"{h}x{w}", model.skeleton, model.decode, model.figure, fetched)
+        joints = _joints(model.skeleton)
+        table.add_row(name, "pose", f"{h}x{w}", joints, model.decode, model.figure, fetched)
+    for name, network in PUBLISHED_ONNX.items():
+        h, w = network.input_hw
+        decode = PRESETS[network.preset][0]
+        row = (name, "pose", f"{h}x{w}", _joints(network.skeleton), decode, network.figure)
+        table.add_row(*row, "yes" if network.is_here else "pull")
     table.add_row("yolo26n, ...", "detection", "640x640", "", "", "", "pull")
     Console().print(table)
     plain = ", ".join(f"{alias} is {name}" for alias, name in ALIASES.items())
     print(f"\n{plain}. Fetched models are kept in {fetched_folder()}. The score is the published one.")
 
 
+def _joints(skeleton: str) -> str:
+    return str(len(find_skeleton(skeleton).joints))
+
+
 @app.command()
 def info(name: Name, debug: options.Debug = False) -> None:
     """What is known of a model that is here, and of one that is not."""
     published = PUBLISHED.get(ALIASES.get(name, name))
+    if (network := PUBLISHED_ONNX.get(name)) and not network.is_here:
+        print(f"not here yet: hrpose-rt models pull {name} fetches {network.urls[0]}")
+        print(f"skeleton: {network.skeleton}\nsha256: {network.sha256}")
+        print(f"inputs: {network.input_hw[0]}x{network.input_hw[1]}")
+        return
     if published and not (fetched_folder() / published.file_name).is_file():
         spec = published.spec(f"{published.sha256_prefix}...")
         print(f"not here yet: hrpose-rt models pull {name} fetches {published.url}")
     else:
         model = find(name)
         print(f"files: {', '.join(str(path) for path in (model.engine, model.checkpoint) if path)}")
+        if model.is_onnx:
+            model = replace(model, spec=spec_of_checkpoint(model, task_of(name)))
         if model.spec is None:
             raise BadInput(
                 f"nothing says what {name} holds: a file trained or exported here has a .json beside it"
@@ -74,7 +96,7 @@ def pull(name: Name, debug: options.Debug = False) -> None:
 def fetch_models(pose: str, detector: str) -> None:
     """Fetch what a run needs before it begins, with a bar for what is not here yet."""
     for name, task in ((pose, "pose"), (detector, "detection")):
-        if ALIASES.get(name, name) in PUBLISHED or ULTRALYTICS.match(name):
+        if ALIASES.get(name, name) in {*PUBLISHED, *PUBLISHED_ONNX} or ULTRALYTICS.match(name):
             find(name, "pose" if task == "pose" else "detection")
 
 

@@ -1,16 +1,21 @@
 """Downloads: resumed after interruptions, and verified before the file gets its name."""
 
 import hashlib
+import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.client import HTTPException
 from pathlib import Path
+from urllib.parse import urlsplit
+from zipfile import BadZipFile, ZipFile
 
+from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.paths import SET_CACHE, make_writable
 
 CHUNK = 1 << 18
+MAX_UNPACKED_BYTES = 2 << 30  # of a file in an archive; an ONNX file holds no more
 DOWNLOAD_TIMEOUT_S = 30
 _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 206, 416
 
@@ -25,7 +30,7 @@ def fetch(
     An interrupted download stays in `path.partial`, and the next call resumes it.
 
     Args:
-        url: What to download.
+        url: What to download. Of a zip archive, only the file with the suffix of `path` is kept.
         path: The file to write.
         sha256_prefix: First hex digits of the file's sha256.
         progress: Called with the bytes so far and in total.
@@ -34,12 +39,16 @@ def fetch(
         BadInput: The file cannot be written.
         RunBroken: The download failed, or the file has another hash; the message has URL and folder.
     """
-    by_hand = f"fetch {url} by hand and put it into {path.parent} as {path.name}"
+    is_archive = url.endswith(".zip")
+    what = f"the {path.suffix} file in it" if is_archive else "it"
+    by_hand = f"fetch {url} by hand and put {what} into {path.parent} as {path.name}"
     partial = path.with_name(path.name + ".partial")
     try:
         make_writable(path.parent, f"{SET_CACHE}, or {by_hand}")
         receive(urllib.request.Request(url), partial, progress)
-    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
+        if is_archive:
+            _unpack(partial, path.suffix)
+    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, BadZipFile) as error:
         reason = getattr(error, "reason", None) or error
         reason = " ".join(str(reason).split()) or type(error).__name__
         raise RunBroken(f"{path.name} could not be fetched ({reason}): try again, or {by_hand}") from error
@@ -47,6 +56,38 @@ def fetch(
         raise BadInput(f"{partial} cannot be written: {error.strerror}; make room, or {by_hand}") from error
     check_hash(partial, sha256_prefix, by_hand)
     partial.replace(path)
+
+
+def fetch_from_any(
+    urls: Sequence[str],
+    path: Path,
+    sha256_prefix: str,
+    progress: BytesCallback = lambda done, total: None,
+) -> None:
+    """Download from the first of several addresses that serves the file; see `fetch`."""
+    for last, url in enumerate(urls, start=1):
+        try:
+            return fetch(url, path, sha256_prefix, progress)
+        except RunBroken as error:
+            if last == len(urls):
+                raise
+            say(f"{error}; trying {urlsplit(urls[last]).hostname}")
+
+
+def _unpack(archive: Path, suffix: str) -> None:
+    """Replace a zip archive by the only file in it with that suffix; raise BadZipFile if there is none."""
+    unpacked = archive.with_name(archive.name + ".unpacked")
+    try:
+        with ZipFile(archive) as opened:
+            members = [member for member in opened.infolist() if member.filename.endswith(suffix)]
+            if len(members) != 1 or members[0].file_size > MAX_UNPACKED_BYTES:
+                raise BadZipFile(f"the archive has {len(members)} {suffix} files of a usual size, not one")
+            with opened.open(members[0]) as packed, unpacked.open("wb") as file:
+                shutil.copyfileobj(packed, file)
+    except BadZipFile:
+        archive.unlink()  # resuming it would not mend it
+        raise
+    unpacked.replace(archive)
 
 
 def check_hash(file: Path, sha256_prefix: str, by_hand: str) -> None:

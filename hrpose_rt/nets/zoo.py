@@ -7,10 +7,11 @@ from pathlib import Path
 
 from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing, install_hint
 from hrpose_rt.nets.checkpoints import load_hrnet
-from hrpose_rt.nets.download import BytesCallback, fetch
+from hrpose_rt.nets.download import BytesCallback, fetch, fetch_from_any
 from hrpose_rt.nets.hrnet_config import heatmap_size
 from hrpose_rt.nets.onnx_source import NO_HINTS, NetworkHints, describe
 from hrpose_rt.nets.published import ALIASES, PUBLISHED, Published, read_name
+from hrpose_rt.nets.published_onnx import PUBLISHED_ONNX, PublishedOnnx
 from hrpose_rt.nets.spec import EngineSpec, Task, spec_path
 from hrpose_rt.paths import fetched_folder, make_writable, models_folder, sha256
 
@@ -96,7 +97,7 @@ def find_model(name: str, task: Task, progress: BytesCallback = lambda done, tot
 def names(task: Task) -> list[str]:
     """The names of all models; for Ultralytics' detectors only an example."""
     embedded = [name for name, of in EMBEDDED.items() if of == task]
-    return [*embedded, *(PUBLISHED if task == "pose" else ("yolo26n",))]
+    return [*embedded, *((*PUBLISHED, *PUBLISHED_ONNX) if task == "pose" else ("yolo26n",))]
 
 
 def _find(name: str, task: Task, progress: BytesCallback) -> Model:
@@ -107,6 +108,8 @@ def _find(name: str, task: Task, progress: BytesCallback) -> Model:
         return Model(name, engine, checkpoint, EngineSpec.load(spec_path(engine)))
     if published := PUBLISHED.get(ALIASES.get(name, name)):
         return _of_checkpoint(published.name, _published(published, progress))
+    if network := PUBLISHED_ONNX.get(name):
+        return Model(name, None, _published_onnx(network, progress), None)
     if ULTRALYTICS.match(name):
         if task != "detection":
             raise BadInput(f"{name} is a detection network, one for {task} is needed here")
@@ -153,6 +156,16 @@ def _published(model: Published, progress: BytesCallback) -> Path:
     path = fetched_folder() / model.file_name
     if not path.is_file():
         fetch(model.url, path, model.sha256_prefix, progress)
+    return path
+
+
+def _published_onnx(network: PublishedOnnx, progress: BytesCallback) -> Path:
+    path = fetched_folder() / network.file_name
+    if not path.is_file():
+        fetch_from_any(network.urls, path, network.sha256, progress)
+    beside = path.with_suffix(".toml")
+    if not beside.is_file():  # the file may have been put there by hand
+        beside.write_text(network.description())
     return path
 
 

@@ -11,8 +11,10 @@ from hrpose_rt.cli.main import build_app
 from hrpose_rt.cli.models import list_models
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.nets.published import PUBLISHED
+from hrpose_rt.nets.published_onnx import PUBLISHED_ONNX
 from hrpose_rt.nets.zoo import EMBEDDED
 from hrpose_rt.paths import models_folder
+from tests.onnx_files import simcc
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +32,7 @@ def models(*words: str) -> str:
 
 def test_models_list_shows_every_full_name(home: Path) -> None:
     text = models("list")
-    for name in (*EMBEDDED, *PUBLISHED, "yolo26n"):
+    for name in (*EMBEDDED, *PUBLISHED, *PUBLISHED_ONNX, "yolo26n"):
         assert re.search(rf"^{name}\b", text, re.M)
     assert "hrnet-w32 is hrnet-w32-256x192" in text
     assert str(home / "models") in text
@@ -40,6 +42,16 @@ def test_models_info_of_missing_model_shows_pull_command() -> None:
     text = models("info", "hrnet-w48-384x288-udp")
     assert "not here yet: hrpose-rt models pull hrnet-w48-384x288-udp fetches https://" in text
     assert "decode: udp" in text and "inputs: 384x288" in text
+
+
+def test_models_info_of_onnx_network_before_and_after_it_is_here(home: Path) -> None:
+    text = models("info", "rtmpose-m-halpe26")
+    assert "models pull rtmpose-m-halpe26 fetches https://" in text
+    assert "skeleton: halpe26" in text and "inputs: 256x192" in text
+    (home / "models").mkdir(parents=True)
+    simcc(home / "models" / "rtmpose-m-halpe26.onnx", joints=26)  # put there by hand
+    text = models("info", "rtmpose-m-halpe26")
+    assert "decode: simcc" in text and "skeleton: halpe26" in text and "inputs: 64x64" in text
 
 
 def test_models_info_of_checkpoint_reads_spec_json_beside_it(tmp_path: Path) -> None:

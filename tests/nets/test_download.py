@@ -5,11 +5,12 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 from hrpose_rt.errors import RunBroken
-from hrpose_rt.nets.download import fetch
+from hrpose_rt.nets.download import fetch, fetch_from_any
 
 CONTENT = bytes(range(256)) * 4000
 PREFIX = hashlib.sha256(CONTENT).hexdigest()[:8]
@@ -128,3 +129,44 @@ def test_download_malformed_redirect_url_raises_one_line_error(monkeypatch, tmp_
     monkeypatch.setattr("urllib.request.urlopen", redirected)
     with pytest.raises(RunBroken, match=r"could not be fetched \(Invalid IPv6 URL\): try again, or fetch"):
         fetch("http://127.0.0.1/net.pth", tmp_path / "net.pth", PREFIX)
+
+
+def archive(path: Path, **files: bytes) -> str:
+    """The address of a zip archive with these files in a folder of it."""
+    with ZipFile(path, "w") as opened:
+        for name, content in files.items():
+            opened.writestr(f"20230831/{name.replace('_', '.')}", content)
+    return path.as_uri()
+
+
+def test_file_in_archive_is_unpacked_and_its_own_hash_is_checked(tmp_path) -> None:
+    address = archive(tmp_path / "net.zip", end2end_onnx=CONTENT, deploy_json=b"{}")
+    fetch(address, tmp_path / "new" / "net.onnx", PREFIX)
+    assert (tmp_path / "new" / "net.onnx").read_bytes() == CONTENT
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["net.onnx"]
+    with pytest.raises(RunBroken, match=r"another file.*put the \.onnx file in it into"):
+        fetch(address, tmp_path / "other" / "net.onnx", "00000000")
+    assert not list((tmp_path / "other").iterdir())
+
+
+@pytest.mark.parametrize("files", [{}, {"a_onnx": CONTENT, "b_onnx": CONTENT}])
+def test_archive_without_one_such_file_is_named(files, tmp_path) -> None:
+    with pytest.raises(RunBroken, match=rf"the archive has {len(files)} \.onnx files"):
+        fetch(archive(tmp_path / "net.zip", **files), tmp_path / "new" / "net.onnx", PREFIX)
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_broken_archive_is_not_resumed(tmp_path) -> None:
+    (tmp_path / "net.zip").write_bytes(CONTENT)
+    with pytest.raises(RunBroken, match=r"not a zip file"):
+        fetch((tmp_path / "net.zip").as_uri(), tmp_path / "new" / "net.onnx", PREFIX)
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_next_host_is_tried_and_the_last_error_is_raised(server, tmp_path, capsys) -> None:
+    path = tmp_path / "new" / "net.pth"
+    fetch_from_any([url(server, "/gone"), url(server)], path, PREFIX)
+    assert path.read_bytes() == CONTENT
+    assert "Not Found" in (told := capsys.readouterr().err) and "trying 127.0.0.1" in told
+    with pytest.raises(RunBroken, match="Not Found"):
+        fetch_from_any([url(server, "/gone")] * 2, tmp_path / "b.pth", PREFIX)

@@ -4,6 +4,7 @@ import re
 import shutil
 import urllib.parse
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -13,13 +14,16 @@ from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export.verify import reference
 from hrpose_rt.nets.hrnet import HRNet
+from hrpose_rt.nets.onnx_source import PRESETS
 from hrpose_rt.nets.published import ALIASES, PUBLISHED, Published
-from hrpose_rt.nets.zoo import EMBEDDED, find_model
+from hrpose_rt.nets.published_onnx import PUBLISHED_ONNX, PublishedOnnx
+from hrpose_rt.nets.zoo import EMBEDDED, find_model, spec_of_checkpoint
 from hrpose_rt.networks import open_pose
 from hrpose_rt.paths import fetched_folder, models_folder, sha256
 from hrpose_rt.runtimes.open import open_engine
-from hrpose_rt.skeleton import SKELETONS
+from hrpose_rt.skeleton import SKELETONS, find_skeleton
 from tests.nets.test_hrnet import TINY
+from tests.onnx_files import simcc
 
 
 @pytest.mark.parametrize(("name", "task"), EMBEDDED.items(), ids=EMBEDDED)
@@ -103,6 +107,33 @@ def test_published_checkpoint_is_recognised_by_hash_under_any_name(small_world, 
     mine = tmp_path / "mine.pth"
     shutil.copy(find_model("tiny-udp", "pose").checkpoint, mine)
     assert find_model(str(mine), "pose").spec.decode == "udp"
+
+
+@pytest.mark.parametrize("network", PUBLISHED_ONNX.values(), ids=PUBLISHED_ONNX)
+def test_published_onnx_network_has_hash_hosts_and_known_values(network) -> None:
+    assert re.fullmatch("[0-9a-f]{64}", network.sha256)
+    assert all(address.startswith("https://") for address in network.urls)
+    assert network.preset in PRESETS and find_skeleton(network.skeleton).joints
+    h, w = network.input_hw
+    if network.preset == "rtmpose" and "dwpose" not in network.name:
+        assert f"-{h}x{w}" in network.urls[0] and len({address[:20] for address in network.urls}) == 2
+
+
+def test_published_onnx_network_is_fetched_from_an_archive_and_described(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("HRPOSE_HOME", str(tmp_path / "home"))
+    path = simcc(tmp_path / "end2end.onnx", joints=26)
+    with ZipFile(tmp_path / "net.zip", "w") as archive:
+        archive.write(path, "20230831/end2end.onnx")
+    addresses = ((tmp_path / "gone.zip").as_uri(), (tmp_path / "net.zip").as_uri())
+    network = PublishedOnnx("tiny", addresses, sha256(path), (64, 64), "halpe26", "rtmpose", "")
+    monkeypatch.setitem(PUBLISHED_ONNX, "tiny", network)
+    model = find_model("tiny", "pose")
+    spec = spec_of_checkpoint(model, "pose")
+    assert (spec.model, spec.skeleton, spec.decode, spec.input_hw) == ("tiny", "halpe26", "simcc", (64, 64))
+    (tmp_path / "net.zip").unlink()
+    assert find_model("tiny", "pose") == model
+    with pytest.raises(BadInput, match=r"this `preset` does not fit|halpe26"):
+        open_pose(Settings(pose="tiny", preset="vitpose"))
 
 
 def test_ultralytics_names_resolve_to_detectors_in_hrpose_home(monkeypatch, tmp_path) -> None:
