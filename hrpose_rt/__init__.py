@@ -20,6 +20,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 if TYPE_CHECKING:
     from hrpose_rt.config import Clip, Settings
     from hrpose_rt.errors import BadInput, HrposeError, RunBroken, RuntimeMissing
+    from hrpose_rt.kinematics.angles import angle_names, joint_angles
     from hrpose_rt.pipeline import PosePipeline, stream
     from hrpose_rt.result import FrameResult
     from hrpose_rt.session import Session
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _HOMES = {
     **dict.fromkeys(("BadInput", "HrposeError", "RunBroken", "RuntimeMissing"), "errors"),
     **dict.fromkeys(("PosePipeline", "stream"), "pipeline"),
+    **dict.fromkeys(("angle_names", "joint_angles"), "kinematics.angles"),
     "Session": "session",
     **dict.fromkeys(("Clip", "Settings"), "config"),
     "FrameResult": "result",
@@ -65,6 +67,8 @@ __all__ = [
     "SourceInfo",
     "StageTimes",
     "__version__",
+    "angle_names",
+    "joint_angles",
     "open_source",
     "stream",
 ]

@@ -15,7 +15,7 @@ LAYERS = {
         (
             "types run_info skeleton errors paths hardware structures console regions",
             "nets config drawing geometry timing queues",
-            "runtimes result",
+            "runtimes result kinematics",
             "detection pose tracking sources sinks",
             "networks open_model session stream_state given_state budget export evaluation",
             "pipeline",

@@ -82,6 +82,10 @@ def run(
         options.output_option(help="COCO annotations whose image ids --coco uses."),
     ] = None,
     mot: Annotated[str | None, options.output_option(help="MOT Challenge tracks.")] = None,
+    angles: Annotated[
+        str | None,
+        options.output_option(help="CSV, one row per person: joint and segment angles in degrees."),
+    ] = None,
     report: Annotated[Path | None, options.output_option(help="The latency table as JSON.")] = None,
     show: Annotated[
         bool,
@@ -131,6 +135,7 @@ def run(
         patient = len(names) > 1 and reconnect > 0  # a camera that is off keeps no other one waiting
         sources = [stack.enter_context(open_source(name, clip, reconnect, patient)) for name in names]
         texts = {"json": json_lines, "csv": csv, "csv_long": csv_long, "coco": coco, "mot": mot}
+        texts["angles"] = angles
         job = RunJob(sources, save, texts, overwrite, audio, annotations)
         job.check(report)
         for one in sources:

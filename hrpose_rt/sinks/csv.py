@@ -24,7 +24,7 @@ class CsvSink(LineFile):
         self._joints = find_skeleton(run.pose.skeleton).joints
         self._named = not info.is_video
         self._put(
-            _row(
+            csv_row(
                 [
                     *("frame", "time_s", *(["file_name"] if self._named else []), *self._PERSON),
                     *(f"{j}_{part}" for j in self._joints for part in ("x", "y", "score")),
@@ -42,7 +42,7 @@ class CsvSink(LineFile):
             about += [person["id"], *person["box"], person["score"]]
             about += [person["from"], int(person["fresh"]), person["age"]]
             keypoints = person["keypoints"] or [("", "", "")] * len(self._joints)
-            rows.append(_row([*about, *(cell for keypoint in keypoints for cell in keypoint)]))
+            rows.append(csv_row([*about, *(cell for keypoint in keypoints for cell in keypoint)]))
         self._put("".join(rows))
 
 
@@ -52,20 +52,21 @@ class LongCsvSink(LineFile):
     def __init__(self, path: str, info: SourceInfo, run: RunInfo) -> None:
         super().__init__(path)
         self._joints = find_skeleton(run.pose.skeleton).joints
-        self._put(_row(["frame", "time_s", "person", "id", "joint", "x", "y", "score"]))
+        self._put(csv_row(["frame", "time_s", "person", "id", "joint", "x", "y", "score"]))
 
     def write(self, result: FrameResult, picture: U8) -> None:
         """See `Sink.write`."""
         frame = result.to_dict()
         rows = [
-            _row([frame["frame"], frame["time_s"], i, person["id"], joint, *keypoint])
+            csv_row([frame["frame"], frame["time_s"], i, person["id"], joint, *keypoint])
             for i, person in enumerate(frame["people"])
             for joint, keypoint in zip(self._joints, person["keypoints"] or (), strict=False)
         ]
         self._put("".join(rows))
 
 
-def _row(cells: Iterable[object]) -> str:
+def csv_row(cells: Iterable[object]) -> str:
+    """One line of a CSV file."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()

@@ -8,6 +8,7 @@ from pathlib import Path
 from hrpose_rt.errors import BadInput
 from hrpose_rt.paths import IMAGE_SUFFIXES
 from hrpose_rt.run_info import RunInfo
+from hrpose_rt.sinks.angles import AngleSink
 from hrpose_rt.sinks.base import Sink
 from hrpose_rt.sinks.coco import CocoSink
 from hrpose_rt.sinks.csv import CsvSink, LongCsvSink
@@ -39,6 +40,7 @@ RESULT_FORMATS: dict[str, tuple[str, Callable[[str, SourceInfo, RunInfo], Sink]]
     "csv_long": (".long.csv", LongCsvSink),
     "coco": (".coco.json", CocoSink),
     "mot": (".mot.txt", MotSink),
+    "angles": (".angles.csv", AngleSink),
 }
 
 

@@ -65,7 +65,7 @@ def test_jsonl_target_is_file_folder_or_stdout() -> None:
 def test_jsonl_csv_coco_mot_targets_have_distinct_names_in_folder() -> None:
     info = FakeSource().info
     files = [result_output(option, "out", info, "fake", False).files[0] for option in RESULT_FORMATS]
-    names = ["fake.jsonl", "fake.csv", "fake.long.csv", "fake.coco.json", "fake.mot.txt"]
+    names = ["fake.jsonl", "fake.csv", "fake.long.csv", "fake.coco.json", "fake.mot.txt", "fake.angles.csv"]
     assert [file.name for file in files] == names
     with pytest.raises(BadInput, match="`csv` -: only `json` writes to standard output, name a file"):
         result_output("csv", "-", info, "fake", False)
