@@ -51,6 +51,26 @@ def container_cores(groups: Path) -> int | None:
         return None
 
 
+def open_files_limit() -> int | None:
+    """The number of files that this process may have open; None if there is no limit, or none is known."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
+
+
+def peak_memory_mib() -> float | None:
+    """The most memory that this process has used so far; None if the system does not say."""
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
+
+
 def _cpuinfo(key: str) -> str:
     """The value of the first line of Linux's /proc/cpuinfo that begins with `key`; empty elsewhere."""
     try:

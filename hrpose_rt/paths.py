@@ -1,15 +1,15 @@
 """Folders for downloaded and built files, and atomic writing of files."""
 
-import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
 
 CACHE_VARIABLE = "HRPOSE_HOME"
@@ -74,11 +74,25 @@ def engines_folder() -> Path:
 
 
 @contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Wait until no other process builds this engine, and lock it."""
-    with (path.parent / f".{path.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def file_lock(path: Path, progress: Callable[[str], None] = say) -> Iterator[None]:
+    """Lock a file that is to be built; wait while another process or thread builds it.
+
+    Args:
+        path: The file. The lock is a file beside it, which stays. It is released if its process dies.
+        progress: Called with a text before a wait.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path.parent / f".{path.name}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        progress(f"waiting for another process that builds {path.name}")
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def sha256(path: Path) -> str:
@@ -102,7 +116,7 @@ def atomic_write(path: Path, tag: str = "") -> Iterator[Path]:
     Yields:
         The path of a temporary file beside it. It replaces the file at the end; an error removes it.
     """
-    in_place = not path.is_file() or path.is_mount() or not os.access(path.resolve().parent, os.W_OK)
+    in_place = not path.is_file() or os.path.ismount(path) or not os.access(path.resolve().parent, os.W_OK)
     if path.exists() and in_place:
         yield path
         return

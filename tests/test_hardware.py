@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hrpose_rt.hardware import container_cores, usable_cores
+from hrpose_rt.hardware import container_cores, open_files_limit, peak_memory_mib, usable_cores
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,22 @@ def test_container_cores_are_read_from_cgroup(tmp_path: Path, files, cores) -> N
 
 def test_usable_cores_is_at_least_one() -> None:
     assert usable_cores() >= 1
+
+
+def test_peak_memory_grows_with_what_is_used() -> None:
+    before = peak_memory_mib()
+    if before is None:
+        pytest.skip("this system does not say")
+    assert len(bytes(range(256)) * (2**12 * 300)) == 300 * 2**20
+    after = peak_memory_mib()
+    assert after is not None and after >= max(before, 300)
+
+
+def test_open_files_limit_is_the_one_of_the_process() -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        assert open_files_limit() == 256
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,9 +1,12 @@
 """The folder of what is fetched and built."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from hrpose_rt.export.engines import export
 from hrpose_rt.export.request import ExportRequest
 from hrpose_rt.nets.download import fetch
 from hrpose_rt.nets.zoo import find_model
-from hrpose_rt.paths import atomic_write, cache_dir, make_writable
+from hrpose_rt.paths import atomic_write, cache_dir, file_lock, make_writable
 
 
 def test_make_writable_creates_folder(tmp_path: Path) -> None:
@@ -99,3 +102,68 @@ def test_atomic_write_keeps_old_file_on_error(tmp_path) -> None:
 def test_atomic_write_writes_device_in_place() -> None:
     with atomic_write(Path("/dev/null")) as file:
         assert file == Path("/dev/null")
+
+
+LOCK = """
+    import sys, time
+    from pathlib import Path
+    from hrpose_rt.paths import file_lock
+    with file_lock(Path(sys.argv[1]), lambda text: print(text, flush=True)):
+        print("locked", flush=True)
+        time.sleep(60)
+"""
+
+
+@pytest.fixture
+def lock_elsewhere(tmp_path: Path):
+    """Start a process that locks an engine, and read its first line."""
+    processes = []
+
+    def start() -> tuple[subprocess.Popen[str], str]:
+        command = [sys.executable, "-c", textwrap.dedent(LOCK), str(tmp_path / "net.onnx")]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, text=True, **pipes)
+        processes.append(process)
+        return process, process.stdout.readline()
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_waiting_for_a_lock_is_said_and_a_killed_process_frees_it(lock_elsewhere, tmp_path: Path) -> None:
+    holder, said = lock_elsewhere()
+    assert said == "locked\n"
+    waiting, said = lock_elsewhere()
+    assert said == "waiting for another process that builds net.onnx\n"
+    holder.kill()
+    assert waiting.stdout.readline() == "locked\n"
+    waiting.kill()
+    waiting.wait()
+    told: list[str] = []
+    with file_lock(tmp_path / "net.onnx", told.append):
+        assert told == []
+
+
+def test_interrupt_ends_waiting_for_a_lock(lock_elsewhere) -> None:
+    lock_elsewhere()
+    waiting, _ = lock_elsewhere()
+    waiting.send_signal(signal.SIGINT)
+    _, error = waiting.communicate(timeout=20)
+    assert waiting.returncode == -signal.SIGINT and "KeyboardInterrupt" in error
+
+
+def test_threads_of_one_process_exclude_each_other(tmp_path: Path) -> None:
+    inside, most = [], []
+
+    def build(_: int) -> None:
+        with file_lock(tmp_path / "net.onnx", lambda text: None):
+            inside.append(1)
+            time.sleep(0.01)
+            most.append(len(inside))
+            inside.pop()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(build, range(8)))
+    assert most == [1] * 8

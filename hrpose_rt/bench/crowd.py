@@ -1,7 +1,5 @@
 """Latency of a frame by the number of people in it, measured in alternating blocks."""
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ import numpy as np
 from hrpose_rt.bench.scenes import Truth
 from hrpose_rt.config import Settings
 from hrpose_rt.geometry import iou
+from hrpose_rt.hardware import peak_memory_mib
 from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import FrameResult
@@ -71,13 +70,13 @@ class CrowdTiming:
     Attributes:
         variant, source: The variant's name and the crowd.
         samples: In the order of the source's frames.
-        memory_mib: Peak memory of the process after the last block.
+        memory_mib: Peak memory of the process after the last block; None if the system does not say.
     """
 
     variant: str
     source: BenchSource
     samples: list[Sample] = field(default_factory=list)
-    memory_mib: float = 0.0
+    memory_mib: float | None = None
 
 
 class Variant:
@@ -132,7 +131,7 @@ class _Running:
                 results, frames_and_truths, untimed, strict=True
             )
         ]
-        self.cell.memory_mib = _memory_mib()
+        self.cell.memory_mib = peak_memory_mib()
 
     def _timed_run(self, frame: Frame) -> tuple[FrameResult, float]:
         return _run(self._timed, frame)
@@ -229,9 +228,3 @@ def matches(boxes: F32, people: F32) -> int:
             overlap[:, overlap[row].argmax()] = 0
             correct += 1
     return correct
-
-
-def _memory_mib() -> float:
-    """Peak memory of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)

@@ -86,7 +86,7 @@ class _Export:
     def run(self) -> ExportedEngine:
         request = self._request
         path = self._folder / self._name()
-        with file_lock(path):
+        with file_lock(path, self._progress):
             if not request.rebuild and (spec := self._cached(path)):
                 fixed = self._fixed  # decoding settings: they may change without a rebuild
                 if (spec.decode, spec.part_ankles) != (fixed.decode, fixed.part_ankles):

@@ -6,10 +6,11 @@ import hashlib
 import hmac
 import ipaddress
 import re
-import resource
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
+
+from hrpose_rt.hardware import open_files_limit
 
 MAX_CONNECTIONS = 256
 DESCRIPTORS = 4  # at most one in this many file descriptors is for a connection
@@ -78,9 +79,8 @@ def limited_protocol(request_s: float = REQUEST_S) -> type[asyncio.Protocol]:
     """An HTTP protocol for uvicorn that limits the connections and the seconds to receive a request."""
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    unlimited = files == resource.RLIM_INFINITY
-    most = MAX_CONNECTIONS if unlimited else min(MAX_CONNECTIONS, max(1, files // DESCRIPTORS))
+    files = open_files_limit()
+    most = MAX_CONNECTIONS if files is None else min(MAX_CONNECTIONS, max(1, files // DESCRIPTORS))
 
     class Limited(H11Protocol):
         _late: asyncio.TimerHandle | None = None
