@@ -14,7 +14,8 @@ MODULES |= {"termios", "tty"}
 _OS = """
     chown chroot confstr ctermid fchdir fchmod fchown fork forkpty getegid geteuid getgid getgroups
     getloadavg getpgid getpgrp getpriority getresuid getsid getuid killpg lchown mkfifo mknod nice openpty
-    pathconf pipe2 posix_fadvise posix_spawn pread pwrite register_at_fork sched_getaffinity sched_setaffinity sched_yield
+    pathconf pipe2 posix_fadvise posix_spawn pread pwrite register_at_fork sched_getaffinity
+    sched_setaffinity sched_yield
     sendfile setpgid setpriority setsid setuid statvfs sync sysconf tcgetpgrp tcsetpgrp ttyname uname wait
     wait3 wait4 WEXITSTATUS WIFEXITED WIFSIGNALED WNOHANG O_NOFOLLOW O_NONBLOCK
 """
