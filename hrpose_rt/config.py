@@ -52,6 +52,7 @@ class Settings:
             any accuracy.
         device: "cpu", "gpu" or "npu" (Intel's), "cuda" or "cuda:1" (NVIDIA's), or "auto".
         det_score: Detections below this score are left out, in 0..1.
+        classes: Numbers of the detector's classes to pose; 0 is people in COCO's numbering.
         max_people: Keep at most this many per frame, best score first; 0 keeps all.
         input_hw: Height and width of the pose network's crops, multiples of 32; None for the model's own.
         decode: "quarter", "dark", "udp", or "auto" for the model's own.
@@ -100,6 +101,7 @@ class Settings:
     region: str = ""
     ignore_region: str = ""
     boxes: str = ""
+    classes: tuple[NonNegativeInt, ...] = (0,)
 
     def __post_init__(self) -> None:
         for name in ("pose", "detector", "skeleton", "region", "ignore_region", "boxes"):
@@ -119,6 +121,8 @@ class Settings:
         if self.input_hw is not None:
             check_input_hw(self.input_hw)
         parse_tiles(self.tiles)
+        if not self.classes:
+            raise BadInput("`classes` is empty: give the numbers of the detector's classes, such as (0,)")
         if self.boxes and self.tiles != "off":
             raise BadInput("`tiles` are searched by a detector, and `boxes` takes its place: leave one out")
         _ = self.regions

@@ -13,7 +13,7 @@ from hrpose_rt.detection.base import Detector
 from hrpose_rt.detection.box_file import BoxFile
 from hrpose_rt.detection.given import GivenBoxes
 from hrpose_rt.detection.region import RegionDetector, RegionFilter
-from hrpose_rt.detection.yolo import YoloDetector
+from hrpose_rt.detection.yolo import DetectionFilter, YoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.spec import EngineSpec
@@ -170,7 +170,8 @@ def closed_on_error(opened: Runtime) -> Iterator[None]:
 def _detector(
     runtime: Runtime, spec: EngineSpec, settings: Settings, uploaders: "Uploaders | None"
 ) -> YoloDetector:
-    how = (spec.inputs_hw, settings.det_score, settings.max_people, spec.model)
+    kept = DetectionFilter(settings.det_score, settings.max_people, settings.classes)
+    how = (spec.inputs_hw, kept, spec.model)
     if not _stays_on_device(runtime):
         return YoloDetector(runtime, *how)
     from hrpose_rt.detection.yolo_cuda import CudaYoloDetector

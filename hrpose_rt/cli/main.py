@@ -82,7 +82,6 @@ OTHER_NAMES = {
     "--model": "--pose",
     "--weights": "--pose",
     "--conf": "--det-score",
-    "--classes": "a detector of people alone",
     "--imgsz": "--input-hw for the crops; the detector's size follows the frame",
     "--half": "--precision fp16",
     "--vid-stride": "--stride",

@@ -54,6 +54,12 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing f
 OverwriteOutput = Annotated[bool, output_option("--overwrite", help="Replace existing files.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 DetScore = Annotated[float, model_option(help="Leave out detections that score less, 0..1.")]
+Classes = Annotated[
+    str,
+    model_option(
+        help="Numbers of the detector's classes to pose; in COCO, 0 is people, 15,16 cats and dogs."
+    ),
+]
 MaxPeople = Annotated[
     int,
     model_option(help="Keep the N best people of each frame, not always the same ones; 0 keeps all."),
@@ -127,6 +133,14 @@ def parse_seconds(text: str) -> float:
     return float(sum(part * 60**i for i, part in enumerate(reversed(parts))))
 
 
+def parse_classes(text: str) -> tuple[int, ...]:
+    """`15,16` -> (15, 16)."""
+    numbers = [part.strip() for part in text.split(",")]
+    if not all(number.isdecimal() for number in numbers):
+        raise BadInput(f"--classes {text}: give the numbers of the detector's classes, such as 15,16")
+    return tuple(map(int, numbers))
+
+
 def parse_hw(text: str | None) -> tuple[int, int] | None:
     """`256x192` -> (256, 192)."""
     if text is None:
@@ -146,6 +160,7 @@ SETTINGS: dict[str, Any] = {
     "device": Device,
     "skeleton": SkeletonName,
     "det_score": DetScore,
+    "classes": Classes,
     "max_people": MaxPeople,
     "input_hw": InputHw,
     "decode": Decode,
@@ -165,7 +180,12 @@ SETTINGS: dict[str, Any] = {
     "threads": Threads,
 }
 _FIELDS = {"memory": "memory_s", "max_age": "max_age_s"}  # where a field is called otherwise
-_READ: dict[str, Callable[[Any], Any]] = {"input_hw": parse_hw, "detect_every": parse_every}
+_READ: dict[str, Callable[[Any], Any]] = {
+    "input_hw": parse_hw,
+    "detect_every": parse_every,
+    "classes": parse_classes,
+}
+_SHOWN: dict[str, Callable[[Any], Any]] = {"classes": lambda numbers: ",".join(map(str, numbers))}
 
 
 def with_settings(*names: str, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -183,7 +203,8 @@ def with_settings(*names: str, **defaults: Any) -> Callable[[Callable[..., None]
         names: In the order in which `--help` has them.
         defaults: Other ones than those of `Settings`.
     """
-    default = {name: getattr(Settings(), _FIELDS.get(name, name)) for name in names} | defaults
+    fields = {name: getattr(Settings(), _FIELDS.get(name, name)) for name in names} | defaults
+    default = {name: _SHOWN[name](value) if name in _SHOWN else value for name, value in fields.items()}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         parameters: list[inspect.Parameter] = []

@@ -1,6 +1,7 @@
 """Detect people with an Ultralytics network."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +21,21 @@ MIN_SIDE_PX = 4.0  # pixels of the frame; smaller boxes are too small for a pose
 MAX_CANDIDATES = 1000  # most boxes that enter the NMS, best first
 
 
+@dataclass(frozen=True, slots=True)
+class DetectionFilter:
+    """Tells which boxes of a detector are kept.
+
+    Attributes:
+        min_score: Boxes below this score are left out, in 0..1.
+        max_people: Keep at most this many, best score first; 0 keeps all.
+        classes: Numbers of the classes to keep; a box counts for its best class.
+    """
+
+    min_score: float
+    max_people: int = 0
+    classes: tuple[int, ...] = (YOLO_PERSON,)
+
+
 class YoloDetector:
     """An Ultralytics detector with its classic or its NMS-free head.
 
@@ -27,8 +43,7 @@ class YoloDetector:
         runtime: The opened network.
         inputs_hw: Input sizes the network takes. Each frame uses the one in which it is largest, and among
             equals the cheapest.
-        min_score: Boxes below this score are left out, in 0..1.
-        max_people: Keep at most this many, best score first; 0 keeps all.
+        kept: Tells which boxes are kept.
         model: Name of the network in messages.
     """
 
@@ -36,14 +51,12 @@ class YoloDetector:
         self,
         runtime: Runtime,
         inputs_hw: tuple[tuple[int, int], ...],
-        min_score: float,
-        max_people: int = 0,
+        kept: DetectionFilter,
         model: str = "the detector",
     ) -> None:
         self._runtime, self._model = runtime, model
-        self._inputs_hw = inputs_hw
-        self._min_score = min_score
-        self._max_people = max_people or None
+        self._inputs_hw, self._kept = inputs_hw, kept
+        self._max_people = kept.max_people or None
         self._canvases: dict[tuple[int, int, int], U8] = {}
         # Only for the last frame size: a folder of images may have thousands of sizes.
         self._frame_hw, self._input_hw = (0, 0), (0, 0)
@@ -102,7 +115,7 @@ class YoloDetector:
         check_finite(output, self._model)
         parts = []
         for i, (letterbox, region) in enumerate(zip(letterboxes, regions, strict=True)):
-            boxes, scores = decode_boxes(output[i : i + 1], self._min_score)
+            boxes, scores = decode_boxes(output[i : i + 1], self._kept)
             boxes = letterbox.to_frame(boxes) + np.array(region[:2] * 2, np.float32)
             uncut = not_cut(boxes, region, frame_hw) if i else np.ones(len(boxes), np.bool_)
             parts.append((boxes[uncut], scores[uncut], np.full(int(uncut.sum()), i)))
@@ -140,26 +153,41 @@ class YoloDetector:
         self.close()
 
 
-def decode_boxes(output: F32, min_score: float) -> tuple[F32, F32]:
-    """The people in a detector's output: boxes (N, 4) xyxy in input pixels and scores (N,).
+def decode_boxes(output: F32, kept: DetectionFilter) -> tuple[F32, F32]:
+    """The boxes (N, 4) in a detector's output, xyxy in input pixels, and their scores (N,).
 
     Args:
         output: (1, N, 6) from an NMS-free head (xyxy, score, class), or (1, 4 + classes, anchors) from a
             classic head (centre, size, class scores). Boxes of a classic head still overlap.
-        min_score: Boxes below this score are left out.
+        kept: Tells which boxes are kept; all of these people, however many.
+
+    Raises:
+        BadInput: A classic head has no such class.
     """
     rows = output[0]
     if rows.shape[1] == 6:
-        rows = rows[(rows[:, 4] >= min_score) & (rows[:, 5] == YOLO_PERSON)]
+        rows = rows[(rows[:, 4] >= kept.min_score) & np.isin(rows[:, 5], kept.classes)]
         boxes, scores = rows[:, :4].copy(), rows[:, 4].copy()
     else:
-        candidates = np.flatnonzero(rows[4 + YOLO_PERSON] >= min_score)
-        if len(rows) > 5:  # several classes: keep the boxes whose best class is "person"
-            candidates = candidates[rows[4:, candidates].argmax(axis=0) == YOLO_PERSON]
+        candidates, scores = _best_in_classes(rows[4:], kept)
         centre, size = rows[:2, candidates].T, rows[2:4, candidates].T
         boxes = np.concatenate([centre - size / 2, centre + size / 2], axis=1)
-        scores = rows[4 + YOLO_PERSON, candidates]
     if len(scores) > MAX_CANDIDATES:
         best = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
         boxes, scores = boxes[best], scores[best]
     return boxes, scores
+
+
+def _best_in_classes(class_scores: F32, kept: DetectionFilter) -> tuple[I64, F32]:
+    """The anchors (M,) whose best of all classes (C, A) is kept, and their scores (M,)."""
+    classes = np.array(kept.classes)
+    if classes.max() >= len(class_scores):
+        raise BadInput(
+            f"`classes` has {classes.max()}, and this detector's go from 0 to {len(class_scores) - 1}"
+        )
+    scores = class_scores[classes].max(axis=0)
+    candidates = np.flatnonzero(scores >= kept.min_score)
+    if len(class_scores) > len(classes):
+        best = class_scores[:, candidates].argmax(axis=0)
+        candidates = candidates[np.isin(best, classes)]
+    return candidates, scores[candidates]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hrpose_rt.detection.letterbox import LETTERBOX_FILL, Letterbox
 from hrpose_rt.detection.tiling import Region
-from hrpose_rt.detection.yolo import YoloDetector
+from hrpose_rt.detection.yolo import DetectionFilter, YoloDetector
 from hrpose_rt.runtimes.base import DeviceRuntime
 from hrpose_rt.runtimes.cuda import report_gpu_errors
 from hrpose_rt.runtimes.cuda_frames import FrameUploader
@@ -22,7 +22,7 @@ class CudaYoloDetector(YoloDetector):
     Args:
         runtime: The opened network.
         uploader: Copies frames to its device.
-        inputs_hw, min_score, max_people, model: See `YoloDetector`.
+        inputs_hw, kept, model: See `YoloDetector`.
     """
 
     def __init__(
@@ -30,11 +30,10 @@ class CudaYoloDetector(YoloDetector):
         runtime: DeviceRuntime,
         uploader: FrameUploader,
         inputs_hw: tuple[tuple[int, int], ...],
-        min_score: float,
-        max_people: int = 0,
+        kept: DetectionFilter,
         model: str = "the detector",
     ) -> None:
-        super().__init__(runtime, inputs_hw, min_score, max_people, model)
+        super().__init__(runtime, inputs_hw, kept, model)
         self._on_device, self._uploader = runtime, uploader
 
     def warm_up(self, frame_hw: tuple[int, int], max_tiles: int = 0) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from hrpose_rt.detection.yolo import NMS_IOU, decode_boxes
+from hrpose_rt.detection.yolo import NMS_IOU, DetectionFilter, decode_boxes
 from hrpose_rt.geometry import iou, nms
 from hrpose_rt.nets.spec import EngineSpec
 from hrpose_rt.pose.decoding import keypoint_decoder
@@ -102,7 +102,7 @@ def compare_boxes(expected: list[F32], outputs: list[F32], precision: str) -> Pa
 
 
 def _best(output: F32) -> tuple[F32, F32]:
-    boxes, scores = decode_boxes(output, MIN_KEYPOINT_SCORE)
+    boxes, scores = decode_boxes(output, DetectionFilter(MIN_KEYPOINT_SCORE))
     kept = nms(boxes, scores, NMS_IOU)
     return boxes[kept], scores[kept]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hrpose_rt.detection.yolo import YoloDetector
+from hrpose_rt.detection.yolo import DetectionFilter, YoloDetector
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export import examples as footage
 from hrpose_rt.export.parity import MIN_CROPS, MIN_KEYPOINT_SCORE, Parity, compare_boxes, compare_poses
@@ -48,7 +48,7 @@ class CalibrationSet:
         """Crops of the people that the embedded detector finds."""
         if self._crops is None:
             runtime, spec = open_engine(find_model(DEFAULT_DETECTOR, "detection"), "detection")
-            with YoloDetector(runtime, spec.inputs_hw, min_score=MIN_KEYPOINT_SCORE) as detector:
+            with YoloDetector(runtime, spec.inputs_hw, DetectionFilter(MIN_KEYPOINT_SCORE)) as detector:
                 self._crops = footage.people(self._all(), detector, self._input_hw)
         return self._crops
 

@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from hrpose_rt.detection.yolo import YoloDetector
+from hrpose_rt.detection.yolo import DetectionFilter, YoloDetector
 from hrpose_rt.errors import RunBroken
 from hrpose_rt.evaluation import coco
 from hrpose_rt.evaluation.predict import (
@@ -113,7 +113,7 @@ def _ap(engine: Path, spec: EngineSpec, annotations: Path, folder: Path) -> floa
     images = [AnnotatedImage(i, folder / truth.imgs[i]["file_name"]) for i in sorted(truth.imgs)]
     runtime = OpenVinoRuntime(engine, spec.precision, usable_cores())
     if spec.task == "detection":
-        detector = YoloDetector(runtime, spec.inputs_hw, EVAL_MIN_BOX_SCORE)
+        detector = YoloDetector(runtime, spec.inputs_hw, DetectionFilter(EVAL_MIN_BOX_SCORE))
         boxes = box_results(images, detected(detector), lambda: None)
         return float(coco.score(truth, boxes, "bbox").metrics[0])
     estimator = HostPoseEstimator(runtime, spec)

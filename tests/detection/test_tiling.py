@@ -5,7 +5,7 @@ import pytest
 
 from hrpose_rt.config import parse_tiles
 from hrpose_rt.detection.tiling import Tiling, grid, merge_tiles, not_cut
-from hrpose_rt.detection.yolo import YoloDetector
+from hrpose_rt.detection.yolo import DetectionFilter, YoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.timing import StageClock
 from tests.fakes import FakeRuntime
@@ -76,7 +76,7 @@ def test_tile_boxes_map_back_to_frame_coordinates() -> None:
                 out[i, :, 0] = (*middle, np.ptp(columns), np.ptp(rows), 0.9)
         return out
 
-    detector = YoloDetector(FakeRuntime(answer), ((64, 64),), 0.5)
+    detector = YoloDetector(FakeRuntime(answer), ((64, 64),), DetectionFilter(0.5))
     image = np.zeros((256, 256, 3), np.uint8)
     image[150:200, 30:60] = 255
     assert len(detector.detect(image, StageClock())) == 0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.detection.yolo import MAX_CANDIDATES, YoloDetector, decode_boxes
+from hrpose_rt.detection.yolo import MAX_CANDIDATES, DetectionFilter, YoloDetector, decode_boxes
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.timing import StageClock
 from tests.fakes import FakeRuntime
@@ -24,32 +24,49 @@ def nms_free(*rows: tuple[float, ...]) -> np.ndarray:
 
 
 def detect(output: np.ndarray, image_hw=(384, 640), score=0.3, **options):
-    detector = YoloDetector(FakeRuntime(lambda _: output), INPUTS, score, **options)
+    detector = YoloDetector(FakeRuntime(lambda _: output), INPUTS, DetectionFilter(score, **options))
     return detector.detect(np.zeros((*image_hw, 3), np.uint8), StageClock())
 
 
 def test_decode_boxes_classic_head_converts_cxcywh_to_xyxy() -> None:
-    boxes, scores = decode_boxes(classic((50, 40, 20, 60, 0.9), (10, 10, 5, 5, 0.1)), 0.3)
+    boxes, scores = decode_boxes(classic((50, 40, 20, 60, 0.9), (10, 10, 5, 5, 0.1)), DetectionFilter(0.3))
     assert boxes.tolist() == [[40, 10, 60, 70]]
     assert scores.tolist() == pytest.approx([0.9])
 
 
 def test_decode_boxes_classic_head_needs_person_as_best_class() -> None:
     output = classic((50, 40, 20, 60, 0.6, 0.2, 0.1), (90, 40, 20, 60, 0.6, 0.7, 0.1))
-    boxes, _ = decode_boxes(output, 0.3)
+    boxes, _ = decode_boxes(output, DetectionFilter(0.3))
     assert boxes.tolist() == [[40, 10, 60, 70]]
+
+
+def test_decode_boxes_keeps_the_classes_asked_for() -> None:
+    one_box = [50, 40, 20, 60]
+    scores = [(0.1, 0.5, 0.7), (0.9, 0.1, 0.1), (0.1, 0.6, 0.2)]
+    output = np.array([[[*one_box, *of_classes] for of_classes in scores]])
+    output = output.transpose(0, 2, 1).astype(np.float32)
+    assert decode_boxes(output, DetectionFilter(0.3, classes=(1,)))[1].tolist() == pytest.approx([0.6])
+    assert decode_boxes(output, DetectionFilter(0.3, classes=(1, 2)))[1].tolist() == pytest.approx(
+        [0.7, 0.6]
+    )
+    nms_free = np.array([[[0, 0, 9, 9, 0.9, 2], [0, 0, 9, 9, 0.8, 1], [0, 0, 9, 9, 0.7, 0]]], np.float32)
+    kept = DetectionFilter(0.3, classes=(0, 2))
+    nms_free = np.concatenate([nms_free] * 2, axis=1)[:, :4]  # six columns, four rows
+    assert decode_boxes(nms_free, kept)[1].tolist() == pytest.approx([0.9, 0.7, 0.9])
+    with pytest.raises(BadInput, match=r"`classes` has 3, and this detector's go from 0 to 2"):
+        decode_boxes(output, DetectionFilter(0.3, classes=(3,)))
 
 
 def test_decode_boxes_nms_free_head_filters_score_and_class() -> None:
     output = nms_free((1, 2, 3, 4, 0.9, 0), (5, 6, 7, 8, 0.9, 1), (5, 6, 7, 8, 0.2, 0))
-    boxes, scores = decode_boxes(output, 0.3)
+    boxes, scores = decode_boxes(output, DetectionFilter(0.3))
     assert boxes.tolist() == [[1, 2, 3, 4]]
     assert scores.tolist() == pytest.approx([0.9])
 
 
 @pytest.mark.parametrize("output", [classic((5, 5, 2, 2, 0.1)), nms_free()], ids=["classic", "nms-free"])
 def test_no_detections_give_empty_boxes_and_scores(output) -> None:
-    boxes, scores = decode_boxes(output, 0.3)
+    boxes, scores = decode_boxes(output, DetectionFilter(0.3))
     assert (boxes.shape, scores.shape) == ((0, 4), (0,))
     assert len(detect(output)) == 0
 
@@ -57,7 +74,7 @@ def test_no_detections_give_empty_boxes_and_scores(output) -> None:
 def test_decode_boxes_keeps_best_max_candidates() -> None:
     scores = np.linspace(0.31, 0.99, 3000)
     output = classic(*((5, 5, 2, 2, s) for s in scores))
-    _, kept = decode_boxes(output, 0.3)
+    _, kept = decode_boxes(output, DetectionFilter(0.3))
     assert len(kept) == MAX_CANDIDATES
     assert kept.min() >= np.sort(scores)[-MAX_CANDIDATES] - 1e-6
 
@@ -95,7 +112,7 @@ def test_max_people_keeps_highest_scores_in_order() -> None:
 )
 def test_letterbox_picks_cheapest_input_size_with_largest_scale(frame_hw, input_hw) -> None:
     runtime = FakeRuntime(lambda _: nms_free())
-    detector = YoloDetector(runtime, INPUTS, 0.3)
+    detector = YoloDetector(runtime, INPUTS, DetectionFilter(0.3))
     detector.warm_up(frame_hw)
     detector.detect(np.zeros((*frame_hw, 3), np.uint8), StageClock())
     assert runtime.shapes == [(1, *input_hw, 3)] * 2
@@ -104,7 +121,7 @@ def test_letterbox_picks_cheapest_input_size_with_largest_scale(frame_hw, input_
 def test_letterbox_padding_is_grey_on_every_frame() -> None:
     seen = []
     runtime = FakeRuntime(lambda batch: (seen.append(batch.copy()), nms_free())[1])
-    detector = YoloDetector(runtime, ((64, 64),), 0.3)
+    detector = YoloDetector(runtime, ((64, 64),), DetectionFilter(0.3))
     detector.detect(np.full((64, 32, 3), 255, np.uint8), StageClock())
     detector.detect(np.full((32, 64, 3), 9, np.uint8), StageClock())
     assert (seen[0][0, :, :16] == 114).all()
@@ -118,13 +135,15 @@ def test_letterbox_padding_is_grey_on_every_frame() -> None:
 def test_nan_or_inf_boxes_raise_run_broken_with_model_name(bad) -> None:
     output = np.zeros((1, 5, 4), np.float32)
     output[0, 4, 2] = bad
-    detector = YoloDetector(FakeRuntime(lambda _: output), INPUTS, 0.3, model="mine")
+    detector = YoloDetector(FakeRuntime(lambda _: output), INPUTS, DetectionFilter(0.3), model="mine")
     with pytest.raises(RunBroken, match="mine gives numbers that are none, or far too large"):
         detector.detect(np.zeros((48, 64, 3), np.uint8), StageClock())
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 9), (5,), (1, 17, 64, 48)])
 def test_unknown_detector_output_shape_raises_bad_input(shape) -> None:
-    detector = YoloDetector(FakeRuntime(lambda _: np.zeros(shape)), INPUTS, 0.3, model="mine")
+    detector = YoloDetector(
+        FakeRuntime(lambda _: np.zeros(shape)), INPUTS, DetectionFilter(0.3), model="mine"
+    )
     with pytest.raises(BadInput, match=r"mine gives .*, which no detector does"):
         detector.detect(np.zeros((48, 64, 3), np.uint8), StageClock())

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hrpose_rt.config import Settings
+from hrpose_rt.detection.yolo import DetectionFilter
 from hrpose_rt.detection.yolo_cuda import CudaYoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.networks import Networks
@@ -47,10 +48,12 @@ def test_device_poses_match_reference_in_batches_and_flip_test(
 def test_device_boxes_match_reference_of_same_frame(bench: Bench) -> None:
     runtime, uploader = bench.by_itself("detector")
     videos = [frame(0, (64, 64)) // 2, frame(1, (64, 64)), frame(2, (64, 64)) // 3]
-    plain = CudaYoloDetector(runtime, uploader, INPUTS, 0.3)
+    plain = CudaYoloDetector(runtime, uploader, INPUTS, DetectionFilter(0.3))
     wanted = [plain.detect(picture, StageClock()).boxes for picture in videos]
     bench.gpu.complaints.clear()
-    detector = CudaYoloDetector(bench.open(DETECTOR), FrameUploader(bench.device), INPUTS, 0.3)
+    detector = CudaYoloDetector(
+        bench.open(DETECTOR), FrameUploader(bench.device), INPUTS, DetectionFilter(0.3)
+    )
     found = [detector.detect(picture, StageClock()).boxes for picture in videos]
     bench.check(np.stack(found), np.stack(wanted))
 
@@ -58,12 +61,12 @@ def test_device_boxes_match_reference_of_same_frame(bench: Bench) -> None:
 def test_device_tiles_beyond_max_batch_match_reference(bench: Bench) -> None:
     tiles = [(x, y, x + 40, y + 40) for x in (0, 12, 24) for y in (0, 24)]
     runtime, uploader = bench.by_itself("detector")
-    wanted = CudaYoloDetector(runtime, uploader, INPUTS, 0.3).detect(
+    wanted = CudaYoloDetector(runtime, uploader, INPUTS, DetectionFilter(0.3)).detect(
         frame(0, (64, 64)), StageClock(), tiles
     )
     bench.gpu.complaints.clear()
     small = bench.open(DETECTOR, batches=(1, 2, 4))
-    detector = CudaYoloDetector(small, FrameUploader(bench.device), INPUTS, 0.3)
+    detector = CudaYoloDetector(small, FrameUploader(bench.device), INPUTS, DetectionFilter(0.3))
     detector.warm_up((64, 64), len(tiles))
     found = detector.detect(frame(0, (64, 64)), StageClock(), tiles)
     bench.check(found.boxes, wanted.boxes)
@@ -103,7 +106,7 @@ def test_device_crops_do_not_copy_frame_per_person(bench: Bench) -> None:
 def networks(bench: Bench) -> Networks:
     """A pipeline's, which share one upload a frame."""
     uploader = FrameUploader(bench.device)
-    detector = CudaYoloDetector(bench.open(DETECTOR), uploader, INPUTS, 0.3)
+    detector = CudaYoloDetector(bench.open(DETECTOR), uploader, INPUTS, DetectionFilter(0.3))
     estimator = CudaPoseEstimator(bench.open(), POSE, uploader)
     return Networks(detector, estimator, find_skeleton("coco17"), {})
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from hrpose_rt.detection.yolo import YoloDetector
+from hrpose_rt.detection.yolo import DetectionFilter, YoloDetector
 from hrpose_rt.detection.yolo_cuda import CudaYoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import boxes_to_centre_size, crop_affines
@@ -92,8 +92,10 @@ def test_device_handles_no_people_and_multiple_batches(bus, pose) -> None:
 
 def test_device_detections_match_host(bus) -> None:
     runtime, spec = open_engine(find_model("yolo26n-person", "detection"), "detection", "torch", "fp32")
-    host = YoloDetector(runtime, spec.inputs_hw, 0.3).detect(bus, StageClock())
-    device = CudaYoloDetector(runtime, FrameUploader(CPU), spec.inputs_hw, 0.3).detect(bus, StageClock())
+    host = YoloDetector(runtime, spec.inputs_hw, DetectionFilter(0.3)).detect(bus, StageClock())
+    device = CudaYoloDetector(runtime, FrameUploader(CPU), spec.inputs_hw, DetectionFilter(0.3)).detect(
+        bus, StageClock()
+    )
     assert len(host) == len(device) >= 3
     assert np.abs(host.boxes - device.boxes).max() < 3
     assert np.abs(host.scores - device.scores).max() < 0.05

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from hrpose_rt.detection.yolo import YoloDetector
+from hrpose_rt.detection.yolo import DetectionFilter, YoloDetector
 from hrpose_rt.geometry import boxes_to_centre_size, iou
 from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.pose.crops import crop_people
@@ -81,7 +81,7 @@ def test_detector_boxes_agree_across_runtimes(photos) -> None:
     detections = {}
     for name in ("torch", "openvino", "onnxruntime"):
         runtime, spec = open_engine(DETECTOR, "detection", name, "fp32")
-        detector = YoloDetector(runtime, spec.inputs_hw, min_score=0.3)
+        detector = YoloDetector(runtime, spec.inputs_hw, DetectionFilter(0.3))
         detections[name] = detector.detect(cv2.imread(str(photos / "bus.jpg")), StageClock())
     reference = detections.pop("torch")
     assert len(reference) >= 3
