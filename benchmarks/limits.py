@@ -21,6 +21,7 @@ from rich.table import Table
 
 import hrpose_rt
 from hrpose_rt.config import Settings
+from hrpose_rt.drawing.style import DrawStyle
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.zoo import DEFAULT_POSE, find_model
 from hrpose_rt.runtimes.open import open_engine
@@ -63,7 +64,7 @@ def frame_costs(video: Path) -> Iterator[Limit]:
     beside, other, draw20 = [], [], []
     for result in hrpose_rt.stream(str(video)):
         begin = time.perf_counter()
-        result.draw(overlay=True)
+        result.draw(style=DrawStyle(panel=True))
         draw_ms = 1e3 * (time.perf_counter() - begin)
         times = asdict(result.times) | {"draw": draw_ms}
         cost = sum(times[name] for name in BESIDE_THE_NETWORKS)

@@ -29,7 +29,7 @@ from rich.text import Text
 from tables import ORIGINAL, load
 
 import hrpose_rt
-from hrpose_rt.drawing import MIN_SCORE
+from hrpose_rt.drawing.style import MIN_SCORE, DrawStyle
 from hrpose_rt.sinks.web import WebView
 
 ROOT = Path(__file__).parents[1]
@@ -81,7 +81,7 @@ def main(names: list[str]) -> None:
 def make_frame() -> None:
     """Draw the frame with the best poses as a run draws it, over a blurred frame."""
     result = best_frame()
-    picture = blurred(result).draw(overlay=True)
+    picture = blurred(result).draw(style=DrawStyle(panel=True))
     save_jpeg(Image.fromarray(picture[:, :, ::-1]), "frame.jpg")
 
 

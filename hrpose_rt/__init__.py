@@ -19,6 +19,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 if TYPE_CHECKING:
     from hrpose_rt.config import Clip, Settings
+    from hrpose_rt.drawing.style import DrawStyle
     from hrpose_rt.errors import BadInput, HrposeError, RunBroken, RuntimeMissing
     from hrpose_rt.kinematics.angles import angle_names, joint_angles
     from hrpose_rt.pipeline import PosePipeline, stream
@@ -38,6 +39,7 @@ _HOMES = {
     **dict.fromkeys(("angle_names", "joint_angles"), "kinematics.angles"),
     "Session": "session",
     **dict.fromkeys(("Clip", "Settings"), "config"),
+    "DrawStyle": "drawing.style",
     "FrameResult": "result",
     **dict.fromkeys(("COCO17", "MPII16", "Skeleton"), "skeleton"),
     "Sink": "sinks.base",
@@ -52,6 +54,7 @@ __all__ = [
     "BadInput",
     "Clip",
     "Detections",
+    "DrawStyle",
     "Frame",
     "FrameResult",
     "HrposeError",

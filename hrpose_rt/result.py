@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hrpose_rt import drawing
+from hrpose_rt.drawing.faces import blur_faces
+from hrpose_rt.drawing.labels import draw_labels
+from hrpose_rt.drawing.people import Trails, canvas_of, draw_boxes, draw_outlines, draw_overlay, draw_poses
+from hrpose_rt.drawing.style import DRAW_STYLE, DrawStyle
 from hrpose_rt.errors import RuntimeMissing
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.types import F32, I64, U8, Detections, Frame, Origin, Poses, StageTimes, check_canvas
@@ -67,30 +70,39 @@ class FrameResult:
         return f"<FrameResult frame={frame} people={len(self)} ids={ids} ms={ms:.1f}>"
 
     def draw(
-        self,
-        canvas: U8 | None = None,
-        min_score: float = drawing.MIN_SCORE,
-        overlay: bool = False,
-        boxes: bool = True,
+        self, canvas: U8 | None = None, style: DrawStyle = DRAW_STYLE, trails: Trails | None = None
     ) -> U8:
         """Draw the people and return the image (H, W, 3).
 
+        >>> from hrpose_rt import DrawStyle, stream
+        >>> style = DrawStyle(color="person", labels=("id",), min_score=0.5)
+        >>> pictures = [result.draw(style=style) for result in stream("video.mp4")]
+        >>> len(pictures), pictures[0].shape
+        (5, (48, 64, 3))
+
         Args:
-            canvas: (H, W, 3) uint8 BGR to draw on, in place; a copy of the frame if None.
-            min_score: Keypoints below it are left out, in 0..1.
-            overlay: Also write the number of people and the stage times into the corner.
-            boxes: Also draw the boxes with ids and scores.
+            canvas: (H, W, 3) uint8 BGR to draw on, in place; what `style.canvas` says if None.
+            style: What is drawn, and how.
+            trails: Paths of people, to which this frame is added.
 
         Raises:
             BadInput: The canvas is not such an image, or cannot be drawn on.
         """
-        image = self.frame.image.copy() if canvas is None else canvas
+        image = canvas_of(self.frame.image, style.canvas) if canvas is None else canvas
         check_canvas(image)
-        if boxes:
-            drawing.draw_boxes(image, self.detections, self.track_ids)
-        drawing.draw_poses(image, self.detections, self.poses, self.skeleton, min_score)
-        if overlay:
-            drawing.draw_overlay(image, len(self), self.times)
+        if style.blur_faces:  # first, so that nothing of what is drawn is blurred
+            blur_faces(image, self.detections, self.poses, self.skeleton)
+        if style.regions:
+            draw_outlines(image, style.regions)
+        if trails:
+            trails.draw(image, self.detections, self.track_ids, self.frame.time_s)
+        if style.boxes:
+            draw_boxes(image, self.detections, self.track_ids)
+        draw_poses(image, self.detections, self.poses, self.skeleton, self.track_ids, style)
+        if style.boxes:
+            draw_labels(image, self.detections, self.track_ids, style.labels)
+        if style.panel:
+            draw_overlay(image, len(self), self.times)
         return image
 
     def to_dict(self) -> dict[str, Any]:

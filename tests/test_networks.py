@@ -7,6 +7,7 @@ import torch
 
 from hrpose_rt import open_model
 from hrpose_rt.config import Settings
+from hrpose_rt.drawing.style import DrawStyle
 from hrpose_rt.errors import BadInput, HrposeError
 from hrpose_rt.export.examples import packaged_photos
 from hrpose_rt.geometry import intersection, iou
@@ -79,7 +80,7 @@ def test_networks_run_other_joint_count_with_skeleton_file(tmp_path, photos) -> 
     with PosePipeline(settings) as pipeline:
         result = pipeline.process(image)
         assert result.poses.keypoints.shape[1:] == (3, 2) and result.skeleton.name == "cat"
-        assert result.draw(min_score=-9).shape == image.shape
+        assert result.draw(style=DrawStyle(min_score=0)).shape == image.shape
     with pytest.raises(BadInput, match=r"cat\.pth has 3 joints, and nothing says which: name them in a"):
         open_networks(Settings(pose=str(tmp_path / "cat.pth")))
     with pytest.raises(

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from hrpose_rt.drawing.style import DrawStyle
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.result import FrameResult
 from hrpose_rt.skeleton import COCO17
@@ -65,7 +66,7 @@ def test_result_to_dict_of_zero_people_is_empty_list() -> None:
 
 def test_result_draw_keeps_frame_and_fills_given_canvas() -> None:
     r = result()
-    picture = r.draw(overlay=True)
+    picture = r.draw(style=DrawStyle(panel=True))
     assert r.frame.image.max() == 0
     assert picture.max() > 0
     canvas = np.zeros((40, 60, 3), np.uint8)

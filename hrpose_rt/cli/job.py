@@ -17,6 +17,7 @@ from hrpose_rt.cli.outputs import (
     picture_output,
 )
 from hrpose_rt.console import say
+from hrpose_rt.drawing.style import DRAW_STYLE, DrawStyle
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.paths import make_folder, write_json
 from hrpose_rt.pipeline import PosePipeline
@@ -28,7 +29,6 @@ from hrpose_rt.sinks.base import Sink
 from hrpose_rt.sinks.coco import read_image_ids
 from hrpose_rt.sinks.formats import Output, result_output
 from hrpose_rt.sinks.recorder import Recorder
-from hrpose_rt.sinks.rendering import DRAW_STYLE, DrawStyle
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.images import Images
 from hrpose_rt.sources.prefetch import read_ahead

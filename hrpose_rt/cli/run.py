@@ -15,10 +15,9 @@ from hrpose_rt.cli.job import RunJob, ViewerFactory, write_report
 from hrpose_rt.cli.models import fetch_models
 from hrpose_rt.config import Clip, Settings
 from hrpose_rt.console import say
-from hrpose_rt.drawing import MIN_SCORE
+from hrpose_rt.drawing.style import MIN_SCORE, DrawStyle, parse_labels
 from hrpose_rt.errors import BadInput
 from hrpose_rt.pipeline import PosePipeline
-from hrpose_rt.sinks.rendering import DrawStyle
 from hrpose_rt.sinks.text import STDOUT
 from hrpose_rt.sinks.web import WebView, parse_address
 from hrpose_rt.sinks.window import WindowClosed, WindowSink
@@ -117,6 +116,19 @@ def run(
         bool,
         options.output_option("--panel/--no-panel", help="Write the stages' milliseconds into the corner."),
     ] = True,
+    color: Annotated[
+        str, options.output_option(help="Colour limbs by side, person (their id) or score.")
+    ] = "side",
+    line_width: Annotated[
+        int, options.output_option(help="Width of limbs in pixels; 0 fits the person's height.")
+    ] = 0,
+    labels: Annotated[
+        str, options.output_option(help="What labels say: id,score or one of them or none.")
+    ] = "id,score",
+    blur_faces: Annotated[
+        bool,
+        options.output_option("--blur-faces", help="Blur the heads of the people found, in all pictures."),
+    ] = False,
     overwrite: options.OverwriteOutput = False,
     quiet: Annotated[bool, options.output_option("--quiet", help="Print errors only.")] = False,
     debug: options.Debug = False,
@@ -124,7 +136,17 @@ def run(
 ) -> None:
     """Estimate the poses of all people, and report what every frame cost by how many were in it."""
     regions = tuple(region for region in settings.regions if region)
-    style = DrawStyle(kpt_score, canvas, panel, trails, regions)
+    style = DrawStyle(
+        min_score=kpt_score,
+        canvas=canvas,
+        panel=panel,
+        trails_s=trails,
+        regions=regions,
+        color=color,
+        line_width=line_width,
+        labels=parse_labels(labels),
+        blur_faces=blur_faces,
+    )
     clip = Clip(start, end, stride, max_frames, fps)
     # Standard output is for the lines, if they go there; people read the rest.
     console = Console(stderr=json_lines == STDOUT, quiet=quiet, highlight=False)

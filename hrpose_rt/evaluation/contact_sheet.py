@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from hrpose_rt.drawing import draw_poses
+from hrpose_rt.drawing.people import draw_poses
 from hrpose_rt.evaluation.per_joint import MatchedPerson
 from hrpose_rt.geometry import boxes_to_centre_size, crop_affines
 from hrpose_rt.pose.crops import crop_people

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import TracebackType
 
+from hrpose_rt.drawing.style import DRAW_STYLE, DrawStyle
 from hrpose_rt.result import FrameResult
 from hrpose_rt.sinks.base import Sink
-from hrpose_rt.sinks.rendering import DRAW_STYLE, DrawStyle, Renderer
+from hrpose_rt.sinks.rendering import Renderer
 from hrpose_rt.timing import LatencyTable
 
 

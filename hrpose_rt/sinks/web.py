@@ -14,9 +14,9 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
+from hrpose_rt.drawing.style import DRAW_STYLE, DrawStyle
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult, latency_field
-from hrpose_rt.sinks.rendering import DRAW_STYLE, DrawStyle
 from hrpose_rt.sinks.web_panel import LOOK_S, Bell, StreamPanel
 from hrpose_rt.sinks.web_security import answer_headers, is_loopback, limited_protocol, refusal
 from hrpose_rt.timing import Histogram, LatencyTable

@@ -11,8 +11,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from hrpose_rt.drawing.style import DrawStyle
 from hrpose_rt.result import FrameResult
-from hrpose_rt.sinks.rendering import DrawStyle, Renderer
+from hrpose_rt.sinks.rendering import Renderer
 from hrpose_rt.types import STAGES, U8
 
 QUALITY = 80  # JPEG quality, in 0..100

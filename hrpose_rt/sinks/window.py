@@ -6,10 +6,11 @@ from pathlib import Path
 
 import cv2
 
+from hrpose_rt.drawing.style import DRAW_STYLE, DrawStyle
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import why_no_screen
 from hrpose_rt.result import FrameResult
-from hrpose_rt.sinks.rendering import DRAW_STYLE, DrawStyle, Renderer
+from hrpose_rt.sinks.rendering import Renderer
 from hrpose_rt.types import U8
 
 QUIT_KEYS = (ord("q"), 27)
@@ -46,7 +47,7 @@ class WindowSink:
         if why := why_no_screen():
             raise BadInput(f"a window needs a screen and {why}: use `save` out.mp4")
         self._title, self._snapshots = title, snapshots
-        self._renderer = Renderer(replace(style, trails_s=0.0))
+        self._renderer = Renderer(replace(style, trails_s=0.0, boxes=False))
         self._keys = _Keys()
 
     def for_source(self, title: str) -> "WindowSink":
@@ -70,7 +71,7 @@ class WindowSink:
     def _show(self, result: FrameResult, image: U8, wait_ms: int) -> int:
         """Show a frame and react to a key. Returns the key; -1 if none was pressed."""
         if not self._keys.boxes:  # other sinks keep the boxes
-            image = self._renderer.render(result, boxes=False)
+            image = self._renderer.render(result)
         cv2.imshow(self._title, image)
         key = cv2.waitKey(wait_ms)
         if key == BOXES_KEY:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from hrpose_rt.drawing.style import DrawStyle
 from hrpose_rt.errors import BadInput
 from hrpose_rt.sinks.window import WindowClosed, WindowSink
 from tests.sinks.test_video import results
@@ -81,7 +82,7 @@ def test_window_b_key_toggles_boxes(monkeypatch) -> None:
     screen = Screen(monkeypatch, "b.b.")
     sink = WindowSink("title")
     (result,) = results(1)
-    with_boxes = result.draw(overlay=True, min_score=0.0)
+    with_boxes = result.draw(style=DrawStyle(min_score=0))
     for _ in range(4):
         sink.write(result, with_boxes)
     same = [(picture == with_boxes).all() for picture in screen.shown]

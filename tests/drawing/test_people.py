@@ -3,15 +3,25 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.drawing import ID_COLOURS, SIDE_COLOURS, Trails, draw_boxes, draw_overlay, draw_poses
-from hrpose_rt.skeleton import COCO17, Side
+from hrpose_rt.drawing.labels import ID_COLOURS, draw_labels
+from hrpose_rt.drawing.people import (
+    SCORE_COLOURS,
+    SIDE_COLOURS,
+    Trails,
+    draw_boxes,
+    draw_overlay,
+    draw_poses,
+)
+from hrpose_rt.drawing.style import LABEL_PARTS, DrawStyle
+from hrpose_rt.skeleton import COCO17, Side, Skeleton
 from hrpose_rt.types import Detections, Poses, StageTimes
 
 
-def draw_people(picture, detections, track_ids, poses, skeleton, min_score: float = 0.3) -> None:
-    """Both, as `FrameResult.draw` does."""
+def draw_people(picture, detections, track_ids, poses, skeleton, **style) -> None:
+    """Boxes, poses and labels, as `FrameResult.draw` does."""
     draw_boxes(picture, detections, track_ids)
-    draw_poses(picture, detections, poses, skeleton, min_score)
+    draw_poses(picture, detections, poses, skeleton, track_ids, DrawStyle(**style))
+    draw_labels(picture, detections, track_ids, LABEL_PARTS)
 
 
 def person(points: dict[int, tuple[float, float]], score: float = 0.9) -> tuple[Detections, Poses]:
@@ -97,3 +107,34 @@ def test_drawing_trails_follow_tracks_and_expire() -> None:
     later = np.zeros((80, 160, 3), np.uint8)
     trails.draw(later, nobody, np.zeros(0, np.int64), 2.0)
     assert not later.any()
+
+
+def test_drawing_limb_by_person_has_colour_of_its_id() -> None:
+    for track_id in (1, 9, 3):
+        picture = np.zeros((400, 200, 3), np.uint8)
+        detections, poses = person({5: (50, 100), 7: (150, 100)})
+        draw_people(picture, detections, np.array([track_id]), poses, COCO17, color="person")
+        assert tuple(picture[100, 100].tolist()) == ID_COLOURS[track_id % 8]
+
+
+@pytest.mark.parametrize(("score", "level"), [(0.35, 1), (0.95, 4), (1.4, 4)])
+def test_drawing_limb_by_score_has_colour_of_its_lower_score(score, level) -> None:
+    picture = np.zeros((400, 200, 3), np.uint8)
+    detections, poses = person({5: (50, 100), 7: (150, 100)}, score=1.0)
+    poses.scores[0, 7] = score
+    draw_people(picture, detections, np.array([1]), poses, COCO17, color="score")
+    assert tuple(picture[100, 100].tolist()) == SCORE_COLOURS[level]
+
+
+def test_drawing_line_is_as_wide_as_told() -> None:
+    picture = np.zeros((400, 200, 3), np.uint8)
+    detections, poses = person({5: (50, 100), 7: (150, 100)})
+    draw_people(picture, detections, np.array([1]), poses, COCO17, line_width=9)
+    assert 9 <= (picture[80:120, 100].max(axis=1) > 128).sum() <= 11  # OpenCV rounds up
+
+
+def test_drawing_skeleton_without_edges_has_keypoints() -> None:
+    picture = np.zeros((400, 200, 3), np.uint8)
+    detections, poses = person({0: (100, 100)})
+    draw_people(picture, detections, np.array([1]), poses, Skeleton("dots", COCO17.joints, (), ()))
+    assert picture[100, 100].max() > 0

@@ -1,0 +1,37 @@
+"""Values of a style that are out of range."""
+
+import pytest
+
+from hrpose_rt.drawing.style import DrawStyle, parse_labels
+from hrpose_rt.errors import BadInput
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"min_score": 1.5}, r"`min_score` is a score in 0\.\.1, not 1\.5"),
+        ({"trails_s": -1}, "`trails_s` is a number of seconds, 0 or more, not -1"),
+        ({"canvas": "white"}, "there is no `canvas` white: choose video, blur, black"),
+        ({"color": "red"}, "there is no `color` red: choose side, person, score"),
+        (
+            {"line_width": -1},
+            "`line_width` is a number of pixels, 1 to 50, or 0 for one that fits",
+        ),
+        ({"labels": ("name",)}, "`labels` has no name: choose id, score or none"),
+    ],
+)
+def test_style_out_of_range_raises_bad_input(values, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        DrawStyle(**values)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"), [("id,score", ("id", "score")), ("score, id", ("score", "id")), ("none", ())]
+)
+def test_labels_are_parsed(text, parts) -> None:
+    assert parse_labels(text) == parts
+
+
+def test_none_with_others_is_no_label() -> None:
+    with pytest.raises(BadInput, match="`labels` has no none: choose"):
+        DrawStyle(labels=parse_labels("id,none"))
