@@ -1,6 +1,6 @@
 """`make pictures`: the pictures of the documentation, in docs/pictures/.
 
-    python docs/pictures.py [frame] [page] [terminal] [crowd] [pipeline]
+    python docs/pictures.py [frame] [page] [terminal] [crowd] [pipeline] [angles]
 
 Without names it makes all of them. They show the sample video of `make demo`. Frames are blurred until
 nothing of the photos in them can be recognised.
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from angle_drawing import draw_angles
 from browser import find_browser, screenshot
 from drawings import crowd_plot, pipeline_drawing
 from PIL import Image
@@ -67,6 +68,7 @@ def main(names: list[str]) -> None:
         "terminal": make_terminal,
         "crowd": make_crowd,
         "pipeline": make_pipeline,
+        "angles": lambda: draw_angles(PICTURES / "angles.svg"),
         "page": make_page,
     }
     if unknown := set(names) - set(makers):

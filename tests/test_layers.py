@@ -35,6 +35,7 @@ AT_HOME = {  # modules that are about one heavy library, and are themselves impo
     ),
     "export/torch_onnx.py": "torch",
     "bench/plots.py": "matplotlib",
+    "kinematics/plots.py": "matplotlib",
     **dict.fromkeys(
         (
             "pose/estimator_cuda.py",

@@ -12,6 +12,7 @@ from hrpose_rt.errors import HrposeError
 # Arguments whose options have another name.
 OPTIONS = {"memory_s": "memory", "max_age_s": "max-age", "reconnect_s": "reconnect"}
 OPTIONS |= {"min_score": "kpt-score", "trails_s": "trails"}
+OPTIONS |= {"fill_s": "fill", "min_length_s": "min-length"}
 OPTIONS |= {"archs": "gpu-arch", "folder": "output"}
 INTERRUPTED = 130  # what shells expect after Ctrl-C
 

@@ -59,10 +59,18 @@ EXPORT_EXAMPLES = (
     "hrpose-rt export hrnet-w32 --precision int8 --calibration my-footage.mp4",
     "hrpose-rt export rtmpose-m.onnx --preset rtmpose --format openvino",
 )
+MOTION_EXAMPLES = (
+    "hrpose-rt motion poses.jsonl --output movement --plot",
+    "hrpose-rt motion poses.jsonl --output movement --ids 0 --scale height=1.80 --c3d",
+    "hrpose-rt motion poses.jsonl --output movement --filter median --window 7 --fill 0.2",
+)
 # Importing a sub-command loads what it needs, so only the one that was asked for is imported.
 COMMANDS = {
     "run": Command(
         "run", "run", "Estimate the poses of all people in videos, images and cameras.", RUN_EXAMPLES
+    ),
+    "motion": Command(
+        "motion", "motion", "Angles, speeds and metres of people from a finished run.", MOTION_EXAMPLES
     ),
     "train": Command("train", "train", "Train a pose network.", TRAIN_EXAMPLES),
     "doctor": Command("doctor", "doctor", "Check this machine, and say how to fix what is broken."),

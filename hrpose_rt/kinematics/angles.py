@@ -20,8 +20,13 @@ RIGHT, LEFT = 1, -1  # where a person faces, in the picture
 HALF_TURN, FULL_TURN = 180, 360
 
 Segment = tuple[str, str]  # from one point to another
-# The points that a skeleton may lack, and those whose middle they are then.
-MIDDLES = {"hip": ("left_hip", "right_hip"), "neck": ("left_shoulder", "right_shoulder")}
+# Points that a skeleton may lack, and the two joints whose middle stands in.
+MIDDLES = {
+    "hip": ("left_hip", "right_hip"),
+    "neck": ("left_shoulder", "right_shoulder"),
+    "shoulders": ("left_shoulder", "right_shoulder"),
+    "ankles": ("left_ankle", "right_ankle"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +159,19 @@ def known_keypoints(keypoints: ArrayLike, scores: ArrayLike, skeleton: Skeleton,
     return np.where((score >= min_score)[..., None], xy, np.nan)
 
 
+def point(known: F64, skeleton: Skeleton, name: str) -> F64:
+    """The joint of that name, or a point of `MIDDLES`, as (N, 2) pixels; NaN if the skeleton has neither.
+
+    Args:
+        known: (N, K, 2) pixels, NaN where unknown.
+        skeleton: The names of the K joints.
+        name: A joint, hip, neck, shoulders or ankles.
+    """
+    if name in skeleton.joints:
+        return known[:, skeleton.joints.index(name)]
+    return _middle(known, skeleton, name) if name in MIDDLES else np.full((len(known), 2), np.nan)
+
+
 def forward(known: F64, skeleton: Skeleton) -> F64:
     """How far (N,) in pixels a person points to the right; below 0 to the left, NaN if unknown.
 
@@ -208,11 +226,11 @@ def _plan(skeleton: Skeleton) -> _Plan:
 
 
 def _with_middles(known: F64, skeleton: Skeleton) -> F64:
-    """The points (N, K + 2, 2): the keypoints, then the middles of the hips and of the shoulders."""
-    nothing = np.full((len(known), 2), np.nan)
-    parts = [
-        [known[:, skeleton.joints.index(n)] if n in skeleton.joints else nothing for n in names]
-        for names in MIDDLES.values()
-    ]
-    middles = [(left + right) / 2 for left, right in parts]
+    """The keypoints (N, K, 2), and after them the points of `MIDDLES`."""
+    middles = [_middle(known, skeleton, name) for name in MIDDLES]
     return np.concatenate([known, np.stack(middles, axis=1)], axis=1)
+
+
+def _middle(known: F64, skeleton: Skeleton, name: str) -> F64:
+    left, right = (point(known, skeleton, joint) for joint in MIDDLES[name])
+    return (left + right) / 2

@@ -1,0 +1,226 @@
+"""The people of a file of JSON lines, each over time."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from hrpose_rt.errors import BadInput
+from hrpose_rt.kinematics.angles import MIN_SCORE, known_keypoints
+from hrpose_rt.skeleton import Skeleton, find_skeleton
+from hrpose_rt.types import F64, I64
+
+SCHEMA = 1  # version of the JSON lines that is read
+ALL_IDS: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One person over T frames at even distances, from the first one to the last.
+
+    >>> import numpy as np
+    >>> from hrpose_rt.kinematics.recording import Track
+    >>> frames = np.arange(3)
+    >>> track = Track(7, frames, frames / 25, np.zeros((3, 17, 2)), np.ones((3, 17)))
+    >>> track.rate_hz
+    25.0
+
+    Attributes:
+        id: The person.
+        frames: (T,) frame numbers.
+        times_s: (T,) seconds, interpolated for frames that are missing in the file.
+        keypoints: (T, K, 2) pixels, NaN where unknown.
+        scores: (T, K) within 0..1, NaN in frames without the person.
+    """
+
+    id: int
+    frames: I64
+    times_s: F64
+    keypoints: F64
+    scores: F64
+
+    @property
+    def rate_hz(self) -> float:
+        """Frames per second; 1 for a single frame."""
+        seconds = float(self.times_s[-1] - self.times_s[0])
+        return (len(self.times_s) - 1) / seconds if seconds > 0 else 1.0
+
+    @property
+    def seconds(self) -> float:
+        """From the first frame to the last."""
+        return float(self.times_s[-1] - self.times_s[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """The people with an id of a file that `hrpose-rt run --json` wrote.
+
+    >>> from hrpose_rt import COCO17
+    >>> from hrpose_rt.kinematics.recording import Recording
+    >>> Recording("video.mp4", 1280, 720, COCO17, ()).tracks
+    ()
+
+    Attributes:
+        source: The name of the video.
+        width, height: Pixels of its frames.
+        skeleton: The joints.
+        tracks: The people, by their ids.
+    """
+
+    source: str
+    width: int
+    height: int
+    skeleton: Skeleton
+    tracks: tuple[Track, ...]
+
+
+class _Header(msgspec.Struct):
+    schema: int
+    source: str
+    width: int
+    height: int
+    skeleton: str
+
+
+class _Person(msgspec.Struct):
+    id: int
+    keypoints: list[tuple[float, float, float]] | None
+
+
+class _Line(msgspec.Struct):
+    frame: int
+    time_s: float
+    people: list[_Person]
+
+
+def read_recording(path: Path, min_score: float = MIN_SCORE, skeleton: str = "") -> Recording:
+    """Read the people of a file of JSON lines.
+
+    Args:
+        path: A file that `hrpose-rt run --json` wrote.
+        min_score: Keypoints that score less are unknown.
+        skeleton: A name or a file, for joints that are not built in; empty for the file's own.
+
+    Raises:
+        BadInput: It cannot be read, or it is another kind of file; the message names the line.
+    """
+    lines = _lines(path)
+    header = _decoded(path, 1, next(lines, b""), _Header)
+    if header.schema != SCHEMA:
+        raise BadInput(
+            f"{path} has JSON lines of schema {header.schema}, this reads {SCHEMA}: run it again"
+        )
+    joints = find_skeleton(skeleton or header.skeleton)
+    frames, times, seen = _collected(path, lines, len(joints.joints))
+    step = int(np.gcd.reduce(np.diff(frames))) if len(frames) > 1 else 1
+    tracks = [
+        _track(person, rows, (frames, times, max(step, 1)), joints, min_score)
+        for person, rows in sorted(seen.items())
+    ]
+    return Recording(header.source, header.width, header.height, joints, tuple(tracks))
+
+
+_Rows = list[tuple[int, list[tuple[float, float, float]]]]  # a frame and the keypoints in it
+
+
+def _collected(path: Path, lines: Iterator[bytes], k: int) -> tuple[I64, F64, dict[int, _Rows]]:
+    """The numbers (F,) and times (F,) of all frames, and the rows of each person with an id."""
+    frames: list[int] = []
+    times: list[float] = []
+    seen: dict[int, _Rows] = {}
+    for number, text in enumerate(lines, 2):
+        line = _decoded(path, number, text, _Line)
+        if frames and line.frame <= frames[-1]:
+            raise BadInput(
+                f"line {number} of {path} is frame {line.frame} after frame {frames[-1]}: give one run"
+            )
+        frames.append(line.frame)
+        times.append(line.time_s)
+        for person in line.people:
+            if person.id < 0 or person.keypoints is None:
+                continue
+            if len(person.keypoints) != k:
+                raise BadInput(
+                    f"line {number} of {path} has {len(person.keypoints)} keypoints and its skeleton {k}: "
+                    "give its `skeleton`"
+                )
+            seen.setdefault(person.id, []).append((line.frame, person.keypoints))
+    return np.array(frames, np.int64), np.array(times, np.float64), seen
+
+
+def _track(
+    person: int, rows: _Rows, grid: tuple[I64, F64, int], skeleton: Skeleton, min_score: float
+) -> Track:
+    frames, times, step = grid
+    numbers = np.array([frame for frame, _ in rows], np.int64)
+    every = np.arange(numbers[0], numbers[-1] + 1, step)
+    found = np.full((len(every), len(skeleton.joints), 3), np.nan)
+    found[(numbers - numbers[0]) // step] = [keypoints for _, keypoints in rows]
+    keypoints = known_keypoints(found[..., :2], found[..., 2], skeleton, min_score)
+    return Track(person, every, np.interp(every, frames, times), keypoints, found[..., 2])
+
+
+def chosen(recording: Recording, ids: Sequence[int] = ALL_IDS, min_length_s: float = 0.0) -> list[Track]:
+    """The tracks of these ids, or all of them that are long enough.
+
+    Raises:
+        BadInput: There is no person with such an id, or nobody is left.
+    """
+    have = {track.id: track for track in recording.tracks}
+    if strange := [i for i in ids if i not in have]:
+        known = ", ".join(map(str, have)) or "none"
+        raise BadInput(f"nobody has the id {strange[0]}: the ids are {known}")
+    if ids:
+        return [have[i] for i in dict.fromkeys(ids)]
+    long = [track for track in recording.tracks if track.seconds >= min_length_s]
+    if not have:
+        raise BadInput("nobody in the file has an id and a pose: run a video, not single images")
+    if not long:
+        longest = max(track.seconds for track in recording.tracks)
+        raise BadInput(
+            f"nobody is there for {min_length_s:g} s, the longest for {longest:.2f}: lower `min_length_s`"
+        )
+    return long
+
+
+def rewrite(path: Path, target: Path, filtered: Mapping[tuple[int, int], F64]) -> None:
+    """Copy JSON lines, with filtered keypoints, and the keypoints before as `raw_keypoints`.
+
+    Args:
+        path, target: The files.
+        filtered: (K, 2) pixels by (frame, id); where it is NaN, the keypoint stays as it was.
+    """
+    with target.open("w", encoding="utf-8") as file:
+        for text in _lines(path):
+            line: dict[str, Any] = json.loads(text)
+            for person in line.get("people", ()):
+                xy = filtered.get((line["frame"], person["id"]))
+                if xy is None or person["keypoints"] is None:
+                    continue
+                raw = person["raw_keypoints"] = person["keypoints"]
+                person["keypoints"] = [
+                    old if np.isnan(new[0]) else [round(float(v), 3) for v in new] + [old[2]]
+                    for old, new in zip(raw, xy, strict=True)
+                ]
+            file.write(json.dumps(line, allow_nan=False) + "\n")
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            yield from file
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}): check the path") from error
+
+
+def _decoded(path: Path, number: int, text: bytes, shape: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(text, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadInput(
+            f"line {number} of {path} is not what hrpose-rt run --json writes ({error}): give such a file"
+        ) from error
