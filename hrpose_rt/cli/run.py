@@ -12,6 +12,7 @@ from hrpose_rt.cli import options
 from hrpose_rt.cli.display import LiveView, describe, latency_table
 from hrpose_rt.cli.exit import INTERRUPTED, Terminated, signals_as_exceptions
 from hrpose_rt.cli.job import RunJob, ViewerFactory, write_report
+from hrpose_rt.cli.live import LiveOutputs
 from hrpose_rt.cli.models import fetch_models
 from hrpose_rt.config import Clip, Settings
 from hrpose_rt.console import say
@@ -100,6 +101,10 @@ def run(
         str | None,
         options.output_option(help="What a browser on another machine must give to watch."),
     ] = None,
+    push: Annotated[
+        str | None,
+        options.output_option(help="Stream the annotated video to an rtmp, rtsp, srt, udp or tcp address."),
+    ] = None,
     kpt_score: Annotated[
         float,
         options.output_option(help="Do not draw keypoints that score less, 0..1."),
@@ -172,6 +177,8 @@ def run(
             web = stack.enter_context(WebView(*parse_address(serve), token or "", style))
             console.print(f"watch at {web.url}")
             viewers.append(lambda info, name: web.panel(name if job.concurrent else "", name))
+        live = stack.enter_context(LiveOutputs(push))
+        viewers += live.viewers(job.concurrent)
         fetch_models(settings.pose, "" if settings.boxes else settings.detector)
         pipeline = stack.enter_context(PosePipeline(settings))
         console.print(describe(pipeline.info), soft_wrap=True)
@@ -189,14 +196,17 @@ def run(
             status = INTERRUPTED
         finally:
             elapsed_s = time.perf_counter() - begin
+            live.close()  # now it is known what was sent
             try:  # before the table, which fails where nobody reads along; each comes without the other
                 if report:
                     facts = pipeline.info.to_dict() | {
                         "following": pipeline.tracking_stats(),
                         "queues": {name: times.to_dict() for name, times in job.queues.items()},
+                        **live.to_dict(),
                     }
                     write_report(report, facts, [s.info.name for s in sources], table, job.concurrent)
             finally:
+                live.print_to(console)
                 if table.frames:
                     console.print(
                         f"{table.frames} frames in {elapsed_s:.1f} s, "

@@ -95,13 +95,7 @@ class VideoSink:
             self._begin_s = result.frame.time_s
             if self._audio:
                 self._audio.begin(self._container, self._begin_s)
-        height, width = self._stream.height, self._stream.width
-        if picture.shape[0] & ~1 == height and picture.shape[1] & ~1 == width:
-            picture = picture[:height, :width]
-        else:
-            picture = _fitted(picture, (height, width))
-        # OpenCV's conversion costs a fifth of FFmpeg's and keeps colours better.
-        planes = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_BGR2YUV_I420)
+        planes = yuv_planes(picture, (self._stream.height, self._stream.width))
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         pts = round((result.frame.time_s - self._begin_s) / self.TIME_BASE)
         pts = max(pts, self._last_pts + 1)
@@ -141,6 +135,23 @@ class VideoSink:
             self._closed = True
             self._file.close()
             raise write_error(self._path, error) from error
+
+
+def yuv_planes(picture: U8, into_hw: tuple[int, int]) -> U8:
+    """The picture (H, W, 3) BGR as I420 planes (height * 3 / 2, width), for encoders.
+
+    Args:
+        picture: It loses its last row or column if only that is too much. A picture of another size is
+            fitted into it, with black borders.
+        into_hw: Height and width of the planes, both even.
+    """
+    height, width = into_hw
+    if picture.shape[0] & ~1 == height and picture.shape[1] & ~1 == width:
+        picture = picture[:height, :width]
+    else:
+        picture = _fitted(picture, into_hw)
+    # OpenCV's conversion costs a fifth of FFmpeg's and keeps colours better.
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_BGR2YUV_I420), np.uint8)
 
 
 def _fitted(image: U8, into_hw: tuple[int, int]) -> U8:

@@ -1,0 +1,57 @@
+"""What a run sends to other machines, from the command line."""
+
+import json
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from hrpose_rt.cli.main import build_app
+from hrpose_rt.errors import BadInput
+from tests.conftest import write_video
+from tests.fakes import fake_networks
+from tests.sinks.receivers import Receiver, free_port
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs a video with fake networks and these options, and returns what it printed and its report."""
+    monkeypatch.setattr("hrpose_rt.pipeline.open_networks", lambda _: fake_networks([2, 2, 2]))
+    monkeypatch.chdir(tmp_path)
+
+    def begin(*options: str, frames: int = 60) -> tuple[str, dict]:
+        write_video(tmp_path / "video.mp4", frames=frames, size_wh=(320, 240))
+        words = ["run", "video.mp4", "--report", "report.json", *options]
+        done = CliRunner().invoke(build_app(), words, catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.output, json.loads((tmp_path / "report.json").read_text())
+
+    return begin
+
+
+@pytest.mark.slow
+def test_run_pushes_its_video_and_reports_what_was_sent(run) -> None:
+    url = f"rtmp://127.0.0.1:{free_port()}/live/secret"
+    receiver = Receiver(url)
+    time.sleep(0.3)
+    printed, report = run("--push", url, "--overwrite")
+    receiver.join()
+    sent = report["push"]
+    assert sent["sent"] + sent["dropped"] == 60 and sent["sent"] >= len(receiver.frames) > 0
+    assert f"{sent['sent']} frames sent, {sent['dropped']} left out, 0 reconnections" in printed
+    assert "secret" not in printed + json.dumps(report)
+
+
+def test_run_without_live_outputs_reports_none(run) -> None:
+    printed, report = run(frames=3)
+    assert "push" not in report and "frames sent" not in printed
+
+
+def test_push_shows_one_source_at_a_time() -> None:
+    from hrpose_rt.cli.live import LiveOutputs
+
+    with (
+        LiveOutputs("tcp://127.0.0.1:1") as live,
+        pytest.raises(BadInput, match="`push` shows one source at a time: run each live source by itself"),
+    ):
+        live.viewers(concurrent=True)
