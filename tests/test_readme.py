@@ -12,6 +12,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from hrpose_rt.cli.main import build_app
+from hrpose_rt.kinematics.scale import Ground, parse_scale
 from hrpose_rt.nets.onnx_source import NetworkHints, describe
 from hrpose_rt.runtimes.selection import PRECISIONS_OF
 from hrpose_rt.skeleton import find_skeleton
@@ -57,6 +58,23 @@ def test_docs_python_page_examples_run(tmp_path, monkeypatch, photos, capsys) ->
     assert capsys.readouterr().out == "at most 0 people\n0 0\n1 0\n2 0\n"
     assert names["poses"].keypoints.shape[1:] == (17, 2)
     assert names["picture"].shape == names["image"].shape
+
+
+def test_docs_movement_page_example_runs(tmp_path, monkeypatch, capsys) -> None:
+    write_video(tmp_path / "video.mp4", frames=3)
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "movement.md").read_text(), re.S)
+    exec(code, {})
+    assert capsys.readouterr().out == "(0, 19) left_knee\n" * 3
+
+
+def test_docs_ground_points_are_valid(tmp_path: Path) -> None:
+    (points,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "movement.md").read_text(), re.S)
+    (tmp_path / "points.json").write_text(points)
+    ground = parse_scale(str(tmp_path / "points.json"))
+    assert isinstance(ground, Ground)
+    places = ground.place([[212, 690], [880, 410]])
+    assert places.ravel().tolist() == pytest.approx([0, 0, 5, 8], abs=1e-6)
 
 
 def test_readme_precision_table_equals_code() -> None:

@@ -138,6 +138,11 @@ def _collected(path: Path, lines: Iterator[bytes], k: int) -> tuple[I64, F64, di
             raise BadInput(
                 f"line {number} of {path} is frame {line.frame} after frame {frames[-1]}: give one run"
             )
+        if times and line.time_s <= times[-1]:
+            raise BadInput(
+                f"line {number} of {path} is at {line.time_s:g} s after {times[-1]:g} s: "
+                "times have to rise, run it again"
+            )
         frames.append(line.frame)
         times.append(line.time_s)
         for person in line.people:

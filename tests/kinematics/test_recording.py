@@ -100,6 +100,12 @@ def test_missing_files_other_schemas_orders_and_skeletons_are_refused(tmp_path: 
         read_recording(write_jsonl(path, people, header={"schema": 2}))
     with pytest.raises(BadInput, match=r"line 4 of .*a.jsonl is frame 1 after frame 5: give one run"):
         read_recording(write_jsonl(path, people, frames=[1, 5, 1]))
+    again = write_jsonl(path, people).read_text().replace('"time_s": 0.08', '"time_s": 0.04')
+    path.write_text(again)
+    with pytest.raises(
+        BadInput, match=r"line 4 of .*a.jsonl is at 0.04 s after 0.04 s: times have to rise"
+    ):
+        read_recording(path)
     with pytest.raises(
         BadInput, match=r"line 2 .* has 17 keypoints and its skeleton 16: give its `skeleton`"
     ):
