@@ -167,6 +167,8 @@ def test_docs_run_commands_succeed(page, command, tmp_path, monkeypatch) -> None
     Path("run.toml").write_text(toml_of("running.md"))
     Path("mirror.json").write_text("[[0, 0], [9, 0], [9, 9]]")
     words = shlex.split(command, comments=True)[1:]
+    if "--from-report" in words:
+        Path("report.json").write_text('{"options": {"source": ["video.mp4"]}}')
     done = CliRunner().invoke(build_app(), words, catch_exceptions=False)
     assert done.exit_code == 0 and "frames in" in done.output
     for option in ("--save", "--json", "--csv", "--coco", "--mot", "--report"):

@@ -13,6 +13,7 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from hrpose_rt import console
 from hrpose_rt.cli.exit import name_options
+from hrpose_rt.cli.report import read_options, used_options
 from hrpose_rt.cli.values import Config, is_set, option_of, read_config, variable_of
 from hrpose_rt.errors import MAX_NUMBER, BadInput
 
@@ -42,9 +43,16 @@ class Command(TyperCommand):
 
     @cached_property
     def parameters(self) -> dict[str, inspect.Parameter]:
-        """The parameters of the function, by name."""
+        """The arguments and options of the function, by name."""
         assert self.callback
-        return dict(inspect.signature(self.callback).parameters)
+        parameters = inspect.signature(self.callback).parameters
+        return {name: one for name, one in parameters.items() if one.annotation is not typer.Context}
+
+    @staticmethod
+    def used(context: typer.Context) -> dict[str, Any]:
+        """The options of a command that is running, as its report has them."""
+        assert isinstance(context.command, Command)
+        return used_options(context.params, context.command.parameters)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments, then what they leave open from the environment and from files."""
@@ -62,10 +70,21 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
     def _from_files(self, ctx: Any, given: dict[str, Any]) -> dict[str, Any]:
-        """The values of the file that --config names, by parameter."""
-        config = self._early("config", ctx, given)
-        values = read_config(Path(config), _words(ctx), self.parameters) if config else {}
-        self.origins |= dict.fromkeys(values, str(config))
+        """The values of the files that --from-report and --config name, by parameter."""
+        values: dict[str, Any] = {}
+        if report := self._early("from_report", ctx, given):
+            options = read_options(Path(report), self.parameters)
+            if "source" not in options and not self._early("source", ctx, given):
+                raise BadInput(
+                    f"{report} has no sources, because an address had a password or a query: name them"
+                )
+            values |= self._layer(str(report), options)
+        if config := self._early("config", ctx, given):
+            values |= self._layer(str(config), read_config(Path(config), _words(ctx), self.parameters))
+        return values
+
+    def _layer(self, origin: str, values: dict[str, Any]) -> dict[str, Any]:
+        self.origins |= dict.fromkeys(values, origin)
         return values
 
     def _early(self, name: str, ctx: Any, given: dict[str, Any]) -> Any:

@@ -3,9 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from hrpose_rt.cli.display import LiveView
 from hrpose_rt.cli.exit import fail
@@ -19,10 +17,10 @@ from hrpose_rt.cli.outputs import (
 from hrpose_rt.console import say
 from hrpose_rt.drawing.style import DRAW_STYLE, DrawStyle
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.paths import make_folder, write_json
+from hrpose_rt.paths import make_folder
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.queues import QueueTimes, frames_that_fit
-from hrpose_rt.result import FrameResult, latency_field
+from hrpose_rt.result import FrameResult
 from hrpose_rt.run_info import RunInfo
 from hrpose_rt.sinks.async_writer import AsyncWriter, Job
 from hrpose_rt.sinks.base import Sink
@@ -35,7 +33,6 @@ from hrpose_rt.sources.prefetch import read_ahead
 from hrpose_rt.timing import LatencyTable
 from hrpose_rt.types import SourceInfo
 
-RUN_REPORT_SCHEMA = 1
 ViewerFactory = Callable[[SourceInfo, str], Sink]  # what shows a source, under its name; it outlives it
 
 
@@ -210,22 +207,3 @@ def _same_size(stem: str, before_wh: tuple[int, int], result: FrameResult) -> tu
             f"{before_wh[0]}x{before_wh[1]}; a saved video keeps its first size, with black beside them"
         )
     return width, height
-
-
-def write_report(
-    path: Path, run: dict[str, Any], sources: list[str], table: LatencyTable, shared: bool = False
-) -> None:
-    """Write the run's latencies by crowd size as JSON; `shared`: several sources ran together."""
-    report = {
-        "hrpose": version("hrpose-rt"),
-        "schema": RUN_REPORT_SCHEMA,
-        "sources": sources,
-        **run,
-        "frames": table.frames,
-        latency_field(shared): table.to_dict(),
-    }
-    make_folder(path.parent)
-    try:
-        write_json(path, report, indent=2)
-    except OSError as error:
-        raise RunBroken(f"writing {path} failed ({error.strerror}): choose another place") from error

@@ -1,6 +1,5 @@
 """`hrpose-rt run`: people, ids and poses in videos, images and cameras."""
 
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -9,26 +8,26 @@ import typer
 from rich.console import Console
 
 from hrpose_rt.cli import options
-from hrpose_rt.cli.display import LiveView, describe, latency_table
-from hrpose_rt.cli.exit import INTERRUPTED, Terminated, signals_as_exceptions
-from hrpose_rt.cli.job import RunJob, ViewerFactory, write_report
+from hrpose_rt.cli import run_steps as steps
+from hrpose_rt.cli.app import Command
+from hrpose_rt.cli.display import describe
+from hrpose_rt.cli.job import RunJob
 from hrpose_rt.cli.live import LiveOutputs
 from hrpose_rt.cli.models import fetch_models
 from hrpose_rt.config import Clip, Settings
-from hrpose_rt.console import say
 from hrpose_rt.drawing.style import MIN_SCORE, DrawStyle, parse_labels
 from hrpose_rt.errors import BadInput
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.sinks.text import STDOUT
 from hrpose_rt.sinks.web import WebView, parse_address
-from hrpose_rt.sinks.window import WindowClosed, WindowSink
 from hrpose_rt.sources.base import RECONNECT_S
-from hrpose_rt.sources.open import expand, open_source
+from hrpose_rt.sources.open import expand
 from hrpose_rt.timing import LatencyTable
 
 
 @options.with_settings(*options.SETTINGS)
 def run(
+    context: typer.Context,
     source: Annotated[
         list[str],
         typer.Argument(help="Videos, images, folders of them, stream addresses, camera numbers."),
@@ -134,86 +133,55 @@ def run(
         bool,
         options.output_option("--blur-faces", help="Blur the heads of the people found, in all pictures."),
     ] = False,
+    from_report: Annotated[
+        Path | None,
+        options.input_option(help="The sources and options of a report; outputs are not in it."),
+    ] = None,
     overwrite: options.OverwriteOutput = False,
     quiet: Annotated[bool, options.output_option("--quiet", help="Print errors only.")] = False,
     debug: options.Debug = False,
     settings: Settings = Settings(),
 ) -> None:
     """Estimate the poses of all people, and report what every frame cost by how many were in it."""
-    regions = tuple(region for region in settings.regions if region)
     style = DrawStyle(
         min_score=kpt_score,
         canvas=canvas,
         panel=panel,
         trails_s=trails,
-        regions=regions,
+        regions=tuple(region for region in settings.regions if region),
         color=color,
         line_width=line_width,
         labels=parse_labels(labels),
         blur_faces=blur_faces,
     )
     clip = Clip(start, end, stride, max_frames, fps)
+    texts = {"json": json_lines, "csv": csv, "csv_long": csv_long, "coco": coco, "mot": mot}
+    texts["angles"] = angles
     # Standard output is for the lines, if they go there; people read the rest.
     console = Console(stderr=json_lines == STDOUT, quiet=quiet, highlight=False)
     with ExitStack() as stack:
         names = expand(source)
         if settings.boxes and len(names) > 1:
             raise BadInput(f"--boxes has the people of one source, not of {len(names)}: run each by itself")
-        patient = len(names) > 1 and reconnect > 0  # a camera that is off keeps no other one waiting
-        sources = [stack.enter_context(open_source(name, clip, reconnect, patient)) for name in names]
-        texts = {"json": json_lines, "csv": csv, "csv_long": csv_long, "coco": coco, "mot": mot}
-        texts["angles"] = angles
+        sources = steps.open_sources(stack, names, clip, reconnect)
         job = RunJob(sources, save, texts, overwrite, audio, annotations)
         job.check(report)
-        for one in sources:
-            if not one.info.width:
-                say(f"{one.info.name} does not answer yet: it is tried for {reconnect:g} s, the others run")
-        viewers: list[ViewerFactory] = []
-        if show:
-            window = WindowSink("hrpose-rt", style=style)
-            stack.callback(window.close)
-            viewers.append(lambda info, name: window.for_source(name) if job.concurrent else window)
-        if serve:
-            web = stack.enter_context(WebView(*parse_address(serve), token or "", style))
+        steps.name_silent(sources, reconnect)
+        viewers = [steps.show_window(stack, job, style)] if show else []
+        web = stack.enter_context(WebView(*parse_address(serve), token or "", style)) if serve else None
+        if web:
+            viewers.append(steps.show_page(web, job))
             console.print(f"watch at {web.url}")
-            viewers.append(lambda info, name: web.panel(name if job.concurrent else "", name))
         live = stack.enter_context(LiveOutputs(push))
         viewers += live.viewers(job.concurrent)
         fetch_models(settings.pose, "" if settings.boxes else settings.detector)
         pipeline = stack.enter_context(PosePipeline(settings))
         console.print(describe(pipeline.info), soft_wrap=True)
-        view = LiveView(Console(stderr=True, quiet=quiet))
+        facts = {"options": Command.used(context), **pipeline.info.to_dict()}
+        if web:
+            web.facts = facts
+        facts = {"sources": [one.info.name for one in sources], **facts}
         table = LatencyTable()
-        status, begin = 0, time.perf_counter()
-        try:
-            with signals_as_exceptions(), view:
-                status = job.run(pipeline, table, view, viewers, style, in_caller=show)
-        except WindowClosed:
-            pass
-        except Terminated as ended:
-            status = ended.status
-        except KeyboardInterrupt:
-            status = INTERRUPTED
-        finally:
-            elapsed_s = time.perf_counter() - begin
-            live.close()  # now it is known what was sent
-            try:  # before the table, which fails where nobody reads along; each comes without the other
-                if report:
-                    facts = pipeline.info.to_dict() | {
-                        "following": pipeline.tracking_stats(),
-                        "queues": {name: times.to_dict() for name, times in job.queues.items()},
-                        **live.to_dict(),
-                    }
-                    write_report(report, facts, [s.info.name for s in sources], table, job.concurrent)
-            finally:
-                live.print_to(console)
-                if table.frames:
-                    console.print(
-                        f"{table.frames} frames in {elapsed_s:.1f} s, "
-                        f"{table.frames / elapsed_s:.1f} a second; the networks waited "
-                        f"{job.queues['read'].empty_s:.1f} s for frames to be read and "
-                        f"{job.queues['write'].full_s:.1f} s for results to be written\n"
-                        "milliseconds a frame, p50 / p95, by people in it:"
-                    )
-                    console.print(latency_table(table))
+        with steps.summed_up(console, report, facts, job, pipeline, table, live):
+            status = steps.run_until_stopped(job, pipeline, table, viewers, style, show, quiet)
     raise typer.Exit(status)

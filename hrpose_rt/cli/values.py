@@ -27,11 +27,11 @@ KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "
 
 def option_of(parameter: inspect.Parameter) -> str:
     """The name of a parameter on the command line."""
-    about = _about(parameter)
-    if isinstance(about, ArgumentInfo):
+    told = about(parameter)
+    if isinstance(told, ArgumentInfo):
         return parameter.name.upper()
-    if isinstance(about, OptionInfo):  # in Annotated, typer stores the first name as the default
-        for name in (about.default, *(about.param_decls or ())):
+    if isinstance(told, OptionInfo):  # in Annotated, typer stores the first name as the default
+        for name in (told.default, *(told.param_decls or ())):
             if isinstance(name, str):
                 return name.partition("/")[0]
     return "--" + parameter.name.replace("_", "-")
@@ -103,7 +103,7 @@ def checked(
     return values
 
 
-def _about(parameter: inspect.Parameter) -> Any:
+def about(parameter: inspect.Parameter) -> Any:
     """What typer is told about a parameter; None if nothing."""
     kinds = (ArgumentInfo, OptionInfo)
     return next((one for one in get_args(parameter.annotation) if isinstance(one, kinds)), None)
@@ -135,7 +135,7 @@ def _typed(name: str, value: Any, parameter: inspect.Parameter) -> Any:
         kind = next(one for one in get_args(kind) if one is not type(None))
     several = get_origin(kind) is list
     kind = get_args(kind)[0] if several else kind
-    if getattr(_about(parameter), "parser", None) and isinstance(value, str):
+    if getattr(about(parameter), "parser", None) and isinstance(value, str):
         return value  # the parser of the command line checks it
     items = value if several and isinstance(value, list) else [value]
     if wrong := [item for item in items if not _fits(item, kind)]:

@@ -47,6 +47,9 @@ class WebView:
         token: A secret that browsers must send. It is optional on the loopback.
         style: How frames are drawn; without the panel and trails, which the page does not need.
 
+    Attributes:
+        facts: What the report says of the run besides its figures, such as its networks.
+
     Raises:
         BadInput: The address cannot be used or needs a token.
     """
@@ -71,6 +74,7 @@ class WebView:
             raise BadInput(
                 f"{host}:{port} cannot be used ({os.strerror(error.errno or 0)}): choose another port"
             ) from error
+        self.facts: dict[str, Any] = {}
         self._token, self._style = token, replace(style, panel=False, trails_s=0.0)
         self._panels: dict[str, StreamPanel] = {}
         self._costs: dict[int, Histogram] = {}
@@ -130,12 +134,13 @@ class WebView:
         return {"panels": [panel.state() for panel in panels], "costs": costs}
 
     def report(self) -> dict[str, Any]:
-        """The frames of every source, and the latencies by number of people, as in a run's report."""
+        """The facts, frames of every source, and latencies by number of people, as in a run's report."""
         known = ("frames", *STAGES, "total", "read")  # the others are measured after the page got a frame
         with self._lock:
             bins = self._table.to_dict().items()
             return {
                 "hrpose": version("hrpose-rt"),
+                **self.facts,
                 "frames": self._table.frames,
                 "frames_by_source": dict(self._frames),
                 self._latency: {label: {name: rows[name] for name in known} for label, rows in bins},

@@ -1,5 +1,6 @@
 """`hrpose-rt run` from the outside: what it writes, what it says, how it ends."""
 
+import inspect
 import json
 import os
 import shutil
@@ -19,6 +20,8 @@ import pytest
 import torch
 
 from hrpose_rt.cli import main as cli
+from hrpose_rt.cli.report import used_options
+from hrpose_rt.cli.run import run as run_command
 from hrpose_rt.errors import RunBroken
 from hrpose_rt.sinks.web import WebView
 from hrpose_rt.sources import live as newest
@@ -205,7 +208,7 @@ def test_report_and_latency_table_fail_independently(run, video, monkeypatch, tm
         raise RunBroken(f"writing {path} failed")
 
     with monkeypatch.context() as patch:
-        patch.setattr("hrpose_rt.cli.run.write_report", full)
+        patch.setattr("hrpose_rt.cli.run_steps.write_report", full)
         status, out, err = run(video, "--report", "r.json")
     assert (status, err) == (1, "hrpose-rt: writing r.json failed\n")
     assert "milliseconds a frame" in out
@@ -213,7 +216,7 @@ def test_report_and_latency_table_fail_independently(run, video, monkeypatch, tm
     def nobody_reads(table: object) -> None:
         raise RunBroken("nobody reads")
 
-    monkeypatch.setattr("hrpose_rt.cli.run.latency_table", nobody_reads)
+    monkeypatch.setattr("hrpose_rt.cli.run_steps.latency_table", nobody_reads)
     assert run(video, "--report", "r.json")[0] == 1
     assert json.loads((tmp_path / "r.json").read_text())["frames"] == 10
 
@@ -466,3 +469,53 @@ def test_serve_option_answers_state_over_http_until_run_ends(video, tmp_path) ->
         assert process.wait(60) == 0
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(address, timeout=2)
+
+
+def test_report_holds_all_options_that_decide_the_result(run, video, tmp_path) -> None:
+    run(video, "--det-score", 0.4, "--end", "0:1", "--token", "secret", "--report", "r.json")
+    text = (tmp_path / "r.json").read_text()
+    options = json.loads(text)["options"]
+    assert options["source"] == [str(video)]
+    assert (options["det_score"], options["end"], options["detector"]) == (0.4, 1.0, "yolo26n-person")
+    assert (options["input_hw"], options["panel"], options["tiles"]) == (None, True, "off")
+    assert {"save", "report", "token", "overwrite", "config"}.isdisjoint(options)
+    assert "secret" not in text
+
+
+def test_from_report_does_the_same_run_again_but_writes_nothing_by_itself(run, video, tmp_path) -> None:
+    run(video, "--stride", 3, "--det-score", 0.4, "--json", "a.jsonl", "--report", "r.json")
+    status, _, err = run("--from-report", "r.json", "--json", "b.jsonl", "--report", "s.json")
+    assert (status, err) == (0, "")
+    assert len(lines_of(tmp_path / "b.jsonl")) == len(lines_of(tmp_path / "a.jsonl")) == 5
+    first, second = (json.loads((tmp_path / name).read_text()) for name in ("r.json", "s.json"))
+    assert first["options"] == second["options"]
+    run("--from-report", "r.json", "--stride", 5, "--report", "t.json")
+    third = json.loads((tmp_path / "t.json").read_text())
+    assert (third["frames"], third["options"]["det_score"]) == (2, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{}", "r.json is no report with options: give what run --report wrote"),
+        ("no json", "r.json is no report with options"),
+        ('{"options": {"det_scor": 1}}', "r.json: run has no det_scor: use det_score"),
+        ('{"options": {"det_score": "x"}}', "r.json: det_score is a number, not 'x'"),
+        (
+            '{"options": {}}',
+            "r.json has no sources, because an address had a password or a query: name",
+        ),
+    ],
+)
+def test_from_report_names_what_is_wrong(content, words, run, tmp_path) -> None:
+    (tmp_path / "r.json").write_text(content)
+    status, _, err = run("--from-report", "r.json")
+    assert status == 2 and err.startswith(f"hrpose-rt: {words}")
+
+
+def test_report_holds_no_address_with_a_password() -> None:
+    parameters = inspect.signature(run_command).parameters
+    open_ = {"source": ["http://host/a.mp4"], "det_score": 0.5}
+    assert used_options(open_, parameters)["source"] == ["http://host/a.mp4"]
+    for secret in ("rtsp://me:pass@host/1", "http://host/a?key=1"):
+        assert "source" not in used_options({"source": ["a.mp4", secret]}, parameters)

@@ -150,6 +150,8 @@ def test_web_report_has_frames_by_source_and_latency_by_people(view) -> None:
     assert [panel["frames"] for panel in view.state()["panels"]] == [1]
     view.panel("", "b").write(replace(result, shared=True), result.frame.image)
     assert "latency_share_ms" in view.report()
+    view.facts = {"models": {"pose": "one"}}
+    assert list(view.report()) == ["hrpose", "models", "frames", "frames_by_source", "latency_share_ms"]
 
 
 def test_web_serves_single_jpeg(view) -> None:
