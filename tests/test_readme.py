@@ -171,7 +171,7 @@ def test_docs_run_commands_succeed(page, command, tmp_path, monkeypatch) -> None
         Path("report.json").write_text('{"options": {"source": ["video.mp4"]}}')
     done = CliRunner().invoke(build_app(), words, catch_exceptions=False)
     assert done.exit_code == 0 and "frames in" in done.output
-    for option in ("--save", "--json", "--csv", "--coco", "--mot", "--report"):
+    for option in ("--save", "--json", "--csv", "--coco", "--mot", "--angles", "--report"):
         assert option not in words or Path(words[words.index(option) + 1]).exists()
 
 

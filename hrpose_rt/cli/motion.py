@@ -83,7 +83,9 @@ def motion(
     writers = _tables(poses, motions, metres_per_px)
     for each in motions:
         writers |= _files_of(each, recording, metres_per_px, c3d, plot)
-    _write(output, writers, overwrite)
+    for name in writers:
+        check_free(output / name, overwrite, [str(poses)])
+    _write(output, writers)
     if metres_per_px is None:
         say("no TRC files: they hold metres, and --scale height=METRES gives them")
     people = ", ".join(str(track.id) for track in tracks)
@@ -144,10 +146,8 @@ def _files_of(
     return writers
 
 
-def _write(folder: Path, writers: Writers, overwrite: bool) -> None:
-    """Write each file whole or not at all, once it is certain that none is in the way."""
-    for name in writers:
-        check_free(folder / name, overwrite)
+def _write(folder: Path, writers: Writers) -> None:
+    """Write each file whole or not at all."""
     make_folder(folder)
     for name, write in writers.items():
         with atomic_write(folder / name) as file:

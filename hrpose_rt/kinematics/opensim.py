@@ -59,7 +59,7 @@ def write_trc(path: Path, motion: Motion, names: tuple[str, ...], places: F64) -
     for number, (time_s, row) in enumerate(zip(motion.track.times_s.tolist(), places, strict=True), 1):
         cells = ["\t\t" if np.isnan(xyz).any() else "\t".join(f"{v:.6f}" for v in xyz) for xyz in row]
         lines.append("\t".join([str(number), f"{time_s:.6f}", *cells]))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
 def write_mot(path: Path, motion: Motion) -> None:
@@ -77,7 +77,7 @@ def write_mot(path: Path, motion: Motion) -> None:
         "\t".join(["time", *names]),
         *("\t".join(f"{value:.6f}" for value in row) for row in table.tolist()),
     ]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
 def write_c3d(path: Path, motion: Motion, names: tuple[str, ...], places: F64) -> None:

@@ -78,6 +78,10 @@ class Recording:
     tracks: tuple[Track, ...]
 
 
+_Keypoints = list[tuple[float, float, float]]  # x, y in pixels and score of each joint
+_Rows = list[tuple[int, _Keypoints]]  # a frame and the keypoints in it
+
+
 class _Header(msgspec.Struct):
     schema: int
     source: str
@@ -88,7 +92,12 @@ class _Header(msgspec.Struct):
 
 class _Person(msgspec.Struct):
     id: int
-    keypoints: list[tuple[float, float, float]] | None
+    keypoints: _Keypoints | None
+    raw_keypoints: _Keypoints | None = None
+
+    def measured(self) -> _Keypoints | None:
+        """The keypoints as the run wrote them, also where `rewrite` has filtered them since."""
+        return self.raw_keypoints or self.keypoints
 
 
 class _Line(msgspec.Struct):
@@ -98,7 +107,7 @@ class _Line(msgspec.Struct):
 
 
 def read_recording(path: Path, min_score: float = MIN_SCORE, skeleton: str = "") -> Recording:
-    """Read the people of a file of JSON lines.
+    """Read the people of a file of JSON lines; of filtered ones, the keypoints before the filter.
 
     Args:
         path: A file that `hrpose-rt run --json` wrote.
@@ -124,9 +133,6 @@ def read_recording(path: Path, min_score: float = MIN_SCORE, skeleton: str = "")
     return Recording(header.source, header.width, header.height, joints, tuple(tracks))
 
 
-_Rows = list[tuple[int, list[tuple[float, float, float]]]]  # a frame and the keypoints in it
-
-
 def _collected(path: Path, lines: Iterator[bytes], k: int) -> tuple[I64, F64, dict[int, _Rows]]:
     """The numbers (F,) and times (F,) of all frames, and the rows of each person with an id."""
     frames: list[int] = []
@@ -146,14 +152,15 @@ def _collected(path: Path, lines: Iterator[bytes], k: int) -> tuple[I64, F64, di
         frames.append(line.frame)
         times.append(line.time_s)
         for person in line.people:
-            if person.id < 0 or person.keypoints is None:
+            keypoints = person.measured()
+            if person.id < 0 or keypoints is None:
                 continue
-            if len(person.keypoints) != k:
+            if len(keypoints) != k:
                 raise BadInput(
-                    f"line {number} of {path} has {len(person.keypoints)} keypoints and its skeleton {k}: "
+                    f"line {number} of {path} has {len(keypoints)} keypoints and its skeleton {k}: "
                     "give its `skeleton`"
                 )
-            seen.setdefault(person.id, []).append((line.frame, person.keypoints))
+            seen.setdefault(person.id, []).append((line.frame, keypoints))
     return np.array(frames, np.int64), np.array(times, np.float64), seen
 
 
@@ -206,7 +213,7 @@ def rewrite(path: Path, target: Path, filtered: Mapping[tuple[int, int], F64]) -
                 xy = filtered.get((line["frame"], person["id"]))
                 if xy is None or person["keypoints"] is None:
                     continue
-                raw = person["raw_keypoints"] = person["keypoints"]
+                raw = person["raw_keypoints"] = person.get("raw_keypoints") or person["keypoints"]
                 person["keypoints"] = [
                     old if np.isnan(new[0]) else [round(float(v), 3) for v in new] + [old[2]]
                     for old, new in zip(raw, xy, strict=True)

@@ -108,6 +108,8 @@ def test_existing_files_are_kept_unless_overwritten(poses: str) -> None:
         run(poses, "-o", "out", "--filter", "none")
     assert Path("out/angles.csv").read_text() == before
     run(poses, "-o", "out", "--overwrite")
+    with pytest.raises(BadInput, match=r"poses.jsonl is what is read: write to another place"):
+        run(poses, "-o", ".", "--overwrite")
 
 
 def test_missing_library_is_named_before_a_file_is_written(poses: str, monkeypatch) -> None:

@@ -70,7 +70,10 @@ def test_rewritten_lines_keep_raw_keypoints(tmp_path: Path) -> None:
     person, raw = after[2]["people"][0], before[2]["people"][0]["keypoints"]
     assert person["raw_keypoints"] == raw
     assert person["keypoints"][0] == [110.5, 20.5, 0.9] and person["keypoints"][9] == raw[9]
-    assert read_recording(tmp_path / "b.jsonl").tracks[0].keypoints[1, 0].tolist() == [110.5, 20.5]
+    # A second filter starts from the same keypoints.
+    assert read_recording(tmp_path / "b.jsonl").tracks[0].keypoints[1, 0].tolist() == raw[0][:2]
+    rewrite(tmp_path / "b.jsonl", tmp_path / "c.jsonl", {(1, 3): filtered})
+    assert (tmp_path / "c.jsonl").read_text() == (tmp_path / "b.jsonl").read_text()
 
 
 @pytest.mark.parametrize(
