@@ -74,8 +74,11 @@ class RunBroken(HrposeError):
 
 
 def install_hint(extra: str) -> str:
-    """The command that installs an extra of this package, for messages about a missing library."""
-    return f"pip install 'hrpose-rt[{extra}]'"
+    """How an extra of this package is installed, for messages about a missing library.
+
+    The package is on no index, so pip takes it from the folder with its source.
+    """
+    return f"pip install '.[{extra}]' in the checkout"
 
 
 def last_line(error: BaseException) -> str:

@@ -44,16 +44,16 @@ def test_wheel_runs_image_with_base_dependencies_only(base: Path, tmp_path: Path
 
 
 BASE_LACKS = {  # command, where {} is a photo: a part of the sentence
-    "run {} --runtime torch": "yolo26n-person needs PyTorch here: pip install 'hrpose-rt[train]'",
-    "run {} --input-hw 128x96": "hrnet-w16-lite needs PyTorch here: pip install 'hrpose-rt[train]'",
-    "run {} --detector yolo26n": "yolo26n needs ultralytics: pip install 'hrpose-rt[train]'",
-    "train --data people.json --output out": "this needs torch: pip install 'hrpose-rt[train]'",
-    "bench compare": "this needs torch: pip install 'hrpose-rt[train]'",
-    "bench crowd --quick": "they come with ultralytics: pip install 'hrpose-rt[export]', or give your own",
-    "bench bounded": "they come with ultralytics: pip install 'hrpose-rt[export]', or give your own",
-    "export hrnet-w16-lite --output out": "exporting needs torch and onnx: pip install 'hrpose-rt[export]'",
-    "eval coco --annotations people.json --images .": "need pycocotools: pip install 'hrpose-rt[train",
-    "eval detector --annotations people.json --images .": "need pycocotools: pip install 'hrpose-rt[train",
+    "run {} --runtime torch": "yolo26n-person needs PyTorch here: pip install '.[train]' in the checkout",
+    "run {} --input-hw 128x96": "hrnet-w16-lite needs PyTorch here: pip install '.[train]' in the checkout",
+    "run {} --detector yolo26n": "yolo26n needs ultralytics: pip install '.[train]' in the checkout",
+    "train --data people.json --output out": "this needs torch: pip install '.[train]' in the checkout",
+    "bench compare": "this needs torch: pip install '.[train]' in the checkout",
+    "bench crowd --quick": "they come with ultralytics: pip install '.[export]' in the checkout, or",
+    "bench bounded": "they come with ultralytics: pip install '.[export]' in the checkout, or",
+    "export hrnet-w16-lite --output out": "exporting needs torch and onnx: pip install '.[export]'",
+    "eval coco --annotations people.json --images .": "need pycocotools: pip install '.[train",
+    "eval detector --annotations people.json --images .": "need pycocotools: pip install '.[train",
 }
 
 
@@ -78,7 +78,7 @@ def test_wheel_commands_name_missing_pip_extra_in_one_line(
 @pytest.mark.slow
 def test_doctor_output_is_not_truncated_when_piped(base: Path, tmp_path) -> None:
     found = "".join(_run([str(base / "bin" / "hrpose-rt"), "doctor"], tmp_path).split())
-    assert "pipinstall'hrpose-rt[train]'" in found and "…" not in found
+    assert "pipinstall'.[train]'inthecheckout" in found and "…" not in found
 
 
 def test_ci_runs_with_fresh_home_and_keeps_pip_config(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_missing_library_is_named_before_a_file_is_written(poses: str, monkeypat
     monkeypatch.setattr("hrpose_rt.cli.motion.find_spec", lambda name: None)
     for option, library in (("--plot", "matplotlib"), ("--c3d", "ezc3d")):
         with pytest.raises(
-            RuntimeMissing, match=rf"{option} needs {library}: pip install 'hrpose-rt\[motion\]'"
+            RuntimeMissing, match=rf"{option} needs {library}: pip install '\.\[motion\]' in the checkout"
         ):
             run(poses, "-o", "out", "--scale", "height=1.8", option)
     assert not Path("out").exists()

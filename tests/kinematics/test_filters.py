@@ -107,5 +107,7 @@ def test_butterworth_needs_a_cutoff_below_half_the_rate_and_scipy(monkeypatch) -
     with pytest.raises(BadInput, match="`cutoff` 6 is not below half the frame rate, 5 Hz: give a lower"):
         butterworth(wave(1), 10.0, 6, 4)
     monkeypatch.setitem(sys.modules, "scipy.signal", None)
-    with pytest.raises(RuntimeMissing, match=r"butterworth needs scipy: pip install 'hrpose-rt\[motion\]'"):
+    with pytest.raises(
+        RuntimeMissing, match=r"butterworth needs scipy: pip install '\.\[motion\]' in the checkout"
+    ):
         butterworth(wave(1), RATE, 6, 4)

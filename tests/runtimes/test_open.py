@@ -217,13 +217,21 @@ def test_auto_runtime_int8_stays_on_cpu_unless_cuda_is_requested(
 @pytest.mark.parametrize(
     ("format", "libs", "words"),
     [
-        ("", ("torch",), r"no TensorRT for this GPU is here: pip install 'hrpose-rt\[tensorrt\]', or use"),
+        (
+            "",
+            ("torch",),
+            r"no TensorRT for this GPU is here: pip install '\.\[tensorrt\]' in the checkout, or use",
+        ),
         (
             "tensorrt-rtx",
             (),
-            r"runs on memory of PyTorch's, which is not here: pip install 'hrpose-rt\[tens",
+            r"runs on memory of PyTorch's, which is not here: pip install '\.\[tens",
         ),
-        ("tensorrt", ("torch",), r"TensorRT does not load .*: pip install 'hrpose-rt\[tensorrt\]'"),
+        (
+            "tensorrt",
+            ("torch",),
+            r"TensorRT does not load .*: pip install '\.\[tensorrt\]' in the checkout",
+        ),
     ],
 )
 def test_missing_tensorrt_or_pytorch_raises_before_engine_build(format, libs, words, monkeypatch) -> None:
