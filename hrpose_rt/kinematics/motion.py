@@ -25,7 +25,7 @@ class Motion:
     >>> from hrpose_rt.kinematics.recording import Track
     >>> frames = np.arange(30)
     >>> keypoints = np.zeros((30, 17, 2)) + frames[:, None, None]
-    >>> track = Track(0, frames, frames / 25, keypoints, np.ones((30, 17)))
+    >>> track = Track(0, frames, frames / 25, keypoints, np.ones((30, 17)), rate_hz=25)
     >>> motion = measure(track, COCO17, Smoothing(filter="none"))
     >>> motion.angles.shape, round(float(motion.hip_speeds[3]), 2)
     ((30, 19), 35.36)

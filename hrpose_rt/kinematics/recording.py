@@ -25,9 +25,9 @@ class Track:
     >>> import numpy as np
     >>> from hrpose_rt.kinematics.recording import Track
     >>> frames = np.arange(3)
-    >>> track = Track(7, frames, frames / 25, np.zeros((3, 17, 2)), np.ones((3, 17)))
-    >>> track.rate_hz
-    25.0
+    >>> track = Track(7, frames, frames / 25, np.zeros((3, 17, 2)), np.ones((3, 17)), rate_hz=25)
+    >>> track.seconds
+    0.08
 
     Attributes:
         id: The person.
@@ -35,6 +35,7 @@ class Track:
         times_s: (T,) seconds, interpolated for frames that are missing in the file.
         keypoints: (T, K, 2) pixels, NaN where unknown.
         scores: (T, K) within 0..1, NaN in frames without the person.
+        rate_hz: Frames per second of the whole recording; 1 if it is a single frame.
     """
 
     id: int
@@ -42,12 +43,7 @@ class Track:
     times_s: F64
     keypoints: F64
     scores: F64
-
-    @property
-    def rate_hz(self) -> float:
-        """Frames per second; 1 for a single frame."""
-        seconds = float(self.times_s[-1] - self.times_s[0])
-        return (len(self.times_s) - 1) / seconds if seconds > 0 else 1.0
+    rate_hz: float
 
     @property
     def seconds(self) -> float:
@@ -125,11 +121,16 @@ def read_recording(path: Path, min_score: float = MIN_SCORE, skeleton: str = "")
         )
     joints = find_skeleton(skeleton or header.skeleton)
     frames, times, seen = _collected(path, lines, len(joints.joints))
-    step = int(np.gcd.reduce(np.diff(frames))) if len(frames) > 1 else 1
-    tracks = [
-        _track(person, rows, (frames, times, max(step, 1)), joints, min_score)
-        for person, rows in sorted(seen.items())
-    ]
+    step, rate_hz = 1, 1.0
+    if len(frames) > 1:
+        step = int(np.gcd.reduce(np.diff(frames)))
+        rate_hz = float((frames[-1] - frames[0]) / step / (times[-1] - times[0]))
+    tracks = []
+    for person, rows in sorted(seen.items()):
+        numbers = np.arange(rows[0][0], rows[-1][0] + 1, step)
+        keypoints, scores = _on_grid(rows, numbers, joints, min_score)
+        at_s = np.interp(numbers, frames, times)
+        tracks.append(Track(person, numbers, at_s, keypoints, scores, rate_hz))
     return Recording(header.source, header.width, header.height, joints, tuple(tracks))
 
 
@@ -164,16 +165,11 @@ def _collected(path: Path, lines: Iterator[bytes], k: int) -> tuple[I64, F64, di
     return np.array(frames, np.int64), np.array(times, np.float64), seen
 
 
-def _track(
-    person: int, rows: _Rows, grid: tuple[I64, F64, int], skeleton: Skeleton, min_score: float
-) -> Track:
-    frames, times, step = grid
-    numbers = np.array([frame for frame, _ in rows], np.int64)
-    every = np.arange(numbers[0], numbers[-1] + 1, step)
-    found = np.full((len(every), len(skeleton.joints), 3), np.nan)
-    found[(numbers - numbers[0]) // step] = [keypoints for _, keypoints in rows]
-    keypoints = known_keypoints(found[..., :2], found[..., 2], skeleton, min_score)
-    return Track(person, every, np.interp(every, frames, times), keypoints, found[..., 2])
+def _on_grid(rows: _Rows, numbers: I64, skeleton: Skeleton, min_score: float) -> tuple[F64, F64]:
+    """Keypoints (T, K, 2) and scores (T, K) of a person in the frames `numbers` (T,); NaN where unknown."""
+    found = np.full((len(numbers), len(skeleton.joints), 3), np.nan)
+    found[np.searchsorted(numbers, [frame for frame, _ in rows])] = [keypoints for _, keypoints in rows]
+    return known_keypoints(found[..., :2], found[..., 2], skeleton, min_score), found[..., 2]
 
 
 def chosen(recording: Recording, ids: Sequence[int] = ALL_IDS, min_length_s: float = 0.0) -> list[Track]:

@@ -51,6 +51,14 @@ def test_files_of_people_who_are_there_for_long(poses: str) -> None:
     assert person["raw_keypoints"][0] == [130, 20, 0.9]
 
 
+def test_person_of_a_single_frame_is_kept_as_it_is(poses: str) -> None:
+    path = write_jsonl(Path("short.jsonl"), {0: walking(10), 1: walking(1)})
+    run(str(path), "-o", "out", "--min-length", "0", "--plot")
+    (only,) = (row for row in rows("out/poses.csv") if row["id"] == "1")
+    assert only["nose_x"] == only["nose_raw_x"] == "110.0"
+    assert {row["hips_px_s"] for row in rows("out/speeds.csv") if row["id"] == "1"} == {""}
+
+
 def test_height_of_the_first_person_gives_metres(poses: str) -> None:
     pytest.importorskip("ezc3d")
     said = run(poses, "-o", "out", "--ids", "0,2", "--scale", "height=1.92", "--c3d")

@@ -37,7 +37,7 @@ def track(keypoints: np.ndarray, person: int = 0) -> Track:
     """A person at 25 frames per second, from keypoints (T, 17, 2); NaN is unknown."""
     frames = np.arange(len(keypoints))
     scores = np.where(np.isnan(keypoints[..., 0]), np.nan, 0.9)
-    return Track(person, frames, frames / FPS, keypoints.astype(np.float64), scores)
+    return Track(person, frames, frames / FPS, keypoints.astype(np.float64), scores, FPS)
 
 
 def walking(frames: int, px_a_frame: float = 2.0) -> np.ndarray:
