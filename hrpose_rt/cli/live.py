@@ -1,12 +1,18 @@
-"""What a run sends to other machines while it runs: its video."""
+"""What a run sends to other machines while it runs: its video and events."""
 
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 
 from hrpose_rt.cli.job import ViewerFactory
 from hrpose_rt.errors import BadInput
+from hrpose_rt.sinks.base import Sink
+from hrpose_rt.sinks.event_outbox import Outbox, Transport
+from hrpose_rt.sinks.event_transports import MqttBroker, Webhook
+from hrpose_rt.sinks.events import EventSink, check_min_fps
 from hrpose_rt.sinks.push import PushSink
+from hrpose_rt.types import SourceInfo
 
 
 class LiveOutputs:
@@ -14,10 +20,29 @@ class LiveOutputs:
 
     Args:
         push: Where the annotated video goes, if anywhere.
+        mqtt: The topic of a broker that gets the events, if any.
+        webhook: The address that gets the events, if any.
+        min_fps: Frames per second below which the run is slow; None is the rule of `EventSink`.
+
+    Raises:
+        BadInput: One of them is no address of its kind, or `min_fps` is out of range or of no use.
     """
 
-    def __init__(self, push: str | None = None) -> None:
+    def __init__(
+        self,
+        push: str | None = None,
+        mqtt: str | None = None,
+        webhook: str | None = None,
+        min_fps: float | None = None,
+    ) -> None:
+        if min_fps and not (mqtt or webhook):
+            raise BadInput("`min_fps` is about events: add `mqtt` or `webhook`, or leave it out")
+        check_min_fps(min_fps or 0.0)
+        self._min_fps = min_fps or 0.0
+        transports: dict[str, Transport] = {"mqtt": MqttBroker(mqtt)} if mqtt else {}
+        transports |= {"webhook": Webhook(webhook)} if webhook else {}
         self._push = PushSink(push) if push else None
+        self._outboxes = {name: Outbox(transport) for name, transport in transports.items()}
 
     def viewers(self, concurrent: bool) -> list[ViewerFactory]:
         """The sinks of these outputs, for every source.
@@ -28,16 +53,22 @@ class LiveOutputs:
         push = self._push
         if push and concurrent:
             raise BadInput("`push` shows one source at a time: run each live source by itself")
-        return [lambda info, name: push.for_source(info)] if push else []
+        viewers: list[ViewerFactory] = [lambda info, name: push.for_source(info)] if push else []
+        return [*viewers, *(partial(self._events, outbox) for outbox in self._outboxes.values())]
+
+    def _events(self, outbox: Outbox, info: SourceInfo, name: str) -> Sink:
+        return EventSink(info, outbox.put, self._min_fps)
 
     def close(self) -> None:
         """End all of them."""
-        if self._push:
-            self._push.close()
+        for output in (self._push, *self._outboxes.values()):
+            if output:
+                output.close()
 
     def to_dict(self) -> dict[str, Any]:
         """What was sent and what was not, for a report."""
-        return {"push": self._push.stats.to_dict()} if self._push else {}
+        pushed = {"push": self._push.stats.to_dict()} if self._push else {}
+        return pushed | {name: outbox.to_dict() for name, outbox in self._outboxes.items()}
 
     def print_to(self, console: Console) -> None:
         """Say what was sent and what was not."""
@@ -47,6 +78,9 @@ class LiveOutputs:
                 f"{self._push.target}: {stats.sent} frames sent, {stats.dropped} left out, "
                 f"{stats.reconnects} reconnections"
             )
+        for outbox in self._outboxes.values():
+            numbers = ", ".join(f"{number} {what}" for what, number in outbox.to_dict().items())
+            console.print(f"{outbox.target}: events: {numbers}")
 
     def __enter__(self) -> "LiveOutputs":
         return self

@@ -104,6 +104,18 @@ def run(
         str | None,
         options.output_option(help="Stream the annotated video to an rtmp, rtsp, srt, udp or tcp address."),
     ] = None,
+    mqtt: Annotated[
+        str | None,
+        options.output_option(help="Publish events to mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC."),
+    ] = None,
+    webhook: Annotated[
+        str | None,
+        options.output_option(help="Post events as JSON to an http or https address."),
+    ] = None,
+    min_fps: Annotated[
+        float | None,
+        options.output_option(help="Frame rate below which an event says so; 90% of a live source's."),
+    ] = None,
     kpt_score: Annotated[
         float,
         options.output_option(help="Do not draw keypoints that score less, 0..1."),
@@ -172,7 +184,7 @@ def run(
         if web:
             viewers.append(steps.show_page(web, job))
             console.print(f"watch at {web.url}")
-        live = stack.enter_context(LiveOutputs(push))
+        live = stack.enter_context(LiveOutputs(push, mqtt, webhook, min_fps))
         viewers += live.viewers(job.concurrent)
         fetch_models(settings.pose, "" if settings.boxes else settings.detector)
         pipeline = stack.enter_context(PosePipeline(settings))

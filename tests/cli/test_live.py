@@ -6,10 +6,12 @@ import time
 import pytest
 from typer.testing import CliRunner
 
+from hrpose_rt.cli.live import LiveOutputs
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput
 from tests.conftest import write_video
 from tests.fakes import fake_networks
+from tests.sinks.broker import Broker
 from tests.sinks.receivers import Receiver, free_port
 
 
@@ -48,10 +50,36 @@ def test_run_without_live_outputs_reports_none(run) -> None:
 
 
 def test_push_shows_one_source_at_a_time() -> None:
-    from hrpose_rt.cli.live import LiveOutputs
-
     with (
         LiveOutputs("tcp://127.0.0.1:1") as live,
         pytest.raises(BadInput, match="`push` shows one source at a time: run each live source by itself"),
     ):
         live.viewers(concurrent=True)
+
+
+def test_run_sends_its_events_and_reports_how_many(run) -> None:
+    broker = Broker()
+    url = f"mqtt://user:secret@127.0.0.1:{broker.port}/events"
+    printed, report = run("--mqtt", url)
+    broker.close()
+    events = [json.loads(message) for _, message in broker.messages]
+    assert [(event["type"], event["people"]) for event in events] == [("enter", 1), ("enter", 2)]
+    assert events[0]["source"] == "video.mp4" and len(events[0]["box"]) == 4
+    assert report["mqtt"] == {"sent": 2, "refused": 0, "dropped": 0}
+    assert f"mqtt://127.0.0.1:{broker.port}: events: 2 sent, 0 refused, 0 dropped" in printed
+    assert "secret" not in printed + json.dumps(report)
+
+
+def test_run_goes_on_without_its_webhook(run, monkeypatch) -> None:
+    monkeypatch.setattr("hrpose_rt.sinks.event_outbox.CLOSING_S", 0.5)
+    printed, report = run("--webhook", f"http://127.0.0.1:{free_port()}/secret")
+    assert report["webhook"] == {"sent": 0, "refused": 0, "dropped": 2}
+    assert "takes no events (Connection refused): they are sent later; the run goes on" in printed
+    assert "secret" not in printed + json.dumps(report)
+
+
+def test_min_fps_needs_somebody_to_tell() -> None:
+    with pytest.raises(
+        BadInput, match="`min_fps` is about events: add `mqtt` or `webhook`, or leave it out"
+    ):
+        LiveOutputs(min_fps=10)
