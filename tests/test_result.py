@@ -1,12 +1,15 @@
 """The forms a result can take."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import hrpose_rt
 from hrpose_rt.drawing.style import DrawStyle
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.result import FrameResult
@@ -146,3 +149,21 @@ def test_result_to_df_names_what_to_install(monkeypatch) -> None:
     monkeypatch.setattr("hrpose_rt.result.find_spec", lambda name: None)
     with pytest.raises(RuntimeMissing, match="`to_df` needs pandas or polars: pip install pandas"):
         result().to_df()
+
+
+@pytest.mark.parametrize(("way", "crossings"), [((200, 420), (0, 1)), ((420, 200), (1, 0))])
+def test_docs_example_of_lines_and_zones_counts_people(monkeypatch, way, crossings) -> None:
+    """A person walks over the line at y = 300, downwards or upwards, and stays in the zone."""
+    pytest.importorskip("supervision")
+    page = (Path(__file__).parents[1] / "docs" / "python.md").read_text()
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "LineZone" in block]
+    walk = []
+    for y in np.linspace(*way, 12):
+        one = result(1)
+        boxes = np.array([[400, y - 150, 460, y]], np.float32)
+        found = Detections.found(boxes, one.detections.scores)
+        walk.append(replace(one, detections=found, track_ids=np.array([3])))
+    monkeypatch.setattr(hrpose_rt, "stream", lambda _: iter(walk), raising=False)
+    names: dict = {"hrpose_rt": hrpose_rt}
+    exec(code, names)
+    assert (names["crossings"], names["most"]) == (crossings, 1)
