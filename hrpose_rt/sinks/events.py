@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
 from hrpose_rt.types import NO_ID, U8, SourceInfo
@@ -86,7 +88,7 @@ class EventSink:
 
     def _follow(self, result: FrameResult, now: tuple[float, float]) -> None:
         """Note the people of a frame, and publish entries."""
-        boxes = result.detections.boxes.round(1).tolist()
+        boxes = result.detections.boxes.astype(np.float64).round(1).tolist()
         for i, box in zip(result.track_ids.tolist(), boxes, strict=True):
             if i == NO_ID:
                 continue

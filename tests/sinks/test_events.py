@@ -13,7 +13,7 @@ from hrpose_rt.sinks.events import EventSink
 from hrpose_rt.types import Detections, Frame, Poses
 from tests.sinks.test_video import info, results
 
-BOX = [10.0, 20.0, 30.0, 60.0]
+BOX = [10.1, 20.2, 30.3, 60.4]  # tenths that float32 does not hold exactly
 
 
 def frame(time_s: float, *ids: int, dropped: int = 0) -> FrameResult:
