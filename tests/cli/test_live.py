@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from hrpose_rt.cli.live import LiveOutputs
-from hrpose_rt.cli.main import build_app
+from hrpose_rt.cli.main import build_app, main
 from hrpose_rt.errors import BadInput
 from tests.conftest import write_video
 from tests.fakes import fake_networks
@@ -83,3 +83,23 @@ def test_min_fps_needs_somebody_to_tell() -> None:
         BadInput, match="`min_fps` is about events: add `mqtt` or `webhook`, or leave it out"
     ):
         LiveOutputs(min_fps=10)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--color", "red"], "there is no --color red: choose side, person, score"),
+        (["--labels", "name"], "--labels has no name: choose id, score or none"),
+        (["--line-width", "99"], "--line-width is a number of pixels, 1 to 50, or 0 for one that fits"),
+        (["--push", "out.mp4"], "--push is no address to send to: give rtmp://HOST/APP/KEY or"),
+        (["--mqtt", "mqtt://u:secret@h"], "--mqtt needs a topic without + and #: give mqtt://[USER:PASS"),
+        (["--webhook", "ftp://secret"], "--webhook is no address to send to: give https://HOST/PATH or"),
+        (["--min-fps", "9"], "--min-fps is about events: add --mqtt or --webhook, or leave it out"),
+    ],
+)
+def test_bad_values_are_named_by_their_options(video, monkeypatch, capsys, options, words) -> None:
+    monkeypatch.setattr("sys.argv", ["hrpose-rt", "run", str(video), *options])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and words in said and "secret" not in said

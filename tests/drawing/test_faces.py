@@ -72,3 +72,10 @@ def test_heads_outside_the_picture_and_nobody_change_nothing() -> None:
     none = Poses.estimated(np.zeros((0, 17, 2), np.float32), np.zeros((0, 17), np.float32))
     blur_faces(image, nobody, none, COCO17)
     assert (image == 7).all()
+
+
+def test_joints_that_are_not_numbers_leave_the_upper_third() -> None:
+    detections, poses = people({0: (130, 120)}, age=-1)
+    poses.keypoints[:] = np.nan
+    assert head_areas(detections, poses, COCO17)[0].tolist() == UPPER_THIRD
+    blur_faces(np.zeros((500, 300, 3), np.uint8), detections, poses, COCO17)
