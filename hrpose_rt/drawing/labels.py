@@ -18,7 +18,7 @@ WHITE: Colour = (255, 255, 255)
 DARK: Colour = (24, 24, 24)
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_LETTER = 20  # pixels that a letter is wide at size 1, on average
+_MARGIN = 2  # pixels on both sides of a text
 _HEIGHT = 35  # pixels that a label is high at size 1
 
 
@@ -46,12 +46,12 @@ def draw_labels(image: U8, detections: Detections, track_ids: I64, parts: Sequen
         return
     h, w = image.shape[:2]
     size = max(0.35, h / 1800)
-    widths = np.array([round(_LETTER * size * len(texts[i])) for i in labelled])
+    widths = np.array([cv2.getTextSize(texts[i], _FONT, size, 1)[0][0] for i in labelled]) + 2 * _MARGIN
     places = place_labels(detections.boxes[labelled], widths, round(_HEIGHT * size), (h, w))
     for i, (x, y, right, bottom) in zip(labelled.tolist(), places.tolist(), strict=True):
         if right > x:
             cv2.rectangle(image, (x, y), (right, bottom), colour_of(int(track_ids[i])), cv2.FILLED)
-            write(image, texts[i], (x + 2, bottom - (bottom - y) // 4), DARK, size)
+            write(image, texts[i], (x + _MARGIN, bottom - (bottom - y) // 4), DARK, size)
 
 
 def place_labels(boxes: F32, widths: I64, height: int, frame_hw: tuple[int, int]) -> I64:

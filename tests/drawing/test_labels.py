@@ -57,22 +57,27 @@ def drawn(parts, track_id=7, crowd=1) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("parts", "track_id", "letters", "colour"),
+    ("parts", "track_id", "colour"),
     [
-        (("id", "score"), 7, len("#7 0.50"), ID_COLOURS[7]),
-        (("id",), 7, len("#7"), ID_COLOURS[7]),
-        (("score",), 7, len("0.50"), ID_COLOURS[7]),
-        (("id", "score"), -1, len("0.50"), GREY),
-        (("id",), -1, 0, GREY),
-        ((), 7, 0, GREY),
+        (("id", "score"), 7, ID_COLOURS[7]),
+        (("id",), 7, ID_COLOURS[7]),
+        (("score",), 7, ID_COLOURS[7]),
+        (("id", "score"), -1, GREY),
     ],
 )
-def test_label_has_the_chosen_parts(parts, track_id, letters, colour) -> None:
+def test_label_fits_its_text(parts, track_id, colour) -> None:
     image = drawn(parts, track_id)
-    filled = (image == colour).all(axis=2)
-    columns = np.flatnonzero(filled.any(axis=0))
-    assert len(columns) == (round(20 * 0.35 * letters) + 1 if letters else 0)
-    assert (image.max(axis=2) < 100)[image.any(axis=2)].any() == bool(letters)  # dark letters
+    label = np.flatnonzero((image == colour).all(axis=2).any(axis=0))
+    text = np.flatnonzero((image.any(axis=2) & (image.max(axis=2) < 130)).any(axis=0))  # dark letters
+    assert label[0] == 100 and 0 < text[0] - label[0] <= 5 and 0 <= label[-1] - text[-1] <= 8
+
+
+def test_label_has_the_chosen_parts() -> None:
+    both, score = drawn(("id", "score")), drawn(("score",))
+    assert np.count_nonzero(both.any(axis=2)) > np.count_nonzero(score.any(axis=2)) > 0
+    without_id = drawn(("id", "score"), -1)  # says the score alone
+    assert ((without_id == GREY).all(axis=2) == (score == ID_COLOURS[7]).all(axis=2)).all()
+    assert not drawn(("id",), -1).any() and not drawn(()).any()
 
 
 def test_lowest_id_chooses_first() -> None:
