@@ -70,13 +70,13 @@ def _runtimes() -> list[Check]:
     checks = []
     for runtime, (package, todo) in {
         "openvino": ("openvino", "pip install openvino"),
-        "onnxruntime": ("onnxruntime", "pip install onnxruntime"),
+        "onnxruntime": ("onnxruntime", install_hint("onnx")),
         "torch": ("torch", install_hint("train")),
     }.items():
         try:
             number = version(package)
         except PackageNotFoundError:
-            needed = runtime != "torch"
+            needed = runtime == "openvino"
             checks.append(Check(runtime, False if needed else None, "missing", todo))
             continue
         devices = _DEVICES[runtime]()
@@ -193,12 +193,16 @@ def _models() -> list[Check]:
     checks = []
     for name, task in EMBEDDED.items():
         model = find_model(name, task)
+        assert model.engine and model.spec
         todo = ""
         try:
-            model.weights()
+            model.spec.check_hash(model.engine)
+            if model.checkpoint:
+                model.weights()
         except BadInput:
             todo = "the file was changed: install the package again"
-        checks.append(Check(name, not todo, f"embedded, {task}", todo))
+        without = "" if model.checkpoint else ", without its checkpoint"
+        checks.append(Check(name, not todo, f"embedded, {task}{without}", todo))
     local = [name for name, model in PUBLISHED.items() if (fetched_folder() / model.file_name).is_file()]
     result = ", ".join(local) or "none"
     checks.append(Check("fetched", None, result, "" if local else "hrpose-rt models pull NAME fetches one"))

@@ -76,9 +76,10 @@ class RunBroken(HrposeError):
 def install_hint(extra: str) -> str:
     """How an extra of this package is installed, for messages about a missing library.
 
-    The package is on no index, so pip takes it from the folder with its source.
+    The package is on no index, so pip takes it from the folder with its source. With `-e` the
+    checkpoints in that folder, which a wheel lacks, are found, too.
     """
-    return f"pip install '.[{extra}]' in the checkout"
+    return f"pip install -e '.[{extra}]' in the checkout"
 
 
 def last_line(error: BaseException) -> str:

@@ -10,7 +10,7 @@ from hrpose_rt.console import say
 from hrpose_rt.hardware import cpu_features
 from hrpose_rt.nets.onnx_source import NetworkHints
 from hrpose_rt.nets.spec import EngineSpec, Task
-from hrpose_rt.nets.zoo import Model, spec_of_checkpoint
+from hrpose_rt.nets.zoo import EMBEDDED, Model, spec_of_checkpoint
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.runtimes.open import open_selected, with_size
 from hrpose_rt.runtimes.ov import bf16_is_fast
@@ -69,7 +69,7 @@ def ensure_engine(
     progress: ProgressCallback = say,
 ) -> Model:
     """Return the model with an engine for the chosen runtime; a missing engine is built."""
-    if choice.runtime == "torch" or model.checkpoint is None:
+    if choice.runtime == "torch" or (model.checkpoint is None and model.name not in EMBEDDED):
         return model  # opening it raises an error if a file is missing
     format, precision = "onnx", "fp32"  # OpenVINO rounds an fp32 graph to 16 bits when asked to
     if choice.runtime == "tensorrt":
@@ -89,9 +89,11 @@ def ensure_engine(
     request = ExportRequest(format, precision, free_hw=format == "onnx", device=choice.device)
     exported = export(model, task, request, lambda step: progress(f"{model.name}, once only: {step}"))
     if exported.built:
+        status = exported.spec.parity["status"]
+        how = "" if status == "verified" else f", {status}"
         progress(
             f"{exported.path.name} built in {time.perf_counter() - begin:.0f} s, kept in "
-            f"{exported.path.parent}"
+            f"{exported.path.parent}{how}"
         )
     return replace(model, engine=exported.path, spec=exported.spec)
 

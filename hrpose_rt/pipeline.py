@@ -25,6 +25,7 @@ from hrpose_rt.sources.prefetch import read_ahead
 from hrpose_rt.sources.single_image import ImageLike, ImageList, to_frame
 from hrpose_rt.stream_state import StreamState, open_stream_state
 from hrpose_rt.timing import StageClock
+from hrpose_rt.tracking.library_trackers import check_installed
 from hrpose_rt.types import U8, Frame, Poses, SourceInfo, check_boxes, check_image
 
 DEFAULT_FPS = 30.0  # of images whose rate the caller does not give
@@ -60,14 +61,13 @@ class PosePipeline:
     ) -> None:
         if not isinstance(settings, Settings):
             raise BadInput(f"`settings` are a Settings, not {type(settings).__name__}: Settings(pose=...)")
+        check_installed(settings.tracker)
         self._settings, self._clock = settings, clock
-        self._stats: Counter[str] = Counter()
-        self._warned = False
+        self._stats, self._warned = Counter[str](), False
         with ExitStack() as stack:
             self._networks = networks or stack.enter_context(open_networks(settings))
-            self._latency = (
-                measure_pose_latency(self._networks.estimator) if settings.budget_ms else LatencyModel()
-            )
+            estimator = self._networks.estimator
+            self._latency = measure_pose_latency(estimator) if settings.budget_ms else LatencyModel()
             stack.pop_all()
 
     @property

@@ -11,7 +11,7 @@ from hrpose_rt.drawing.faces import blur_faces
 from hrpose_rt.drawing.labels import draw_labels
 from hrpose_rt.drawing.people import Trails, canvas_of, draw_boxes, draw_outlines, draw_overlay, draw_poses
 from hrpose_rt.drawing.style import DRAW_STYLE, DrawStyle
-from hrpose_rt.errors import RuntimeMissing
+from hrpose_rt.errors import RuntimeMissing, install_hint
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.types import F32, I64, U8, Detections, Frame, Origin, Poses, StageTimes, check_canvas
 
@@ -158,8 +158,17 @@ class FrameResult:
         raise RuntimeMissing("`to_df` needs pandas or polars: pip install pandas")
 
     def to_supervision(self) -> "tuple[sv.Detections, sv.KeyPoints]":
-        """The boxes (with tracker ids) and the poses as `supervision` types, in the same order."""
-        import supervision as sv
+        """The boxes (with tracker ids) and the poses as `supervision` types, in the same order.
+
+        Raises:
+            RuntimeMissing: supervision is not installed.
+        """
+        try:
+            import supervision as sv
+        except ImportError as error:
+            raise RuntimeMissing(
+                f"`to_supervision` needs supervision: {install_hint('tracking')}"
+            ) from error
 
         boxes = sv.Detections(
             xyxy=self.detections.boxes,

@@ -34,7 +34,7 @@ LOADED = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=["']?(?
 def site(tmp_path_factory) -> Path:
     """The built site."""
     if find_spec("material") is None or find_spec("mkdocstrings") is None:
-        pytest.skip("mkdocs-material and mkdocstrings are not installed: pip install '.[docs]'")
+        pytest.skip("mkdocs-material and mkdocstrings are not installed: pip install -e '.[docs]'")
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-c", OFFLINE_BUILD, "build", "--strict", "--site-dir", str(folder)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}

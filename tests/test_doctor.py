@@ -57,7 +57,7 @@ def test_doctor_missing_runtime_shows_pip_install(monkeypatch) -> None:
     monkeypatch.setattr(doctor, "version", absent)
     found = checks(doctor._runtimes)
     assert (found["openvino"].ok, found["openvino"].fix) == (False, "pip install openvino")
-    assert (found["torch"].ok, found["torch"].fix) == (None, "pip install '.[train]' in the checkout")
+    assert (found["torch"].ok, found["torch"].fix) == (None, "pip install -e '.[train]' in the checkout")
 
 
 @pytest.mark.parametrize(

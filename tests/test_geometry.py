@@ -5,6 +5,8 @@ import pytest
 
 from hrpose_rt.detection.letterbox import Letterbox
 from hrpose_rt.geometry import (
+    MAX_COST,
+    assign,
     boxes_to_centre_size,
     crop_affines,
     heatmap_to_frame,
@@ -39,6 +41,55 @@ def test_iou_is_one_for_same_box_and_zero_for_line_or_disjoint() -> None:
 def test_iou_of_zero_boxes_is_empty() -> None:
     assert iou(NOBODY, boxes((0, 0, 1, 1))).shape == (0, 1)
     assert iou(NOBODY, NOBODY).shape == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("cost", "pairs"),
+    [
+        ([[1, 2], [2, 4]], [(0, 1), (1, 0)]),  # 2 + 2 is less than 1 + 4
+        ([[-3], [-5], [-4]], [(1, 0)]),
+        ([[9, 1, 9]], [(0, 1)]),
+        ([[0, -2, 0], [0, -3, -2]], [(0, 1), (1, 2)]),
+        (np.zeros((0, 3)), []),
+        (np.zeros((2, 0)), []),
+        (np.zeros((0, 0)), []),
+    ],
+)
+def test_assign_finds_the_lowest_total(cost, pairs) -> None:
+    rows, columns = assign(np.array(cost, np.float32))
+    assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == pairs
+    assert rows.dtype == columns.dtype == np.int64
+
+
+def test_assign_of_ties_is_the_same_every_time() -> None:
+    tied = np.zeros((6, 8), np.float32)
+    first = [index.tolist() for index in assign(tied)]
+    assert all([index.tolist() for index in assign(tied.copy())] == first for _ in range(20))
+    assert first[0] == [0, 1, 2, 3, 4, 5] and len(set(first[1])) == 6
+
+
+@pytest.mark.parametrize("cost", [np.nan, np.inf, -np.inf, MAX_COST])
+def test_assign_refuses_costs_that_are_no_ordinary_numbers(cost) -> None:
+    with pytest.raises(ValueError, match="numbers between plus and minus 1000000"):
+        assign(np.array([[1, cost], [1, 1]], np.float32))
+
+
+@pytest.mark.parametrize("kind", ["normal", "tied", "mostly impossible", "mostly none"])
+def test_assign_costs_as_little_as_scipy(kind: str) -> None:
+    optimize = pytest.importorskip("scipy.optimize")
+    rng = np.random.default_rng(0)
+    for n, m in rng.integers(1, 25, (300, 2)):
+        cost = rng.normal(size=(n, m)).astype(np.float32)
+        if kind == "tied":
+            cost = rng.integers(0, 3, (n, m)).astype(np.float32)
+        elif kind == "mostly impossible":
+            cost = np.where(rng.random((n, m)) < 0.7, np.float32(1e4), cost)
+        elif kind == "mostly none":
+            cost = np.where(rng.random((n, m)) < 0.8, np.float32(0), -abs(cost))
+        rows, columns = assign(cost)
+        assert rows.tolist() == sorted(set(rows.tolist())) and len(set(columns.tolist())) == min(n, m)
+        least = cost[optimize.linear_sum_assignment(cost)].sum(dtype=np.float64)
+        assert cost[rows, columns].sum(dtype=np.float64) == pytest.approx(least, abs=1e-6)
 
 
 def test_nms_keeps_best_box_of_each_cluster_in_score_order() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -118,6 +119,12 @@ def test_result_to_supervision_keeps_ids_boxes_and_keypoints() -> None:
     assert keypoints.xy.shape == (2, 17, 2)
     nobody, none = result(0).to_supervision()
     assert (len(nobody), len(none)) == (0, 0)
+
+
+def test_result_to_supervision_names_what_to_install(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(RuntimeMissing, match=r"`to_supervision` needs supervision: pip install .*tracking"):
+        result().to_supervision()
 
 
 def test_result_repr_is_one_short_line() -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
 from hrpose_rt.bench.scenes import Truth
+from hrpose_rt.errors import RuntimeMissing, install_hint
 from hrpose_rt.geometry import assign, iou
 from hrpose_rt.result import FrameResult
 from hrpose_rt.types import F32, I64
@@ -24,6 +26,10 @@ class IdMetrics:
     As in the CLEAR metrics (Bernardin and Stiefelhagen, 2008), a person keeps an id as long as its box
     matches. The box often matches the person behind as well, which is not an identity switch.
     """
+
+    def __post_init__(self) -> None:
+        if not find_spec("trackers"):  # said before the measurement, which takes minutes
+            raise RuntimeMissing(f"HOTA and IDF1 need trackers: {install_hint('tracking')}")
 
     _last: dict[int, int] = field(default_factory=dict)  # the last id of each person
     _carried: list[I64] = field(default_factory=list)  # (N,) per frame, -1 without a matching box

@@ -26,11 +26,13 @@ _SYSTEM_LIBRARIES = {
     "libfreetype.so.6": "libfreetype6",
     "libstdc++.so.6": "libstdc++6",
 }
-# What the base install has not, and the extra `train` brings.
-TRAIN = (
-    *("torch", "torchvision", "onnx", "onnxscript", "nncf", "safetensors"),
-    *("ultralytics", "pycocotools", "matplotlib", "tensorboard"),
-)
+# Extras by the packages that they install and the base install lacks.
+EXTRAS = {
+    **dict.fromkeys(("torch", "torchvision", "onnxscript", "nncf", "safetensors", "ultralytics"), "train"),
+    **dict.fromkeys(("pycocotools", "matplotlib", "scipy", "tensorboard"), "train"),
+    **dict.fromkeys(("onnx", "onnxruntime"), "onnx"),
+    **dict.fromkeys(("supervision", "trackers"), "tracking"),
+}
 
 
 class Command(NamedTuple):
@@ -213,7 +215,7 @@ def _debugging() -> bool:
 def missing_package(module: str | None) -> str | None:
     """What to install where a package is missing that only some commands need; None if it is another."""
     name = (module or "").partition(".")[0]
-    return f"this needs {name}: {install_hint('train')}" if name in TRAIN else None
+    return f"this needs {name}: {install_hint(EXTRAS[name])}" if name in EXTRAS else None
 
 
 def missing_library(message: str) -> str | None:

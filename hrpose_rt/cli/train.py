@@ -149,10 +149,10 @@ def _recipe(name: str, skeleton: "Skeleton", texts: Sequence[str], **options: An
 
 def _checkpoint(init: str) -> str:
     """Find the checkpoint file of a model by name or path."""
-    checkpoint = find_model(init, "pose").checkpoint
-    if checkpoint is None:
-        raise BadInput(f"{init} is an engine, and training starts from a checkpoint: give a .pth file")
-    return str(checkpoint)
+    model = find_model(init, "pose")
+    if model.checkpoint is None:
+        raise model.no_checkpoint()
+    return str(model.checkpoint)
 
 
 def _teacher(

@@ -47,7 +47,7 @@ def export(
     """
     if request.format in ("tensorrt", "tensorrt-rtx"):
         check_options(request.format, request.precision, request.trt, nvidia_gpus())
-    needed = ("onnx",) if model.is_onnx else ("torch", "onnx")
+    needed = ("onnx",) if model.is_onnx or model.checkpoint is None else ("torch", "onnx")
     if missing := [name for name in needed if find_spec(name) is None]:
         raise RuntimeMissing(f"exporting needs {' and '.join(missing)}: {install_hint('export')}")
     folder = request.folder or engines_folder()

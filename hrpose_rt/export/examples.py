@@ -55,6 +55,11 @@ def load_images(source: Path | None = None) -> list[U8]:
     return images
 
 
+def has_packaged_photos() -> bool:
+    """Whether a package is installed that contains photos of people."""
+    return find_spec("ultralytics") is not None
+
+
 def packaged_photos() -> list[U8]:
     """The photos of people (H, W, 3) BGR that an installed package contains.
 

@@ -34,10 +34,7 @@ def write_fp32_graph(model: Model, spec: EngineSpec, path: Path, free_hw: bool) 
     if model.checkpoint is None:
         own, kind = model.spec, ("format", "precision", "inputs_hw")
         if not (model.engine and own and all(getattr(own, f) == getattr(spec, f) for f in kind)):
-            raise BadInput(
-                f"{model.name} is an engine of another kind, and there is no checkpoint to make this "
-                "one of: give the checkpoint"
-            )
+            raise model.no_checkpoint()
         shutil.copyfile(model.engine, path)
     elif model.is_onnx:
         save_onnx(wrap(model.weights(), spec), path, spec)

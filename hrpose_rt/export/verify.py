@@ -19,6 +19,7 @@ from hrpose_rt.types import F32, U8
 
 NO_GPU = "unverified: no GPU here"
 NO_RUNTIME = "unverified: no runtime here executes it"
+NO_PHOTOS = "unverified: no photos of people here"
 NO_BOXES = "unverified: fp32 finds nobody in the images"
 NOT_ASKED = "unverified: not asked for"
 _BATCH = 8  # crops per batch
@@ -37,6 +38,10 @@ class CalibrationSet:
         self._task, self._input_hw, self._source = task, input_hw, source
         self._images: list[U8] | None = None
         self._crops: footage.Crops | None = None
+
+    def has_images(self) -> bool:
+        """Whether there are images: those given, or the packaged photos."""
+        return self._source is not None or footage.has_packaged_photos()
 
     def batches(self) -> list[U8]:
         """The network's inputs, (1, H, W, 3) each."""
@@ -74,6 +79,8 @@ def compare(
     """
     if spec.format.startswith("tensorrt") and not nvidia_gpus():
         return NO_GPU
+    if not examples.has_images():
+        return NO_PHOTOS
     runtime = open_for_verification(engine, spec, device)
     if runtime is None:
         return NO_RUNTIME

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hrpose_rt.errors import BadInput, RuntimeMissing, last_line
+from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint, last_line
 
 
 def load_onnxruntime() -> Any:
@@ -12,7 +12,7 @@ def load_onnxruntime() -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise RuntimeMissing(f"ONNX Runtime does not load ({error}): pip install onnxruntime") from error
+        raise RuntimeMissing(f"ONNX Runtime does not load ({error}): {install_hint('onnx')}") from error
     return onnxruntime
 
 

@@ -19,6 +19,7 @@ DEFAULT_POSE = "hrnet-w16-lite"
 DEFAULT_DETECTOR = "yolo26n-person"
 EMBEDDED: dict[str, Task] = {DEFAULT_POSE: "pose", DEFAULT_DETECTOR: "detection"}
 CHECKPOINTS = (".pth", ".pt", ".safetensors")
+_SUFFIXES: dict[Task, str] = {"pose": ".pth", "detection": ".pt"}
 ENGINES = (".onnx", ".xml")  # .xml is OpenVINO's format
 ULTRALYTICS = re.compile(r"yolo(v?\d+)[tnsmblx]$")  # detectors that the ultralytics package downloads
 ULTRALYTICS_URL = "https://github.com/ultralytics/assets/releases/download/v8.4.0"
@@ -31,7 +32,8 @@ class Model:
     Attributes:
         name: The name the user gave.
         engine: Its ONNX or OpenVINO file, with a spec beside it; None if there is only a checkpoint.
-        checkpoint: Its PyTorch file, or an ONNX file made elsewhere; None if there is only an engine.
+        checkpoint: Its PyTorch file, or an ONNX file made elsewhere; None if there is only an engine, as in
+            a wheel.
         spec: Its spec, if known.
     """
 
@@ -56,13 +58,23 @@ class Model:
     def weights(self) -> Path:
         """The checkpoint; raise BadInput if there is none, or the embedded one is not the shipped file."""
         if self.checkpoint is None:
-            raise BadInput(f"{self.name} is an engine, and its weights are needed: give a checkpoint")
+            raise self.no_checkpoint()
         if self.spec and sha256(self.checkpoint) != self.spec.weights_sha256:
             raise BadInput(
                 f"{self.checkpoint} was changed or cut off since it was made: install hrpose-rt again, or "
                 "fetch the file again"
             )
         return self.checkpoint
+
+    def no_checkpoint(self) -> BadInput:
+        """The error to raise where the checkpoint is needed and there is none."""
+        if self.name in EMBEDDED and self.engine:
+            return BadInput(
+                f"this installation has engines of {self.name} and not the checkpoint, which is needed for "
+                f"that: put {self.name}{_SUFFIXES[EMBEDDED[self.name]]} from the folder models of the "
+                f"checkout into {fetched_folder()}, or install the checkout with pip install -e ."
+            )
+        return BadInput(f"{self.name} is an engine, and its checkpoint is needed for that: give it instead")
 
     def in_precision(self, precision: str) -> "Model | None":
         """This model with its engine in that precision; None if there is no such engine."""
@@ -102,9 +114,10 @@ def names(task: Task) -> list[str]:
 
 def _find(name: str, task: Task, progress: BytesCallback) -> Model:
     if name in EMBEDDED:
-        folder = models_folder()
-        checkpoint = next(p for s in CHECKPOINTS if (p := folder / f"{name}{s}").is_file())
-        engine = folder / f"{name}.onnx"
+        engine = models_folder() / f"{name}.onnx"
+        beside = name + _SUFFIXES[EMBEDDED[name]]  # wheels have none
+        places = (engine.parent / beside, fetched_folder() / beside)
+        checkpoint = next((path for path in places if path.is_file()), None)
         return Model(name, engine, checkpoint, EngineSpec.load(spec_path(engine)))
     if published := PUBLISHED.get(ALIASES.get(name, name)):
         return _of_checkpoint(published.name, _published(published, progress))

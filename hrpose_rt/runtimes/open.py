@@ -9,7 +9,7 @@ from hrpose_rt.nets.checkpoints import load_hrnet
 from hrpose_rt.nets.hrnet_config import heatmap_size
 from hrpose_rt.nets.onnx_source import NetworkHints
 from hrpose_rt.nets.spec import EngineSpec, Task
-from hrpose_rt.nets.zoo import Model, spec_of_checkpoint
+from hrpose_rt.nets.zoo import EMBEDDED, Model, spec_of_checkpoint
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.runtimes.selection import RuntimeChoice, check_precision, select_runtime
 from hrpose_rt.runtimes.trt_compat import check_ready
@@ -63,9 +63,12 @@ def open_selected(
     """
     threads = threads or usable_cores()
     if choice.runtime == "torch":
-        if model.checkpoint is None or model.is_onnx:
-            what = "an ONNX file" if model.is_onnx else "an engine"
-            raise BadInput(f"{model.name} is {what}, which `runtime` torch cannot execute: use openvino")
+        if model.is_onnx:
+            raise BadInput(
+                f"{model.name} is an ONNX file, which `runtime` torch cannot execute: use openvino"
+            )
+        if model.checkpoint is None:
+            raise model.no_checkpoint()
         opened, spec = _open_eager(model, task, choice, threads, skeleton)
     else:
         opened, spec = _open_engine(model, choice, threads)
@@ -142,6 +145,8 @@ def with_size(model: Model, input_hw: tuple[int, int] | None) -> Model:
     if input_hw is None or input_hw == model.spec.input_hw:
         return model
     h, w = input_hw
+    if model.checkpoint is None and model.name in EMBEDDED:
+        raise model.no_checkpoint()
     if model.checkpoint is None or model.is_onnx:
         own_h, own_w = model.spec.input_hw
         raise BadInput(

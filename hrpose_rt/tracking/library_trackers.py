@@ -3,16 +3,24 @@
 import itertools
 import math
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
+from hrpose_rt.errors import RuntimeMissing, install_hint
 from hrpose_rt.tracking.association import Associator, FlowAssociator, match_unmatched, number_unmatched
 from hrpose_rt.tracking.tracks import Tracks
 from hrpose_rt.types import F32, I64, NO_ID, Detections
 
 LOST_S = 0.3  # seconds the library keeps a lost track; `reid` takes over after that
 MIN_STEP_S = 1e-3  # between two frames: the library refuses equal timestamps
+
+
+def check_installed(tracker: str) -> None:
+    """Raise RuntimeMissing if the library of a tracker (a key of `ASSOCIATORS`) is not installed."""
+    if tracker != "flow" and not find_spec("trackers"):
+        raise RuntimeMissing(f"`tracker` {tracker} needs trackers: {install_hint('tracking')}")
 
 
 class LibraryAssociator:

@@ -124,7 +124,7 @@ def test_missing_library_is_named_before_a_file_is_written(poses: str, monkeypat
     monkeypatch.setattr("hrpose_rt.cli.motion.find_spec", lambda name: None)
     for option, library in (("--plot", "matplotlib"), ("--c3d", "ezc3d")):
         with pytest.raises(
-            RuntimeMissing, match=rf"{option} needs {library}: pip install '\.\[motion\]' in the checkout"
+            RuntimeMissing, match=rf"{option} needs {library}: pip install -e '\.\[motion\]' in the"
         ):
             run(poses, "-o", "out", "--scale", "height=1.8", option)
     assert not Path("out").exists()

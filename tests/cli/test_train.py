@@ -29,7 +29,7 @@ def train(*options: object) -> None:
         (["--init", "gone.pth"], "gone.pth does not exist: check the path"),
         (
             ["--init", str(models_folder() / "hrnet-w16-lite.onnx")],
-            "is an engine, and training starts from",
+            "engines of hrnet-w16-lite and not the checkpoint",
         ),
         (["--teacher", "nobody"], "there is no pose model 'nobody'"),
         (["--resume"], r"has no last\.pth to go on from: leave out `resume`"),

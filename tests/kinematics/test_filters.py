@@ -108,6 +108,6 @@ def test_butterworth_needs_a_cutoff_below_half_the_rate_and_scipy(monkeypatch) -
         butterworth(wave(1), 10.0, 6, 4)
     monkeypatch.setitem(sys.modules, "scipy.signal", None)
     with pytest.raises(
-        RuntimeMissing, match=r"butterworth needs scipy: pip install '\.\[motion\]' in the checkout"
+        RuntimeMissing, match=r"butterworth needs scipy: pip install -e '\.\[motion\]' in the checkout"
     ):
         butterworth(wave(1), RATE, 6, 4)

@@ -12,6 +12,8 @@ import torch
 
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.export.engines import export
+from hrpose_rt.export.request import ExportRequest
 from hrpose_rt.export.verify import reference
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.onnx_source import PRESETS
@@ -176,3 +178,43 @@ def test_ultralytics_checkpoint_as_pose_network_is_named_as_such(tmp_path) -> No
     (tmp_path / "yolov8n-pose.pt").write_bytes(b"")
     with pytest.raises(BadInput, match="is an Ultralytics network, which serves as a detector"):
         find_model(str(tmp_path / "yolov8n-pose.pt"), "pose")
+
+
+@pytest.fixture
+def wheel(tmp_path, monkeypatch) -> Path:
+    """The folders of an installed wheel, whose models have no checkpoints."""
+    installed = tmp_path / "installed"
+    keep = shutil.ignore_patterns("*.pth", "*.pt")
+    shutil.copytree(models_folder(), installed, ignore=keep)
+    monkeypatch.setattr("hrpose_rt.nets.zoo.models_folder", lambda: installed)
+    monkeypatch.setenv("HRPOSE_HOME", str(tmp_path / "home"))
+    return installed
+
+
+@pytest.mark.parametrize(("name", "task"), EMBEDDED.items(), ids=EMBEDDED)
+def test_wheel_has_engines_and_says_where_the_checkpoint_is(name, task, wheel, tmp_path) -> None:
+    model = find_model(name, task)
+    assert model.checkpoint is None and model.in_precision("int8").engine.is_file()
+    words = rf"engines of {name} and not the checkpoint.*: put {name}\.pth? from the folder models of"
+    with pytest.raises(BadInput, match=words):
+        open_engine(model, task, "torch")
+    with pytest.raises(BadInput, match="and not the checkpoint"):
+        model.weights()
+    (file,) = (Path(__file__).parents[2] / "models").glob(f"{name}.pt*")
+    fetched_folder().mkdir(parents=True)
+    shutil.copy(file, fetched_folder())
+    assert find_model(name, task).weights() == fetched_folder() / file.name
+
+
+def test_wheel_refuses_another_crop_size_in_one_sentence(wheel) -> None:
+    with pytest.raises(BadInput, match="engines of hrnet-w16-lite and not the checkpoint"):
+        open_pose(Settings(input_hw=(128, 96)))
+
+
+def test_wheel_exports_other_formats_from_its_own_engine(wheel, tmp_path) -> None:
+    order = ExportRequest("openvino", "fp32", folder=tmp_path, verify=False)
+    exported = export(find_model("hrnet-w16-lite", "pose"), "pose", order)
+    assert exported.path.suffix == ".xml" and exported.spec.input_hw == (256, 192)
+    order = ExportRequest("openvino", "fp32", (128, 96), folder=tmp_path, verify=False)
+    with pytest.raises(BadInput, match="engines of hrnet-w16-lite and not the checkpoint"):
+        export(find_model("hrnet-w16-lite", "pose"), "pose", order)

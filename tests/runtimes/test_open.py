@@ -43,7 +43,7 @@ ENGINE = find_model(str(models_folder() / "hrnet-w16-lite.onnx"), "pose")
             {"runtime": "openvino", "device": "cuda"},
             "openvino does not run on cuda: use `device` cpu or gpu or npu, or `runtime` tensorrt",
         ),
-        (ENGINE, {"runtime": "torch"}, "an engine, which `runtime` torch cannot execute: use openvino"),
+        (ENGINE, {"runtime": "torch"}, "engines of hrnet-w16-lite and not the checkpoint, which is needed"),
     ],
 )
 def test_open_engine_rejects_conflicting_options(model, options, words) -> None:
@@ -220,17 +220,17 @@ def test_auto_runtime_int8_stays_on_cpu_unless_cuda_is_requested(
         (
             "",
             ("torch",),
-            r"no TensorRT for this GPU is here: pip install '\.\[tensorrt\]' in the checkout, or use",
+            r"no TensorRT for this GPU is here: pip install -e '\.\[tensorrt\]' in the checkout, or use",
         ),
         (
             "tensorrt-rtx",
             (),
-            r"runs on memory of PyTorch's, which is not here: pip install '\.\[tens",
+            r"runs on memory of PyTorch's, which is not here: pip install -e '\.\[tens",
         ),
         (
             "tensorrt",
             ("torch",),
-            r"TensorRT does not load .*: pip install '\.\[tensorrt\]' in the checkout",
+            r"TensorRT does not load .*: pip install -e '\.\[tensorrt\]' in the checkout",
         ),
     ],
 )

@@ -142,5 +142,5 @@ def test_mqtt_without_its_library_names_the_extra(monkeypatch) -> None:
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(RuntimeMissing, match=r"`mqtt` needs paho-mqtt: pip install '\.\[live\]'"):
+    with pytest.raises(RuntimeMissing, match=r"`mqtt` needs paho-mqtt: pip install -e '\.\[live\]'"):
         MqttBroker("mqtt://host/topic")

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 
+from hrpose_rt.config import Settings
+from hrpose_rt.errors import RuntimeMissing
+from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.tracking.appearance import DESCRIPTOR_SIZE
 from hrpose_rt.tracking.association import (
     MATCH_INTERCEPT,
@@ -12,7 +15,7 @@ from hrpose_rt.tracking.association import (
     Associator,
     FlowAssociator,
 )
-from hrpose_rt.tracking.library_trackers import ASSOCIATORS
+from hrpose_rt.tracking.library_trackers import ASSOCIATORS, check_installed
 from hrpose_rt.tracking.tracks import Tracks
 from hrpose_rt.types import Detections
 
@@ -126,3 +129,17 @@ def test_flow_association_matches_iou_above_log_odds_threshold() -> None:
         tracks = known([7], detections.boxes + np.float32([aside, 0, aside, 0]))
         same = margin((40 - aside) / (40 + aside)) > 0
         assert match(FlowAssociator(FPS, 0.3), detections, tracks) == [7 if same else 0]
+
+
+@each
+def test_tracker_without_its_library_names_what_to_install(name: str, monkeypatch) -> None:
+    check_installed(name)
+    monkeypatch.setattr("hrpose_rt.tracking.library_trackers.find_spec", lambda library: None)
+    if name == "flow":
+        check_installed(name)
+        return
+    words = f"`tracker` {name} needs trackers: pip install .*tracking"
+    with pytest.raises(RuntimeMissing, match=words):
+        check_installed(name)
+    with pytest.raises(RuntimeMissing, match=words):
+        PosePipeline(Settings(tracker=name))
