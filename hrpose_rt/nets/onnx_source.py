@@ -16,6 +16,8 @@ from hrpose_rt.errors import BadInput, last_line
 from hrpose_rt.nets.onnx_session import open_session
 from hrpose_rt.nets.published import read_name
 from hrpose_rt.nets.spec import EngineSpec, Normalization, Task, spec_path
+from hrpose_rt.paths import engines_folder
+from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.structures import decode
 from hrpose_rt.types import F32, U8
 
@@ -132,6 +134,43 @@ def task_of(path: Path) -> Task:
     return "detection" if len(outputs) == 1 and outputs[0].ndim == 3 else "pose"
 
 
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What a file shows: the size of its input, its only batch (0 for any), the shapes of its outputs."""
+
+    input_hw: tuple[int, int]
+    batch: int
+    shapes: list[tuple[int, ...]]
+
+
+def _form_of_engine(task: Task, weights_sha256: str, input_hw: tuple[int, int]) -> _Form | None:
+    """The form of a network that an engine was built from; spares opening the network at each start."""
+    for file in sorted(engines_folder().glob(f"*-fp32-{weights_sha256[:8]}.json")):
+        try:
+            spec = EngineSpec.load(file)
+            joints = len(find_skeleton(spec.skeleton).joints) if task == "pose" else 0
+        except BadInput:  # changed since, or its skeleton file is gone
+            continue
+        if (spec.weights_sha256, spec.task, spec.input_hw) != (weights_sha256, task, input_hw):
+            continue
+        rows, columns = spec.heatmap_hw
+        shapes: list[tuple[int, ...]] = [(joints, rows, columns)]
+        if task == "detection":
+            shapes = [(0, 0)]  # boxes; nothing depends on their number
+        elif spec.decode == "simcc":
+            shapes = [(joints, columns), (joints, rows)]
+        return _Form(input_hw, spec.max_batch, shapes)
+    return None
+
+
+def _form_of_file(path: Path, input_hw: tuple[int, int], normalization: Normalization) -> _Form:
+    """The form of a network, from a run of an empty image; `input_hw` is for one that takes any size."""
+    source = OnnxSource(path)
+    input_hw = source.input_hw or input_hw
+    outputs = source.infer(np.zeros((1, *input_hw, 3), np.uint8), normalization)
+    return _Form(input_hw, source.batch, [output.shape[1:] for output in outputs])
+
+
 def describe(
     path: Path, task: Task, weights_sha256: str, hints: NetworkHints, progress: Callable[[str], None]
 ) -> EngineSpec:
@@ -148,22 +187,22 @@ def describe(
         BadInput: It is no network for this task, or nothing says what its joints are.
         RuntimeMissing: ONNX Runtime is not installed.
     """
-    beside, source = _beside(path), OnnxSource(path)
+    beside = _beside(path)
     named_hw, named_decode = read_name(path.stem)
-    input_hw = source.input_hw or hints.input_hw or beside.input_hw or named_hw or USUAL_HW[task]
+    wanted_hw = hints.input_hw or beside.input_hw or named_hw or USUAL_HW[task]
     preset = _preset(hints.preset if hints.preset != "auto" else beside.preset)
     normalization = preset[1] if preset else IMAGENET if task == "pose" else UNIT
     if beside.mean and beside.std:
         normalization = Normalization(beside.mean, beside.std, beside.channels)
-    outputs = source.infer(np.zeros((1, *input_hw, 3), np.uint8), normalization)
-    shapes = [output.shape[1:] for output in outputs]
+    form = _form_of_engine(task, weights_sha256, wanted_hw) or _form_of_file(path, wanted_hw, normalization)
+    shapes = form.shapes
     spec = EngineSpec(
         model=path.stem,
         task=task,
-        inputs_hw=(input_hw,),
+        inputs_hw=(form.input_hw,),
         precision="fp32",
         weights_sha256=weights_sha256,
-        max_batch=source.batch,
+        max_batch=form.batch,
         normalization=normalization,
     )
     if task == "detection":

@@ -1,5 +1,7 @@
 """ONNX files made elsewhere: what they are, what they need, and that they run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
@@ -12,7 +14,7 @@ from hrpose_rt.export.request import ExportRequest
 from hrpose_rt.export.verify import NO_BOXES
 from hrpose_rt.nets.onnx_source import IMAGENET, NetworkHints, OnnxSource, describe, task_of
 from hrpose_rt.nets.spec import Normalization
-from hrpose_rt.nets.zoo import find_model
+from hrpose_rt.nets.zoo import find_model, spec_of_checkpoint
 from hrpose_rt.networks import open_detector, open_networks, open_pose
 from hrpose_rt.timing import StageClock
 from tests import onnx_files
@@ -124,6 +126,31 @@ def test_detector_made_elsewhere_finds_the_person(tmp_path) -> None:
         found = detector.detect(np.full((64, 64, 3), 255, np.uint8), StageClock())
         assert not len(detector.detect(np.zeros((64, 64, 3), np.uint8), StageClock()))
     np.testing.assert_allclose(found.boxes, [[22, 12, 42, 52]], atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("make", "task", "form"),
+    [
+        (onnx_files.simcc, "pose", {}),
+        (onnx_files.simcc, "pose", {"batch": 1}),
+        (onnx_files.heatmaps, "pose", {"joints": 26}),
+        (onnx_files.boxes, "detection", {}),
+    ],
+)
+def test_network_is_not_opened_again_once_there_is_an_engine(
+    make, task, form, tmp_path, monkeypatch
+) -> None:
+    model = find_model(str(make(tmp_path / "net_64x64.onnx", **form)), task)
+    first = spec_of_checkpoint(model, task)
+    export(replace(model, spec=first), task, ExportRequest("onnx", "fp32", verify=False))
+    monkeypatch.setattr("hrpose_rt.nets.onnx_source.open_session", None)  # calling it would fail
+    assert spec_of_checkpoint(model, task) == first
+    with pytest.raises(TypeError, match="not callable"):
+        spec_of_checkpoint(model, task, NetworkHints(input_hw=(96, 96)))
+    (engine,) = (tmp_path / "home" / "engines").glob("*.json")
+    engine.write_text("{}")
+    with pytest.raises(TypeError, match="not callable"):
+        spec_of_checkpoint(model, task)
 
 
 def test_both_networks_may_be_made_elsewhere(tmp_path) -> None:
