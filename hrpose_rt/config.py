@@ -25,6 +25,11 @@ RUNTIMES = ("tensorrt", "openvino", "onnxruntime", "torch")
 DEVICES = ("cuda", "cpu", "gpu", "npu")
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 DECODINGS = ("quarter", "dark", "udp")
+MODES: dict[str, dict[str, Any]] = {  # what each trade-off sets; docs/running.md has what it costs
+    "fast": {"detect_every": 3},
+    "balanced": {},
+    "accurate": {"flip_test": True},
+}
 TRACKERS = ("flow", "ocsort", "bytetrack")
 MAX_INPUT_SIDE = 2048  # largest side of a person's crop, in pixels
 
@@ -131,6 +136,19 @@ class Settings:
                 f"{self.threads} threads are asked for: this machine has 1 to {cores}, 0 takes all"
             )
 
+    @classmethod
+    def for_mode(cls, mode: str, **fields: Any) -> "Settings":
+        """The settings of a trade-off: "fast", "balanced" or "accurate"; fields that you give count more.
+
+        >>> settings = Settings.for_mode("accurate", tiles="auto")
+        >>> settings.flip_test, settings.tiles
+        (True, 'auto')
+
+        Raises:
+            BadInput: There is no such mode, or a field is wrong.
+        """
+        return cls(**{**mode_fields(mode), **fields})
+
     @property
     def regions(self) -> tuple[Region | None, Region | None]:
         """`region` and `ignore_region`; None where not given.
@@ -185,6 +203,13 @@ class Clip:
             frames = max(0, math.ceil(last / self.stride) - math.ceil(first / self.stride))
         counts = [n for n in (frames, self.max_frames) if n is not None]
         return min(counts) if counts else None
+
+
+def mode_fields(mode: str) -> dict[str, Any]:
+    """The fields of `Settings` that a mode sets; raise BadInput if there is no such mode."""
+    if mode not in MODES:
+        raise BadInput(f"there is no `mode` {mode}: choose {', '.join(MODES)}")
+    return MODES[mode]
 
 
 def check_execution(runtime: str, precision: str, device: str) -> None:

@@ -120,19 +120,20 @@ def commands() -> dict[str, set[str]]:
     """The options of every command of `hrpose-rt`, by its words."""
     app = get_command(build_app())
     pairs = [(name, command) for name, command in app.commands.items()]
-    for group in ("eval", "bench"):
+    for group in ("eval", "bench", "config"):
         pairs += [(f"{group} {name}", command) for name, command in app.commands[group].commands.items()]
-    return {
+    known = {
         name: {o for p in command.params for o in (*p.opts, *p.secondary_opts)} | {"--help"}
         for name, command in pairs
     }
+    return known | {"config show": known["run"]}  # it takes what run takes
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_docs_commands_accept_their_options(page: Path) -> None:
     known = commands()
     shown = re.findall(
-        r"(?:hrpose-rt|-m hrpose_rt) ((?:(?:eval|bench) )?[a-z]+)((?: [^\n`]*)?)", page.read_text()
+        r"(?:hrpose-rt|-m hrpose_rt) ((?:(?:eval|bench|config) )?[a-z]+)((?: [^\n`]*)?)", page.read_text()
     )
     assert shown or page.name == "python.md"
     for name, rest in shown:

@@ -70,8 +70,9 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
     def _from_files(self, ctx: Any, given: dict[str, Any]) -> dict[str, Any]:
-        """The values of the files that --from-report and --config name, by parameter."""
+        """What --from-report, --mode and --config set, in this order, by parameter."""
         values: dict[str, Any] = {}
+        from_config: dict[str, Any] = {}
         if report := self._early("from_report", ctx, given):
             options = read_options(Path(report), self.parameters)
             if "source" not in options and not self._early("source", ctx, given):
@@ -80,8 +81,16 @@ class Command(TyperCommand):
                 )
             values |= self._layer(str(report), options)
         if config := self._early("config", ctx, given):
-            values |= self._layer(str(config), read_config(Path(config), _words(ctx), self.parameters))
-        return values
+            from_config = read_config(Path(config), _words(ctx), self.parameters)
+        mode = self._early("mode", ctx, given) or from_config.get("mode")
+        if mode:
+            values |= self._layer(f"mode {mode}", self._of_mode(mode))
+        return values | self._layer(str(config), from_config)
+
+    def _of_mode(self, mode: str) -> dict[str, Any]:
+        from hrpose_rt.cli.options import options_of_mode
+
+        return {name: value for name, value in options_of_mode(mode).items() if name in self.parameters}
 
     def _layer(self, origin: str, values: dict[str, Any]) -> dict[str, Any]:
         self.origins |= dict.fromkeys(values, origin)

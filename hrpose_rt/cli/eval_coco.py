@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @options.with_settings(
     *("detector", "pose", "runtime", "precision", "device", "skeleton", "input_hw", "decode", "preset"),
-    *("flip_test", "threads"),
+    *("flip_test", "mode", "threads"),
 )
 def eval_coco(
     annotations: options.Annotations,

@@ -84,6 +84,7 @@ COMMANDS = {
     ),
     "eval": Command("evaluate", "app", "Score networks, or files of predictions."),
     "models": Command("models", "app", "List, describe and fetch networks."),
+    "config": Command("config", "app", "Write and show files of options."),
     "bench": Command("bench", "app", "Measure what networks cost on this machine."),
 }
 

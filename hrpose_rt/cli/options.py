@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hrpose_rt.config import Settings
+from hrpose_rt.config import MODES, Settings, mode_fields
 from hrpose_rt.errors import BadInput
 
 # Options by the panel of `--help` that they are in.
@@ -72,6 +72,10 @@ Memory = Annotated[
 MaxAge = Annotated[
     float,
     tracking_option(help="Seconds without a detection after which a track is lost."),
+]
+Mode = Annotated[
+    str,
+    speed_option(help="fast, balanced or accurate: sets other options, unless you give them."),
 ]
 DetectEvery = Annotated[
     str | None,
@@ -151,7 +155,7 @@ def parse_hw(text: str | None) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
-# The options that are fields of `Settings`, by the names of the command line.
+# The options that make `Settings`, by the names of the command line.
 SETTINGS: dict[str, Any] = {
     "pose": Pose,
     "detector": DetectorName,
@@ -169,6 +173,7 @@ SETTINGS: dict[str, Any] = {
     "tracker": Tracker,
     "memory": Memory,
     "max_age": MaxAge,
+    "mode": Mode,
     "detect_every": DetectEvery,
     "tiles": Tiles,
     "budget_ms": BudgetMs,
@@ -185,7 +190,26 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "detect_every": parse_every,
     "classes": parse_classes,
 }
-_SHOWN: dict[str, Callable[[Any], Any]] = {"classes": lambda numbers: ",".join(map(str, numbers))}
+_SHOWN: dict[str, Callable[[Any], Any]] = {
+    "classes": lambda numbers: ",".join(map(str, numbers)),
+    "detect_every": lambda every: every if every is None else str(every or "auto"),
+}
+DEFAULT_MODE = "balanced"
+
+
+def options_of_mode(mode: str) -> dict[str, Any]:
+    """What a mode sets, by the names of options; a value that only another mode sets is the default.
+
+    >>> options_of_mode("fast")["detect_every"], options_of_mode("balanced")["flip_test"]
+    ('3', False)
+    """
+    names = sorted({name for fields in MODES.values() for name in fields})
+    return _shown({name: getattr(Settings(), name) for name in names} | mode_fields(mode))
+
+
+def _shown(fields: dict[str, Any]) -> dict[str, Any]:
+    """Values of `Settings` as the command line has them."""
+    return {name: _SHOWN[name](value) if name in _SHOWN else value for name, value in fields.items()}
 
 
 def with_settings(*names: str, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -203,8 +227,9 @@ def with_settings(*names: str, **defaults: Any) -> Callable[[Callable[..., None]
         names: In the order in which `--help` has them.
         defaults: Other ones than those of `Settings`.
     """
-    fields = {name: getattr(Settings(), _FIELDS.get(name, name)) for name in names} | defaults
-    default = {name: _SHOWN[name](value) if name in _SHOWN else value for name, value in fields.items()}
+    fields = [name for name in names if name != "mode"]
+    default = {name: getattr(Settings(), _FIELDS.get(name, name)) for name in fields} | defaults
+    default = _shown(default) | {"mode": DEFAULT_MODE}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         parameters: list[inspect.Parameter] = []
@@ -219,11 +244,13 @@ def with_settings(*names: str, **defaults: Any) -> Callable[[Callable[..., None]
 
         @wraps(command)
         def call(**given: Any) -> None:
-            fields = {}
-            for name in names:
-                value = given.pop(name, default[name])
-                fields[_FIELDS.get(name, name)] = _READ[name](value) if name in _READ else value
-            command(settings=Settings(**fields), **given)
+            mode = given.pop("mode", DEFAULT_MODE)
+            known = default if mode == DEFAULT_MODE else default | options_of_mode(mode)
+            values = {}
+            for name in fields:
+                value = given.pop(name, known[name])
+                values[_FIELDS.get(name, name)] = _READ[name](value) if name in _READ else value
+            command(settings=Settings(**values), **given)
 
         call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

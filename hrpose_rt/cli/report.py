@@ -29,7 +29,7 @@ def used_options(values: Mapping[str, Any], parameters: Mapping[str, inspect.Par
     for name, parameter in parameters.items():
         value = values.get(name)
         is_output = panel_of(parameter) == OUTPUT_PANEL and parameter.default is None
-        if name not in NOT_KEPT and not is_output and not _is_secret(value):
+        if name not in NOT_KEPT and not is_output and not is_secret(value):
             used[key_of(parameter)] = str(value) if isinstance(value, Path) else value
     return used
 
@@ -71,7 +71,7 @@ def write_report(path: Path, facts: Mapping[str, Any]) -> None:
         raise RunBroken(f"writing {path} failed ({error.strerror}): choose another place") from error
 
 
-def _is_secret(value: Any) -> bool:
+def is_secret(value: Any) -> bool:
     """Whether a value, or one in a list, holds a password or values of a query."""
     from hrpose_rt.sources.addresses import redacted
 
