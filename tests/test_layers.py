@@ -26,7 +26,7 @@ LAYERS = {
     for name in names.split()
 }
 HEAVY = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "av", "supervision", "trackers"}
-HEAVY |= {"paho", "pycocotools", "scipy", "matplotlib"}
+HEAVY |= {"filelock", "lap", "matplotlib", "paho", "pycocotools", "scipy"}
 MAX_PARAMETERS = 6  # of a function; a dataclass groups the values that belong together
 LEARNING = ("amp", "checkpoints", "dataset", "distributed", "optimizer", "trainer", "validation")
 AT_HOME = {  # modules that are about one heavy library, and are themselves imported late

@@ -113,7 +113,7 @@ def networks(bench: Bench) -> Networks:
 
 def test_device_pipeline_uploads_reused_frame_buffer_again(bench: Bench) -> None:
     """As `cv2.VideoCapture.read(picture)` fills it."""
-    pytest.importorskip("scipy")  # not everywhere where a GPU is
+    pytest.importorskip("lap")  # not everywhere where a GPU is
     found, picture = [], frame()
     for reused in (True, False):
         with PosePipeline(Settings(memory_s=0, smooth=False), networks(bench)) as pipeline:
