@@ -19,11 +19,12 @@ class AsyncWriter:
     Args:
         size: The number of jobs that may wait.
         times: Counts the waiting times.
+        name: Of the thread.
     """
 
-    def __init__(self, size: int, times: QueueTimes | None = None) -> None:
+    def __init__(self, size: int, times: QueueTimes | None = None, name: str = "write") -> None:
         self._queue = BoundedQueue[Job](size, times)
-        self._thread = threading.Thread(target=self._work, daemon=True, name="write")
+        self._thread = threading.Thread(target=self._work, daemon=True, name=name)
         self._error: BaseException | None = None
         self._job_s = 0.0
 
@@ -36,6 +37,20 @@ class AsyncWriter:
         except BaseException as raised:  # any error is raised in the caller's thread
             self._error = raised
             self._queue.close()
+
+    def start(self) -> None:
+        """Begin to run jobs."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Wait for the submitted jobs.
+
+        Raises:
+            Exception: The error of one of them that `submit` has not raised.
+        """
+        self._queue.end()
+        self._thread.join()
+        self._raise_error()
 
     def submit(self, job: Job) -> None:
         """Add a job to the queue. Waits while the queue is full.
@@ -62,7 +77,7 @@ class AsyncWriter:
             raise error
 
     def __enter__(self) -> "AsyncWriter":
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(
@@ -71,7 +86,8 @@ class AsyncWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._queue.end()
-        self._thread.join()
-        if error is None:  # otherwise the first error says more
-            self._raise_error()
+        try:
+            self.end()
+        except BaseException:
+            if error is None:  # otherwise the first error says more
+                raise

@@ -2,6 +2,7 @@
 
 import io
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,8 +11,11 @@ import numpy as np
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
+from hrpose_rt.sinks.async_writer import AsyncWriter
 from hrpose_rt.sinks.base import closed_error, write_error
 from hrpose_rt.types import U8, SourceInfo
+
+ENCODE_QUEUE = 2  # pictures that may wait for the encoder
 
 
 class Audio(Protocol):
@@ -83,56 +87,63 @@ class VideoSink:
         stream.codec_context.time_base = self.TIME_BASE
         self._last_pts = -1
         self._begin_s: float | None = None  # the video begins with its first frame, at any source time
-        self._closed = False
+        self._closed = self._encoding_failed = False
+        self._encoder = AsyncWriter(ENCODE_QUEUE, name="encode")
 
     def write(self, result: FrameResult, picture: U8) -> None:
-        """See `Sink.write`."""
+        """See `Sink.write`. The picture is encoded while the next one is drawn."""
         import av
 
+        if self._closed:
+            raise closed_error(self._path)
         if self._begin_s is None:
             height, width = picture.shape[:2]
             self._stream.width, self._stream.height = max(2, width & ~1), max(2, height & ~1)
             self._begin_s = result.frame.time_s
             if self._audio:
                 self._audio.begin(self._container, self._begin_s)
+            self._encoder.start()
         planes = yuv_planes(picture, (self._stream.height, self._stream.width))
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         pts = round((result.frame.time_s - self._begin_s) / self.TIME_BASE)
         pts = max(pts, self._last_pts + 1)
         frame.pts, frame.time_base, self._last_pts = pts, self.TIME_BASE, pts
-        self._mux(frame)
+        self._encoder.submit(partial(self._mux, frame, pts * self.TIME_BASE))
 
     def close(self) -> None:
         """Write the frames left in the encoder, unless a write has failed."""
-        if self._closed:
+        if self._closed and not self._encoding_failed:
             return
-        if self._begin_s is not None:
-            self._mux(None)
-        self._closed = True
+        begun = self._begin_s is not None
         try:
-            self._container.close()
+            if begun and not self._encoding_failed:
+                end_s = self._last_pts * self.TIME_BASE + 1 / self._fps
+                self._encoder.submit(partial(self._mux, None, end_s))
+            self._closed = True
+            if begun:
+                self._encoder.end()
+            if not self._encoding_failed:
+                self._container.close()
         except OSError as error:
             raise write_error(self._path, error) from error
         finally:
+            self._closed, self._encoding_failed = True, False
             self._file.close()
             if self._audio:
                 self._audio.close()
 
-    def _mux(self, frame: Any) -> None:
-        """Encode and write a frame; None flushes the encoder.
+    def _mux(self, frame: Any, end_s: Fraction) -> None:
+        """Encode and write a frame, and the audio up to a time; None flushes the encoder.
 
         If the header could not be written, flushing the encoder crashes the process. So FFmpeg is not used
         again after a failure.
         """
-        if self._closed:
-            raise closed_error(self._path)
         try:
             self._container.mux(self._stream.encode(frame))
             if self._audio:
-                end_s = self._last_pts * self.TIME_BASE + (0 if frame else 1 / self._fps)
                 self._audio.up_to(self._container, end_s)
         except OSError as error:
-            self._closed = True
+            self._closed = self._encoding_failed = True
             self._file.close()
             raise write_error(self._path, error) from error
 
