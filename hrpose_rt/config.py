@@ -245,3 +245,21 @@ def parse_tiles(mode: str) -> tuple[int, int]:
     if not match:
         raise BadInput(f"`tiles` is auto, off, or rows and columns such as 2x3, not {mode}")
     return int(match[1]), int(match[2])
+
+
+def seconds_of(text: str) -> float:
+    """Seconds, also as minutes:seconds or hours:minutes:seconds.
+
+    >>> seconds_of("2.5"), seconds_of("1:30"), seconds_of("1:00:02")
+    (2.5, 90.0, 3602.0)
+
+    Raises:
+        ValueError: The text is no such time.
+    """
+    try:
+        parts = [float(part) for part in text.split(":")]
+        if len(parts) > 3 or any(not 0 <= part < 60 for part in parts[1:]):
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"{text} is no time: give seconds, or minutes:seconds") from None
+    return float(sum(part * 60**i for i, part in enumerate(reversed(parts))))

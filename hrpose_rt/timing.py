@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -76,6 +76,29 @@ class Histogram:
         self.sum += value
         self.min, self.max = min(self.min, value), max(self.max, value)
 
+    def merge(self, other: "Histogram") -> None:
+        """Count all values of another histogram, too."""
+        self._counts += other._counts
+        self.count += other.count
+        self.sum += other.sum
+        self.min, self.max = min(self.min, other.min), max(self.max, other.max)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its numbers, from which `from_dict` makes it again: the buckets that are not empty, as pairs."""
+        used = np.flatnonzero(self._counts)
+        buckets = np.column_stack([used, self._counts[used]]).tolist()
+        return {"sum": self.sum, "min": self.min, "max": self.max, "buckets": buckets}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "Histogram":
+        """The histogram with the numbers of `to_dict`."""
+        made = cls()
+        for bucket, count in content["buckets"]:
+            made._counts[bucket] = count
+        made.count, made.sum = int(made._counts.sum()), content["sum"]
+        made.min, made.max = content["min"], content["max"]
+        return made
+
     @property
     def mean(self) -> float:
         """The mean; NaN without values."""
@@ -106,6 +129,37 @@ class LatencyTable:
             self._bins[label] = {name: Histogram() for name in self.ROWS}
         for name, histogram in self._bins[label].items():
             histogram.add(getattr(times, name))
+
+    def merge(self, other: "LatencyTable") -> None:
+        """Count all frames of another table, too. Percentiles are then those of all frames.
+
+        >>> one, two = LatencyTable(), LatencyTable()
+        >>> one.add(3, StageTimes(total=10.0))
+        >>> two.add(3, StageTimes(total=30.0))
+        >>> one.merge(two)
+        >>> one.frames, one.histogram("1-5", "total").mean
+        (2, 20.0)
+        """
+        for label, rows in other._bins.items():
+            mine = self._bins.setdefault(label, {name: Histogram() for name in self.ROWS})
+            for name, histogram in rows.items():
+                mine[name].merge(histogram)
+
+    def histograms(self) -> dict[str, Any]:
+        """All numbers as plain values, from which `from_histograms` makes the table again."""
+        return {
+            label: {name: h.to_dict() for name, h in self._bins[label].items()} for label in self.bins()
+        }
+
+    @classmethod
+    def from_histograms(cls, content: Mapping[str, Any]) -> "LatencyTable":
+        """The table with the numbers of `histograms`."""
+        made = cls()
+        made._bins = {
+            label: {name: Histogram.from_dict(rows[name]) for name in cls.ROWS}
+            for label, rows in content.items()
+        }
+        return made
 
     @property
     def frames(self) -> int:

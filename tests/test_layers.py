@@ -19,14 +19,14 @@ LAYERS = {
             "detection pose tracking sources sinks",
             "networks open_model session stream_state given_state budget export evaluation",
             "pipeline",
-            "bench training doctor",
+            "bench training doctor batch",
             "cli __main__",
         )
     )
     for name in names.split()
 }
 HEAVY = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "av", "supervision", "trackers"}
-HEAVY |= {"filelock", "lap", "matplotlib", "paho", "pycocotools", "scipy"}
+HEAVY |= {"filelock", "lap", "matplotlib", "paho", "pyarrow", "pycocotools", "ray", "scipy"}
 MAX_PARAMETERS = 6  # of a function; a dataclass groups the values that belong together
 LEARNING = ("amp", "checkpoints", "dataset", "distributed", "optimizer", "trainer", "validation")
 AT_HOME = {  # modules that are about one heavy library, and are themselves imported late

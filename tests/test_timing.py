@@ -79,3 +79,16 @@ def test_latency_table_bins_frames_by_people_count() -> None:
     assert report["1-5"]["frames"] == 2
     assert report["1-5"]["total"] == {"p50": 10.0, "p95": 20.0, "mean": 15.0}
     assert report["50+"]["pose"]["mean"] == 20.0
+
+
+def test_tables_merged_from_their_numbers_equal_one_table() -> None:
+    rng = np.random.default_rng(1)
+    one, two, all_ = LatencyTable(), LatencyTable(), LatencyTable()
+    for table, people in ((one, 3), (two, 3), (two, 30)):
+        for total in rng.lognormal(3, 0.5, 50).tolist():
+            table.add(people, StageTimes(total=total))
+            all_.add(people, StageTimes(total=total))
+    merged = LatencyTable.from_histograms(one.histograms())
+    merged.merge(LatencyTable.from_histograms(two.histograms()))
+    assert merged.to_dict() == all_.to_dict()
+    assert merged.frames == 150

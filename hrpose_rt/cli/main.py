@@ -51,6 +51,11 @@ RUN_EXAMPLES = (
     "hrpose-rt run rtsp://camera/1 --serve 8000",
     "hrpose-rt run video.mp4 --budget-ms 33 --save crowd.mp4",
 )
+BATCH_EXAMPLES = (
+    "hrpose-rt batch season --output poses --outputs json,csv",
+    "hrpose-rt batch clips.csv --output poses --workers 4 --retry-failed",
+    "hrpose-rt batch match.mp4 --output poses --outputs json,video --split 60",
+)
 TRAIN_EXAMPLES = (
     "hrpose-rt train --data people.json:photos --output runs/one --init hrnet-w16-lite",
     "hrpose-rt train --data people.json:photos --output runs/one --init hrnet-w16-lite --resume",
@@ -70,6 +75,9 @@ MOTION_EXAMPLES = (
 COMMANDS = {
     "run": Command(
         "run", "run", "Estimate the poses of all people in videos, images and cameras.", RUN_EXAMPLES
+    ),
+    "batch": Command(
+        "batch", "batch", "Run many videos with several workers, and go on after a stop.", BATCH_EXAMPLES
     ),
     "motion": Command(
         "motion", "motion", "Angles, speeds and metres of people from a finished run.", MOTION_EXAMPLES

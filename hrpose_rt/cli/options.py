@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hrpose_rt.config import MODES, Settings, mode_fields
+from hrpose_rt.config import MODES, Settings, mode_fields, seconds_of
 from hrpose_rt.errors import BadInput
 
 # Options by the panel of `--help` that they are in.
@@ -129,12 +129,9 @@ def parse_seconds(text: str) -> float:
     (2.5, 90.0, 3602.0)
     """
     try:
-        parts = [float(part) for part in str(text).split(":")]
-        if len(parts) > 3 or any(not 0 <= part < 60 for part in parts[1:]):
-            raise ValueError
-    except ValueError:
-        raise typer.BadParameter(f"{text} is no time: give seconds, or minutes:seconds") from None
-    return float(sum(part * 60**i for i, part in enumerate(reversed(parts))))
+        return seconds_of(str(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def parse_classes(text: str) -> tuple[int, ...]:

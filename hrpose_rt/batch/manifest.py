@@ -1,0 +1,171 @@
+"""What a batch knows of each of its videos, in a file that survives a kill at any moment."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+from hrpose_rt.batch.videos import Video
+from hrpose_rt.errors import BadInput
+from hrpose_rt.paths import atomic_write, make_writable
+from hrpose_rt.structures import decode
+
+MANIFEST = "manifest.jsonl"
+REPORT = "report.json"  # of a video, in its folder
+WORK = ".work"  # the folder of what is not whole yet
+State = Literal["waiting", "running", "done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A video of a batch, as a line of its manifest has it.
+
+    >>> from hrpose_rt.batch.manifest import Entry
+    >>> Entry("match", "/films/match.mp4").state
+    'waiting'
+
+    Attributes:
+        name: Its folder in the folder of the batch.
+        source: The absolute path of the file.
+        start, end: As in `Video`.
+        state: "waiting", "running", "done" or "failed". A video whose file lost frames is "failed", and its
+            folder has what could be read.
+        frames: The frames that were run.
+        people: The ids that were given.
+        seconds: How long its steps took, added up.
+        reason: Why it failed; empty if it did not.
+        input: `Video.fingerprint` of the file that was run; empty before.
+        settings: A hash of the settings it was run with; empty before.
+    """
+
+    name: str
+    source: str
+    start: float = 0.0
+    end: float | None = None
+    state: State = "waiting"
+    frames: int = 0
+    people: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+    input: str = ""
+    settings: str = ""
+
+    @property
+    def video(self) -> Video:
+        """What it says of the file."""
+        return Video(self.source, self.start, self.end, self.name)
+
+
+class Manifest:
+    """The entries of a batch, in a file with a line for each change; the last line of a video counts.
+
+    Use `open_manifest`. A process that is killed leaves at most half a line, which is dropped when the file
+    is opened again.
+
+    Attributes:
+        folder: The folder of the batch.
+        entries: By name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.entries = {entry.name: entry for entry in read_manifest(folder)}
+        self._file: BinaryIO | None = None
+
+    def add(self, videos: Iterable[Video]) -> list[Entry]:
+        """The entries of these videos. New ones get a folder of their own; known ones keep theirs."""
+        known = {(one.source, one.start, one.end): one for one in self.entries.values()}
+        taken = {name.lower() for name in self.entries}  # some file systems take A and a for one
+        found = []
+        for video in videos:
+            entry = known.get((video.path, video.start, video.end))
+            if entry is None:
+                name, count = video.label, 1
+                while name.lower() in taken:
+                    count += 1
+                    name = f"{video.label}-{count}"
+                taken.add(name.lower())
+                entry = Entry(name, video.path, video.start, video.end)
+                self.entries[name] = entry
+            found.append(entry)
+        return found
+
+    def rewrite(self) -> None:
+        """Write the file with a line for each video."""
+        with atomic_write(self.folder / MANIFEST) as file:
+            file.write_text("".join(map(_line, self.entries.values())), encoding="utf-8")
+        if self._file:
+            self._file.close()
+        self._file = open(self.folder / MANIFEST, "ab", buffering=0)
+
+    def update(self, name: str, **changes: Any) -> Entry:
+        """Change an entry, and add its line to the file."""
+        assert self._file, "rewrite comes first"
+        entry = self.entries[name] = replace(self.entries[name], **changes)
+        self._file.write(_line(entry).encode())
+        return entry
+
+    def report_of(self, entry: Entry) -> dict[str, Any]:
+        """The report in the folder of a video; empty if there is none."""
+        try:
+            return decode((self.folder / entry.name / REPORT).read_bytes(), dict[str, Any])
+        except (OSError, ValueError):
+            return {}
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
+
+
+@contextmanager
+def open_manifest(folder: Path) -> Iterator[Manifest]:
+    """Open the manifest of a batch for this process alone; the folder is created if needed.
+
+    Raises:
+        BadInput: Another process works in the folder, or the folder or the manifest cannot be used.
+    """
+    from filelock import FileLock, Timeout
+
+    make_writable(folder / WORK, "choose another `output`")
+    lock = FileLock(folder / WORK / "lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BadInput(f"another batch is at work in {folder}: wait for its end, or stop it") from None
+    try:
+        manifest = Manifest(folder)
+        try:
+            yield manifest
+        finally:
+            manifest.close()
+    finally:
+        lock.release()
+
+
+def read_manifest(folder: Path) -> list[Entry]:
+    """The entries of a batch, which may be running; none if there is no manifest yet.
+
+    Raises:
+        BadInput: A line is no entry.
+    """
+    path = folder / MANIFEST
+    if not path.exists():
+        return []
+    entries: dict[str, Entry] = {}
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines[:-1], 1):  # behind the last line feed is nothing, or half a line
+        try:
+            entry = decode(line, Entry)
+        except ValueError as error:
+            raise BadInput(
+                f"line {number} of {path} is no entry of a batch ({error}): name another `output`"
+            ) from error
+        entries[entry.name] = entry
+    return list(entries.values())
+
+
+def _line(entry: Entry) -> str:
+    return json.dumps(asdict(entry), allow_nan=False) + "\n"

@@ -1,0 +1,95 @@
+"""What a batch does with each of its videos."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hrpose_rt.config import Settings
+from hrpose_rt.drawing.style import DRAW_STYLE, DrawStyle
+from hrpose_rt.errors import BadInput
+from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.sinks.formats import RESULT_FORMATS
+
+VIDEO = "video"  # the output with the people drawn
+OUTPUTS = (*RESULT_FORMATS, VIDEO)
+LEAD_S = 2.0  # how much earlier than its cut a part of a video begins
+MIN_SPLIT_S = 5 * LEAD_S
+OpenPipeline = Callable[[Settings], PosePipeline]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is done with each video of a batch.
+
+    >>> from hrpose_rt import Settings
+    >>> from hrpose_rt.batch.options import Options
+    >>> options = Options(Settings(det_score=0.5), outputs=("json", "csv"))
+    >>> options.changes(Options(outputs=("json",)).facts())
+    ['outputs was json and is csv,json', 'det_score was 0.3 and is 0.5']
+
+    Attributes:
+        settings: The networks, and how to run them. `threads` are those of one worker.
+        outputs: Which files a video gets: any of `OUTPUTS`.
+        stride: Every Nth frame is run.
+        split_s: Length of the parts that a long video is cut into, in seconds; 0 does not cut.
+        style: How people are drawn in a video.
+        open_pipeline: Opens the pipeline of a worker; a function that `pickle` finds by its name.
+
+    Raises:
+        BadInput: There is no such output, or the parts are too short.
+    """
+
+    settings: Settings = Settings()
+    outputs: tuple[str, ...] = ("json",)
+    stride: int = 1
+    split_s: float = 0.0
+    style: DrawStyle = field(default=DRAW_STYLE)
+    open_pipeline: OpenPipeline = PosePipeline
+
+    def __post_init__(self) -> None:
+        for name in self.outputs:
+            if name not in OUTPUTS:
+                raise BadInput(f"`outputs` has no {name}: choose {', '.join(OUTPUTS)}")
+        if not self.outputs:
+            raise BadInput(f"`outputs` is empty: choose {', '.join(OUTPUTS)}")
+        if self.split_s and self.split_s < MIN_SPLIT_S:
+            raise BadInput(
+                f"`split` is {self.split_s:g} s: parts are at least {MIN_SPLIT_S:g} s long, because each "
+                f"begins {LEAD_S:g} s early; 0 cuts no video"
+            )
+        if self.settings.boxes:
+            raise BadInput("`boxes` has the people of one video: run that one by itself")
+
+    def facts(self) -> dict[str, Any]:
+        """Everything here that decides what is written, as plain values."""
+        settings = asdict(self.settings)
+        del settings["threads"]
+        facts = {
+            "outputs": ",".join(sorted(self.outputs)),
+            "stride": self.stride,
+            "split": self.split_s,
+            **settings,
+        }
+        if VIDEO in self.outputs:
+            facts |= {"canvas": self.style.canvas, "blur_faces": self.style.blur_faces}
+        # As JSON has them: no tuples, which a report that is read again would have lost.
+        return dict(json.loads(json.dumps(facts)))
+
+    def key(self) -> str:
+        """A hash of `facts` in hex."""
+        return hashlib.sha256(json.dumps(self.facts(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def changes(self, before: dict[str, Any]) -> list[str]:
+        """In words, where these options differ from the `facts` of earlier ones."""
+        now = self.facts()
+        return [
+            f"{name} was {_shown(before.get(name))} and is {_shown(now.get(name))}"
+            for name in {**now, **before}
+            if before.get(name) != now.get(name)
+        ]
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value in (None, "") else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,158 @@
+"""The videos of a batch: from folders, patterns, lists and tables."""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hrpose_rt.config import Clip, seconds_of
+from hrpose_rt.errors import BadInput
+from hrpose_rt.sources.base import natural_order
+from hrpose_rt.sources.open import VIDEO_SUFFIXES, expand
+
+TABLES = (".csv", ".jsonl")
+COLUMNS = ("source", "start", "end")
+_SAMPLE_BYTES = 2**20  # of either end of a file, for its fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A video file, or a part of it, to be run.
+
+    >>> from hrpose_rt.batch.videos import Video
+    >>> Video("/films/match.mp4", start=60, end=90).clip(stride=2)
+    Clip(start=60.0, end=90.0, stride=2, max_frames=None, fps=None)
+
+    Attributes:
+        path: Its absolute path.
+        start, end: Seconds; the end is exclusive, None for the end of the file.
+        label: The name of its folder of outputs, unless another video has that name.
+    """
+
+    path: str
+    start: float = 0.0
+    end: float | None = None
+    label: str = ""
+
+    def clip(self, stride: int = 1) -> Clip:
+        """What is read of the file: every `stride`-th frame."""
+        return Clip(self.start, self.end, stride)
+
+    def fingerprint(self) -> str:
+        """A hash of the file's size, its first and its last MiB, in hex.
+
+        Reading all of an archive would take longer than asking whether it has changed should.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        size = Path(self.path).stat().st_size
+        with open(self.path, "rb") as file:
+            first = file.read(_SAMPLE_BYTES)
+            file.seek(max(0, size - _SAMPLE_BYTES))
+            last = file.read(_SAMPLE_BYTES)
+        return hashlib.sha256(b"%d\0" % size + first + last).hexdigest()[:16]
+
+
+def find_videos(names: Iterable[str], clip: Clip = Clip()) -> list[Video]:
+    """The videos that names stand for, each once.
+
+    Args:
+        names: Files, patterns, folders (searched with all folders in them), lists (.txt, a source a line),
+            and tables: .csv with the columns source, start and end, or .jsonl with these keys. Paths in a
+            list or a table are relative to its folder. Start and end may be missing.
+        clip: Start and end of the videos for which a table gives none.
+
+    Raises:
+        BadInput: A name stands for nothing, or a table has a wrong line; the message names it.
+    """
+    found: dict[tuple[str, float, float | None], Video] = {}
+    for name in names:
+        for video in _named(name, clip):
+            found.setdefault((video.path, video.start, video.end), video)
+    return list(found.values())
+
+
+def _named(name: str, clip: Clip) -> Iterator[Video]:
+    path = Path(name)
+    if "://" in name or (name.isdecimal() and not path.exists()):
+        raise BadInput(f"{name} is no file: batch takes videos that have an end, hrpose-rt run all others")
+    if path.is_dir():
+        yield from _in_folder(path, clip)
+    elif path.suffix.lower() in TABLES and path.is_file():
+        yield from _in_table(path, clip)
+    else:
+        for one in expand([name]):
+            if one == name and not path.exists():
+                raise BadInput(f"{name} does not exist: check the path")
+            if Path(one).is_dir():
+                yield from _in_folder(Path(one), clip)
+            else:
+                yield _video(Path(one), clip)
+
+
+def _video(path: Path, clip: Clip, label: str = "") -> Video:
+    return Video(str(path.resolve()), clip.start, clip.end, label or path.stem)
+
+
+def _in_folder(folder: Path, clip: Clip) -> Iterator[Video]:
+    files = [
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in VIDEO_SUFFIXES
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and file.is_file()
+    ]
+    if not files:
+        raise BadInput(f"{folder} holds no videos: hrpose-rt run takes images")
+    for file in sorted(files, key=lambda file: natural_order(str(file))):
+        yield _video(file, clip, "_".join(file.relative_to(folder).with_suffix("").parts))
+
+
+def _in_table(path: Path, clip: Clip) -> Iterator[Video]:
+    rows = list(_rows(path))
+    if not rows:
+        raise BadInput(f"{path} lists no videos: give one a line")
+    for number, row in rows:
+        try:
+            source = row.get("source")
+            if not isinstance(source, str) or not source:
+                raise ValueError("it has no source")
+            if unknown := set(row) - set(COLUMNS):
+                raise ValueError(f"{min(map(str, unknown))} means nothing here")
+            given = {
+                key: seconds_of(str(row[key])) for key in ("start", "end") if row.get(key) not in ("", None)
+            }
+            part = Clip(given.get("start", clip.start), given.get("end", clip.end))
+        except ValueError as error:
+            raise BadInput(
+                f"line {number} of {path}: {error}: it has a source, and may have a start and an end"
+            ) from error
+        yield _video(path.parent / source, part)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The number and the content of each line that is not empty."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} cannot be read as text ({error}): check the file") from error
+    if path.suffix.lower() == ".csv":
+        table = csv.DictReader(text.splitlines(), restkey="a further column")
+        if "source" not in (table.fieldnames or ()):
+            raise BadInput(f"{path} has no column source: its first line is source,start,end")
+        for row in table:
+            yield table.line_num, row
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise BadInput(f"line {number} of {path} is no JSON ({error}): correct it") from error
+            if not isinstance(row, dict):
+                raise BadInput(f'line {number} of {path} is no object: write {{"source": "video.mp4"}}')
+            yield number, row

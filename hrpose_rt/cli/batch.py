@@ -1,0 +1,121 @@
+"""`hrpose-rt batch`: many videos, by several workers, in as many calls as it takes."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from hrpose_rt.batch.manifest import Manifest, open_manifest
+from hrpose_rt.batch.options import Options
+from hrpose_rt.batch.schedule import Redo, Schedule, waiting_of
+from hrpose_rt.batch.summary import SUMMARY, summary_of
+from hrpose_rt.batch.videos import find_videos
+from hrpose_rt.batch.workers import LocalPool
+from hrpose_rt.cli import options
+from hrpose_rt.cli.batch_view import BatchView
+from hrpose_rt.cli.display import latency_table
+from hrpose_rt.cli.exit import INTERRUPTED, Terminated, signals_as_exceptions
+from hrpose_rt.cli.models import fetch_models
+from hrpose_rt.config import Clip, Settings
+from hrpose_rt.drawing.style import DrawStyle
+from hrpose_rt.errors import BadInput
+from hrpose_rt.hardware import usable_cores
+
+BATCH_SETTINGS = tuple(name for name in options.SETTINGS if name != "boxes")
+MAX_NAMED = 20  # failed videos that the end of a call names; the manifest has all
+
+
+@options.with_settings(*BATCH_SETTINGS)
+def batch(
+    source: Annotated[
+        list[str],
+        typer.Argument(help="Videos, folders, patterns, lists, and tables (.csv, .jsonl) of these."),
+    ],
+    output: Annotated[
+        Path, options.output_option("--output", "-o", help="The folder of the batch, with one per video.")
+    ],
+    outputs: Annotated[
+        str, options.output_option(help="What each video gets: json, csv, csv_long, coco, mot, video, ...")
+    ] = "json",
+    start: Annotated[
+        float,
+        options.input_option(parser=options.parse_seconds, metavar="TIME", help="Start at this second."),
+    ] = 0.0,
+    end: Annotated[
+        float | None,
+        options.input_option(parser=options.parse_seconds, metavar="TIME", help="Stop before this second."),
+    ] = None,
+    stride: Annotated[int, options.input_option(help="Process every Nth frame.")] = 1,
+    split: Annotated[
+        float, options.speed_option(help="Cut long videos into parts of this many seconds; 0 cuts none.")
+    ] = 0.0,
+    workers: Annotated[
+        int, options.speed_option(help="Processes, each with its own networks; 0 is one for two cores.")
+    ] = 0,
+    retry_failed: Annotated[
+        bool, options.input_option("--retry-failed", help="Run those again that failed.")
+    ] = False,
+    canvas: Annotated[
+        str, options.output_option(help="Draw on the video, on a blur of it, or on black.")
+    ] = "video",
+    blur_faces: Annotated[
+        bool, options.output_option("--blur-faces", help="Blur the heads of the people found.")
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        options.output_option("--overwrite", help="Run those again whose settings or files have changed."),
+    ] = False,
+    quiet: Annotated[bool, options.output_option("--quiet", help="Print errors only.")] = False,
+    debug: options.Debug = False,
+    settings: Settings = Settings(),
+) -> None:
+    """Run many videos, each into a folder of its own. A second call goes on where the first one stopped."""
+    cores = settings.threads or usable_cores()
+    if not 0 <= workers <= usable_cores():
+        raise BadInput(f"--workers is 0 to {usable_cores()}, the cores of this machine, not {workers}")
+    workers = workers or max(1, cores // 2)
+    names = tuple(dict.fromkeys(name.strip() for name in outputs.split(",") if name.strip()))
+    style = DrawStyle(
+        canvas=canvas, blur_faces=blur_faces, regions=tuple(one for one in settings.regions if one)
+    )
+    settings = replace(settings, threads=max(1, cores // workers))
+    what = Options(settings, names, stride=stride, split_s=split, style=style)
+    videos = find_videos(source, Clip(start, end, stride))
+    fetch_models(settings.pose, settings.detector)
+    console = Console(quiet=quiet, highlight=False)
+    with open_manifest(output) as manifest:
+        waiting = waiting_of(manifest, videos, what, Redo(retry_failed, overwrite))
+        count = min(workers, len(waiting)) if not split else workers
+        console.print(
+            f"{len(videos)} videos, {len(waiting)} to run; {count} workers, {what.settings.threads} "
+            f"threads each"
+        )
+        status = 0
+        try:
+            with signals_as_exceptions(), BatchView(Console(stderr=True, quiet=quiet), waiting) as view:
+                if waiting:
+                    Schedule(manifest, what, view).run(LocalPool(count, what), waiting)
+        except Terminated as ended:
+            status = ended.status
+        except KeyboardInterrupt:
+            status = INTERRUPTED
+        failed = _sum_up(manifest, console)
+    raise typer.Exit(status or (1 if failed else 0))
+
+
+def _sum_up(manifest: Manifest, console: Console) -> bool:
+    """Print and write the summary; whether a video has failed."""
+    summary = summary_of(manifest)
+    summary.write(manifest.folder)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    for entry in summary.failed[:MAX_NAMED]:
+        errors.print(f"{entry.name} failed: {entry.reason}", markup=False)
+    if len(summary.failed) > MAX_NAMED:
+        errors.print(f"{len(summary.failed) - MAX_NAMED} more have failed: {manifest.folder / SUMMARY}")
+    console.print(str(summary))
+    if summary.table.frames:
+        console.print("milliseconds a frame, p50 / p95, by people in it:")
+        console.print(latency_table(summary.table))
+    return bool(summary.failed)

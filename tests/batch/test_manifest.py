@@ -1,0 +1,40 @@
+"""The manifest survives kills, and names stay with their videos."""
+
+import pytest
+
+from hrpose_rt.batch.manifest import open_manifest, read_manifest
+from hrpose_rt.batch.videos import Video
+from hrpose_rt.errors import BadInput
+
+
+def test_last_line_counts_and_half_a_line_is_dropped(tmp_path) -> None:
+    with open_manifest(tmp_path) as manifest:
+        manifest.add([Video("/a.mp4", label="a"), Video("/b.mp4", label="b")])
+        manifest.rewrite()
+        manifest.update("a", state="running")
+        manifest.update("a", state="done", frames=3)
+    with (tmp_path / "manifest.jsonl").open("a") as file:
+        file.write('{"name": "b", "sou')
+    assert [(entry.name, entry.state) for entry in read_manifest(tmp_path)] == [
+        *(("a", "done"), ("b", "waiting"))
+    ]
+
+
+def test_videos_of_one_name_keep_their_folders_from_call_to_call(tmp_path) -> None:
+    first, second = Video("/x/cam.mp4", label="cam"), Video("/y/cam.mp4", label="Cam")
+    with open_manifest(tmp_path) as manifest:
+        assert [entry.name for entry in manifest.add([first, second])] == ["cam", "Cam-2"]
+        manifest.rewrite()
+    with open_manifest(tmp_path) as manifest:
+        assert [entry.name for entry in manifest.add([second, first])] == ["Cam-2", "cam"]
+
+
+def test_two_batches_in_one_folder_are_refused(tmp_path) -> None:
+    with open_manifest(tmp_path), pytest.raises(BadInput, match="another batch is at work in"):
+        open_manifest(tmp_path).__enter__()
+
+
+def test_other_file_of_that_name_is_refused(tmp_path) -> None:
+    (tmp_path / "manifest.jsonl").write_text('{"a": 1}\n')
+    with pytest.raises(BadInput, match=r"line 1 of .* is no entry of a batch"):
+        read_manifest(tmp_path)
