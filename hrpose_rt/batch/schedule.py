@@ -80,7 +80,7 @@ def waiting_of(manifest: Manifest, videos: Sequence[Video], options: Options, re
     if changes:
         what, count = changes.most_common(1)[0]
         raise BadInput(
-            f"{count} videos in {manifest.folder} are there from an earlier call, and since then {what}: "
+            f"{manifest.folder} has videos of an earlier call ({count}), and since then {what}: "
             "add `overwrite` to run them again, or name another `output`"
         )
     manifest.rewrite()

@@ -94,12 +94,15 @@ def test_batch_writes_a_folder_per_video_and_second_call_skips_them(videos, tmp_
 def test_changed_settings_are_named_and_run_again_with_redo(videos, tmp_path) -> None:
     run(videos, tmp_path / "out", FAKE)
     changed = Options(Settings(det_score=0.5), outputs=("json",), open_pipeline=fakes.fake_pipeline)
-    with pytest.raises(BadInput, match=r"2 videos in .* since then det_score was 0.3 and is 0.5: add"):
+    with pytest.raises(
+        BadInput,
+        match=r"call \(2\), and since then det_score was 0.3 and is 0.5: add",
+    ):
         run(videos, tmp_path / "out", changed)
     assert run(videos, tmp_path / "out", FAKE) == []
     assert run(videos, tmp_path / "out", changed, Redo(changed=True)) == ["a", "b"]
     write_video(videos / "a.mp4", frames=7)
-    with pytest.raises(BadInput, match=r"1 videos in .* the files have changed"):
+    with pytest.raises(BadInput, match=r"earlier call \(1\), and since then the files have changed"):
         run(videos, tmp_path / "out", changed)
     assert run(videos, tmp_path / "out", changed, Redo(changed=True)) == ["a"]
     assert len(lines(tmp_path / "out" / "a" / "a.jsonl")) == 8

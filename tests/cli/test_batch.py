@@ -1,0 +1,61 @@
+"""`hrpose-rt batch` from the outside: what it says and how it ends."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hrpose_rt.cli import main as cli
+from tests.conftest import write_video
+
+
+@pytest.fixture
+def batch(monkeypatch, capsys, tmp_path):
+    """Call `hrpose-rt batch` in this process: status, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hrpose-rt", "batch", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        return exit_.value.code or 0, *capsys.readouterr()
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("gone.mp4",), "gone.mp4 does not exist: check the path"),
+        (("--outputs", "json,xml"), "--outputs has no xml: choose json, csv,"),
+        (("--split", "3"), "--split is 3 s: parts are at least 10 s long"),
+        (("--workers", "1000"), "--workers is 0 to"),
+        (("--output", "video.mp4"), "video.mp4/.work cannot be written"),
+    ],
+)
+def test_wrong_arguments_exit_2_with_one_line(options, words, batch, video, tmp_path) -> None:
+    status, out, err = batch(video, "-o", "out", *options)
+    assert (status, out) == (2, "")
+    assert words in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_batch_with_embedded_networks_names_broken_video_and_skips_the_rest(tmp_path: Path) -> None:
+    write_video(tmp_path / "in.mp4")
+    (tmp_path / "bad.mp4").write_text("no video")
+    command = [sys.executable, "-m", "hrpose_rt", "batch", "in.mp4", "bad.mp4", "-o", "out"]
+    for waiting in (2, 0):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert f"2 videos, {waiting} to run" in done.stdout
+        assert "1 done, 1 failed; 10 frames" in done.stdout
+        assert "bad failed: " in done.stderr and "is not a video" in done.stderr
+    assert len((tmp_path / "out" / "in" / "in.jsonl").read_text().splitlines()) == 11
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["states"] == {"done": 1, "failed": 1}
+    done = subprocess.run([*command, "--det-score", "0.5"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "det_score was 0.3 and is 0.5: add --overwrite to run them again" in done.stderr
