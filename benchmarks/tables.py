@@ -3,13 +3,15 @@
     python benchmarks/tables.py
 
 `crowd.json` is a report of `bench crowd`, `compare.json` of `bench compare`, `bounded*.json` of `bench
-bounded`, and `yolo_pose.json` of `yolo_pose.py`.
+bounded`, `yolo_pose.json` of `yolo_pose.py`, and `scale.json` of `scale.py`.
 """
 
 import json
 import re
 from pathlib import Path
 from typing import Any
+
+from scale_page import scale_block
 
 from hrpose_rt.bench.report_text import (
     budget_rows,
@@ -143,9 +145,14 @@ def results_block() -> str:
 
 def main() -> None:
     (RESULTS / "crowd.md").write_text(crowd_page(load("crowd.json"), load("compare.json")))
-    page = FOLDER / "README.md"
-    block = f"{BEGIN}\n\n{results_block()}\n\n{END}"
-    text = re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: block, page.read_text(), flags=re.S)
+    fill(FOLDER / "README.md", results_block())
+    fill(FOLDER.parent / "docs" / "scale.md", scale_block(load("scale.json")))
+
+
+def fill(page: Path, block: str) -> None:
+    """Replace what is between the marks of a page."""
+    marked = f"{BEGIN}\n\n{block}\n\n{END}"
+    text = re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: marked, page.read_text(), flags=re.S)
     page.write_text(text)
 
 

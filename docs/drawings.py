@@ -96,6 +96,27 @@ def crowd_plot(
         figure.savefig(path, metadata={"Date": None})
 
 
+def scale_plot(report: Report, path: Path) -> None:
+    """Draw the p99 of the age of frames by number of cameras, before and after a server is lost."""
+    with rc_context({"svg.hashsalt": path.stem, "font.size": 11}):
+        figure = Figure(figsize=(8.8, 4.2), layout="constrained", facecolor=PAPER)
+        axes = figure.subplots()
+        for fill, colour in ((1.0, ORIGINAL), (0.75, OURS)):
+            rows = [row for row in report["cameras"] if row["fill"] == fill and row["after"]]
+            for when, style in (("before", "o-"), ("after", "o--")):
+                ages = [row[when]["p99_ms"] for row in rows]
+                label = f"servers filled to {fill:.0%}, {when} one is lost"
+                axes.plot([row["cameras"] for row in rows], ages, style, color=colour, label=label)
+        limit = report["assumed"]["age_limit_ms"]
+        axes.axhline(limit, color=SOFT, lw=1, ls=":", label="limit of a server")
+        axes.set(xscale="log", ylim=(0, 1.6 * limit), xlabel="cameras", ylabel="p99 of a frame's age, ms")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(loc="upper right", frameon=False, fontsize=10, ncols=2)
+        figure.savefig(path, metadata={"Date": None})
+
+
 def _draw_ours(axes: Axes, totals: Sequence[Report], cores: str) -> None:
     places = range(len(totals))
     p50, p95 = ([total[q] for total in totals] for q in ("p50", "p95"))

@@ -1,6 +1,6 @@
 """`make pictures`: the pictures of the documentation, in docs/pictures/.
 
-    python docs/pictures.py [frame] [page] [terminal] [crowd] [pipeline] [angles]
+    python docs/pictures.py [frame] [page] [terminal] [crowd] [pipeline] [angles] [scale]
 
 Without names it makes all of them. They show the sample video of `make demo`. Frames are blurred until
 nothing of the photos in them can be recognised.
@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from angle_drawing import draw_angles
 from browser import find_browser, screenshot
-from drawings import crowd_plot, pipeline_drawing
+from drawings import crowd_plot, pipeline_drawing, scale_plot
 from PIL import Image
 from rich.console import Console
 from rich.text import Text
@@ -69,6 +69,7 @@ def main(names: list[str]) -> None:
         "crowd": make_crowd,
         "pipeline": make_pipeline,
         "angles": lambda: draw_angles(PICTURES / "angles.svg"),
+        "scale": lambda: scale_plot(load("scale.json"), PICTURES / "scale.svg"),
         "page": make_page,
     }
     if unknown := set(names) - set(makers):

@@ -10,6 +10,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.fixture
 def tables(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
     spec = importlib.util.spec_from_file_location("tables", BENCHMARKS / "tables.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -31,3 +32,9 @@ def test_crowd_page_has_all_bins_and_no_empty_cells(tables) -> None:
     for line in lines:
         cells = [cell.strip() for cell in line.split("|")[4:-1]]
         assert all(cells), line
+
+
+def test_scale_page_equals_generated_tables(tables) -> None:
+    page = (BENCHMARKS.parent / "docs" / "scale.md").read_text()
+    shown = page.partition(tables.BEGIN)[2].partition(tables.END)[0].strip()
+    assert shown == tables.scale_block(tables.load("scale.json")).strip()
