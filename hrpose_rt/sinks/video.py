@@ -87,14 +87,16 @@ class VideoSink:
         stream.codec_context.time_base = self.TIME_BASE
         self._last_pts = -1
         self._begin_s: float | None = None  # the video begins with its first frame, at any source time
-        self._closed = self._encoding_failed = False
+        self._closed = self._failed = False
         self._encoder = AsyncWriter(ENCODE_QUEUE, name="encode")
 
     def write(self, result: FrameResult, picture: U8) -> None:
         """See `Sink.write`. The picture is encoded while the next one is drawn."""
         import av
 
-        if self._closed:
+        if self._failed:
+            self._encoder.end()  # raises the error that `_mux` met, unless it was raised already
+        if self._failed or self._closed:
             raise closed_error(self._path)
         if self._begin_s is None:
             height, width = picture.shape[:2]
@@ -112,22 +114,20 @@ class VideoSink:
 
     def close(self) -> None:
         """Write the frames left in the encoder, unless a write has failed."""
-        if self._closed and not self._encoding_failed:
+        if self._closed:
             return
-        begun = self._begin_s is not None
+        self._closed = True
         try:
-            if begun and not self._encoding_failed:
-                end_s = self._last_pts * self.TIME_BASE + 1 / self._fps
-                self._encoder.submit(partial(self._mux, None, end_s))
-            self._closed = True
-            if begun:
+            if self._begin_s is not None:
+                if not self._failed:
+                    end_s = self._last_pts * self.TIME_BASE + 1 / self._fps
+                    self._encoder.submit(partial(self._mux, None, end_s))
                 self._encoder.end()
-            if not self._encoding_failed:
+            if not self._failed:
                 self._container.close()
         except OSError as error:
             raise write_error(self._path, error) from error
         finally:
-            self._closed, self._encoding_failed = True, False
             self._file.close()
             if self._audio:
                 self._audio.close()
@@ -143,7 +143,7 @@ class VideoSink:
             if self._audio:
                 self._audio.up_to(self._container, end_s)
         except OSError as error:
-            self._closed = self._encoding_failed = True
+            self._failed = True
             self._file.close()
             raise write_error(self._path, error) from error
 
