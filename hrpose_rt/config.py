@@ -26,7 +26,7 @@ DEVICES = ("cuda", "cpu", "gpu", "npu")
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 DECODINGS = ("quarter", "dark", "udp")
 MODES: dict[str, dict[str, Any]] = {  # what each trade-off sets; docs/running.md has what it costs
-    "fast": {"detect_every": 3},
+    "fast": {"detect_every": 0},  # auto: by time and motion, so that it fits any frame rate
     "balanced": {},
     "accurate": {"flip_test": True},
 }

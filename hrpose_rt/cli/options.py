@@ -198,7 +198,7 @@ def options_of_mode(mode: str) -> dict[str, Any]:
     """What a mode sets, by the names of options; a value that only another mode sets is the default.
 
     >>> options_of_mode("fast")["detect_every"], options_of_mode("balanced")["flip_test"]
-    ('3', False)
+    ('auto', False)
     """
     names = sorted({name for fields in MODES.values() for name in fields})
     return _shown({name: getattr(Settings(), name) for name in names} | mode_fields(mode))

@@ -94,7 +94,10 @@ def test_show_hides_secrets(call) -> None:
 
 def test_mode_sets_options_that_are_not_given(call, monkeypatch) -> None:
     values = shown(call("show --mode fast"))
-    assert (values["detect-every"], values["flip-test"]) == (('"3"', "mode fast"), ("false", "mode fast"))
+    assert (values["detect-every"], values["flip-test"]) == (
+        ('"auto"', "mode fast"),
+        ("false", "mode fast"),
+    )
     assert shown(call("show --mode fast --detect-every 2"))["detect-every"] == ('"2"', "command line")
     Path("run.toml").write_text("mode = 'accurate'\ndetect-every = 5")
     values = shown(call("show --config run.toml"))
