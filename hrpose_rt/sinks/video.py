@@ -142,10 +142,12 @@ class VideoSink:
             self._container.mux(self._stream.encode(frame))
             if self._audio:
                 self._audio.up_to(self._container, end_s)
-        except OSError as error:
+        except BaseException as error:
             self._failed = True
             self._file.close()
-            raise write_error(self._path, error) from error
+            if isinstance(error, OSError):
+                raise write_error(self._path, error) from error
+            raise
 
 
 def yuv_planes(picture: U8, into_hw: tuple[int, int]) -> U8:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -77,10 +78,15 @@ serve("noisy", work)"""
     assert (tmp_path / "ours.log").read_text().splitlines() == printed
 
 
-def child_processes() -> set[str]:
+def child_processes() -> set[int]:
     """Process ids; other tests may have left some, such as multiprocessing's resource tracker."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return {number for children in lists for number in children.read_text().split()}
+    children = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            _, _, facts = stat.read_text().rpartition(") ")
+            if int(facts.split()[1]) == os.getpid():
+                children.add(int(stat.parent.name))
+    return children
 
 
 def test_baseline_crash_leaks_no_file_descriptor_or_process(program, tmp_path: Path) -> None:
