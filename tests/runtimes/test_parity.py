@@ -117,5 +117,7 @@ def test_auto_precision_is_bf16_only_on_cpus_where_it_is_fast(
 
 
 def test_onnx_without_checkpoint_cannot_run_on_pytorch() -> None:
-    with pytest.raises(ValueError, match="which `runtime` torch cannot execute"):
+    with pytest.raises(ValueError, match="mine is an engine, and its checkpoint is needed"):
+        open_engine(replace(POSE, name="mine", checkpoint=None), "pose", "torch")
+    with pytest.raises(ValueError, match="has engines of hrnet-w16-lite and not the checkpoint"):
         open_engine(replace(POSE, checkpoint=None), "pose", "torch")
