@@ -1,5 +1,7 @@
 """Settings -> networks."""
 
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -140,8 +142,10 @@ def test_input_hw_invalid_size_raises_bad_input(size, words) -> None:
         open_pose(Settings(input_hw=size))
 
 
-def test_onnx_engine_rejects_other_input_hw() -> None:
-    engine = str(models_folder() / "hrnet-w16-lite.onnx")
+def test_onnx_engine_rejects_other_input_hw(tmp_path) -> None:
+    for suffix in (".onnx", ".json"):
+        shutil.copy(models_folder() / f"hrnet-w16-lite{suffix}", tmp_path / f"mine{suffix}")
+    engine = str(tmp_path / "mine.onnx")
     with pytest.raises(BadInput, match="is an engine for 256x192 and no other `input_hw`: export one for"):
         open_pose(Settings(pose=engine, input_hw=(128, 96)))
 
