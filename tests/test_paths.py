@@ -105,9 +105,10 @@ def test_atomic_write_writes_device_in_place() -> None:
 
 
 LOCK = """
-    import sys, time
+    import signal, sys, time
     from pathlib import Path
     from hrpose_rt.paths import file_lock
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     with file_lock(Path(sys.argv[1]), lambda text: print(text, flush=True)):
         print("locked", flush=True)
         time.sleep(60)
