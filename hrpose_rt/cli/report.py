@@ -3,17 +3,16 @@
 import inspect
 import json
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from hrpose_rt.cli.values import about, checked, key_of
+from hrpose_rt.cli.values import ELSEWHERE, about, checked, key_of
 from hrpose_rt.errors import BadInput, RunBroken
 
 SCHEMA = 1
 OUTPUT_PANEL = "Output"
 # Options that neither choose an output nor change a result.
-NOT_KEPT = ("config", "from_report", "show", "overwrite", "quiet", "debug")
+NOT_KEPT = (*ELSEWHERE, "show", "overwrite", "quiet", "debug")
 
 
 def used_options(values: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
@@ -62,6 +61,8 @@ def write_report(path: Path, facts: Mapping[str, Any]) -> None:
     Raises:
         RunBroken: It cannot be written.
     """
+    from importlib.metadata import version  # a quarter of the start of `hrpose-rt --version`
+
     from hrpose_rt.paths import make_folder, write_json
 
     make_folder(path.parent)
