@@ -14,8 +14,9 @@ from pathlib import Path
 from hrpose_rt.errors import BadInput, install_hint
 from hrpose_rt.hardware import cpu_features, cpu_name, nvidia_gpus, usable_cores, why_no_screen
 from hrpose_rt.nets.published import PUBLISHED
+from hrpose_rt.nets.published_onnx import PUBLISHED_ONNX
 from hrpose_rt.nets.zoo import EMBEDDED, find_model
-from hrpose_rt.paths import cache_dir, fetched_folder
+from hrpose_rt.paths import cache_dir
 from hrpose_rt.runtimes.ov import openvino_core
 from hrpose_rt.runtimes.selection import PRECISIONS_OF, tensorrt_format
 
@@ -203,7 +204,8 @@ def _models() -> list[Check]:
             todo = "the file was changed: install the package again"
         without = "" if model.checkpoint else ", without its checkpoint"
         checks.append(Check(name, not todo, f"embedded, {task}{without}", todo))
-    local = [name for name, model in PUBLISHED.items() if (fetched_folder() / model.file_name).is_file()]
+    local = [name for name, model in PUBLISHED.items() if model.is_here]
+    local += [name for name, network in PUBLISHED_ONNX.items() if network.is_here]
     result = ", ".join(local) or "none"
     checks.append(Check("fetched", None, result, "" if local else "hrpose-rt models pull NAME fetches one"))
     return checks

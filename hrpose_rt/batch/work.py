@@ -3,7 +3,7 @@
 import io
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing, nullcontext, redirect_stderr
+from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -21,8 +21,7 @@ from hrpose_rt.paths import make_folder, write_json
 from hrpose_rt.queues import frames_that_fit
 from hrpose_rt.result import FrameResult
 from hrpose_rt.sinks.async_writer import AsyncWriter
-from hrpose_rt.sinks.base import Sink
-from hrpose_rt.sinks.formats import result_output, video_output
+from hrpose_rt.sinks.formats import Output, open_outputs, result_output, video_output
 from hrpose_rt.sinks.recorder import Recorder
 from hrpose_rt.sinks.video import Audio
 from hrpose_rt.skeleton import find_skeleton
@@ -198,10 +197,8 @@ class Worker:
         self, task: Task, source: Source, results: Iterable[FrameResult], record: "_Record"
     ) -> None:
         """Write results to all outputs. If frames were lost, what is written stays, with the reason."""
-        make_folder(task.folder)
-        with ExitStack() as opened:
-            sinks = [opened.enter_context(closing(sink)) for sink in self._sinks(task, source)]
-            opened.pop_all()  # all of them are open: from here on they are the recorder's
+        make_folder(task.folder)  # first, or a name with a dot would count as a file
+        sinks = open_outputs(self._outputs(task, source), self._pipeline.info)
         try:
             with (
                 Recorder([record.tally, *sinks], record.table, self._options.style) as recorder,
@@ -212,13 +209,13 @@ class Worker:
         except RunBroken as error:
             record.reasons.append(str(error))
 
-    def _sinks(self, task: Task, source: Source) -> Iterator[Sink]:
-        run, info, folder = self._pipeline.info, source.info, str(task.folder)
+    def _outputs(self, task: Task, source: Source) -> Iterator[Output]:
+        info, folder = source.info, str(task.folder)
         for name in self._options.outputs:
             if name == VIDEO:
-                yield video_output(folder, info, info.stem, True, lambda: _audio(source)).open(run)
+                yield video_output(folder, info, info.stem, True, lambda: _audio(source))
             else:
-                yield result_output(name, folder, info, info.stem, True).open(run)
+                yield result_output(name, folder, info, info.stem, True)
 
     def _report(self, task: Task, record: "_Record", said: io.StringIO) -> Outcome:
         """Write the report of a video, without which nothing counts as whole."""

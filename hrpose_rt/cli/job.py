@@ -1,7 +1,7 @@
 """The work of `hrpose-rt run`: sources, what is written of each, and the report."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from hrpose_rt.cli.outputs import (
 from hrpose_rt.console import say
 from hrpose_rt.drawing.style import DRAW_STYLE, DrawStyle
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.paths import make_folder
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.queues import QueueTimes, frames_that_fit
 from hrpose_rt.result import FrameResult
@@ -25,7 +24,7 @@ from hrpose_rt.run_info import RunInfo
 from hrpose_rt.sinks.async_writer import AsyncWriter, Job
 from hrpose_rt.sinks.base import Sink
 from hrpose_rt.sinks.coco import read_image_ids
-from hrpose_rt.sinks.formats import Output, result_output
+from hrpose_rt.sinks.formats import Output, open_outputs, result_output
 from hrpose_rt.sinks.recorder import Recorder
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.images import Images
@@ -177,14 +176,7 @@ class RunJob:
         return statuses
 
     def _open(self, source: Source, stem: str, run: RunInfo) -> list[Sink]:
-        targets = self._targets(source, stem)
-        for target in targets:
-            for file in target.files:
-                make_folder(file.parent)
-        with ExitStack() as opened:
-            sinks = [opened.enter_context(closing(target.open(run))) for target in targets]
-            opened.pop_all()  # all of them are open: from here on they are the recorder's
-        return sinks
+        return open_outputs(self._targets(source, stem), run)
 
     def _targets(self, source: Source, stem: str) -> list[Output]:
         several = len(self._sources) > 1

@@ -40,9 +40,8 @@ def list_models(debug: options.Debug = False) -> None:
         table.add_row(name, task, f"{h}x{w}", joints, decode, "card", "embedded")
     for name, model in PUBLISHED.items():
         h, w = model.input_hw
-        fetched = "yes" if (fetched_folder() / model.file_name).is_file() else "pull"
-        joints = _joints(model.skeleton)
-        table.add_row(name, "pose", f"{h}x{w}", joints, model.decode, model.figure, fetched)
+        row = (name, "pose", f"{h}x{w}", _joints(model.skeleton), model.decode, model.figure)
+        table.add_row(*row, "yes" if model.is_here else "pull")
     for name, network in PUBLISHED_ONNX.items():
         h, w = network.input_hw
         decode = PRESETS[network.preset][0]
@@ -67,7 +66,7 @@ def info(name: Name, debug: options.Debug = False) -> None:
         print(f"skeleton: {network.skeleton}\nsha256: {network.sha256}")
         print(f"inputs: {network.input_hw[0]}x{network.input_hw[1]}")
         return
-    if published and not (fetched_folder() / published.file_name).is_file():
+    if published and not published.is_here:
         spec = published.spec(f"{published.sha256_prefix}...")
         print(f"not here yet: hrpose-rt models pull {name} fetches {published.url}")
     else:

@@ -132,7 +132,7 @@ class Trails:
                 continue
             self._paths[i] = recent
             points = np.array([[x, y] for _, x, y in recent], np.int32)
-            cv2.polylines(image, [points], False, ID_COLOURS[i % len(ID_COLOURS)], 2, cv2.LINE_AA)
+            cv2.polylines(image, [points], False, colour_of(i), 2, cv2.LINE_AA)
 
 
 def draw_outlines(image: U8, regions: Sequence[Region]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from hrpose_rt.nets.hrnet_config import W32, W48, HRNetConfig, heatmap_size
 from hrpose_rt.nets.spec import EngineSpec
+from hrpose_rt.paths import fetched_folder
 
 _COCO = "https://download.openmmlab.com/mmpose/v1/body_2d_keypoint/topdown_heatmap/coco/"
 _MPII = "https://download.openmmlab.com/mmpose/top_down/hrnet/"
@@ -40,6 +41,11 @@ class Published:
     def file_name(self) -> str:
         """The checkpoint's file name."""
         return self.url.rpartition("/")[2]
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it was fetched."""
+        return (fetched_folder() / self.file_name).is_file()
 
     @property
     def sha256_prefix(self) -> str:

@@ -1,12 +1,13 @@
 """Choose the file and the sink of an output. A new format is a module beside this one and a row here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.paths import IMAGE_SUFFIXES
+from hrpose_rt.paths import IMAGE_SUFFIXES, make_folder
 from hrpose_rt.run_info import RunInfo
 from hrpose_rt.sinks.angles import AngleSink
 from hrpose_rt.sinks.base import Sink
@@ -50,6 +51,18 @@ class Output:
 
     files: tuple[Path, ...]
     open: Callable[[RunInfo], Sink]
+
+
+def open_outputs(outputs: Iterable[Output], run: RunInfo) -> list[Sink]:
+    """Make the folders of outputs and open their sinks: all of them, or none if one fails."""
+    with ExitStack() as opened:
+        sinks = []
+        for output in outputs:
+            for file in output.files:
+                make_folder(file.parent)
+            sinks.append(opened.enter_context(closing(output.open(run))))
+        opened.pop_all()  # all of them are open: from here on they are the caller's
+    return sinks
 
 
 def video_output(

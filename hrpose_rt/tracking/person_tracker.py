@@ -289,6 +289,4 @@ def _valid(detections: Detections) -> Detections:
     """Remove boxes that are not finite or have no area."""
     boxes = detections.boxes
     rows = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-    if rows.all():
-        return detections
-    return Detections(boxes[rows], detections.scores[rows], detections.origin[rows])
+    return detections if rows.all() else detections.select(np.flatnonzero(rows))
