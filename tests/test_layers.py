@@ -13,7 +13,7 @@ LAYERS = {
     name: layer
     for layer, names in enumerate(
         (
-            "types run_info skeleton errors paths hardware structures console regions",
+            "types run_info skeleton errors paths hardware structures console regions backoff",
             "nets config drawing geometry timing queues",
             "runtimes result kinematics",
             "detection pose tracking sources sinks",

@@ -6,11 +6,11 @@ from typing import Any, Protocol
 
 import msgspec
 
+from hrpose_rt.backoff import backoff
 from hrpose_rt.console import say
 from hrpose_rt.sinks.endpoints import Endpoint
 
 MAX_WAITING = 1000  # events that wait for a connection
-FIRST_PAUSE_S, MAX_PAUSE_S = 0.5, 8.0  # pauses between two attempts to deliver; they double
 CLOSING_S = 3.0  # how long closing waits for the events that are left
 
 
@@ -91,7 +91,7 @@ class Outbox:
             return self._waiting.popleft() if self._waiting else None
 
     def _work(self) -> None:
-        pause_s = FIRST_PAUSE_S
+        pauses = backoff()
         while (event := self._take()) is not None:
             try:
                 self._transport.send(event)
@@ -104,12 +104,11 @@ class Outbox:
                 if not self._failing:
                     self._failing = True
                     say(f"{self.target} takes no events ({error}): they are sent later; the run goes on")
-                if self._ended.wait(pause_s):
+                if self._ended.wait(next(pauses)):
                     break
-                pause_s = min(2 * pause_s, MAX_PAUSE_S)
             else:
                 self._sent += 1
-                pause_s = FIRST_PAUSE_S
+                pauses = backoff()
                 if self._failing:
                     self._failing = False
                     say(f"{self.target} takes events now")

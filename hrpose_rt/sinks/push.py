@@ -10,6 +10,7 @@ from types import TracebackType
 
 import msgspec
 
+from hrpose_rt.backoff import backoff
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
@@ -27,7 +28,6 @@ ADDRESSES = {
     "tcp": "tcp://HOST:PORT",
 }
 STALL_S = 10.0  # a connection that takes no frame for this long is broken
-FIRST_PAUSE_S, MAX_PAUSE_S = 0.5, 8.0  # pauses between two attempts to connect; they double
 CLOSING_S = 2.0  # how long closing waits for the last frame
 COMMAND = (sys.executable, "-m", "hrpose_rt.sinks.push_process")
 
@@ -119,18 +119,19 @@ class PushSink:
         return taken
 
     def _work(self) -> None:
-        pause_s = FIRST_PAUSE_S
+        pauses = backoff()
         while (first := self._take()) is not None:
             sent = self.stats.sent
             try:
                 self._stream(first)
             except (PushFailed, OSError) as error:
                 self._drop()
-                pause_s = FIRST_PAUSE_S if self.stats.sent > sent else min(2 * pause_s, MAX_PAUSE_S)
+                if self.stats.sent > sent:
+                    pauses = backoff()
                 if not self._told:
                     self._told = True
                     say(f"{self.target} takes no video ({error}): the run goes on, and it is tried again")
-                if self._ended.wait(pause_s):
+                if self._ended.wait(next(pauses)):
                     break
         if self._newest:
             self._drop()

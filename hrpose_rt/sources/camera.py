@@ -7,10 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hrpose_rt.backoff import backoff
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
 from hrpose_rt.sources.base import RECONNECT_S
-from hrpose_rt.sources.live import LatestFrame, LiveSource, backoff, connection_lost
+from hrpose_rt.sources.live import LatestFrame, LiveSource, connection_lost
 from hrpose_rt.sources.quiet_stderr import silence_stderr
 from hrpose_rt.types import U8, SourceInfo
 

@@ -10,17 +10,8 @@ from hrpose_rt.errors import RunBroken
 from hrpose_rt.sources.base import BaseSource
 from hrpose_rt.types import U8, Frame
 
-FIRST_BACKOFF_S, MAX_BACKOFF_S = 0.5, 8.0  # pauses between two attempts to reconnect; they double
 CLOSING_S = 2.0  # how long closing waits for the reading thread, which may be waiting for the network
 T = TypeVar("T")
-
-
-def backoff(timeout_s: float) -> Iterator[float]:
-    """Seconds to wait before each attempt to reconnect. Ends once the attempts have taken `timeout_s`."""
-    begin, pause = time.monotonic(), FIRST_BACKOFF_S
-    while timeout_s and time.monotonic() - begin <= timeout_s:
-        yield pause
-        pause = min(2 * pause, MAX_BACKOFF_S)
 
 
 def connection_lost(name: str, timeout_s: float, came: bool = True) -> str:

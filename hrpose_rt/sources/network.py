@@ -11,6 +11,7 @@ import av
 import av.error
 from av.container import InputContainer
 
+from hrpose_rt.backoff import backoff
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
 from hrpose_rt.sources.addresses import check_address, redacted, stem_of
@@ -25,7 +26,7 @@ from hrpose_rt.sources.connection import (
     supports_ranges,
 )
 from hrpose_rt.sources.images import Images
-from hrpose_rt.sources.live import LatestFrame, LiveSource, backoff, connection_lost
+from hrpose_rt.sources.live import LatestFrame, LiveSource, connection_lost
 from hrpose_rt.sources.video import VideoFile
 from hrpose_rt.sources.video_stream import apply_rotation, find_video_stream
 from hrpose_rt.types import SourceInfo

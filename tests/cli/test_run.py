@@ -24,7 +24,6 @@ from hrpose_rt.cli.report import used_options
 from hrpose_rt.cli.run import run as run_command
 from hrpose_rt.errors import RunBroken
 from hrpose_rt.sinks.web import WebView
-from hrpose_rt.sources import live as newest
 from hrpose_rt.sources.open import open_source
 from tests.conftest import write_video
 from tests.fakes import fake_networks
@@ -416,7 +415,7 @@ def test_camera_credentials_never_appear_in_outputs(run, tmp_path) -> None:
 
 
 def test_reconnect_timeout_of_one_stream_keeps_others_running(run, video, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
+    monkeypatch.setattr("hrpose_rt.backoff.FIRST_BACKOFF_S", 0.05)
     with live_server() as steady, live_server() as gone:
         gone.break_after = 12
         gone.gives_up = True
@@ -439,7 +438,7 @@ def test_mot_output_of_image_folder_needs_fps(run, photos, tmp_path) -> None:
 
 
 def test_reconnect_to_offline_camera_does_not_block_other_stream(run, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
+    monkeypatch.setattr("hrpose_rt.backoff.FIRST_BACKOFF_S", 0.05)
     off = "http://127.0.0.1:9/off.ts"
     with live_server() as steady:
         status, _, err = run(off, steady.url, "--csv", "o", "--max-frames", 30, "--reconnect", 0.3)
@@ -450,7 +449,7 @@ def test_reconnect_to_offline_camera_does_not_block_other_stream(run, tmp_path, 
 
 
 def test_reconnect_to_late_camera_writes_its_frames(run, video, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
+    monkeypatch.setattr("hrpose_rt.backoff.FIRST_BACKOFF_S", 0.05)
     with live_server() as server:
         server.off = 3  # connections
         status, _, err = run(server.url, video, "--json", "o", "--max-frames", 8)

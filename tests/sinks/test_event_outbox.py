@@ -35,7 +35,7 @@ class FakeTransport:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch) -> None:
-    monkeypatch.setattr(event_outbox, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("hrpose_rt.backoff.FIRST_BACKOFF_S", 0.01)
 
 
 def test_events_arrive_in_their_order() -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.sources import live as newest
 from hrpose_rt.sources.camera import Camera
 from hrpose_rt.sources.open import open_source
 
@@ -79,7 +78,7 @@ def test_camera_unplugged_without_reconnect_raises_run_broken(capture) -> None:
 
 
 def test_camera_reconnects_after_unplug(capture, monkeypatch) -> None:
-    monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.01)
+    monkeypatch.setattr("hrpose_rt.backoff.FIRST_BACKOFF_S", 0.01)
     with Camera(0, Clip()) as camera:
         capture.read_once.acquire()
         frames = iter(camera)

@@ -9,7 +9,6 @@ import pytest
 
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.sources import live as newest
 from hrpose_rt.sources.network import open_address
 from hrpose_rt.sources.open import open_source
 from tests.sources.live import LiveServer, live_server, number_of, picture
@@ -47,7 +46,7 @@ def test_stream_slow_reader_gets_newest_frame_and_counts_dropped(server, seconds
 
 
 def test_stream_reconnects_after_drop(server, monkeypatch) -> None:
-    monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
+    monkeypatch.setattr("hrpose_rt.backoff.FIRST_BACKOFF_S", 0.05)
     server.break_after = 40
     with open_address(server.url, Clip(max_frames=45)) as source:
         frames = list(source)
@@ -59,7 +58,7 @@ def test_stream_reconnects_after_drop(server, monkeypatch) -> None:
 
 
 def test_stream_reconnect_timeout_raises_run_broken(monkeypatch) -> None:
-    monkeypatch.setattr(newest, "FIRST_BACKOFF_S", 0.05)
+    monkeypatch.setattr("hrpose_rt.backoff.FIRST_BACKOFF_S", 0.05)
     with live_server() as server:
         stream = open_address(server.url, Clip(), reconnect_s=0.3)
         frames = iter(stream)
