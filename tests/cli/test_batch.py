@@ -3,26 +3,18 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from hrpose_rt.cli import main as cli
 from tests.conftest import write_video
 
 
 @pytest.fixture
-def batch(monkeypatch, capsys, tmp_path):
+def batch(in_process):
     """Call `hrpose-rt batch` in this process: status, stdout, stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hrpose-rt", "batch", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        return exit_.value.code or 0, *capsys.readouterr()
-
-    return call
+    return partial(in_process, "batch")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import textwrap
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import av
@@ -19,7 +20,6 @@ import numpy as np
 import pytest
 import torch
 
-from hrpose_rt.cli import main as cli
 from hrpose_rt.cli.report import used_options
 from hrpose_rt.cli.run import run as run_command
 from hrpose_rt.errors import RunBroken
@@ -33,18 +33,10 @@ COMMAND = [sys.executable, "-m", "hrpose_rt"]
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
+def run(monkeypatch, in_process):
     """Call `hrpose-rt run` in this process with networks that are fakes: status, stdout, stderr."""
     monkeypatch.setattr("hrpose_rt.pipeline.open_networks", lambda _: fake_networks([2, 0, 7]))
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["hrpose-rt", "run", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        return exit_.value.code or 0, *capsys.readouterr()
-
-    return call
+    return partial(in_process, "run")
 
 
 def real(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
