@@ -48,7 +48,8 @@ def test_wheel_runs_image_with_base_dependencies_only(base: Path, tmp_path: Path
     assert (tmp_path / "out.jpg").stat().st_size > 10_000
     packages = _run([*PIP, "--python", str(base), "list", "--format=freeze"], tmp_path)
     assert "openvino==" in packages
-    for absent in ("torch", "ultralytics", "scipy", "trackers", "supervision", "onnxruntime", "matplotlib"):
+    absents = ("torch", "ultralytics", "scipy", "trackers", "supervision", "onnxruntime", "matplotlib", "ray")
+    for absent in absents:
         assert f"{absent}==" not in packages
 
 

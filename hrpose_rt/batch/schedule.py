@@ -1,5 +1,6 @@
 """The order of the work: which tasks a batch has, and what follows from the end of each."""
 
+import itertools
 import os
 import shutil
 import time
@@ -125,6 +126,7 @@ class Schedule:
     _films: dict[str, _Film] = field(default_factory=dict)
     _attempts: Counter[tuple[str, Any]] = field(default_factory=Counter)
     _token: str = field(default_factory=lambda: f"{os.getpid():x}-{time.time_ns():x}")
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
     _open: int = 0
 
     def run(self, pool: Pool, waiting: Sequence[Entry]) -> None:
@@ -180,7 +182,8 @@ class Schedule:
         key = (task.name, task.part or bool(task.parts))
         self._attempts[key] += 1
         if self._attempts[key] < ATTEMPTS:
-            self._queue.appendleft(task)
+            # A worker that only seemed to die, on a machine out of reach, writes into another folder.
+            self._queue.appendleft(replace(task, folder=self._folder(task.name)))
         else:
             self._fail(
                 task.name, f"its worker died {ATTEMPTS} times, perhaps for want of memory: run it by itself"
@@ -239,8 +242,13 @@ class Schedule:
             shutil.rmtree(film.parts[0][1].parent, ignore_errors=True)
         self.view.finished(self.manifest.update(name, **changes))
 
+    @property
+    def _work(self) -> Path:
+        return self.manifest.folder.absolute() / WORK  # workers may be in another folder, on other machines
+
     def _folder(self, name: str) -> Path:
-        return self.manifest.folder / WORK / f"{name}-{self._token}"
+        """A new folder for the outputs of a video."""
+        return self._work / f"{name}-{self._token}-{next(self._numbers)}"
 
     def _parts_folder(self, entry: Entry) -> Path:
         """The folder for the parts of a video, which a later call with the same settings finds again."""
@@ -248,10 +256,10 @@ class Schedule:
             key = f"{entry.video.fingerprint()}-{self.options.key()}"
         except OSError:  # the worker will say what is wrong with the file
             key = ""
-        return self.manifest.folder / WORK / f"{entry.name}-{key}.parts"
+        return self._work / f"{entry.name}-{key}.parts"
 
     def _clear(self, keep: Collection[Path] = ()) -> None:
         """Remove what killed calls have left, but the parts in `keep`."""
-        for path in (self.manifest.folder / WORK).iterdir():
+        for path in self._work.iterdir():
             if path.is_dir() and path not in keep:
                 shutil.rmtree(path, ignore_errors=True)

@@ -76,9 +76,15 @@ class PartWriter:
             )
         )
 
-    def save(self, path: Path, facts: Mapping[str, Any]) -> None:
-        """Write the file, with plain values about the run. It replaces an earlier one when it is whole."""
-        with atomic_write(path) as partial, partial.open("wb") as file:
+    def save(self, path: Path, facts: Mapping[str, Any], tag: str = "") -> None:
+        """Write the file, with plain values about the run. It replaces an earlier one when it is whole.
+
+        Args:
+            path: The file.
+            facts: Plain values about the run.
+            tag: Different for each worker that may write this file.
+        """
+        with atomic_write(path, tag) as partial, partial.open("wb") as file:
             np.savez(file, facts=np.array(json.dumps(facts)), **self._arrays())
 
     def _arrays(self) -> dict[str, Any]:

@@ -162,7 +162,8 @@ class Worker:
                 record.reasons.append(str(error))
         record.seconds = time.perf_counter() - begin
         make_folder(path.parent)
-        writer.save(path, record.facts() | {"messages": said.getvalue().splitlines()})
+        facts = record.facts() | {"messages": said.getvalue().splitlines()}
+        writer.save(path, facts, tag=f"-{task.folder.name}")
         return Outcome(task)
 
     def _join(self, task: Task, progress: Progress, said: io.StringIO) -> Outcome:

@@ -5,14 +5,17 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Protocol
 
 from hrpose_rt.batch.options import Options
 from hrpose_rt.batch.work import Outcome, Task, Worker
 from hrpose_rt.errors import BadInput, HrposeError, RunBroken
+from hrpose_rt.hardware import usable_cores
 
+CORES = 2  # of a worker, unless the user says otherwise
+MAX_WORKERS = 10_000  # in a cluster
 WAIT_S = 0.5  # between two events `None`, so that the display stays alive
 
 
@@ -28,8 +31,67 @@ class Progress:
 Event = Outcome | Progress | None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where workers run, and what each of them gets.
+
+    >>> from hrpose_rt.batch.workers import Place
+    >>> Place(workers=2, threads=3).is_local
+    True
+
+    Attributes:
+        address: Empty for processes of this machine; "local" for a Ray on this machine, which listens on
+            its loopback interface alone; "auto" or host:port for a Ray cluster that has this machine.
+        workers: How many; 0 is as many as the cluster has room for.
+        threads: Cores of each.
+        gpus: What Ray gives each of its GPUs, which may be a share of one.
+
+    Raises:
+        BadInput: A number is out of its range.
+    """
+
+    address: str = ""
+    workers: int = 1
+    threads: int = 1
+    gpus: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.gpus and not self.address:
+            raise BadInput("`gpus_per_worker` divides the GPUs of Ray: add `ray`")
+        if not (0 <= self.gpus <= 1 or (self.gpus <= 16 and self.gpus == int(self.gpus))):
+            raise BadInput(f"`gpus_per_worker` is 0 to 1, or a whole number up to 16, not {self.gpus:g}")
+        most = usable_cores() if self.is_local else MAX_WORKERS
+        if not 0 <= self.workers <= most:
+            of = ", the cores of this machine" if self.is_local else ""
+            raise BadInput(f"`workers` is 0 to {most}{of}, not {self.workers}")
+
+    @classmethod
+    def divided(cls, address: str, workers: int, threads: int, gpus: float = 0.0) -> "Place":
+        """A place whose workers share the cores of this machine, or have those that Ray finds for them.
+
+        Args:
+            address: As above.
+            workers: How many; 0 is one for two cores, or as many as the cluster has room for.
+            threads: All cores to use on this machine, 0 for those it has; in a cluster, those of each.
+            gpus: As above.
+        """
+        place = cls(address, workers, gpus=gpus)
+        if not place.is_local:
+            return replace(place, threads=threads or CORES)
+        cores = threads or usable_cores()
+        workers = workers or max(1, cores // CORES)
+        return replace(place, workers=workers, threads=max(1, cores // workers))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether all of it is on this machine."""
+        return self.address in ("", "local")
+
+
 class Pool(Protocol):
     """Workers that take tasks. A pool is the one place that knows where they run."""
+
+    count: int  # of its workers
 
     def free(self) -> list[int]:
         """The numbers of the workers that have nothing to do."""
@@ -71,6 +133,7 @@ class LocalPool:
     def __init__(self, count: int, options: Options) -> None:
         self._options = options
         self._context = multiprocessing.get_context("spawn")
+        self.count = count
         self._workers = {number: self._spawn() for number in range(count)}
 
     def _spawn(self) -> _Process:

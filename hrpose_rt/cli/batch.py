@@ -12,7 +12,7 @@ from hrpose_rt.batch.options import Options
 from hrpose_rt.batch.schedule import Redo, Schedule, waiting_of
 from hrpose_rt.batch.summary import SUMMARY, summary_of
 from hrpose_rt.batch.videos import find_videos
-from hrpose_rt.batch.workers import LocalPool
+from hrpose_rt.batch.workers import LocalPool, Place, Pool
 from hrpose_rt.cli import options
 from hrpose_rt.cli.batch_view import BatchView
 from hrpose_rt.cli.display import latency_table
@@ -20,8 +20,6 @@ from hrpose_rt.cli.exit import INTERRUPTED, Terminated, signals_as_exceptions
 from hrpose_rt.cli.models import fetch_models
 from hrpose_rt.config import Clip, Settings
 from hrpose_rt.drawing.style import DrawStyle
-from hrpose_rt.errors import BadInput
-from hrpose_rt.hardware import usable_cores
 
 BATCH_SETTINGS = tuple(name for name in options.SETTINGS if name != "boxes")
 MAX_NAMED = 20  # failed videos that the end of a call names; the manifest has all
@@ -54,6 +52,12 @@ def batch(
     workers: Annotated[
         int, options.speed_option(help="Processes, each with its own networks; 0 is one for two cores.")
     ] = 0,
+    ray: Annotated[
+        str, options.speed_option(help="Workers of Ray: local, auto, or the host:port of a cluster.")
+    ] = "",
+    gpus_per_worker: Annotated[
+        float, options.speed_option(help="GPUs that Ray gives each worker; .25 puts four on one.")
+    ] = 0.0,
     retry_failed: Annotated[
         bool, options.input_option("--retry-failed", help="Run those again that failed.")
     ] = False,
@@ -72,37 +76,44 @@ def batch(
     settings: Settings = Settings(),
 ) -> None:
     """Run many videos, each into a folder of its own. A second call goes on where the first one stopped."""
-    cores = settings.threads or usable_cores()
-    if not 0 <= workers <= usable_cores():
-        raise BadInput(f"--workers is 0 to {usable_cores()}, the cores of this machine, not {workers}")
-    workers = workers or max(1, cores // 2)
+    place = Place.divided(ray, workers, settings.threads, gpus_per_worker)
     names = tuple(dict.fromkeys(name.strip() for name in outputs.split(",") if name.strip()))
     style = DrawStyle(
         canvas=canvas, blur_faces=blur_faces, regions=tuple(one for one in settings.regions if one)
     )
-    settings = replace(settings, threads=max(1, cores // workers))
+    settings = replace(settings, threads=place.threads)
     what = Options(settings, names, stride=stride, split_s=split, style=style)
     videos = find_videos(source, Clip(start, end, stride))
     fetch_models(settings.pose, settings.detector)
     console = Console(quiet=quiet, highlight=False)
     with open_manifest(output) as manifest:
         waiting = waiting_of(manifest, videos, what, Redo(retry_failed, overwrite))
-        count = min(workers, len(waiting)) if not split else workers
-        console.print(
-            f"{len(videos)} videos, {len(waiting)} to run; {count} workers, {what.settings.threads} "
-            f"threads each"
-        )
+        console.print(f"{len(videos)} videos, {len(waiting)} to run")
         status = 0
         try:
-            with signals_as_exceptions(), BatchView(Console(stderr=True, quiet=quiet), waiting) as view:
+            with signals_as_exceptions():
                 if waiting:
-                    Schedule(manifest, what, view).run(LocalPool(count, what), waiting)
+                    pool = _open_pool(place, what, output, len(waiting))
+                    console.print(f"{pool.count} workers, {place.threads} threads each")
+                    with BatchView(Console(stderr=True, quiet=quiet), waiting) as view:
+                        Schedule(manifest, what, view).run(pool, waiting)
         except Terminated as ended:
             status = ended.status
         except KeyboardInterrupt:
             status = INTERRUPTED
         failed = _sum_up(manifest, console)
     raise typer.Exit(status or (1 if failed else 0))
+
+
+def _open_pool(place: Place, what: Options, output: Path, videos: int) -> Pool:
+    """The workers, no more than there are videos, unless these are cut."""
+    if place.workers and not what.split_s:
+        place = replace(place, workers=min(place.workers, videos))
+    if not place.address:
+        return LocalPool(place.workers, what)
+    from hrpose_rt.batch.ray_pool import RayPool
+
+    return RayPool(place, what, output)
 
 
 def _sum_up(manifest: Manifest, console: Console) -> bool:
