@@ -4,7 +4,7 @@
 
 Takes under five minutes and writes FOLDER/<GPU>.json after each part; FOLDER is benchmarks/results/gpu by
 default. Needs only PyTorch, NumPy and OpenCV. The network is an HRNet-W32 with random weights. It runs in
-PyTorch, and as CUDA graphs of the same kernels, which shows what graphs alone save. For TensorRT use
+PyTorch, eager and as CUDA graphs, which runs use. For TensorRT use
 `hrpose-rt bench engine --runtime tensorrt`. Times are what the host waits for, from the call until the GPU
 is done. --quick tries the program on any machine.
 """
@@ -22,7 +22,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from hrpose_rt.nets.hrnet import HRNet
@@ -32,6 +31,7 @@ from hrpose_rt.nets.spec import EngineSpec
 from hrpose_rt.pose.estimator_cuda import CudaPoseEstimator
 from hrpose_rt.runtimes.cuda_frames import FrameUploader
 from hrpose_rt.runtimes.torch_eager import EagerRuntime
+from hrpose_rt.runtimes.torch_graphs import GraphRuntime
 from hrpose_rt.timing import StageClock
 
 RESULTS = Path(__file__).parent / "results" / "gpu"
@@ -42,36 +42,6 @@ FILES, PEOPLE_IN_A_FILE = 20, 4
 STAGES = ("crop", "pose", "heatmap", "other")
 ASKED = "name,driver_version,clocks.sm,clocks.mem,clocks.max.sm,power.limit,memory.total,compute_cap"
 Row = dict[str, Any]
-
-
-class Graphs:
-    """A network as CUDA graphs, one per batch size; a batch between two sizes uses the larger.
-
-    Args:
-        eager: The network to capture.
-        batches: Batch sizes, ascending.
-        device: A GPU.
-    """
-
-    def __init__(self, eager: EagerRuntime, batches: tuple[int, ...], device: torch.device) -> None:
-        self.batches = batches
-        self._crops = torch.zeros((batches[-1], *HW, 3), dtype=torch.uint8, device=device)
-        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
-        pool = torch.cuda.graph_pool_handle()  # one memory for all graphs: they never run at the same time
-        for n in batches:
-            eager.infer_device(self._crops[:n])
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=pool):
-                answer = eager.infer_device(self._crops[:n])
-            self._graphs[n] = graph, answer
-
-    def infer_device(self, crops: Tensor) -> Tensor:
-        """See `DeviceRuntime.infer_device`."""
-        n = len(crops)
-        self._crops[:n].copy_(crops)
-        graph, answer = self._graphs[next(size for size in self.batches if size >= n)]
-        graph.replay()
-        return answer[:n]
 
 
 class Benchmark:
@@ -130,14 +100,15 @@ class Benchmark:
     def open(self) -> Row:
         """Open every runtime available here; returns the seconds until each was ready."""
         seconds = {}
-        for precision in ("fp16", "bf16") if self._on_gpu else ("fp32",):
+        for precision in self._precisions():
             begin = time.perf_counter()
             eager = EagerRuntime(self._network(), precision, torch.get_num_threads(), str(self._device))
             self._ways[f"torch {precision}"] = eager
             seconds[f"torch {precision}"] = round(time.perf_counter() - begin, 1)
         if self._on_gpu:
             begin = time.perf_counter()
-            self._ways["graphs fp16"] = Graphs(self._ways["torch fp16"], self._batches, self._device)
+            self._ways["graphs fp16"] = graphs = GraphRuntime(self._network(), "fp16", 1, str(self._device))
+            graphs.warm_up([(batch, *HW, 3) for batch in self._batches])
             seconds["graphs fp16"] = round(time.perf_counter() - begin, 1)
         return seconds
 
@@ -195,6 +166,12 @@ class Benchmark:
                     f"{way:<12}{rows[-1]['files_s']:>8} files a second, {PEOPLE_IN_A_FILE} people in each"
                 )
         return rows
+
+    def _precisions(self) -> tuple[str, ...]:
+        if not self._on_gpu:
+            return ("fp32",)
+        # Turing and older emulate bf16.
+        return ("fp16", "bf16") if torch.cuda.is_bf16_supported(including_emulation=False) else ("fp16",)
 
     def _network(self) -> torch.nn.Module:
         torch.manual_seed(0)

@@ -15,6 +15,7 @@ from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.nets.zoo import find_model
 from hrpose_rt.networks import open_pose
 from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.runtimes.open import open_engine
 from hrpose_rt.runtimes.selection import _onnxruntime_has_cuda, tensorrt_format
 from hrpose_rt.runtimes.trt import TrtRuntime
 from hrpose_rt.timing import StageClock
@@ -30,12 +31,16 @@ needs_tensorrt = pytest.mark.skipif(
 needs_onnxruntime = pytest.mark.skipif(
     not _onnxruntime_has_cuda(), reason="no ONNX Runtime that was built for CUDA here"
 )
+needs_ampere = pytest.mark.skipif(
+    not torch.cuda.is_available() or torch.cuda.get_device_capability() < (8, 0),
+    reason="Turing and older have no bf16",
+)
 TENSORRT = pytest.param("tensorrt", marks=needs_tensorrt)
 BOXES = np.array([[50, 400, 245, 905], [222, 405, 345, 860], [668, 390, 810, 880], [0, 550, 75, 875]])
 
 
 @needs_tensorrt
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", pytest.param("bf16", marks=needs_ampere), "int8"])
 @pytest.mark.parametrize(("name", "task"), [("hrnet-w16-lite", "pose"), ("yolo26n-person", "detection")])
 def test_tensorrt_engine_passes_parity_in_every_precision(name, task, precision, tmp_path: Path) -> None:
     made = export(
@@ -78,6 +83,16 @@ def test_gpu_keypoint_scores_equal_cpu(runtime) -> None:
             estimator.warm_up()
             found.append(estimator.estimate(image, BOXES.astype(np.float32), StageClock()))
     assert np.abs(found[0].scores - found[1].scores).max() < 0.02
+
+
+@pytest.mark.parametrize(("name", "task"), [("hrnet-w16-lite", "pose"), ("yolo26n-person", "detection")])
+def test_torch_network_on_gpu_is_captured(name, task) -> None:
+    opened, spec = open_engine(find_model(name, task), task, "torch", "fp16", "cuda")
+    shape = (3, *spec.input_hw, 3)
+    opened.warm_up([shape])
+    (step,) = opened._steps.values()
+    assert step.run.__name__ == "replay"
+    opened.close()
 
 
 @pytest.mark.parametrize("runtime", ["torch", TENSORRT])

@@ -30,9 +30,8 @@ HEAVY |= {"filelock", "lap", "matplotlib", "paho", "pyarrow", "pycocotools", "ra
 MAX_PARAMETERS = 6  # of a function; a dataclass groups the values that belong together
 LEARNING = ("amp", "checkpoints", "dataset", "distributed", "optimizer", "trainer", "validation")
 AT_HOME = {  # modules that are about one heavy library, and are themselves imported late
-    **dict.fromkeys(
-        ("nets/hrnet.py", "nets/preprocessing.py", "nets/yolo.py", "runtimes/torch_eager.py"), "torch"
-    ),
+    **dict.fromkeys(("nets/hrnet.py", "nets/preprocessing.py", "nets/yolo.py"), "torch"),
+    **dict.fromkeys(("runtimes/torch_eager.py", "runtimes/torch_graphs.py"), "torch"),
     "export/torch_onnx.py": "torch",
     "bench/plots.py": "matplotlib",
     "kinematics/plots.py": "matplotlib",

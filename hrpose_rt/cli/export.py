@@ -32,7 +32,9 @@ def export_model(
     precision: Annotated[
         str, typer.Option(help="fp32, fp16, bf16 or int8; or several with commas.")
     ] = "fp32",
-    max_batch: Annotated[int, typer.Option(help="TensorRT: set the largest batch.")] = DEFAULTS.max_batch,
+    max_batch: Annotated[
+        int, typer.Option(help="TensorRT: set the largest batch. Default: 64, detectors 16.")
+    ] = DEFAULTS.max_batch,
     input_hw: Annotated[
         str | None, typer.Option(help="Set HEIGHTxWIDTH. Default: the model's own.")
     ] = None,

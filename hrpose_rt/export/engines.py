@@ -46,6 +46,7 @@ def export(
         RuntimeMissing: A library is not installed.
     """
     if request.format in ("tensorrt", "tensorrt-rtx"):
+        request = replace(request, trt=request.trt.for_task(task))
         check_options(request.format, request.precision, request.trt, nvidia_gpus())
     needed = ("onnx",) if model.is_onnx or model.checkpoint is None else ("torch", "onnx")
     if missing := [name for name in needed if find_spec(name) is None]:

@@ -5,17 +5,19 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.hardware import Gpu, nvidia_gpus
-from hrpose_rt.nets.spec import RTX_ARCHS, Build
+from hrpose_rt.nets.spec import RTX_ARCHS, Build, Task
 from hrpose_rt.paths import atomic_write, cache_dir
+from hrpose_rt.runtimes.base import GPU_BATCHES
 from hrpose_rt.runtimes.trt_compat import load_tensorrt
 
-BATCHES = (1, 2, 4, 8, 16, 32, 64)  # each has its own optimisation profile
+# The largest batch by task. Detectors take a frame and its tiles; larger batches would only take memory.
+MAX_BATCH: dict[Task, int] = {"pose": 64, "detection": 16}
 HARDWARE_COMPAT = {
     "none": "NONE",
     "same-cc": "SAME_COMPUTE_CAPABILITY",
@@ -36,25 +38,29 @@ class TrtOptions:
     Attributes:
         archs: Some of `RTX_ARCHS`, for TensorRT for RTX only. If empty, all but the oldest, and the oldest
             too if this machine has such a GPU.
-        max_batch: The largest batch; the profiles go up to it.
+        max_batch: The largest batch; the profiles go up to it. 0 is that of `MAX_BATCH` for the task.
         workspace_mib: Memory that a layer may use while it computes.
         hardware_compat: One of `HARDWARE_COMPAT`: other GPUs the engine should run on (TensorRT only).
         version_compat: Whether later versions of TensorRT should read it (TensorRT only).
     """
 
     archs: tuple[str, ...] = ()
-    max_batch: int = 64
+    max_batch: int = 0
     workspace_mib: int = 2048
     hardware_compat: str = "none"
     version_compat: bool = False
 
+    def for_task(self, task: Task) -> "TrtOptions":
+        """The same, with the largest batch set."""
+        return self if self.max_batch else replace(self, max_batch=MAX_BATCH[task])
+
 
 def profile_batches(max_batch: int) -> tuple[int, ...]:
-    """The batch sizes with a profile: those of `BATCHES` up to the first that is at least `max_batch`."""
-    if not 1 <= max_batch <= BATCHES[-1]:
-        raise BadInput(f"a batch of {max_batch} cannot be built: 1 to {BATCHES[-1]} can")
-    last = next(i for i, batch in enumerate(BATCHES) if batch >= max_batch)
-    return BATCHES[: last + 1]
+    """The batch sizes with a profile: `GPU_BATCHES` up to the first that is at least `max_batch`."""
+    if not 1 <= max_batch <= GPU_BATCHES[-1]:
+        raise BadInput(f"a batch of {max_batch} cannot be built: 1 to {GPU_BATCHES[-1]} can")
+    last = next(i for i, batch in enumerate(GPU_BATCHES) if batch >= max_batch)
+    return GPU_BATCHES[: last + 1]
 
 
 def check_options(format: str, precision: str, options: TrtOptions, gpus: list[Gpu]) -> None:
@@ -99,7 +105,7 @@ def build_engine(
         onnx: A typed graph; the engine computes in its types.
         engine: The file to write.
         format: "tensorrt" or "tensorrt-rtx".
-        options: Already checked by `check_options`.
+        options: From `TrtOptions.for_task`, already checked by `check_options`.
         progress: Called with the builder's current phase.
         number: Number of the GPU that TensorRT builds on.
 

@@ -9,7 +9,7 @@ from hrpose_rt.nets.spec import EngineSpec, check_finite
 from hrpose_rt.pose.batching import CPU_BATCHES, plan_batches
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.decoding import check_shape, keypoint_decoder
-from hrpose_rt.runtimes.base import Runtime
+from hrpose_rt.runtimes.base import GPU_BATCHES, Runtime
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Poses
 
@@ -31,7 +31,10 @@ class HostPoseEstimator:
         self._runtime, self._spec, self._flip_test = runtime, spec, flip_test
         self._udp = spec.decode == "udp"
         self._decoder = keypoint_decoder(spec, decode)
-        self._batches = tuple(n for n in CPU_BATCHES if n <= (spec.max_batch or n))
+        # A GPU takes about as long for a few crops as for one, so a crowd is padded there and not split.
+        self._pads = runtime.device.startswith("cuda")
+        sizes = GPU_BATCHES[::-1] if self._pads else CPU_BATCHES
+        self._batches = tuple(n for n in sizes if n <= (spec.max_batch or n))
         # One slice of crops at a time: the network's input is still in the cache, and memory is constant.
         self._crops = np.zeros((self._batches[0], *spec.input_hw, 3), np.uint8)
 
@@ -61,7 +64,7 @@ class HostPoseEstimator:
         keypoints, scores = np.zeros((n, k, 2), np.float32), np.zeros((n, k), np.float32)
         with clock.stage("crop"):
             centres, sizes = boxes_to_centre_size(np.concatenate(boxes), self._spec.input_hw)
-        for rows in plan_batches(n, self._batches):
+        for rows in plan_batches(n, self._batches, self._pads):
             with clock.stage("crop"):
                 crops = self._crops[: rows.stop - rows.start]
                 for image, start, end in zip(images, [0, *ends], ends, strict=False):
@@ -69,7 +72,8 @@ class HostPoseEstimator:
                     if start < end:
                         out = crops[start - rows.start : end - rows.start]
                         crop_people(image, centres[start:end], sizes[start:end], out, self._udp)
-            output = self._infer(crops, clock)
+            size = min(size for size in self._batches if size >= len(crops))
+            output = self._infer(self._crops[:size], clock)[: len(crops)]
             with clock.stage("heatmap"):
                 with np.errstate(all="ignore"):  # the next line rejects overflows
                     points, scores[rows] = self._decoder.decode(output)

@@ -9,6 +9,10 @@ from hrpose_rt.types import F32, U8
 if TYPE_CHECKING:
     from torch import Tensor
 
+# Batch sizes on a GPU. A batch between two sizes is padded to the larger one; the sizes that are no powers
+# of two halve the padding of crowds.
+GPU_BATCHES = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
+
 
 class Runtime(Protocol):
     """An opened engine.

@@ -3,12 +3,15 @@
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from hrpose_rt.errors import RunBroken, RuntimeMissing
 
 _OF_A_GPU = ("CUDA", "cuDNN", "NVRTC")  # words in the messages of PyTorch's GPU errors
+REPLAY_TOLERANCE = 1e-2  # between the outputs of a graph and of the captured call
 
 
 def find_cuda(device: str) -> torch.device:
@@ -80,19 +83,42 @@ class OwnStream:
         finally:
             caller.wait_stream(self._stream)
 
-    def capture(self, work: Callable[[], None]) -> Callable[[], None] | None:
-        """Capture `work` as a CUDA graph; None if that fails. Capture and replay it inside `running`."""
+    def capture(self, work: Callable[[], None], output: Tensor, pool: Any = None) -> Callable[[], None]:
+        """Capture `work` as a CUDA graph; call this and the result inside `running`.
+
+        The graph is replayed and compared with the last call of `work`.
+
+        Args:
+            work: It has run once, and always writes to the same memory.
+            output: What it wrote.
+            pool: Memory that graphs which never run at the same time share, from
+                `torch.cuda.graph_pool_handle`.
+
+        Returns:
+            The graph's replay, or `work` itself if it cannot be captured or its replay differs.
+        """
+        expected = output.cpu()
         graph = torch.cuda.CUDAGraph()
         try:
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", ".*CUDA Graph is empty")  # the caller checks the output
+                warnings.filterwarnings("ignore", ".*CUDA Graph is empty")  # the replay shows it
                 # Other threads may allocate memory meanwhile.
-                with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+                with torch.cuda.graph(graph, pool, self._stream, capture_error_mode="thread_local"):
                     work()
         except (RuntimeError, RunBroken):  # it waits, allocates memory, or cannot be captured
-            return None
-        return graph.replay
+            return work
+        output.fill_(torch.nan)
+        graph.replay()
+        same = torch.allclose(
+            output.cpu(), expected, rtol=REPLAY_TOLERANCE, atol=REPLAY_TOLERANCE, equal_nan=True
+        )
+        return graph.replay if same else work
 
     def wait(self) -> None:
         """Wait until the stream has finished its work."""
         self._stream.synchronize()
+
+
+def infer_in_parts(infer: Callable[[Tensor], Tensor], crops: Tensor, largest: int) -> Tensor:
+    """Run crops (N, ...) in batches of at most `largest`, and join copies of the outputs."""
+    return torch.cat([infer(part).clone() for part in torch.split(crops, largest)])

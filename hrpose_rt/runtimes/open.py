@@ -122,7 +122,8 @@ def _open_eager(
     if task == "detection":
         from hrpose_rt.nets.yolo import load_yolo
 
-        module = load_yolo(model.weights(), model.classic_head)
+        # Without `fixed`, anchors are made anew for every image, which a CUDA graph cannot do.
+        module = load_yolo(model.weights(), model.classic_head, fixed=choice.kind == "cuda")
         spec = spec_of_checkpoint(model, task, NetworkHints(skeleton))
     else:
         net, _ = load_hrnet(model.weights())
@@ -130,6 +131,10 @@ def _open_eager(
 
         module = hrnet_on_crops(net)
         spec = spec_of_checkpoint(model, task, NetworkHints(skeleton))
+    if choice.kind == "cuda":
+        from hrpose_rt.runtimes.torch_graphs import GraphRuntime
+
+        return GraphRuntime(module, choice.precision, threads, choice.device), spec
     from hrpose_rt.runtimes.torch_eager import EagerRuntime
 
     return EagerRuntime(module, choice.precision, threads, choice.device), spec

@@ -66,5 +66,7 @@ def _providers(library: Any, device: str) -> list[Any]:
             f"ONNX Runtime {library.__version__} was built without CUDA: pip install onnxruntime-gpu in "
             "place of onnxruntime, or use `device` cpu"
         )
+    if hasattr(library, "preload_dlls"):  # from 1.21 on
+        library.preload_dlls()  # CUDA and cuDNN from packages beside it, such as those of PyTorch
     # TF32 is off, so that fp32 is full fp32.
     return [(CUDA, {"device_id": number or "0", "use_tf32": "0"}), CPU]

@@ -13,13 +13,14 @@ from hrpose_rt.types import F32, U8
 
 WARM_BATCHES = (1, 2, 4, 8, 16, 32, 64)  # other sizes are a little slower the first time
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_ROUNDED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)  # layers that autocast computes in 16 bits
 
 
 class EagerRuntime:
     """A module that takes (B, H, W, 3) uint8 images.
 
     Args:
-        module: Returns one tensor.
+        module: Returns one tensor. It is changed: 16-bit precisions round its weights.
         precision: "fp32", or "bf16" and (on CUDA) "fp16" by autocast, or "auto": fp16 on CUDA, bf16 if
             the CPU supports it, else fp32.
         threads: Cores to use; after each call PyTorch's previous number is restored.
@@ -30,7 +31,7 @@ class EagerRuntime:
     """
 
     name = "torch"
-    batches = WARM_BATCHES
+    batches: tuple[int, ...] = WARM_BATCHES
 
     def __init__(self, module: nn.Module, precision: str, threads: int, device: str = "cpu") -> None:
         self._device, self.device = torch.device(device), device
@@ -42,6 +43,10 @@ class EagerRuntime:
         self.precision = precision
         self._threads = threads
         self._module = module.eval().to(memory_format=torch.channels_last).to(self._device)
+        if precision in _TYPES:  # otherwise autocast rounds these weights at every call
+            for layer in self._module.modules():
+                if isinstance(layer, _ROUNDED):
+                    layer.to(_TYPES[precision])
 
     def warm_up(self, shapes: list[tuple[int, ...]]) -> None:
         """Run each shape once."""

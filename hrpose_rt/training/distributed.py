@@ -4,11 +4,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed
 
 from hrpose_rt.errors import BadInput
+
+WAIT = timedelta(hours=2)  # process 0 validates while the others wait for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +64,15 @@ def init_distributed(device: str) -> Iterator[DistributedContext]:
         raise BadInput("PyTorch finds no CUDA GPU here: use `device` cpu, or install its driver")
     use_gpu = gpu and device != "cpu"
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    if size > 1:
-        distributed.init_process_group("nccl" if use_gpu else "gloo")
+    own = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if use_gpu else torch.device("cpu")
     if use_gpu:
-        torch.cuda.set_device(local)
-    try:
-        yield DistributedContext(
-            rank, size, torch.device("cuda", local) if use_gpu else torch.device("cpu")
+        torch.cuda.set_device(own)
+    if size > 1:
+        distributed.init_process_group(
+            "nccl" if use_gpu else "gloo", timeout=WAIT, device_id=own if use_gpu else None
         )
+    try:
+        yield DistributedContext(rank, size, own)
     finally:
         if size > 1:
             distributed.destroy_process_group()

@@ -124,6 +124,7 @@ class Trainer:
         self._ema = Ema(self.net, recipe.ema)
         self._ema_net = HRNet(config).to(memory_format=torch.channels_last).to(distributed.device)
         self.progress = Progress()
+        self._loss = 0.0
         self.epoch_steps = -(-len(epoch_rows(data.shares, 0, 0)) // recipe.batch)
         self._epochs = sum(stage.epochs for stage in settings.stages)
         self.steps = self.epoch_steps * self._epochs
@@ -201,7 +202,7 @@ class Trainer:
                 self.save()
 
     def step(self, batch: Batch, rate: float) -> float:
-        """Do one step; returns the mean loss over all processes."""
+        """Do one step; returns the mean loss over all processes, on a GPU the last one that was read."""
         settings, device = self._settings, self._distributed.device
         self._model.train(not settings.freeze_bn)
         for group in self._optimizer.param_groups:
@@ -212,10 +213,11 @@ class Trainer:
         with autocast(device, settings.precision):
             heatmaps = self._model(normalized(crops))
         loss = heatmap_loss(heatmaps.float(), targets, weights)
-        mean_loss = self._distributed.mean(loss.detach())
-        if not np.isfinite(mean_loss):  # the mean is the same in every process, so all of them stop
+        if self._reads_loss():
+            self._loss = self._distributed.mean(loss.detach())
+        if not np.isfinite(self._loss):  # the mean is the same in every process, so all of them stop
             raise RunBroken(
-                f"the loss is {mean_loss} at step {self.progress.step}: {self._folder} keeps what was good"
+                f"the loss is {self._loss} at step {self.progress.step}: {self._folder} keeps what was good"
                 f" before, start from it with `init` and a lower `lr`; the batch was {self._name(batch)}"
             )
         self._optimizer.zero_grad(set_to_none=True)
@@ -223,7 +225,13 @@ class Trainer:
         self._optimizer.step()
         self.progress.step += 1
         self._ema.update(self.net, self.progress.step)
-        return mean_loss
+        return self._loss
+
+    def _reads_loss(self) -> bool:
+        """Whether the host waits for the loss of this step. A GPU would idle if it did so at every step."""
+        done = self.progress.step + 1
+        saves = done % self._options.save_every == 0 or done % self.epoch_steps == 0
+        return self._distributed.device.type == "cpu" or saves or done % LOG_EVERY == 0
 
     def _keys(self, epoch: int) -> list[SampleKeys]:
         """This process's share of an epoch's batches."""

@@ -25,9 +25,8 @@ def build(monkeypatch, tmp_path):
     def call(library: FakeTrt, format: str = "tensorrt", **options):
         monkeypatch.setattr(tensorrt, "load_tensorrt", lambda format: library)
         messages: list[str] = []
-        built = build_engine(
-            tmp_path / "m.onnx", tmp_path / "m.engine", format, TrtOptions(**options), messages.append
-        )
+        how = TrtOptions(**options).for_task("pose")
+        built = build_engine(tmp_path / "m.onnx", tmp_path / "m.engine", format, how, messages.append)
         return built, messages
 
     return call
@@ -119,7 +118,7 @@ def test_tensorrt_build_failure_raises_with_library_message(build, tmp_path) -> 
 )
 def test_tensorrt_invalid_build_options_raise_bad_input(format, precision, options, gpus, words) -> None:
     with pytest.raises(BadInput, match=words):
-        check_options(format, precision, TrtOptions(**options), gpus)
+        check_options(format, precision, TrtOptions(**options).for_task("pose"), gpus)
 
 
 def test_tensorrt_rtx_archs_include_turing_only_if_present() -> None:
@@ -134,16 +133,19 @@ def test_tensorrt_builds_on_selected_gpu(monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(tensorrt, "load_tensorrt", lambda format: FakeTrt())
     monkeypatch.setenv("HRPOSE_HOME", str(tmp_path))
     monkeypatch.setattr("torch.cuda.device", lambda number: current.append(number) or nullcontext())
+    how = TrtOptions(max_batch=1)
     built, _ = build_engine(
-        *(tmp_path / "m.onnx", tmp_path / "m.engine", "tensorrt", TrtOptions(), lambda step: None), number=1
+        *(tmp_path / "m.onnx", tmp_path / "m.engine", "tensorrt", how, lambda step: None), number=1
     )
     assert (built.gpu, built.archs, current) == ("T4", ("sm75",), [1])
 
 
-def test_tensorrt_profile_batches_are_powers_of_two_up_to_max_batch() -> None:
+def test_tensorrt_profiles_reach_max_batch_of_task() -> None:
     assert profile_batches(1) == (1,)
-    assert profile_batches(9) == (1, 2, 4, 8, 16)
-    assert profile_batches(64) == (1, 2, 4, 8, 16, 32, 64)
+    assert profile_batches(9) == (1, 2, 4, 8, 12)
+    assert profile_batches(TrtOptions().for_task("pose").max_batch) == (1, 2, 4, 8, 12, 16, 24, 32, 48, 64)
+    assert profile_batches(TrtOptions().for_task("detection").max_batch) == (1, 2, 4, 8, 12, 16)
+    assert TrtOptions(max_batch=20).for_task("detection").max_batch == 20
 
 
 def test_tensorrt_rtx_rejects_int8_graph_with_uint8_zero_point(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from hrpose_rt.nets.spec import EngineSpec
 from hrpose_rt.runtimes.cuda_frames import FrameUploader
 from hrpose_rt.runtimes.torch_eager import EagerRuntime
+from hrpose_rt.runtimes.torch_graphs import GraphRuntime
 from hrpose_rt.runtimes.trt import TrtRuntime
 from tests.gpu.library import Library
 from tests.gpu.networks import NETWORKS, SmallDetector, SmallPoseNet, plan
@@ -47,6 +48,10 @@ class Bench:
         path = self._folder / f"{len(list(self._folder.iterdir()))}.engine"
         path.write_bytes(plan(**file))
         return TrtRuntime(path, spec, device, library or self.library())
+
+    def open_torch(self, network: str = "pose") -> GraphRuntime:
+        """A network in PyTorch, as CUDA graphs."""
+        return GraphRuntime(NETWORKS[network](), "fp32", 2, "cuda:0")
 
     def library(self, version: str = "11.4", **how: Any) -> Library:
         """A library whose contexts are kept alive."""

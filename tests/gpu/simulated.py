@@ -177,25 +177,38 @@ class _Operations(TorchDispatchMode):
         device = any(map(machine.on_device, reads + writes))
         line = machine.stream if device else machine.host
 
+        def made_in(out: Any) -> list[Tensor]:
+            known = {_place(tensor) for tensor in reads + writes}
+            return [tensor for tensor in _tensors(out) if _place(tensor) not in known]
+
         def run() -> Any:
             out = func(*args, **kwargs)
-            known = {_place(tensor) for tensor in reads + writes}
-            made = [tensor for tensor in _tensors(out) if _place(tensor) not in known]
+            made = made_in(out)
             if made or writes or not _tensors(out):  # else it is a view, which touches nothing
-                if device and line.capturing and not writes:
-                    raise RuntimeError(
-                        f"{func} while capturing: this stand-in captures what works in place"
-                    )
                 machine.calls[func._schema.name] += 1
                 machine.touch(
                     line, reads, writes + [machine.keep(t) if device else t for t in made], str(func)
                 )
             return out
 
-        if device and line.capturing and writes:
+        if not (device and line.capturing):
+            return run()
+        if writes:
             line.capturing.work.append(run)
             return args[0]
-        return run()
+        out = func(*args, **kwargs)  # for its shape: nothing is computed while capturing
+        if made := [machine.keep(tensor) for tensor in made_in(out)]:
+            for tensor in made:
+                tensor.untyped_storage().fill_(POISON)
+
+            def again() -> None:
+                with quiet():
+                    for old, new in zip(_tensors(out), _tensors(func(*args, **kwargs)), strict=True):
+                        old.copy_(new)
+                machine.touch(line, reads, made, str(func))
+
+            line.capturing.work.append(again)
+        return out
 
 
 def _tensors(value: Any) -> list[Tensor]:
@@ -212,6 +225,8 @@ class _Devices(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         machine, kwargs = self._machine, dict(kwargs or {})
         name = getattr(func, "__name__", "")
+        if name == "__deepcopy__":  # its arguments hold all that was copied before, which takes long to map
+            return func(*args, **kwargs)
         known = isinstance(args[0], Tensor) and machine.on_device(args[0]) if args else False
         if name == "__get__" and known and func == torch.Tensor.device.__get__:
             return torch.device("cuda", machine._places[_place(args[0])][1])
@@ -307,7 +322,7 @@ def _torch_cuda(machine: Machine) -> dict[str, Any]:
                 machine.now[machine.current] = before
 
     @contextlib.contextmanager
-    def graph(made: Graph, stream: Stream, capture_error_mode: str = "global", **_: Any) -> Iterator[None]:
+    def graph(made: Graph, pool: Any, stream: Stream, capture_error_mode: str = "global") -> Iterator[None]:
         machine.graphs.append(capture_error_mode)
         with torch.cuda.stream(stream):
             stream.line.capturing = made
@@ -327,6 +342,7 @@ def _torch_cuda(machine: Machine) -> dict[str, Any]:
         "current_stream": lambda which=None: Stream(line=machine.now[index(which)]),
         "default_stream": lambda which=None: Stream(line=machine.lines[index(which) + 1]),
         "empty_cache": lambda: None,
+        "graph_pool_handle": lambda: (0, 0),
         "_sleep": lambda cycles: None,
         "CUDAGraph": Graph,
         **{f.__name__: f for f in (Stream, Event, device, stream, graph, synchronize)},

@@ -55,6 +55,19 @@ def test_pose_batches_shared_by_images_equal_single_image_results() -> None:
         np.testing.assert_array_equal(poses.scores, alone.scores)
 
 
+def test_gpu_runtime_gets_padded_batches() -> None:
+    image, boxes, spots = crowd(70)
+    runtime = FakeRuntime(brightest_pixel)
+    runtime.device = "cuda:0"
+    poses = HostPoseEstimator(runtime, SPEC).estimate(image, boxes, StageClock())
+    assert [shape[0] for shape in runtime.shapes] == [64, 8]
+    assert np.abs(poses.keypoints - spots[:, None]).max() < 3
+    few = FakeRuntime(brightest_pixel)
+    few.device = "cuda:0"
+    HostPoseEstimator(few, replace(SPEC, max_batch=4)).estimate(image, boxes[:7], StageClock())
+    assert [shape[0] for shape in few.shapes] == [4, 4]
+
+
 def test_no_boxes_run_no_inference() -> None:
     image, boxes, _ = crowd(0)
     runtime = FakeRuntime(brightest_pixel)

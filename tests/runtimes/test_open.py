@@ -104,9 +104,11 @@ def test_onnxruntime_cuda_disables_tf32_and_refuses_cpu_fallback(monkeypatch) ->
     monkeypatch.setattr(choice, "find_spec", lambda name: None)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(onnxruntime, "InferenceSession", OtherSession)
+    loaded: list[str] = []
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: loaded.append("CUDA"), raising=False)
     OtherSession.took = [CUDA, CPU]
     runtime, _ = open_engine(POSE, "pose", device="cuda:2")
-    assert (runtime.name, runtime.device) == ("onnxruntime", "cuda:2")
+    assert (runtime.name, runtime.device, loaded) == ("onnxruntime", "cuda:2", ["CUDA"])
     assert (
         choice.select_runtime(True, "auto", "auto", "cuda:2").reason
         == "it has CUDA here, and TensorRT is not here"

@@ -176,6 +176,20 @@ def test_trainer_nan_loss_stops_run_and_names_batch(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "last.pth").read_bytes() == checkpoint
 
 
+def test_trainer_on_gpu_reads_loss_when_it_logs_or_saves(tmp_path: Path) -> None:
+    trainer = trainer_for(
+        settings_for(write_set(tmp_path / "set", people=8)), tmp_path / "run", save_every=7
+    )
+    trainer.epoch_steps = 12
+    trainer._distributed = replace(trainer._distributed, device=torch.device("cuda"))
+    read = []
+    for step in range(1, 25):
+        trainer.progress.step = step - 1  # the step to do
+        if trainer._reads_loss():
+            read.append(step)
+    assert read == [7, 10, 12, 14, 20, 21, 24]
+
+
 def test_trainer_resume_rejects_missing_checkpoint_and_other_settings(tmp_path: Path) -> None:
     file, folder = write_set(tmp_path / "set", people=8), tmp_path / "run"
     with pytest.raises(BadInput, match=r"has no last\.pth to go on from: leave out `resume`"):
