@@ -12,7 +12,6 @@ is done. --quick tries the program on any machine.
 import argparse
 import json
 import re
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,6 +23,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from hrpose_rt.hardware import gpu_facts
 from hrpose_rt.nets.hrnet import HRNet
 from hrpose_rt.nets.hrnet_config import CONFIGS
 from hrpose_rt.nets.preprocessing import hrnet_on_crops
@@ -40,7 +40,6 @@ HW, MAPS = (256, 192), (64, 48)
 FRAME_HW = (720, 1280)
 FILES, PEOPLE_IN_A_FILE = 20, 4
 STAGES = ("crop", "pose", "heatmap", "other")
-ASKED = "name,driver_version,clocks.sm,clocks.mem,clocks.max.sm,power.limit,memory.total,compute_cap"
 Row = dict[str, Any]
 
 
@@ -63,16 +62,8 @@ class Benchmark:
 
     def facts(self) -> Row:
         """The GPU and its state."""
-        try:
-            said = subprocess.run(
-                ["nvidia-smi", f"--query-gpu={ASKED}", "--format=csv,noheader", "--id=0"],
-                capture_output=True,
-                text=True,
-            ).stdout.strip()
-        except FileNotFoundError:
-            said = ""
-        gpu = dict(zip(ASKED.split(","), said.split(", "), strict=False)) if said else {}
-        return {"schema": SCHEMA, "torch": torch.__version__, "cuda": torch.version.cuda, "gpu": gpu}
+        versions = {"schema": SCHEMA, "torch": torch.__version__, "cuda": torch.version.cuda}
+        return versions | {"gpu": gpu_facts()}
 
     def ceilings(self) -> Row:
         """Peak rates of a device: operations per second of matrix products, bytes per second of a copy."""

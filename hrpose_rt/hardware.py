@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SCREEN_S = 20.0  # seconds for a window to open
+NVIDIA_SMI_S = 20.0  # seconds for it to answer: it waits for a driver that sleeps
 # The instructions that decide the speed of networks on x86 CPUs, and their counterparts on ARM.
 _FEATURES = (
     *("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni"),
@@ -124,6 +125,23 @@ def _driver() -> str:
     except OSError:
         return ""
     return match.group(1) if match else ""
+
+
+GPU_FACTS = (
+    *("name", "driver_version", "compute_cap", "memory.total", "power.limit"),
+    *("clocks.sm", "clocks.mem", "clocks.max.sm"),
+)
+
+
+def gpu_facts(number: int = 0) -> dict[str, str]:
+    """What `nvidia-smi` says about a GPU now, by the names of `GPU_FACTS`; empty if it says nothing."""
+    query = ["nvidia-smi", f"--query-gpu={','.join(GPU_FACTS)}", "--format=csv,noheader", f"--id={number}"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=NVIDIA_SMI_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    values = done.stdout.strip().split(", ")
+    return dict(zip(GPU_FACTS, values, strict=True)) if len(values) == len(GPU_FACTS) else {}
 
 
 def why_no_screen() -> str:

@@ -1,10 +1,17 @@
 """What this machine is."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from hrpose_rt.hardware import container_cores, open_files_limit, peak_memory_mib, usable_cores
+from hrpose_rt.hardware import (
+    container_cores,
+    gpu_facts,
+    open_files_limit,
+    peak_memory_mib,
+    usable_cores,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +55,25 @@ def test_open_files_limit_is_the_one_of_the_process() -> None:
         assert open_files_limit() == 256
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_gpu_facts_are_those_of_nvidia_smi_for_that_gpu(tmp_path, monkeypatch) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(
+        "#!/bin/sh\n"
+        'echo "$@" > "$0.asked"\n'
+        'echo "NVIDIA H200, 570.1, 9.0, 143771 MiB, 700.00 W, 1980 MHz, 3201 MHz, 1980 MHz"\n'
+    )
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    facts = gpu_facts(1)
+    assert (facts["name"], facts["memory.total"], facts["clocks.sm"]) == (
+        "NVIDIA H200",
+        "143771 MiB",
+        "1980 MHz",
+    )
+    assert "--id=1" in (tmp_path / "nvidia-smi.asked").read_text()
+    tool.write_text("#!/bin/sh\necho No devices were found\nexit 6\n")
+    assert gpu_facts() == {}
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    assert gpu_facts() == {}

@@ -12,6 +12,7 @@ from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.types import U8
 
 SIDE = 2048  # side of the matrices whose product measures the peak
+CUDA_SIDE = 8192  # the same on a GPU, which a smaller product does not fill
 PEAK_S = 1.5  # seconds to measure it
 
 
@@ -63,6 +64,35 @@ def measure_peak(open_graph: Callable[[Path], Runtime], int8: bool) -> float:
         finally:
             runtime.close()
     return 2 * SIDE**3 / min(times)
+
+
+def measure_cuda_peak(device: str, precision: str) -> float:
+    """Operations per second of a large matrix product in PyTorch; 0 without a GPU or for other types.
+
+    Args:
+        device: "cuda" or "cuda:1".
+        precision: "fp32", "fp16", "bf16" or "int8".
+    """
+    try:
+        import torch
+    except ImportError:
+        return 0.0
+    types = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8}
+    if precision not in types or not torch.cuda.is_available():
+        return 0.0
+    multiply = torch._int_mm if precision == "int8" else torch.mm
+    left, right = (
+        torch.randint(-100, 100, (CUDA_SIDE, CUDA_SIDE), device=torch.device(device)).to(types[precision])
+        for _ in range(2)
+    )
+    times: list[float] = []
+    begin = time.perf_counter()
+    while time.perf_counter() - begin < PEAK_S or len(times) < 3:
+        start = time.perf_counter()
+        multiply(left, right)
+        torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - start)
+    return 2 * CUDA_SIDE**3 / min(times)
 
 
 def _product(rng: np.random.Generator, int8: bool) -> Any:

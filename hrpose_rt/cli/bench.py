@@ -19,12 +19,14 @@ from hrpose_rt.cli.models import find, task_of
 from hrpose_rt.cli.outputs import check_free
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
+from hrpose_rt.hardware import gpu_facts
 from hrpose_rt.nets.spec import Task
 from hrpose_rt.nets.zoo import Model
 from hrpose_rt.networks import hardware_info
 from hrpose_rt.open_model import open_model
 from hrpose_rt.paths import write_json
 from hrpose_rt.runtimes.base import Runtime
+from hrpose_rt.runtimes.selection import gpu_number
 
 app = App(no_args_is_help=True, help="Measure the speed of networks on this machine.")
 ENGINE_REPORT_SCHEMA = 1
@@ -89,10 +91,14 @@ def bench_engine(
     hardware = hardware_info(threads)
     Console().print(_table(cells))
     print(f"{chosen.name} on {hardware}")
+    gpus = _gpus(candidates)
+    for gpu in gpus.values():
+        print(", ".join(f"{name} {value}" for name, value in gpu.items()))
     if output:
         report = {"hrpose": version("hrpose-rt"), "schema": ENGINE_REPORT_SCHEMA, "model": chosen.name}
         report |= hardware.to_dict()
         peaks = {f"{c.runtime.name} {c.runtime.precision}": round(c.peak / 1e9, 1) for c in candidates}
+        report |= {"gpus": gpus} if gpus else {}
         report |= {"gflop": round(candidates[0].flops / 1e9, 3), "peak_gflops": peaks}
         write_json(output, report | {"cells": to_dict(cells)}, indent=2)
 
@@ -121,8 +127,8 @@ def _fp32_graph(model: Model, task: Task) -> Path:
 
 
 def _peak(opened: Runtime, settings: Settings) -> float:
-    """The CPU's peak with this runtime and precision; 0 on other devices, or if it is not measurable."""
-    from hrpose_rt.bench.flops import measure_peak
+    """The peak of the device with this runtime and precision; 0 if it cannot be measured."""
+    from hrpose_rt.bench.flops import measure_cuda_peak, measure_peak
     from hrpose_rt.hardware import usable_cores
     from hrpose_rt.runtimes.ort import OnnxRuntime
     from hrpose_rt.runtimes.ov import OpenVinoRuntime
@@ -130,6 +136,8 @@ def _peak(opened: Runtime, settings: Settings) -> float:
     threads = settings.threads or usable_cores()
     runtime, precision = opened.name, opened.precision
     int8 = precision == "int8"
+    if opened.device.startswith("cuda"):
+        return measure_cuda_peak(opened.device, precision)
     if opened.device != "cpu":
         return 0.0
     if runtime == "openvino":
@@ -137,6 +145,12 @@ def _peak(opened: Runtime, settings: Settings) -> float:
     if runtime == "onnxruntime" and precision in ("fp32", "int8"):
         return measure_peak(lambda path: OnnxRuntime(path, threads), int8)
     return 0.0
+
+
+def _gpus(candidates: list[RuntimeCandidate]) -> dict[str, dict[str, str]]:
+    """What `nvidia-smi` says about the GPUs that were measured, by device."""
+    devices = {c.runtime.device for c in candidates if c.runtime.device.startswith("cuda")}
+    return {device: gpu_facts(gpu_number(device)) for device in sorted(devices)}
 
 
 def _numbers(text: str) -> list[int]:

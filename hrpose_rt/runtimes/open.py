@@ -122,7 +122,7 @@ def _open_eager(
     if task == "detection":
         from hrpose_rt.nets.yolo import load_yolo
 
-        # Without `fixed`, anchors are made anew for every image, which a CUDA graph cannot do.
+        # Without `fixed`, every call makes the anchors on the host, which a CUDA graph cannot do.
         module = load_yolo(model.weights(), model.classic_head, fixed=choice.kind == "cuda")
         spec = spec_of_checkpoint(model, task, NetworkHints(skeleton))
     else:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from hrpose_rt.bench.engine import RuntimeCandidate, time_engines
 from hrpose_rt.bench.flops import count_flops, measure_peak
+from hrpose_rt.cli.bench import _gpus
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import usable_cores
@@ -80,3 +81,13 @@ def test_cli_bench_engine_rejects_invalid_options(options, sentences) -> None:
         CliRunner().invoke(
             build_app(), ["bench", "engine", "hrnet-w16-lite", *options], catch_exceptions=False
         )
+
+
+def test_report_of_gpu_names_each_measured_one(monkeypatch) -> None:
+    monkeypatch.setattr("hrpose_rt.cli.bench.gpu_facts", lambda number: {"name": f"GPU {number}"})
+    measured = []
+    for device in ("cuda:1", "cpu", "cuda"):
+        runtime = FakeRuntime(lambda batch: batch)
+        runtime.device = device
+        measured.append(RuntimeCandidate(runtime, (8, 8), 1.0, 0.0))
+    assert _gpus(measured) == {"cuda": {"name": "GPU 0"}, "cuda:1": {"name": "GPU 1"}}
