@@ -15,6 +15,7 @@ from hrpose_rt.structures import decode
 MANIFEST = "manifest.jsonl"
 REPORT = "report.json"  # of a video, in its folder
 WORK = ".work"  # the folder of what is not whole yet
+RESERVED = (MANIFEST, "people.parquet", "summary.json", "summary.html")  # no folders of videos
 State = Literal["waiting", "running", "done", "failed"]
 
 
@@ -77,7 +78,9 @@ class Manifest:
     def add(self, videos: Iterable[Video]) -> list[Entry]:
         """The entries of these videos. New ones get a folder of their own; known ones keep theirs."""
         known = {(one.source, one.start, one.end): one for one in self.entries.values()}
-        taken = {name.lower() for name in self.entries}  # some file systems take A and a for one
+        taken = {
+            name.lower() for name in (*self.entries, *RESERVED)
+        }  # some file systems take A and a for one
         found = []
         for video in videos:
             entry = known.get((video.path, video.start, video.end))

@@ -4,16 +4,18 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from hrpose_rt.config import Settings
 from hrpose_rt.drawing.style import DRAW_STYLE, DrawStyle
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.sinks.formats import RESULT_FORMATS
 
 VIDEO = "video"  # the output with the people drawn
-OUTPUTS = (*RESULT_FORMATS, VIDEO)
+PARQUET = "parquet"  # the table of the people of all videos
+OUTPUTS = (*RESULT_FORMATS, VIDEO, PARQUET)
 LEAD_S = 2.0  # how much earlier than its cut a part of a video begins
 MIN_SPLIT_S = 5 * LEAD_S
 OpenPipeline = Callable[[Settings], PosePipeline]
@@ -39,6 +41,7 @@ class Options:
 
     Raises:
         BadInput: There is no such output, or the parts are too short.
+        RuntimeMissing: An output needs a library that is not installed.
     """
 
     settings: Settings = Settings()
@@ -54,6 +57,8 @@ class Options:
                 raise BadInput(f"`outputs` has no {name}: choose {', '.join(OUTPUTS)}")
         if not self.outputs:
             raise BadInput(f"`outputs` is empty: choose {', '.join(OUTPUTS)}")
+        if PARQUET in self.outputs and not find_spec("pyarrow"):
+            raise RuntimeMissing(f"`parquet` needs pyarrow: {install_hint('cluster')}")
         if self.split_s and self.split_s < MIN_SPLIT_S:
             raise BadInput(
                 f"`split` is {self.split_s:g} s: parts are at least {MIN_SPLIT_S:g} s long, because each "

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from hrpose_rt.batch.manifest import WORK, Entry, Manifest
 from hrpose_rt.batch.options import Options
+from hrpose_rt.batch.people_table import file_in_table
 from hrpose_rt.batch.split import Part
 from hrpose_rt.batch.videos import Video
 from hrpose_rt.batch.work import Outcome, Task
@@ -221,6 +222,7 @@ class Schedule:
         target = self.manifest.folder / task.name
         old = task.folder.with_name(f"{task.folder.name}.old")
         try:
+            file_in_table(task.folder, self.manifest.folder, task.name)
             if target.exists():
                 target.rename(old)
             task.folder.rename(target)

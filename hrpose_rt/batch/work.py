@@ -10,9 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from hrpose_rt.batch import people_table
 from hrpose_rt.batch.join import joined, with_pictures
 from hrpose_rt.batch.manifest import REPORT
-from hrpose_rt.batch.options import VIDEO, Options
+from hrpose_rt.batch.options import PARQUET, VIDEO, Options
 from hrpose_rt.batch.split import Part, PartWriter, StoredPart, cut
 from hrpose_rt.batch.videos import Video
 from hrpose_rt.config import Clip
@@ -215,6 +216,9 @@ class Worker:
         for name in self._options.outputs:
             if name == VIDEO:
                 yield video_output(folder, info, info.stem, True, lambda: _audio(source))
+            elif name == PARQUET:
+                file = task.folder / people_table.FILE
+                yield Output((file,), partial(people_table.ParquetSink, file, info))
             else:
                 yield result_output(name, folder, info, info.stem, True)
 

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from hrpose_rt.batch.manifest import Manifest, open_manifest
-from hrpose_rt.batch.options import Options
+from hrpose_rt.batch.options import PARQUET, Options
 from hrpose_rt.batch.schedule import Redo, Schedule, waiting_of
 from hrpose_rt.batch.summary import SUMMARY, summary_of
 from hrpose_rt.batch.videos import find_videos
@@ -37,6 +37,9 @@ def batch(
     outputs: Annotated[
         str, options.output_option(help="What each video gets: json, csv, csv_long, coco, mot, video, ...")
     ] = "json",
+    parquet: Annotated[
+        bool, options.output_option("--parquet", help="Also a table of the people of all videos.")
+    ] = False,
     start: Annotated[
         float,
         options.input_option(parser=options.parse_seconds, metavar="TIME", help="Start at this second."),
@@ -78,6 +81,8 @@ def batch(
     """Run many videos, each into a folder of its own. A second call goes on where the first one stopped."""
     place = Place.divided(ray, workers, settings.threads, gpus_per_worker)
     names = tuple(dict.fromkeys(name.strip() for name in outputs.split(",") if name.strip()))
+    if parquet and PARQUET not in names:
+        names += (PARQUET,)
     style = DrawStyle(
         canvas=canvas, blur_faces=blur_faces, regions=tuple(one for one in settings.regions if one)
     )
