@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.batch.manifest import Entry, Manifest
-from hrpose_rt.paths import write_json
+from hrpose_rt.batch.summary_page import page
+from hrpose_rt.paths import atomic_write, write_json
 from hrpose_rt.timing import LatencyTable
 
-SUMMARY = "summary.json"
+SUMMARY, PAGE = "summary.json", "summary.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,11 @@ class Summary:
         }
 
     def write(self, folder: Path) -> None:
-        """Write it as JSON into the folder of the batch."""
+        """Write it as JSON and as a page for browsers into the folder of the batch."""
         write_json(folder / SUMMARY, self.to_dict(), indent=2)
+        with atomic_write(folder / PAGE) as file:
+            name = folder.absolute().name
+            file.write_text(page(name, str(self), self.entries, self.table), encoding="utf-8")
 
 
 def summary_of(manifest: Manifest) -> Summary:
