@@ -96,6 +96,9 @@ class Gpu:
     driver: str
 
 
+NO_NVIDIA = "no NVIDIA driver sees a GPU here"
+
+
 def nvidia_gpus() -> list[Gpu]:
     """The GPUs that the NVIDIA driver sees, in CUDA's order; empty without a driver."""
     try:

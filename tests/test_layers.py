@@ -48,7 +48,7 @@ AT_HOME = {  # modules that are about one heavy library, and are themselves impo
     **{f"training/{name}.py": "torch" for name in LEARNING},
     **{
         f"sources/{name}.py": "av"
-        for name in ("connection", "network", "audio", "video", "video_stream", "video_timing")
+        for name in ("audio", "connection", "hwaccel", "network", "video", "video_stream", "video_timing")
     },
 }
 MODULES = {

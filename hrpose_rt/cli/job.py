@@ -45,6 +45,7 @@ class RunJob:
         overwrite: Whether files that exist are replaced.
         audio: Whether saved videos keep the sound of theirs.
         annotations: Whose ids of images COCO's results have, if any.
+        encoder: What encodes saved videos, of `encoders.ENCODERS`.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class RunJob:
         overwrite: bool,
         audio: bool,
         annotations: Path | None = None,
+        encoder: str = "x264",
     ) -> None:
         if annotations and not texts["coco"]:
             raise BadInput(
@@ -63,6 +65,7 @@ class RunJob:
         self._sources = sources
         self._stems = distinct_stems(sources)
         self._save, self._texts, self._overwrite, self._audio = save, texts, overwrite, audio
+        self._encoder = encoder
         names = [name for source in sources if isinstance(source, Images) for name in source.file_names]
         self._image_ids = read_image_ids(annotations, names) if annotations else {}
         self.queues = {"read": QueueTimes(), "write": QueueTimes()}
@@ -182,7 +185,7 @@ class RunJob:
         several = len(self._sources) > 1
         targets = []
         if self._save:
-            targets.append(picture_output(self._save, source, stem, several, self._audio))
+            targets.append(picture_output(self._save, source, stem, several, self._audio, self._encoder))
         for option, value in self._texts.items():
             if value:
                 target = result_output(option, value, source.info, stem, several, self._image_ids)

@@ -56,11 +56,20 @@ def run(
             help="How long to retry a live source that disconnects, in seconds; 0 stops at once."
         ),
     ] = RECONNECT_S,
+    hwaccel: Annotated[
+        str,
+        options.input_option(
+            help="Decode videos on a GPU: cuda, vaapi, qsv, videotoolbox, d3d11va or auto."
+        ),
+    ] = "none",
     save: Annotated[
         str | None,
         options.output_option("--save", "-o", help="Annotated .mp4 (of images: a folder or an image)."),
     ] = None,
     audio: Annotated[bool, options.output_option(help="Keep the sound of a video that is saved.")] = True,
+    encoder: Annotated[
+        str, options.output_option(help="What encodes a saved video: x264, nvenc (NVIDIA) or auto.")
+    ] = "x264",
     json_lines: Annotated[
         str | None,
         options.output_option("--json", help="JSON lines, one per frame; - for stdout."),
@@ -175,8 +184,8 @@ def run(
         names = expand(source)
         if settings.boxes and len(names) > 1:
             raise BadInput(f"--boxes has the people of one source, not of {len(names)}: run each by itself")
-        sources = steps.open_sources(stack, names, clip, reconnect)
-        job = RunJob(sources, save, texts, overwrite, audio, annotations)
+        sources = steps.open_sources(stack, names, clip, reconnect, hwaccel)
+        job = RunJob(sources, save, texts, overwrite, audio, annotations, encoder)
         job.check(report)
         steps.name_silent(sources, reconnect)
         viewers = [steps.show_window(stack, job, style)] if show else []

@@ -25,10 +25,12 @@ from hrpose_rt.sources.open import open_source
 from hrpose_rt.timing import LatencyTable
 
 
-def open_sources(stack: ExitStack, names: list[str], clip: Clip, reconnect_s: float) -> list[Source]:
+def open_sources(
+    stack: ExitStack, names: list[str], clip: Clip, reconnect_s: float, hwaccel: str
+) -> list[Source]:
     """Open the sources until `stack` ends. Beside others, one that does not answer yet is no error."""
     patient = len(names) > 1 and reconnect_s > 0  # a camera that is off keeps no other one waiting
-    return [stack.enter_context(open_source(name, clip, reconnect_s, patient)) for name in names]
+    return [stack.enter_context(open_source(name, clip, reconnect_s, patient, hwaccel)) for name in names]
 
 
 def name_silent(sources: list[Source], reconnect_s: float) -> None:

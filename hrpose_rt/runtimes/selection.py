@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from hrpose_rt.config import check_execution
 from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint
-from hrpose_rt.hardware import nvidia_gpus
+from hrpose_rt.hardware import NO_NVIDIA, nvidia_gpus
 from hrpose_rt.nets.spec import RTX_ARCHS
 
 # The precisions of each runtime on each device. "auto" is the first one that the machine supports.
@@ -127,7 +127,7 @@ def _runtime_for(
 
 
 def _no_gpu(count: int) -> str:
-    return f"the driver sees {count}, from cuda:0 on" if count else "no NVIDIA driver sees a GPU here"
+    return f"the driver sees {count}, from cuda:0 on" if count else NO_NVIDIA
 
 
 def _on_cuda(

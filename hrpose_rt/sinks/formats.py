@@ -71,6 +71,7 @@ def video_output(
     stem: str,
     several: bool,
     open_audio: Callable[[], Audio | None] = lambda: None,
+    encoder: str = "x264",
 ) -> Output:
     """The output for the annotated video of a source: `save` itself or a file in the folder `save`.
 
@@ -80,12 +81,13 @@ def video_output(
         stem: The name of the file in a folder.
         several: Whether there are more sources. Then `save` must be a folder.
         open_audio: Opens the audio, when the video is opened.
+        encoder: One of `encoders.ENCODERS`.
     """
     path = _file_in(Path(save), stem, VIDEO_SUFFIX, several)
     if path.suffix.lower() != VIDEO_SUFFIX:
         raise BadInput(f"`save` {save}: a video is saved as {VIDEO_SUFFIX}, or name a folder")
     _check_size(info, VIDEO_SUFFIX)
-    return Output((path,), lambda _: VideoSink(path, info, open_audio()))
+    return Output((path,), lambda _: VideoSink(path, info, open_audio(), encoder))
 
 
 def image_output(save: str, info: SourceInfo, stem: str, several: bool, names: Mapping[int, str]) -> Output:

@@ -4,7 +4,7 @@ import io
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import cv2
 import numpy as np
@@ -13,7 +13,11 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
 from hrpose_rt.sinks.async_writer import AsyncWriter
 from hrpose_rt.sinks.base import closed_error, write_error
+from hrpose_rt.sinks.encoders import check_encoder, find_encoder
 from hrpose_rt.types import U8, SourceInfo
+
+if TYPE_CHECKING:
+    from av.video.stream import VideoStream
 
 ENCODE_QUEUE = 2  # pictures that may wait for the encoder
 
@@ -53,16 +57,23 @@ class VideoSink:
         path: The mp4 file.
         info: The source.
         audio: The audio of the source. It is copied, not encoded again.
+        encoder: One of `encoders.ENCODERS`.
+
+    Raises:
+        BadInput: The file cannot be written, or there is no such encoder.
     """
 
     wants_picture = True
     TIME_BASE = Fraction(1, 90_000)
     FRAGMENT_US = 500_000
 
-    def __init__(self, path: Path, info: SourceInfo, audio: Audio | None = None) -> None:
+    def __init__(
+        self, path: Path, info: SourceInfo, audio: Audio | None = None, encoder: str = "x264"
+    ) -> None:
         import av
 
-        self._path, self._audio = path, audio
+        check_encoder(encoder)
+        self._path, self._audio, self._encoder_name = path, audio, encoder
         options = {
             "movflags": "hybrid_fragmented+frag_keyframe+empty_moov+default_base_moof",
             "frag_duration": str(self.FRAGMENT_US),
@@ -76,15 +87,7 @@ class VideoSink:
         except OSError as error:
             raise BadInput(f"{path} cannot be written: {error.strerror}") from error
         self._container = av.open(self._file, "w", format="mp4", options=options)
-        self._fps = fps = Fraction(info.fps).limit_denominator(1001)
-        self._stream = stream = self._container.add_stream("libx264", rate=fps)
-        stream.pix_fmt = "yuv420p"
-        second = str(max(1, round(info.fps)))
-        # No B-frames: they would delay the beginning, which a fragmented file cannot express.
-        # "superfast" costs a third less than "veryfast", which competes with the networks for the cores. It
-        # has no lookahead, so only the newest frames are missing from the file when the run is killed.
-        stream.options = {"preset": "superfast", "crf": "22", "g": second, "bf": "0"}
-        stream.codec_context.time_base = self.TIME_BASE
+        self._fps = Fraction(info.fps).limit_denominator(1001)
         self._last_pts = -1
         self._begin_s: float | None = None  # the video begins with its first frame, at any source time
         self._closed = self._failed = False
@@ -99,18 +102,31 @@ class VideoSink:
         if self._failed or self._closed:
             raise closed_error(self._path)
         if self._begin_s is None:
-            height, width = picture.shape[:2]
-            self._stream.width, self._stream.height = max(2, width & ~1), max(2, height & ~1)
             self._begin_s = result.frame.time_s
-            if self._audio:
-                self._audio.begin(self._container, self._begin_s)
-            self._encoder.start()
+            self._begin(picture, self._begin_s)
         planes = yuv_planes(picture, (self._stream.height, self._stream.width))
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         pts = round((result.frame.time_s - self._begin_s) / self.TIME_BASE)
         pts = max(pts, self._last_pts + 1)
         frame.pts, frame.time_base, self._last_pts = pts, self.TIME_BASE, pts
         self._encoder.submit(partial(self._mux, frame, pts * self.TIME_BASE))
+
+    def _begin(self, picture: U8, time_s: float) -> None:
+        """Add the streams, now that the size is known, and start to encode."""
+        height, width = picture.shape[:2]
+        size_wh = max(2, width & ~1), max(2, height & ~1)
+        encoder = find_encoder(self._encoder_name, size_wh)
+        stream = cast("VideoStream", self._container.add_stream(encoder.codec, rate=self._fps))
+        self._stream = stream
+        stream.width, stream.height = size_wh
+        stream.pix_fmt = "yuv420p"
+        # A key frame every second. No B-frames: they would delay the beginning, which a fragmented file
+        # cannot express.
+        stream.options = {**encoder.options, "g": str(max(1, round(self._fps))), "bf": "0"}
+        stream.codec_context.time_base = self.TIME_BASE
+        if self._audio:
+            self._audio.begin(self._container, time_s)
+        self._encoder.start()
 
     def close(self) -> None:
         """Write the frames left in the encoder, unless a write has failed."""

@@ -11,6 +11,7 @@ from typing import Protocol, Self, TypeGuard
 from hrpose_rt.errors import BadInput
 from hrpose_rt.types import Frame, SourceInfo
 
+HWACCELS = ("none", "auto", "cuda", "vaapi", "qsv", "videotoolbox", "d3d11va")  # FFmpeg's names
 RECONNECT_S = 60.0  # how long to retry a live source that disconnects, in seconds
 
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 import av
 import av.error
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from hrpose_rt.errors import BadInput
@@ -26,15 +27,19 @@ class Unreachable(BadInput):
     """An address does not answer at the moment."""
 
 
-def connect(url: str, options: dict[str, str] | None = None) -> InputContainer:
-    """Open an address.
+def connect(
+    url: str, options: dict[str, str] | None = None, hwaccel: HWAccel | None = None
+) -> InputContainer:
+    """Open an address, with the options of FFmpeg and a device to decode on.
 
     Raises:
         Unreachable: The address does not answer.
         BadInput: The address answers, but not with video that can be played.
     """
     try:
-        return av.open(url, options=options or {}, timeout=(CONNECT_TIMEOUT_S, CONNECT_TIMEOUT_S))
+        return av.open(
+            url, options=options or {}, timeout=(CONNECT_TIMEOUT_S, CONNECT_TIMEOUT_S), hwaccel=hwaccel
+        )
     except (av.error.FFmpegError, OSError, ValueError) as error:
         # Do not pass on FFmpeg's message or its error: both hold the address with its password.
         if isinstance(error, av.error.InvalidDataError | av.error.EOFError) or _errno(error) == errno.EIO:

@@ -25,6 +25,7 @@ from hrpose_rt.sources.connection import (
     is_single_image,
     supports_ranges,
 )
+from hrpose_rt.sources.hwaccel import decoding_device
 from hrpose_rt.sources.images import Images
 from hrpose_rt.sources.live import LatestFrame, LiveSource, connection_lost
 from hrpose_rt.sources.video import VideoFile
@@ -50,7 +51,11 @@ _OPTIONS = {
 
 
 def open_address(
-    url: str, clip: Clip, reconnect_s: float = RECONNECT_S, patient: bool = False
+    url: str,
+    clip: Clip,
+    reconnect_s: float = RECONNECT_S,
+    patient: bool = False,
+    hwaccel: str = "none",
 ) -> BaseSource:
     """Open an address. A source with an end is a video or an image; every other one is a live stream.
 
@@ -59,6 +64,7 @@ def open_address(
         clip: The part to use.
         reconnect_s: How long to retry a live stream that disconnects, in seconds.
         patient: Whether to retry as long if the address does not answer at first.
+        hwaccel: The device that decodes, one of `HWACCELS`.
 
     Raises:
         BadInput: The address cannot be played. Unreachable if it does not answer.
@@ -66,33 +72,35 @@ def open_address(
     check_address(url)
     _refuse_pages(url)
     try:
-        connection = _open(url)
+        connection = _open(url, hwaccel)
     except Unreachable:
         if not patient:
             raise
-        return NetworkStream(url, clip, reconnect_s, None)
+        return NetworkStream(url, clip, reconnect_s, None, hwaccel)
     single_image = is_single_image(connection)
     is_http = url.partition("://")[0].lower() in ("http", "https")
     if not is_http or not (single_image or has_end(connection)):
-        return NetworkStream(url, clip, reconnect_s, connection)
+        return NetworkStream(url, clip, reconnect_s, connection, hwaccel)
     in_pieces = connection.format.name in PLAYLISTS
     connection.close()
-    return _with_end(url, clip, single_image, seekable=in_pieces or supports_ranges(url))
+    seekable = in_pieces or supports_ranges(url)
+    return _with_end(url, clip, single_image, seekable, hwaccel)
 
 
-def _with_end(url: str, clip: Clip, single_image: bool, seekable: bool) -> BaseSource:
+def _with_end(url: str, clip: Clip, single_image: bool, seekable: bool, hwaccel: str) -> BaseSource:
     """Open an image or video. Unless a video can be read in parts (`seekable`), use a copy until closed."""
     name, file_name = (
         redacted(url),
         PurePosixPath(urlsplit(redacted(url)).path).name or stem_of(url),
     )
     if not single_image and seekable:
-        return VideoFile(url, clip, name, PurePosixPath(file_name).stem)
+        return VideoFile(url, clip, name, PurePosixPath(file_name).stem, hwaccel)
     folder = tempfile.TemporaryDirectory()
     file = Path(folder.name, file_name)
     try:
         download(url, file)
-        source: BaseSource = (Images if single_image else VideoFile)(file, clip, name)
+        source: BaseSource
+        source = Images(file, clip, name) if single_image else VideoFile(file, clip, name, hwaccel=hwaccel)
     except BaseException:
         folder.cleanup()
         raise
@@ -111,11 +119,19 @@ class NetworkStream(LiveSource):
         clip: The part to use. Seconds count from opening the stream.
         reconnect_s: How long to retry a stream that disconnects, in seconds; 0 stops immediately.
         connection: An open connection to the stream; None if it does not answer yet.
+        hwaccel: The device that decodes, one of `HWACCELS`.
     """
 
-    def __init__(self, url: str, clip: Clip, reconnect_s: float, connection: InputContainer | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        clip: Clip,
+        reconnect_s: float,
+        connection: InputContainer | None,
+        hwaccel: str = "none",
+    ) -> None:
         super().__init__()
-        self._url, self._clip, self._reconnect_s = url, clip, reconnect_s
+        self._url, self._clip, self._reconnect_s, self._hwaccel = url, clip, reconnect_s, hwaccel
         self.info = SourceInfo(
             name=redacted(url),
             stem=stem_of(url),
@@ -159,7 +175,7 @@ class NetworkStream(LiveSource):
                 return
             container = None
             with suppress(BadInput):
-                opened = _open(self._url)
+                opened = _open(self._url, self._hwaccel)
                 if not self.info.width:
                     self._learn(opened)  # closes a connection without video
                 else:
@@ -183,8 +199,8 @@ class NetworkStream(LiveSource):
         return some
 
 
-def _open(url: str) -> InputContainer:
-    container = connect(url, _OPTIONS)
+def _open(url: str, hwaccel: str) -> InputContainer:
+    container = connect(url, _OPTIONS, decoding_device(hwaccel))
     if (stream := find_video_stream(container)) is not None:
         stream.thread_type = "SLICE"  # frame threads would delay frames
     return container

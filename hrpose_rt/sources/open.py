@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
 from hrpose_rt.sources.addresses import redacted
-from hrpose_rt.sources.base import RECONNECT_S, Source, natural_order
+from hrpose_rt.sources.base import HWACCELS, RECONNECT_S, Source, natural_order
 
 if TYPE_CHECKING:
     from hrpose_rt.sources.base import BaseSource
@@ -71,7 +71,11 @@ def _listed(path: Path) -> list[str]:
 
 
 def open_source(
-    name: Name, clip: Clip = Clip(), reconnect_s: float = RECONNECT_S, patient: bool = False
+    name: Name,
+    clip: Clip = Clip(),
+    reconnect_s: float = RECONNECT_S,
+    patient: bool = False,
+    hwaccel: str = "none",
 ) -> Source:
     """Open a video file, an image, a folder of images, a stream's address or a camera.
 
@@ -89,15 +93,18 @@ def open_source(
         reconnect_s: How long to retry a live source that disconnects, in seconds; 0 stops immediately.
         patient: Whether to retry as long if an address does not answer at first. Its width and height are
             0 until it answers.
+        hwaccel: Decode videos on this device, one of `HWACCELS`. If it is not here, the CPU decodes.
 
     Raises:
         BadInput: The source does not exist or is not one of these. The message says which.
     """
     if not 0 <= reconnect_s < math.inf:
         raise BadInput(f"`reconnect_s` is a number of seconds, or 0 for none, not {reconnect_s}")
+    if hwaccel not in HWACCELS:
+        raise BadInput(f"there is no `hwaccel` {hwaccel}: choose {', '.join(HWACCELS)}")
     from hrpose_rt.sources.images import Images
 
-    source = _open(_text(name), clip, reconnect_s, patient)
+    source = _open(_text(name), clip, reconnect_s, patient, hwaccel)
     if clip.fps is not None and not isinstance(source, Images):
         source.close()
         raise BadInput(f"`fps` is for folders of images, and {source.info.name} knows its own")
@@ -117,7 +124,7 @@ def _text(name: Name) -> str:
     return text
 
 
-def _open(name: str, clip: Clip, reconnect_s: float, patient: bool) -> "BaseSource":
+def _open(name: str, clip: Clip, reconnect_s: float, patient: bool, hwaccel: str) -> "BaseSource":
     if name.isdecimal() and not os.path.exists(name):
         from hrpose_rt.sources.camera import Camera
 
@@ -125,7 +132,7 @@ def _open(name: str, clip: Clip, reconnect_s: float, patient: bool) -> "BaseSour
     if "://" in name:
         from hrpose_rt.sources.network import open_address
 
-        return open_address(name, clip, reconnect_s, patient)
+        return open_address(name, clip, reconnect_s, patient, hwaccel)
     if name == "-":
         raise BadInput("standard input is not read: save the video as a file and name that")
     path = Path(name)
@@ -147,4 +154,4 @@ def _open(name: str, clip: Clip, reconnect_s: float, patient: bool) -> "BaseSour
         return Images(path, clip)
     from hrpose_rt.sources.video import VideoFile
 
-    return VideoFile(path, clip)
+    return VideoFile(path, clip, hwaccel=hwaccel)

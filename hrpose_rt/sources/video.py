@@ -13,6 +13,7 @@ from typing import cast
 
 import av
 import av.error
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -21,6 +22,7 @@ from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.sources.audio import IN_MP4, AudioTrack, find_audio_stream
 from hrpose_rt.sources.base import BaseSource
 from hrpose_rt.sources.connection import connect
+from hrpose_rt.sources.hwaccel import decoding_device
 from hrpose_rt.sources.video_stream import apply_rotation, find_video_stream, is_rotated
 from hrpose_rt.sources.video_timing import (
     MEASURED_PACKETS,
@@ -49,14 +51,18 @@ class VideoFile(BaseSource):
         path: A file, or the address of one.
         clip: The part to use.
         name, stem: As in `SourceInfo`, if they are not the file's.
+        hwaccel: The device that decodes, one of `HWACCELS`.
 
     Attributes:
         audio_codec: FFmpeg's name of the audio codec; None if there is no audio.
     """
 
-    def __init__(self, path: Path | str, clip: Clip, name: str = "", stem: str = "") -> None:
+    def __init__(
+        self, path: Path | str, clip: Clip, name: str = "", stem: str = "", hwaccel: str = "none"
+    ) -> None:
         super().__init__()
         self._path, self._clip, self._name = path, clip, name or str(path)
+        self._hwaccel = hwaccel
         with _open(path) as container:  # not every video can be rewound, so probing opens it separately
             self._look_in(container, stem or Path(path).stem)
 
@@ -100,7 +106,9 @@ class VideoFile(BaseSource):
 
     def _read_frames(self) -> Generator[Frame, None, None]:
         try:
-            self._container = _open(self._path)  # not earlier: many videos may be waiting for their turn
+            self._container = _open(
+                self._path, self._hwaccel
+            )  # not earlier: many videos may be waiting for their turn
         except BadInput as error:
             raise RunBroken(str(error)) from error
         try:
@@ -169,7 +177,7 @@ class VideoFile(BaseSource):
 
     def _reopen(self) -> None:
         self._container.close()
-        self._container = _open(self._path)
+        self._container = _open(self._path, self._hwaccel)
 
     def _time_of(self, frame: av.VideoFrame, guess: int) -> float:
         return guess / self._rate if frame.time is None else max(0.0, frame.time - self._begin_s)
@@ -214,21 +222,22 @@ def _noted(packets: Iterator[Packet], times_s: list[float]) -> Iterator[Packet]:
         yield packet
 
 
-def _open(path: Path | str) -> InputContainer:
-    container = connect(path) if isinstance(path, str) else _open_file(path)
+def _open(path: Path | str, hwaccel: str = "none") -> InputContainer:
+    device = decoding_device(hwaccel)
+    container = connect(path, hwaccel=device) if isinstance(path, str) else _open_file(path, device)
     if (stream := find_video_stream(container)) is not None:
         stream.thread_type = "AUTO"
     return container
 
 
-def _open_file(path: Path) -> InputContainer:
+def _open_file(path: Path, device: HWAccel | None) -> InputContainer:
     if not stat.S_ISREG(path.stat().st_mode):
         raise BadInput(f"{path} is a pipe or a device, which cannot be read twice: save it as a file first")
     try:
         with path.open("rb"):  # this error says why the file cannot be read; FFmpeg's does not
             pass
         # Without "file:", FFmpeg takes a name with a colon for an address.
-        return av.open(f"file:{path}")
+        return av.open(f"file:{path}", hwaccel=device)
     except PermissionError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): check its permissions") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
