@@ -21,8 +21,8 @@ from hrpose_rt.structures import (
     check_fields,
 )
 
-RUNTIMES = ("tensorrt", "openvino", "onnxruntime", "torch")
-DEVICES = ("cuda", "cpu", "gpu", "npu")
+RUNTIMES = ("tensorrt", "openvino", "onnxruntime", "torch", "triton")
+DEVICES = ("cuda", "cpu", "gpu", "npu", "server")
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")
 DECODINGS = ("quarter", "dark", "udp")
 MODES: dict[str, dict[str, Any]] = {  # what each trade-off sets; docs/running.md has what it costs
@@ -51,11 +51,14 @@ class Settings:
     hrpose_rt.errors.BadInput: `det_score` is 30: expected float <= 1.0
 
     Attributes:
-        pose, detector: Embedded names, or paths of checkpoints or engines; a `Path` is accepted.
-        runtime: "tensorrt", "openvino", "onnxruntime", "torch", or "auto": chosen by model and machine.
+        pose, detector: Embedded names, or paths of checkpoints or engines; a `Path` is accepted. With
+            Triton, names on the server.
+        runtime: "tensorrt", "openvino", "onnxruntime", "torch", "triton", or "auto": chosen by model and
+            machine.
         precision: "fp32", "bf16", "fp16", "int8", or "auto": the fastest on the device that costs hardly
             any accuracy.
-        device: "cpu", "gpu" or "npu" (Intel's), "cuda" or "cuda:1" (NVIDIA's), or "auto".
+        device: "cpu", "gpu" or "npu" (Intel's), "cuda" or "cuda:1" (NVIDIA's), "server" (Triton's),
+            or "auto".
         det_score: Detections below this score are left out, in 0..1.
         classes: Numbers of the detector's classes to pose; 0 is people in COCO's numbering.
         max_people: Keep at most this many per frame, best score first; 0 keeps all.
@@ -80,6 +83,7 @@ class Settings:
             "x1,y1,x2,y2" in pixels, or the path of a .json file with polygons or of a mask; "" for none.
         boxes: The path of a file with the boxes of all people, which takes the detector's place; "" for the
             detector.
+        url: The Triton server, grpc://HOST:8001, or grpcs:// with TLS; "" for other runtimes.
     """
 
     pose: str = DEFAULT_POSE
@@ -107,6 +111,7 @@ class Settings:
     ignore_region: str = ""
     boxes: str = ""
     classes: tuple[NonNegativeInt, ...] = (0,)
+    url: str = ""
 
     def __post_init__(self) -> None:
         for name in ("pose", "detector", "skeleton", "region", "ignore_region", "boxes"):
@@ -117,6 +122,7 @@ class Settings:
                 object.__setattr__(self, name, name_of(value))
         check_fields(self)
         check_execution(self.runtime, self.precision, self.device)
+        check_server(self.runtime, self.device, self.url)
         if self.decode not in ("auto", *DECODINGS):
             raise BadInput(f"there is no decoding {self.decode!r}: choose {', '.join(DECODINGS)}")
         if self.preset not in ("auto", *PRESETS):
@@ -225,6 +231,17 @@ def check_execution(runtime: str, precision: str, device: str) -> None:
             raise BadInput(f"there is no {what} {name!r}: choose auto, {', '.join(known)}")
     if number and not (kind == "cuda" and number.isdecimal()):
         raise BadInput(f"there is no device {device!r}: GPUs of NVIDIA's have numbers, as in cuda:1")
+
+
+def check_server(runtime: str, device: str, url: str) -> None:
+    """Raise BadInput unless the address of a Triton server is given if and only if it is used."""
+    if runtime != "triton":
+        if url or device == "server":
+            raise BadInput("`url` and `device` server are for `runtime` triton: add it, or leave them out")
+    elif device not in ("auto", "server"):
+        raise BadInput(f"a Triton server chooses its device: leave out `device` {device}")
+    elif not url:
+        raise BadInput("`runtime` triton needs the server's address: add `url` grpc://HOST:8001")
 
 
 def check_input_hw(input_hw: tuple[int, int]) -> None:

@@ -17,20 +17,32 @@ from hrpose_rt.detection.yolo import DetectionFilter, YoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.nets.spec import EngineSpec
-from hrpose_rt.nets.zoo import find_model
-from hrpose_rt.open_model import ProgressCallback, open_model
+from hrpose_rt.open_model import ProgressCallback, open_by_name
 from hrpose_rt.paths import sha256
 from hrpose_rt.pose.base import PoseEstimator
 from hrpose_rt.pose.estimator import HostPoseEstimator
 from hrpose_rt.run_info import DetectorInfo, HardwareInfo, PoseInfo, RunInfo
 from hrpose_rt.runtimes.base import DeviceRuntime, Runtime
+from hrpose_rt.runtimes.triton_server import Outages
 from hrpose_rt.skeleton import Skeleton, find_skeleton
 
 if TYPE_CHECKING:
     from hrpose_rt.runtimes.cuda_frames import FrameUploader
 
 HOST_DECODINGS = ("udp", "simcc")  # there is no decoder for a GPU
-Uploaders = dict[str, "FrameUploader"]  # by device
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the two networks of a pipeline share.
+
+    Attributes:
+        uploaders: By device; a frame is uploaded once.
+        outages: Of the Triton server that both run on.
+    """
+
+    uploaders: dict[str, "FrameUploader"] = field(default_factory=dict)
+    outages: Outages = field(default_factory=Outages)
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +55,7 @@ class Networks:
         detector, estimator: The networks, closed by the pipeline that gets them.
         skeleton: The joints that the estimator finds.
         info: Facts about both and the machine, for files and reports.
+        outages: Of the Triton server, if they run on one.
         lock: Held by the thread that uses them.
     """
 
@@ -50,6 +63,7 @@ class Networks:
     estimator: PoseEstimator
     skeleton: Skeleton
     info: RunInfo
+    outages: Outages = field(default_factory=Outages)
     lock: "threading.RLock" = field(default_factory=threading.RLock, init=False, repr=False)
     _closed: bool = field(default=False, init=False, repr=False)
 
@@ -91,21 +105,21 @@ def open_networks(settings: Settings, progress: ProgressCallback = say) -> Netwo
     Raises:
         HrposeError: A network cannot be opened; the message says what to do.
     """
-    uploaders: Uploaders = {}  # both share them, so a frame is uploaded once
+    shared = Shared()
     with ExitStack() as stack:
-        detector, detector_info = _open_people(settings, progress, uploaders)
+        detector, detector_info = _open_people(settings, progress, shared)
         stack.callback(detector.close)
-        estimator, pose_info = open_pose(settings, progress, uploaders)
+        estimator, pose_info = open_pose(settings, progress, shared)
         stack.callback(estimator.close)
         estimator.warm_up()
         skeleton = find_skeleton(pose_info.skeleton)
         stack.pop_all()
     info = RunInfo(pose_info, detector_info, hardware_info(settings.threads))
-    return Networks(detector, estimator, skeleton, info)
+    return Networks(detector, estimator, skeleton, info, shared.outages)
 
 
 def _open_people(
-    settings: Settings, progress: ProgressCallback, uploaders: Uploaders
+    settings: Settings, progress: ProgressCallback, shared: Shared
 ) -> tuple[Detector, DetectorInfo]:
     """Open the detector, or the file of boxes that stands in for it, with the regions applied."""
     region, ignored = settings.regions
@@ -115,20 +129,19 @@ def _open_people(
         given = GivenBoxes(BoxFile(path), settings.det_score, kept)
         return given, DetectorInfo(path.name, sha256(path), runtime="file", precision="")
     if not (region or ignored):
-        return open_detector(settings, progress, uploaders)
-    detector, info = open_detector(replace(settings, max_people=0), progress, uploaders)
+        return open_detector(settings, progress, shared)
+    detector, info = open_detector(replace(settings, max_people=0), progress, shared)
     return RegionDetector(detector, kept), info
 
 
 def open_detector(
-    settings: Settings, progress: ProgressCallback = say, uploaders: "Uploaders | None" = None
+    settings: Settings, progress: ProgressCallback = say, shared: Shared | None = None
 ) -> tuple[YoloDetector, DetectorInfo]:
-    """Open only the detector; also returns its info. A pose network can share `uploaders` with it."""
-    runtime, spec, _ = open_model(
-        find_model(settings.detector, "detection"), "detection", settings, progress
-    )
+    """Open only the detector; also returns its info. What is `shared`, a pose network can use, too."""
+    shared = shared or Shared()
+    runtime, spec, _ = open_by_name(settings.detector, "detection", settings, progress, shared.outages)
     with closed_on_error(runtime):
-        detector = _detector(runtime, spec, settings, uploaders)
+        detector = _detector(runtime, spec, settings, shared)
     return detector, DetectorInfo(
         model=spec.model,
         sha256=spec.sha256 or spec.weights_sha256,
@@ -138,12 +151,13 @@ def open_detector(
 
 
 def open_pose(
-    settings: Settings, progress: ProgressCallback = say, uploaders: "Uploaders | None" = None
+    settings: Settings, progress: ProgressCallback = say, shared: Shared | None = None
 ) -> tuple[PoseEstimator, PoseInfo]:
     """Open only the pose estimator, without a warm-up; also returns its info. See `open_detector`."""
-    runtime, spec, reason = open_model(find_model(settings.pose, "pose"), "pose", settings, progress)
+    shared = shared or Shared()
+    runtime, spec, reason = open_by_name(settings.pose, "pose", settings, progress, shared.outages)
     with closed_on_error(runtime):
-        estimator = _estimator(runtime, spec, settings, uploaders)
+        estimator = _estimator(runtime, spec, settings, shared)
     return estimator, PoseInfo(
         model=spec.model,
         sha256=spec.sha256 or spec.weights_sha256,
@@ -167,26 +181,22 @@ def closed_on_error(opened: Runtime) -> Iterator[None]:
         raise
 
 
-def _detector(
-    runtime: Runtime, spec: EngineSpec, settings: Settings, uploaders: "Uploaders | None"
-) -> YoloDetector:
+def _detector(runtime: Runtime, spec: EngineSpec, settings: Settings, shared: Shared) -> YoloDetector:
     kept = DetectionFilter(settings.det_score, settings.max_people, settings.classes)
     how = (spec.inputs_hw, kept, spec.model)
     if not _stays_on_device(runtime):
         return YoloDetector(runtime, *how)
     from hrpose_rt.detection.yolo_cuda import CudaYoloDetector
 
-    return CudaYoloDetector(runtime, _uploader(runtime.device, uploaders), *how)
+    return CudaYoloDetector(runtime, _uploader(runtime.device, shared), *how)
 
 
-def _estimator(
-    runtime: Runtime, spec: EngineSpec, settings: Settings, uploaders: "Uploaders | None"
-) -> PoseEstimator:
+def _estimator(runtime: Runtime, spec: EngineSpec, settings: Settings, shared: Shared) -> PoseEstimator:
     if not _stays_on_device(runtime) or spec.decode in HOST_DECODINGS:
         return HostPoseEstimator(runtime, spec, settings.decode, settings.flip_test)
     from hrpose_rt.pose.estimator_cuda import CudaPoseEstimator
 
-    uploader = _uploader(runtime.device, uploaders)
+    uploader = _uploader(runtime.device, shared)
     return CudaPoseEstimator(runtime, spec, uploader, settings.decode, settings.flip_test)
 
 
@@ -195,16 +205,15 @@ def _stays_on_device(runtime: Runtime) -> "TypeGuard[DeviceRuntime]":
     return runtime.device.startswith("cuda") and hasattr(runtime, "infer_device")
 
 
-def _uploader(device: str, uploaders: "Uploaders | None") -> "FrameUploader":
+def _uploader(device: str, shared: Shared) -> "FrameUploader":
     """The uploader for a device, shared by the detector and the pose network."""
     import torch
 
     from hrpose_rt.runtimes.cuda_frames import FrameUploader
 
-    uploaders = {} if uploaders is None else uploaders
-    if device not in uploaders:
-        uploaders[device] = FrameUploader(torch.device(device))
-    return uploaders[device]
+    if device not in shared.uploaders:
+        shared.uploaders[device] = FrameUploader(torch.device(device))
+    return shared.uploaders[device]
 
 
 def hardware_info(threads: int = 0) -> HardwareInfo:

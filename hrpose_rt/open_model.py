@@ -10,7 +10,7 @@ from hrpose_rt.console import say
 from hrpose_rt.hardware import cpu_features
 from hrpose_rt.nets.onnx_source import NetworkHints
 from hrpose_rt.nets.spec import EngineSpec, Task
-from hrpose_rt.nets.zoo import EMBEDDED, Model, spec_of_checkpoint
+from hrpose_rt.nets.zoo import EMBEDDED, Model, find_model, spec_of_checkpoint
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.runtimes.open import open_selected, with_size
 from hrpose_rt.runtimes.ov import bf16_is_fast
@@ -21,10 +21,26 @@ from hrpose_rt.runtimes.selection import (
     select_runtime,
     tensorrt_format,
 )
+from hrpose_rt.runtimes.triton import open_served
+from hrpose_rt.runtimes.triton_server import Outages
 from hrpose_rt.runtimes.trt_compat import check_ready
 
 MAX_AP_LOSS = 0.01  # largest loss at which `auto` chooses int8
 ProgressCallback = Callable[[str], None]
+
+
+def open_by_name(
+    name: str,
+    task: Task,
+    settings: Settings,
+    progress: ProgressCallback = say,
+    outages: Outages | None = None,
+) -> tuple[Runtime, EngineSpec, str]:
+    """Open a model by its name, its path, or its name on a Triton server; see `open_model`."""
+    if settings.runtime != "triton":
+        return open_model(find_model(name, task), task, settings, progress)
+    runtime, spec = open_served(name, task, settings, progress, outages)
+    return runtime, spec, f"served by {settings.url}"
 
 
 def open_model(

@@ -27,6 +27,7 @@ LAYERS = {
 }
 HEAVY = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "av", "supervision", "trackers"}
 HEAVY |= {"filelock", "lap", "matplotlib", "paho", "pyarrow", "pycocotools", "ray", "scipy"}
+HEAVY |= {"google", "grpc", "tritonclient"}
 MAX_PARAMETERS = 6  # of a function; a dataclass groups the values that belong together
 LEARNING = ("amp", "checkpoints", "dataset", "distributed", "optimizer", "trainer", "validation")
 AT_HOME = {  # modules that are about one heavy library, and are themselves imported late

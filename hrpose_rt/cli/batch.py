@@ -89,7 +89,7 @@ def batch(
     settings = replace(settings, threads=place.threads)
     what = Options(settings, names, stride=stride, split_s=split, style=style)
     videos = find_videos(source, Clip(start, end, stride))
-    fetch_models(settings.pose, settings.detector)
+    fetch_models(settings)
     console = Console(quiet=quiet, highlight=False)
     with open_manifest(output) as manifest:
         waiting = waiting_of(manifest, videos, what, Redo(retry_failed, overwrite))

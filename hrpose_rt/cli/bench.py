@@ -23,7 +23,7 @@ from hrpose_rt.hardware import gpu_facts
 from hrpose_rt.nets.spec import Task
 from hrpose_rt.nets.zoo import Model
 from hrpose_rt.networks import hardware_info
-from hrpose_rt.open_model import open_model
+from hrpose_rt.open_model import open_by_name
 from hrpose_rt.paths import write_json
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.runtimes.selection import gpu_number
@@ -55,6 +55,7 @@ def bench_engine(
     ] = "auto",
     batch: Annotated[str, typer.Option(help="Measure these batch sizes.")] = "1,2,4,8,16,32",
     device: options.Device = "auto",
+    url: options.Url = "",
     seconds: Annotated[float, typer.Option(help="Measure each batch size for this many seconds.")] = 5.0,
     threads: options.Threads = 0,
     output: Annotated[Path | None, typer.Option(help="Write the results to this JSON file.")] = None,
@@ -69,7 +70,7 @@ def bench_engine(
     task = task_of(model)
     chosen = find(model, task)
     settings = [
-        Settings(runtime=one, precision=other, device=device, threads=threads)
+        _settings(one, other, device, url, threads)
         for one in runtime.split(",")
         for other in precision.split(",")
     ]
@@ -77,7 +78,7 @@ def bench_engine(
         candidates, refused = [], []
         for setting in settings:
             try:
-                candidates.append(_candidate(chosen, task, setting, console))
+                candidates.append(_candidate(model, chosen, task, setting, console))
             except BadInput as error:  # this pair does not exist, others may
                 refused.append(error)
                 continue
@@ -103,10 +104,18 @@ def bench_engine(
         write_json(output, report | {"cells": to_dict(cells)}, indent=2)
 
 
-def _candidate(model: Model, task: Task, settings: Settings, console: Console) -> RuntimeCandidate:
+def _settings(runtime: str, precision: str, device: str, url: str, threads: int) -> Settings:
+    if runtime == "triton":  # which may be one of several
+        return Settings(runtime=runtime, precision=precision, url=url)
+    return Settings(runtime=runtime, precision=precision, device=device, threads=threads)
+
+
+def _candidate(
+    name: str, model: Model, task: Task, settings: Settings, console: Console
+) -> RuntimeCandidate:
     from hrpose_rt.bench.flops import count_flops
 
-    runtime, spec, _ = open_model(model, task, settings)
+    runtime, spec, _ = open_by_name(name, task, settings)
     try:
         with console.status(f"measuring the peak of {runtime.name} in {runtime.precision}"):
             peak = _peak(runtime, settings)

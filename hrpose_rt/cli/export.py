@@ -16,31 +16,40 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.export.engines import export
 from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, ExportedEngine, ExportRequest
 from hrpose_rt.export.tensorrt import TrtOptions
+from hrpose_rt.export.triton import BACKENDS, RepositoryModel, add_to_repository, find_backend
 from hrpose_rt.nets.onnx_source import NetworkHints
 from hrpose_rt.nets.spec import engine_files
 from hrpose_rt.nets.zoo import spec_of_checkpoint
 
 MIB = 2**20
+TRITON, DEFAULT_BACKEND = "triton", "onnxruntime"
 DEFAULTS = TrtOptions()
 
 
 def export_model(
     model: Annotated[str, typer.Argument(help="A model's name or a checkpoint.")],
     form: Annotated[
-        str, typer.Option("--format", help=", ".join(PRECISIONS_OF_FORMAT) + "; or several with commas.")
+        str,
+        typer.Option(
+            "--format",
+            help=", ".join(PRECISIONS_OF_FORMAT) + "; or several with commas. triton: a model repository.",
+        ),
     ] = "onnx",
     precision: Annotated[
         str, typer.Option(help="fp32, fp16, bf16 or int8; or several with commas.")
     ] = "fp32",
     max_batch: Annotated[
-        int, typer.Option(help="TensorRT: set the largest batch. Default: 64, detectors 16.")
+        int, typer.Option(help="TensorRT, Triton: set the largest batch. Default: 64, detectors 16.")
     ] = DEFAULTS.max_batch,
+    backend: Annotated[
+        str, typer.Option(help=f"Triton: what runs the engine: {', '.join(BACKENDS)}.")
+    ] = DEFAULT_BACKEND,
     input_hw: Annotated[
         str | None, typer.Option(help="Set HEIGHTxWIDTH. Default: the model's own.")
     ] = None,
     decode: options.Decode = "auto",
     preset: options.Preset = "auto",
-    output: Annotated[Path | None, typer.Option(help="Write the engines to this folder.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write to this folder.")] = None,
     calibration: Annotated[
         Path | None,
         typer.Option(help="Calibrate int8 and compare on this video or folder of people like yours."),
@@ -73,17 +82,23 @@ def export_model(
         hardware_compat=hardware_compat,
         version_compat=version_compat,
     )
+    served, largest = form == TRITON, trt.for_task(task_of(model)).max_batch
+    if served:
+        form = find_backend(backend).format
+        if output is None:
+            raise BadInput("--format triton needs the folder of the model repository: add --output")
     orders = [
         ExportRequest(
             format=one_form,
             precision=one_precision,
             input_hw=options.parse_hw(input_hw),
             trt=trt,
-            folder=output,
+            folder=None if served else output,
             calibration=calibration,
             verify=not no_verify,
             keep=keep,
-            rebuild=overwrite,
+            rebuild=overwrite and not served,
+            free_hw=served and form != "tensorrt" and input_hw is None,
         )
         for one_form in form.split(",")
         for one_precision in precision.split(",")
@@ -100,6 +115,7 @@ def export_model(
     elif decode != "auto":
         raise BadInput(f"how {model} is read is known: leave out --decode, which runs take")
     made: list[ExportedEngine] = []
+    models: list[RepositoryModel] = []
     try:
         for request in orders:
             begin = f"{model}, {request.format} {request.precision}"
@@ -109,10 +125,14 @@ def export_model(
                     status.update(f"{begin}: {step}")
 
                 made.append(export(found, task, request, show))
+                if served and output:
+                    models.append(add_to_repository(made[-1], output, backend, largest, overwrite))
     finally:
         if made:
             print(f"in {made[0].path.parent}:")
             Console().print(_table(made))
+        for one in models:
+            print(f"{one.folder}: version {one.version}{'' if one.added else ' was there'}")
 
 
 def _table(made: list[ExportedEngine]) -> Table:

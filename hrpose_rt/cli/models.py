@@ -11,6 +11,7 @@ from rich.table import Column, Table
 
 from hrpose_rt.cli import options
 from hrpose_rt.cli.app import App
+from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
 from hrpose_rt.nets import onnx_source
 from hrpose_rt.nets.onnx_source import PRESETS
@@ -92,9 +93,12 @@ def pull(name: Name, debug: options.Debug = False) -> None:
     print(f"{name} is here: {model.checkpoint or model.engine}")
 
 
-def fetch_models(pose: str, detector: str) -> None:
+def fetch_models(settings: Settings) -> None:
     """Fetch what a run needs before it begins, with a bar for what is not here yet."""
-    for name, task in ((pose, "pose"), (detector, "detection")):
+    if settings.runtime == "triton":  # the networks are on the server
+        return
+    detector = "" if settings.boxes else settings.detector
+    for name, task in ((settings.pose, "pose"), (detector, "detection")):
         if ALIASES.get(name, name) in {*PUBLISHED, *PUBLISHED_ONNX} or ULTRALYTICS.match(name):
             find(name, "pose" if task == "pose" else "detection")
 

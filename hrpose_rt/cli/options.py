@@ -20,7 +20,8 @@ speed_option = partial(typer.Option, rich_help_panel="Speed")
 
 Pose = Annotated[str, model_option(help="Pose network: a name or a file.")]
 DetectorName = Annotated[str, model_option(help="Person detector: a name or a file.")]
-RuntimeName = Annotated[str, model_option(help="auto, tensorrt, openvino, onnxruntime or torch.")]
+RuntimeName = Annotated[str, model_option(help="auto, tensorrt, openvino, onnxruntime, torch or triton.")]
+Url = Annotated[str, model_option(help="Triton server: grpc://HOST:8001, or grpcs:// with TLS.")]
 Precision = Annotated[
     str,
     model_option(help="auto, fp32, bf16, fp16 or int8; auto is the fastest of little loss."),
@@ -157,6 +158,7 @@ SETTINGS: dict[str, Any] = {
     "pose": Pose,
     "detector": DetectorName,
     "runtime": RuntimeName,
+    "url": Url,
     "precision": Precision,
     "device": Device,
     "skeleton": SkeletonName,
@@ -221,9 +223,10 @@ def with_settings(*names: str, **defaults: Any) -> Callable[[Callable[..., None]
     hrnet-w16-lite 1
 
     Args:
-        names: In the order in which `--help` has them.
+        names: In the order in which `--help` has them. "runtime" brings "url", which it may need.
         defaults: Other ones than those of `Settings`.
     """
+    names = tuple(dict.fromkeys(one for n in names for one in ((n, "url") if n == "runtime" else (n,))))
     fields = [name for name in names if name != "mode"]
     default = {name: getattr(Settings(), _FIELDS.get(name, name)) for name in fields} | defaults
     default = _shown(default) | {"mode": DEFAULT_MODE}

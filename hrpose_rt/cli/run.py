@@ -195,7 +195,7 @@ def run(
             console.print(f"watch at {web.url}")
         live = stack.enter_context(LiveOutputs(push, mqtt, webhook, min_fps))
         viewers += live.viewers(job.concurrent)
-        fetch_models(settings.pose, "" if settings.boxes else settings.detector)
+        fetch_models(settings)
         pipeline = stack.enter_context(PosePipeline(settings))
         console.print(describe(pipeline.info), soft_wrap=True)
         facts = {"options": Command.used(context), **pipeline.info.to_dict()}

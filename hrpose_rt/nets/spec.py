@@ -109,25 +109,35 @@ class EngineSpec:
 
     def save(self, path: Path) -> None:
         """Write the spec as JSON, atomically."""
-        write_json(path, {"schema": SPEC_SCHEMA} | asdict(self), indent=2)
+        write_json(path, self.to_dict(), indent=2)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The values by the keys of JSON, with the schema."""
+        return {"schema": SPEC_SCHEMA} | asdict(self)
 
     @classmethod
     def load(cls, path: Path) -> "EngineSpec":
         """Read a spec; raise BadInput with the file and the problem if it is invalid."""
         try:
-            fields = decode(path.read_bytes(), dict[str, Any])
-            schema = fields.pop("schema", "none")
-            if schema not in READABLE_SCHEMAS:
-                raise ValueError(f"schema: {schema!r}, this version reads up to {SPEC_SCHEMA}")
-            spec = convert(fields, cls)
-            spec._check_pose()
-            if spec.skeleton.endswith(SKELETON_SUFFIXES):
-                spec = replace(spec, skeleton=str(path.parent / spec.skeleton))
-            return spec
+            spec = cls.parse(path.read_bytes())
         except (OSError, ValueError) as error:
             raise BadInput(
                 f"{path} does not describe an engine ({error}): export the model again"
             ) from error
+        if spec.skeleton.endswith(SKELETON_SUFFIXES):
+            spec = replace(spec, skeleton=str(path.parent / spec.skeleton))
+        return spec
+
+    @classmethod
+    def parse(cls, data: bytes) -> "EngineSpec":
+        """Read a spec from JSON; raise ValueError with the problem if it is invalid."""
+        fields = decode(data, dict[str, Any])
+        schema = fields.pop("schema", "none")
+        if schema not in READABLE_SCHEMAS:
+            raise ValueError(f"schema: {schema!r}, this version reads up to {SPEC_SCHEMA}")
+        spec = convert(fields, cls)
+        spec._check_pose()
+        return spec
 
     def _check_pose(self) -> None:
         """Raise ValueError if a field is missing that pose networks need."""

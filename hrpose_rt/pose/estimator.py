@@ -33,7 +33,9 @@ class HostPoseEstimator:
         self._decoder = keypoint_decoder(spec, decode)
         # A GPU takes about as long for a few crops as for one, so a crowd is padded there and not split.
         self._pads = runtime.device.startswith("cuda")
-        sizes = GPU_BATCHES[::-1] if self._pads else CPU_BATCHES
+        sizes: tuple[int, ...] = GPU_BATCHES[::-1] if self._pads else CPU_BATCHES
+        if runtime.device == "server":  # which takes every size, and the fewest calls are the fastest
+            sizes = tuple(range(spec.max_batch, 0, -1))
         self._batches = tuple(n for n in sizes if n <= (spec.max_batch or n))
         # One slice of crops at a time: the network's input is still in the cache, and memory is constant.
         self._crops = np.zeros((self._batches[0], *spec.input_hw, 3), np.uint8)

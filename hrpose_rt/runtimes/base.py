@@ -18,9 +18,9 @@ class Runtime(Protocol):
     """An opened engine.
 
     Attributes:
-        name: "openvino", "onnxruntime", "tensorrt" or "torch".
+        name: "openvino", "onnxruntime", "tensorrt", "torch" or "triton".
         precision: "fp32", "bf16", "fp16" or "int8".
-        device: "cpu", "gpu", "npu" or "cuda:0".
+        device: "cpu", "gpu", "npu", "cuda:0" or "server".
     """
 
     name: str

@@ -18,6 +18,7 @@ PRECISIONS_OF = {
     ("onnxruntime", "cuda"): ("fp32", "fp16"),
     ("torch", "cpu"): ("bf16", "fp32"),
     ("torch", "cuda"): ("fp16", "bf16", "fp32"),
+    ("triton", "server"): ("fp32", "bf16", "fp16", "int8"),  # that of the model there
 }
 
 
