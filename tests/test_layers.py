@@ -26,7 +26,7 @@ LAYERS = {
     for name in names.split()
 }
 HEAVY = {"torch", "ultralytics", "openvino", "onnxruntime", "onnx", "av", "supervision", "trackers"}
-HEAVY |= {"filelock", "lap", "matplotlib", "paho", "pyarrow", "pycocotools", "ray", "scipy"}
+HEAVY |= {"filelock", "fsspec", "lap", "matplotlib", "paho", "pyarrow", "pycocotools", "ray", "scipy"}
 HEAVY |= {"google", "grpc", "tritonclient"}
 MAX_PARAMETERS = 6  # of a function; a dataclass groups the values that belong together
 LEARNING = ("amp", "checkpoints", "dataset", "distributed", "optimizer", "trainer", "validation")

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,12 +15,14 @@ from typing import Any, Protocol
 from hrpose_rt.batch.manifest import WORK, Entry, Manifest
 from hrpose_rt.batch.options import Options
 from hrpose_rt.batch.people_table import file_in_table
+from hrpose_rt.batch.scratch import remove_left
 from hrpose_rt.batch.split import Part
 from hrpose_rt.batch.videos import Video
 from hrpose_rt.batch.work import Outcome, Task
 from hrpose_rt.batch.workers import Pool, Progress
 from hrpose_rt.errors import BadInput, RunBroken
 
+ASKED_AT_ONCE = 16  # files whose fingerprint is taken
 ATTEMPTS = 2  # at a task whose worker dies
 COPIED = ("state", "reason", "frames", "people", "seconds", "input", "settings")  # from report to manifest
 
@@ -66,12 +69,15 @@ def waiting_of(manifest: Manifest, videos: Sequence[Video], options: Options, re
             out; the message names the differences.
     """
     waiting, changes = [], Counter[str]()
-    for entry in manifest.add(videos):
-        report = manifest.report_of(entry)
+    entries = manifest.add(videos)
+    reports = {entry.name: manifest.report_of(entry) for entry in entries}
+    prints = _fingerprints([entry for entry in entries if reports[entry.name]])
+    for entry in entries:
+        report = reports[entry.name]
         known = {name: report[name] for name in COPIED if name in report}
         if not report and entry.state == "failed":
             known = {"state": "failed"}
-        differences = _differences(entry, report, options)
+        differences = _differences(report, prints.get(entry.name), options)
         changes.update(differences if not redo.changed else ())
         again = (differences and redo.changed) or (known.get("state") == "failed" and redo.failed)
         if known and not again:
@@ -89,16 +95,25 @@ def waiting_of(manifest: Manifest, videos: Sequence[Video], options: Options, re
     return waiting
 
 
-def _differences(entry: Entry, report: dict[str, Any], options: Options) -> list[str]:
+def _fingerprints(entries: Sequence[Entry]) -> dict[str, str]:
+    """By name, without those that cannot be read now. Storages elsewhere are asked for several at once."""
+
+    def ask(entry: Entry) -> tuple[str, str]:
+        with suppress(OSError):  # a file that has gone is no reason to run it
+            return entry.name, entry.video.fingerprint()
+        return entry.name, ""
+
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as threads:
+        return {name: one for name, one in threads.map(ask, entries) if one}
+
+
+def _differences(report: dict[str, Any], fingerprint: str | None, options: Options) -> list[str]:
     """What has changed since the report of a video was written, in one sentence of a list."""
     if not report:
         return []
     if report["settings"] != options.key():
         return [", ".join(options.changes(report["options"]))]
-    with suppress(OSError):  # a file that has gone is no reason to run it
-        if entry.video.fingerprint() != report["input"]:
-            return ["the files have changed"]
-    return []
+    return ["the files have changed"] if fingerprint and fingerprint != report["input"] else []
 
 
 @dataclass(slots=True)
@@ -132,7 +147,7 @@ class Schedule:
 
     def run(self, pool: Pool, waiting: Sequence[Entry]) -> None:
         """Run these videos to their ends. An interruption leaves the others as they were."""
-        self._clear(keep={self._parts_folder(entry) for entry in waiting})
+        self._clear(keep={self._parts_folder(entry) for entry in waiting if self.options.split_s})
         self._queue.extend(Task(entry.name, entry.video, self._folder(entry.name)) for entry in waiting)
         self._open = len(waiting)
         try:
@@ -148,6 +163,7 @@ class Schedule:
                     break
         finally:
             pool.close()
+            remove_left()
             for entry in list(self.manifest.entries.values()):
                 if entry.state == "running":
                     self.manifest.update(entry.name, state="waiting")

@@ -1,13 +1,14 @@
 """The videos of a batch: from folders, patterns, lists and tables."""
 
 import csv
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from hrpose_rt.batch import remote
+from hrpose_rt.batch.fingerprint import fingerprint_of
 from hrpose_rt.config import Clip, seconds_of
 from hrpose_rt.errors import BadInput
 from hrpose_rt.sources.base import natural_order
@@ -15,7 +16,6 @@ from hrpose_rt.sources.open import VIDEO_SUFFIXES, expand
 
 TABLES = (".csv", ".jsonl")
 COLUMNS = ("source", "start", "end")
-_SAMPLE_BYTES = 2**20  # of either end of a file, for its fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Video:
     Clip(start=60.0, end=90.0, stride=2, max_frames=None, fps=None)
 
     Attributes:
-        path: Its absolute path.
+        path: Its absolute path, or its URL.
         start, end: Seconds; the end is exclusive, None for the end of the file.
         label: The name of its folder of outputs, unless another video has that name.
     """
@@ -44,17 +44,18 @@ class Video:
     def fingerprint(self) -> str:
         """A hash of the file's size, its first and its last MiB, in hex.
 
-        Reading all of an archive would take longer than asking whether it has changed should.
-
         Raises:
             OSError: The file cannot be read.
         """
-        size = Path(self.path).stat().st_size
+        if remote.is_url(self.path):
+            return remote.fingerprint(self.path)
         with open(self.path, "rb") as file:
-            first = file.read(_SAMPLE_BYTES)
-            file.seek(max(0, size - _SAMPLE_BYTES))
-            last = file.read(_SAMPLE_BYTES)
-        return hashlib.sha256(b"%d\0" % size + first + last).hexdigest()[:16]
+
+            def read(start: int, end: int) -> bytes:
+                file.seek(start)
+                return file.read(end - start)
+
+            return fingerprint_of(Path(self.path).stat().st_size, read)
 
 
 def find_videos(names: Iterable[str], clip: Clip = Clip()) -> list[Video]:
@@ -63,7 +64,8 @@ def find_videos(names: Iterable[str], clip: Clip = Clip()) -> list[Video]:
     Args:
         names: Files, patterns, folders (searched with all folders in them), lists (.txt, a source a line),
             and tables: .csv with the columns source, start and end, or .jsonl with these keys. Paths in a
-            list or a table are relative to its folder. Start and end may be missing.
+            list or a table are relative to its folder. Start and end may be missing. URLs of files, and of
+            folders and patterns on storages that have these.
         clip: Start and end of the videos for which a table gives none.
 
     Raises:
@@ -78,7 +80,11 @@ def find_videos(names: Iterable[str], clip: Clip = Clip()) -> list[Video]:
 
 def _named(name: str, clip: Clip) -> Iterator[Video]:
     path = Path(name)
-    if "://" in name or (name.isdecimal() and not path.exists()):
+    if remote.is_url(name):
+        for url, below in remote.find(name):
+            yield Video(url, clip.start, clip.end, "_".join(PurePosixPath(below).with_suffix("").parts))
+        return
+    if name.isdecimal() and not path.exists():
         raise BadInput(f"{name} is no file: batch takes videos that have an end, hrpose-rt run all others")
     if path.is_dir():
         yield from _in_folder(path, clip)
@@ -86,9 +92,11 @@ def _named(name: str, clip: Clip) -> Iterator[Video]:
         yield from _in_table(path, clip)
     else:
         for one in expand([name]):
-            if one == name and not path.exists():
+            if remote.is_url(one):
+                yield from _named(one, clip)
+            elif one == name and not path.exists():
                 raise BadInput(f"{name} does not exist: check the path")
-            if Path(one).is_dir():
+            elif Path(one).is_dir():
                 yield from _in_folder(Path(one), clip)
             else:
                 yield _video(Path(one), clip)
@@ -131,7 +139,7 @@ def _in_table(path: Path, clip: Clip) -> Iterator[Video]:
             raise BadInput(
                 f"line {number} of {path}: {error}: it has a source, and may have a start and an end"
             ) from error
-        yield _video(path.parent / source, part)
+        yield from _named(source, part) if remote.is_url(source) else [_video(path.parent / source, part)]
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -14,6 +14,8 @@ from hrpose_rt.batch import people_table
 from hrpose_rt.batch.join import joined, with_pictures
 from hrpose_rt.batch.manifest import REPORT
 from hrpose_rt.batch.options import PARQUET, VIDEO, Options
+from hrpose_rt.batch.remote import is_url, shown
+from hrpose_rt.batch.scratch import Scratch
 from hrpose_rt.batch.split import Part, PartWriter, StoredPart, cut
 from hrpose_rt.batch.videos import Video
 from hrpose_rt.config import Clip
@@ -109,6 +111,7 @@ class Worker:
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        self._scratch = Scratch()
         self._pipeline = options.open_pipeline(options.settings)
 
     def do(self, task: Task, progress: Progress) -> Outcome:
@@ -125,7 +128,8 @@ class Worker:
             return Outcome(task, f"{type(error).__name__}: {last_line(error)}")
 
     def close(self) -> None:
-        """Close the pipeline."""
+        """Close the pipeline, and remove what was fetched."""
+        self._scratch.close()
         self._pipeline.close()
 
     def __enter__(self) -> "Worker":
@@ -190,7 +194,8 @@ class Worker:
         return self._report(task, record, said)
 
     def _open(self, video: Video, clip: Clip | None = None) -> Source:
-        source = open_source(video.path, clip or video.clip(self._options.stride))
+        path = self._scratch.fetched(video.path) if is_url(video.path) else video.path
+        source = open_source(path, clip or video.clip(self._options.stride))
         if not source.info.is_video:
             raise BadInput(f"{video.path} is no video: hrpose-rt run takes images")
         return source
@@ -213,6 +218,8 @@ class Worker:
 
     def _outputs(self, task: Task, source: Source) -> Iterator[Output]:
         info, folder = source.info, str(task.folder)
+        if is_url(task.video.path):
+            info = replace(info, name=shown(task.video.path))  # rather than that of the copy
         for name in self._options.outputs:
             if name == VIDEO:
                 yield video_output(folder, info, info.stem, True, lambda: _audio(source))

@@ -29,7 +29,9 @@ MAX_NAMED = 20  # failed videos that the end of a call names; the manifest has a
 def batch(
     source: Annotated[
         list[str],
-        typer.Argument(help="Videos, folders, patterns, lists, and tables (.csv, .jsonl) of these."),
+        typer.Argument(
+            help="Videos, folders, patterns, URLs, and lists or tables (.csv, .jsonl) of these."
+        ),
     ],
     output: Annotated[
         Path, options.output_option("--output", "-o", help="The folder of the batch, with one per video.")

@@ -1,0 +1,129 @@
+"""Files at URLs, by fsspec: what is there, whether it has changed, and how it gets here and there."""
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from hrpose_rt.batch.fingerprint import fingerprint_of
+from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing, install_hint, last_line
+from hrpose_rt.sources.addresses import redacted
+from hrpose_rt.sources.base import natural_order
+from hrpose_rt.sources.open import VIDEO_SUFFIXES
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is an address rather than a path."""
+    return "://" in name
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """What reads and writes a URL, and its path there.
+
+    Raises:
+        RuntimeMissing: A library for it is not installed.
+        BadInput: It is no address of files, or has a password in it.
+    """
+    if urlsplit(url).password is not None:
+        raise BadInput(
+            f"{redacted(url)} has a password, which the manifest would keep: give it as the library for "
+            "this protocol reads it, such as by the environment"
+        )
+    try:
+        import fsspec
+    except ImportError as error:
+        raise RuntimeMissing(f"{shown(url)} needs fsspec: {install_hint('cluster')}") from error
+    try:
+        files, path = fsspec.core.url_to_fs(url)
+    except ImportError as error:  # "Install s3fs to access S3"
+        raise RuntimeMissing(f"{shown(url)} needs another library ({last_line(error)})") from error
+    except ValueError:
+        raise BadInput(
+            f"{redacted(url)} is no file: batch takes videos that have an end, hrpose-rt run all others"
+        ) from None
+    return files, str(path)
+
+
+def shown(url: str) -> str:
+    """A URL for a message, without its query, which may be a key."""
+    return url.partition("?")[0]
+
+
+def name_of(url: str) -> str:
+    """The name of the file.
+
+    >>> from hrpose_rt.batch.remote import name_of
+    >>> name_of("https://example.org/films/a%20b.mp4?download=1")
+    'a b.mp4'
+    """
+    parts = urlsplit(url)
+    path = unquote(parts.path) if parts.scheme in ("http", "https") else parts.path
+    return PurePosixPath(path).name or parts.netloc
+
+
+def find(url: str) -> list[tuple[str, str]]:
+    """The videos at a URL, and their paths below it: a file, a pattern, or a folder with those in it.
+
+    Folders and patterns are for storages such as S3; a web server only has files.
+
+    Raises:
+        BadInput: There is nothing, or the storage cannot be asked.
+    """
+    files, path = filesystem(url)
+    if url.startswith(("http://", "https://")):
+        return [(url, name_of(url))]
+    try:
+        if set(path) & set("*?["):
+            found = [one for one in files.glob(path) if files.isfile(one)]
+        elif files.isdir(path):
+            found = [one for one in files.find(path) if _is_video(one.removeprefix(path))]
+        else:
+            return [(url, name_of(url))]
+    except Exception as error:  # each storage has errors of its own
+        raise BadInput(f"{shown(url)} cannot be read ({last_line(error)}): check the address") from error
+    if not found:
+        raise BadInput(f"nothing matches {shown(url)}, or it holds no videos: check the address")
+    base = path.rstrip("/") + "/"
+    return [
+        (files.unstrip_protocol(one), one.removeprefix(base) if one.startswith(base) else name_of(one))
+        for one in sorted(found, key=natural_order)
+    ]
+
+
+def _is_video(path: str) -> bool:
+    hidden = any(part.startswith(".") for part in PurePosixPath(path).parts)
+    return not hidden and PurePosixPath(path).suffix.lower() in VIDEO_SUFFIXES
+
+
+def fingerprint(url: str) -> str:
+    """`Video.fingerprint` of a file at a URL, of its size and two reads.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    files, path = filesystem(url)
+    try:
+        size = files.size(path)
+        if size is None:
+            raise OSError("the server does not tell its size")
+        return fingerprint_of(size, lambda start, end: bytes(files.cat_file(path, start=start, end=end)))
+    except OSError:
+        raise
+    except Exception as error:  # each storage has errors of its own
+        raise OSError(last_line(error)) from error
+
+
+def fetch(url: str, target: Path) -> None:
+    """Copy a file at a URL to a path, in an existing folder.
+
+    Raises:
+        RunBroken: It cannot be read.
+    """
+    files, path = filesystem(url)
+    try:
+        files.get_file(path, str(target))
+    except Exception as error:  # each storage has errors of its own
+        target.unlink(missing_ok=True)
+        raise RunBroken(
+            f"{shown(url)} cannot be fetched ({type(error).__name__}: {last_line(error)}): check the "
+            "address and the access to it"
+        ) from error
