@@ -82,7 +82,14 @@ def _runtimes() -> list[Check]:
             continue
         devices = _DEVICES[runtime]()
         checks.append(Check(runtime, True, f"{number}: {_precisions(runtime)}; sees {devices}"))
-    return [*checks, _tensorrt()]
+    return [*checks, _tensorrt(), _triton()]
+
+
+def _triton() -> Check:
+    number = _version("tritonclient")
+    if not number:
+        return Check("triton", None, "missing", install_hint("triton"))
+    return Check("triton", True, f"tritonclient {number}: runs networks on a server")
 
 
 def _tensorrt() -> Check:

@@ -21,9 +21,8 @@ from hrpose_rt.open_model import ProgressCallback, open_by_name
 from hrpose_rt.paths import sha256
 from hrpose_rt.pose.base import PoseEstimator
 from hrpose_rt.pose.estimator import HostPoseEstimator
-from hrpose_rt.run_info import DetectorInfo, HardwareInfo, PoseInfo, RunInfo
+from hrpose_rt.run_info import DetectorInfo, HardwareInfo, Outages, PoseInfo, RunInfo
 from hrpose_rt.runtimes.base import DeviceRuntime, Runtime
-from hrpose_rt.runtimes.triton_server import Outages
 from hrpose_rt.skeleton import Skeleton, find_skeleton
 
 if TYPE_CHECKING:
@@ -55,7 +54,6 @@ class Networks:
         detector, estimator: The networks, closed by the pipeline that gets them.
         skeleton: The joints that the estimator finds.
         info: Facts about both and the machine, for files and reports.
-        outages: Of the Triton server, if they run on one.
         lock: Held by the thread that uses them.
     """
 
@@ -63,7 +61,6 @@ class Networks:
     estimator: PoseEstimator
     skeleton: Skeleton
     info: RunInfo
-    outages: Outages = field(default_factory=Outages)
     lock: "threading.RLock" = field(default_factory=threading.RLock, init=False, repr=False)
     _closed: bool = field(default=False, init=False, repr=False)
 
@@ -114,8 +111,8 @@ def open_networks(settings: Settings, progress: ProgressCallback = say) -> Netwo
         estimator.warm_up()
         skeleton = find_skeleton(pose_info.skeleton)
         stack.pop_all()
-    info = RunInfo(pose_info, detector_info, hardware_info(settings.threads))
-    return Networks(detector, estimator, skeleton, info, shared.outages)
+    info = RunInfo(pose_info, detector_info, hardware_info(settings.threads), shared.outages)
+    return Networks(detector, estimator, skeleton, info)
 
 
 def _open_people(

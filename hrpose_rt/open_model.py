@@ -11,6 +11,7 @@ from hrpose_rt.hardware import cpu_features
 from hrpose_rt.nets.onnx_source import NetworkHints
 from hrpose_rt.nets.spec import EngineSpec, Task
 from hrpose_rt.nets.zoo import EMBEDDED, Model, find_model, spec_of_checkpoint
+from hrpose_rt.run_info import Outages
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.runtimes.open import open_selected, with_size
 from hrpose_rt.runtimes.ov import bf16_is_fast
@@ -22,7 +23,6 @@ from hrpose_rt.runtimes.selection import (
     tensorrt_format,
 )
 from hrpose_rt.runtimes.triton import open_served
-from hrpose_rt.runtimes.triton_server import Outages
 from hrpose_rt.runtimes.trt_compat import check_ready
 
 MAX_AP_LOSS = 0.01  # largest loss at which `auto` chooses int8

@@ -1,6 +1,6 @@
 """The networks, their runtimes and the machine of a run, for files and reports."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -90,13 +90,42 @@ class HardwareInfo:
         return {"threads": self.threads, "cpu": self.cpu, "cpu_features": list(self.cpu_features)}
 
 
+@dataclass(slots=True)
+class Outages:
+    """How often a server was away in a run, and how long in all.
+
+    >>> outages = Outages()
+    >>> outages.add(2.5)
+    >>> outages.to_dict()
+    {'outages': 1, 'away_s': 2.5}
+    """
+
+    count: int = 0
+    away_s: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.count += 1
+        self.away_s += seconds
+
+    def to_dict(self) -> dict[str, float]:
+        """For a report."""
+        return {"outages": self.count, "away_s": round(self.away_s, 3)}
+
+
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """Both networks and the machine."""
+    """Both networks and the machine.
+
+    Attributes:
+        pose, detector, hardware: Facts that do not change in a run.
+        outages: Of the Triton server, if the networks run on one; it counts on during the run.
+    """
 
     pose: PoseInfo
     detector: DetectorInfo
     hardware: HardwareInfo
+    outages: Outages = field(default_factory=Outages)
 
     def to_dict(self) -> dict[str, Any]:
         """The values by the keys of JSON lines and reports."""

@@ -23,6 +23,7 @@ def test_doctor_finds_runtimes_models_and_video_support() -> None:
         "onnxruntime",
         "torch",
         "tensorrt",
+        "triton",
         "video in",
         "video out",
     }
@@ -58,6 +59,7 @@ def test_doctor_missing_runtime_shows_pip_install(monkeypatch) -> None:
     found = checks(doctor._runtimes)
     assert (found["openvino"].ok, found["openvino"].fix) == (False, "pip install openvino")
     assert (found["torch"].ok, found["torch"].fix) == (None, "pip install -e '.[train]' in the checkout")
+    assert (found["triton"].ok, found["triton"].fix) == (None, "pip install -e '.[triton]' in the checkout")
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ class RunJob:
         names = [name for source in sources if isinstance(source, Images) for name in source.file_names]
         self._image_ids = read_image_ids(annotations, names) if annotations else {}
         self.queues = {"read": QueueTimes(), "write": QueueTimes()}
+        self.dropped = 0  # frames of live sources that were not taken in time
 
     @property
     def concurrent(self) -> bool:
@@ -168,6 +169,7 @@ class RunJob:
         sizes = [(source.info.width, source.info.height) for source, _ in group]
         for i, result in results:
             source, stem = group[i]
+            self.dropped += result.frame.dropped
             if not sizes[i][0]:  # it had not answered
                 recorders[i].add(self._open(source, stem, pipeline.info))
                 sizes[i] = (source.info.width, source.info.height)

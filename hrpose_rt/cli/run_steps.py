@@ -18,6 +18,7 @@ from hrpose_rt.console import say
 from hrpose_rt.drawing.style import DrawStyle
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.result import latency_field
+from hrpose_rt.run_info import Outages
 from hrpose_rt.sinks.web import WebView
 from hrpose_rt.sinks.window import WindowClosed, WindowSink
 from hrpose_rt.sources.base import Source
@@ -101,21 +102,28 @@ def summed_up(
         finally:
             live.print_to(console)
             if table.frames:
-                console.print(_in_words(job, table, elapsed_s))
+                console.print(_in_words(job, table, elapsed_s, pipeline.info.outages))
                 console.print(latency_table(table))
 
 
 def _figures(job: RunJob, pipeline: PosePipeline, table: LatencyTable) -> dict[str, Any]:
+    on_server = pipeline.info.pose.device == "server"
     return {
+        **({"server": pipeline.info.outages.to_dict()} if on_server else {}),
         "following": pipeline.tracking_stats(),
         "queues": {name: times.to_dict() for name, times in job.queues.items()},
         "frames": table.frames,
+        "dropped": job.dropped,
         latency_field(job.concurrent): table.to_dict(),
     }
 
 
-def _in_words(job: RunJob, table: LatencyTable, elapsed_s: float) -> str:
-    return (
+def _in_words(job: RunJob, table: LatencyTable, elapsed_s: float, outages: Outages) -> str:
+    lost = (
+        f"the Triton server was away {outages.count} times, {outages.away_s:.1f} s in all; live sources "
+        f"dropped {job.dropped} frames\n"
+    )
+    return lost * bool(outages.count) + (
         f"{table.frames} frames in {elapsed_s:.1f} s, {table.frames / elapsed_s:.1f} a second; "
         f"the networks waited {job.queues['read'].empty_s:.1f} s for frames to be read and "
         f"{job.queues['write'].full_s:.1f} s for results to be written\n"

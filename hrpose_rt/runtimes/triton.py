@@ -14,7 +14,8 @@ import numpy as np
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.nets.spec import EngineSpec, Task
-from hrpose_rt.runtimes.triton_server import Outages, Refused, TritonServer
+from hrpose_rt.run_info import Outages
+from hrpose_rt.runtimes.triton_server import Refused, TritonServer
 from hrpose_rt.skeleton import SKELETON_SUFFIXES
 from hrpose_rt.types import F32, U8
 
@@ -209,8 +210,9 @@ class TritonRuntime:
 
     def _forget_memory(self) -> None:
         for memory in (self._images, self._results):
-            if memory and self._answered:  # else the server may still write into it
-                memory.forget()
+            # A server that has not answered may still write into it.
+            if memory and not (self._answered and memory.forget()):
+                break
         self._images = self._results = None
         self._result_bytes.clear()
 
@@ -271,7 +273,7 @@ class _Memory:
         """A copy of the fp32 numbers at the beginning."""
         return np.frombuffer(self._bytes, np.float32, math.prod(shape)).reshape(shape).copy()
 
-    def forget(self) -> None:
-        """Let the server unmap it."""
+    def forget(self) -> bool:
+        """Let the server unmap it; whether it answers."""
         request = self._server.messages.SystemSharedMemoryUnregisterRequest(name=self._name)
-        self._server.try_once("SystemSharedMemoryUnregister", request)
+        return self._server.try_once("SystemSharedMemoryUnregister", request)

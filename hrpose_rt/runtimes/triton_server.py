@@ -4,15 +4,16 @@ import ipaddress
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from hrpose_rt.backoff import backoff
 from hrpose_rt.errors import BadInput, HrposeError, RunBroken, RuntimeMissing, install_hint, last_line
+from hrpose_rt.run_info import Outages
 
 CALL_S = 10.0  # deadline of a call, in seconds
+ONCE_S = 1.0  # deadline of a call that the run can do without, in seconds
 WAIT_S = 60.0  # how long a call is repeated while the server is away, in seconds
 GRPC_PORT = 8001  # Triton's default
 TOKEN_VARIABLE = "HRPOSE_TRITON_TOKEN"
@@ -26,29 +27,6 @@ _CHANNEL = (  # after a restart, calls should not wait for gRPC's own attempts t
     ("grpc.max_send_message_length", -1),  # a crowd exceeds 4 MiB
     ("grpc.max_receive_message_length", -1),
 )
-
-
-@dataclass(slots=True)
-class Outages:
-    """How often a server was away in a run, and how long in all.
-
-    >>> outages = Outages()
-    >>> outages.add(2.5)
-    >>> outages.to_dict()
-    {'outages': 1, 'away_s': 2.5}
-    """
-
-    count: int = 0
-    away_s: float = 0.0
-
-    def add(self, seconds: float) -> None:
-        """Count one."""
-        self.count += 1
-        self.away_s += seconds
-
-    def to_dict(self) -> dict[str, float]:
-        """For a report."""
-        return {"outages": self.count, "away_s": round(self.away_s, 3)}
 
 
 class Refused(BadInput):
@@ -122,7 +100,7 @@ class TritonServer:
             BadInput: The server refuses the token.
         """
         try:
-            return self._attempt(method, request)
+            return self._attempt(method, request, self._call_s)
         except _Away as away:
             reason = away
         begin = time.monotonic()
@@ -130,7 +108,7 @@ class TritonServer:
         for pause in backoff(self._wait_s):
             time.sleep(pause)
             try:
-                answer = self._attempt(method, request)
+                answer = self._attempt(method, request, self._call_s)
             except _Away as away:
                 reason = away
                 continue
@@ -153,16 +131,16 @@ class TritonServer:
     def try_once(self, method: str, request: Any) -> bool:
         """Make a call that the run can do without; whether it succeeded."""
         try:
-            self._attempt(method, request)
+            self._attempt(method, request, ONCE_S)
         except (_Away, HrposeError):
             return False
         return True
 
-    def _attempt(self, method: str, request: Any) -> Any:
+    def _attempt(self, method: str, request: Any, deadline_s: float) -> Any:
         import grpc
 
         try:
-            return getattr(self._stub, method)(request, timeout=self._call_s, metadata=self._metadata)
+            return getattr(self._stub, method)(request, timeout=deadline_s, metadata=self._metadata)
         except grpc.RpcError as error:
             code, details = error.code(), last_line(Exception(error.details() or ""))
             codes = grpc.StatusCode
@@ -170,9 +148,9 @@ class TritonServer:
             if refuses_token or code in (codes.UNAUTHENTICATED, codes.PERMISSION_DENIED):
                 raise BadInput(f"{self.url} refuses the token: set {TOKEN_VARIABLE} to its own") from error
             if code == codes.UNAVAILABLE:
-                raise _Away(f"does not answer ({details})") from error
+                raise _Away(f"does not answer ({details.rpartition(': ')[2]})") from error
             if code == codes.DEADLINE_EXCEEDED:
-                raise _Away(f"does not answer within {self._call_s:g} s") from error
+                raise _Away(f"does not answer within {deadline_s:g} s") from error
             if code in (codes.NOT_FOUND, codes.INVALID_ARGUMENT):
                 raise Refused(details) from error
             raise RunBroken(f"{self.url} failed ({details}): its log says more") from error

@@ -11,6 +11,7 @@ import textwrap
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,10 +24,11 @@ import torch
 from hrpose_rt.cli.report import used_options
 from hrpose_rt.cli.run import run as run_command
 from hrpose_rt.errors import RunBroken
+from hrpose_rt.run_info import Outages
 from hrpose_rt.sinks.web import WebView
 from hrpose_rt.sources.open import open_source
 from tests.conftest import write_video
-from tests.fakes import fake_networks
+from tests.fakes import RUN, fake_networks
 from tests.sources.live import HW, live_server
 
 COMMAND = [sys.executable, "-m", "hrpose_rt"]
@@ -194,6 +196,16 @@ def test_too_long_file_name_exits_2_with_one_line_error(options, run, video) -> 
     assert err.count("\n") == 1
 
 
+def test_report_and_end_say_how_long_the_server_was_away(run, video, monkeypatch, tmp_path) -> None:
+    networks = fake_networks([2])
+    networks.info = replace(RUN, pose=replace(RUN.pose, device="server"), outages=Outages(2, 4.25))
+    monkeypatch.setattr("hrpose_rt.pipeline.open_networks", lambda _: networks)
+    status, out, _ = run(video, "--report", "r.json")
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert status == 0 and report["server"] == {"outages": 2, "away_s": 4.25} and report["dropped"] == 0
+    assert "server was away 2 times, 4.2 s in all; live sources dropped 0 frames" in " ".join(out.split())
+
+
 def test_report_and_latency_table_fail_independently(run, video, monkeypatch, tmp_path) -> None:
     def full(path: Path, *_: object) -> None:
         raise RunBroken(f"writing {path} failed")
@@ -224,7 +236,7 @@ FULL = """
     import resource, signal, sys
     from hrpose_rt import pipeline
     from hrpose_rt.cli.main import main
-    from tests.fakes import fake_networks
+    from tests.fakes import RUN, fake_networks
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (15_000, 15_000))
     pipeline.open_networks = lambda _: fake_networks([2])

@@ -13,9 +13,10 @@ from hrpose_rt import backoff
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.networks import open_pose
+from hrpose_rt.run_info import Outages
 from hrpose_rt.runtimes import triton_server
 from hrpose_rt.runtimes.triton import open_served
-from hrpose_rt.runtimes.triton_server import Outages, TritonServer, parse_url
+from hrpose_rt.runtimes.triton_server import TritonServer, parse_url
 from tests.runtimes.triton_fake import POSE, FakeTriton, heatmaps, served, served_later
 
 CROPS = np.random.default_rng(0).integers(0, 256, (7, 64, 64, 3), np.uint8)
