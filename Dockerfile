@@ -6,7 +6,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY hrpose_rt hrpose_rt
 COPY models models
 RUN python -m venv /opt/hrpose \
-    && /opt/hrpose/bin/pip install --no-cache-dir --constraint constraints.txt '.[live]' \
+    && /opt/hrpose/bin/pip install --no-cache-dir --constraint constraints.txt '.[live,triton]' \
     && /opt/hrpose/bin/pip uninstall --yes opencv-python \
     && /opt/hrpose/bin/pip install --no-cache-dir opencv-python-headless==5.0.0.93
 

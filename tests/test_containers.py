@@ -12,6 +12,8 @@ from typer.main import get_command
 
 import hrpose_rt
 from hrpose_rt.cli.main import build_app
+from hrpose_rt.config import Settings
+from hrpose_rt.runtimes.triton_server import parse_url
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILES = ("Dockerfile", "Dockerfile.gpu")
@@ -131,6 +133,25 @@ def test_compose_has_two_cameras_with_caches_of_their_own() -> None:
     for camera in cameras:
         assert camera["cap_drop"] == ["ALL"] and camera["read_only"]
         assert camera["ports"][0].startswith("127.0.0.1:")
+
+
+def test_cameras_find_the_triton_server_that_triton_yaml_adds() -> None:
+    ((compose,), (added,)) = documents("compose.yaml"), documents("triton.yaml")
+    triton = added["services"].pop("triton")
+    assert added["services"].keys() == compose["services"].keys()
+    options = {"HRPOSE_" + p.name.upper() for p in get_command(build_app()).commands["run"].params}
+    for camera in added["services"].values():
+        assert camera["environment"].keys() <= options
+        settings = {key.removeprefix("HRPOSE_").lower(): v for key, v in camera["environment"].items()}
+        assert parse_url(Settings(**settings).url) == ("triton:8001", False)
+        assert camera["depends_on"] == {"triton": {"condition": "service_healthy"}}
+    assert triton["cap_drop"] == ["ALL"] and triton["read_only"] and triton["user"] != "root"
+    assert "ports" not in triton and triton["healthcheck"]  # only the cameras reach it
+    (models,) = triton["volumes"]
+    assert models.endswith(":/models:ro") and triton["command"] == [
+        "tritonserver",
+        "--model-repository=/models",
+    ]
 
 
 def test_kubernetes_pods_are_not_root_and_have_limits() -> None:
