@@ -17,6 +17,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.given_state import GivenState
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.timing import StageClock
+from hrpose_rt.tracking.appearance import warm_up
 from hrpose_rt.tracking.library_trackers import ASSOCIATORS
 from hrpose_rt.tracking.person_tracker import PersonTracker
 from hrpose_rt.tracking.reid import LostTracks
@@ -122,7 +123,8 @@ class VideoState:
         associator = ASSOCIATORS[settings.tracker](info.fps, settings.det_score)
         lost = LostTracks(settings.memory_s)
         self._tracker = PersonTracker(associator, skeleton, lost, settings.max_age_s, settings.smooth)
-        self._helper = ThreadPoolExecutor(1, "predict")  # starts its thread at the first use
+        self._helper = ThreadPoolExecutor(1, "predict")
+        self._helper.submit(warm_up)  # beside the detector's
         self._tiles_searched = self._only_in_tile = 0
         self._tiles_ms = 0.0
 

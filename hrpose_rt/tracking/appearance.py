@@ -60,6 +60,11 @@ def colour_histograms(image: U8, boxes: F32) -> F32:
     return np.asarray(np.sqrt(counts.reshape(n, -1) / (GRID_ROWS * GRID_COLUMNS * 3)), np.float32)
 
 
+def warm_up() -> None:
+    """Let OpenCV build its tables of colours, which takes the first call a fifth of a second."""
+    colour_histograms(np.zeros((1, 1, 3), np.uint8), np.array([[0, 0, 1, 1]], np.float32))
+
+
 def appearance_distance(similarity: F32) -> F32:
     """How different two people look: the logarithm of 1 minus the inner product of their histograms."""
     return np.asarray(np.log(DISTANCE_OFFSET - similarity.clip(0, MAX_SIMILARITY)), np.float32)

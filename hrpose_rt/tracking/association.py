@@ -67,13 +67,17 @@ def match_unmatched(numbers: I64, boxes: F32, appearance: F32, tracks: Tracks) -
     """Where `numbers` (N,) is `NO_ID`, write the number of the track that the detection continues."""
     rest = np.flatnonzero(numbers == NO_ID)
     detection, track, (overlap, looks_apart) = match_features(boxes[rest], appearance[rest], tracks)
-    margin = np.zeros((len(rest), len(tracks.track_number)), np.float32)
     log_odds = MATCH_W_IOU * overlap + MATCH_W_APPEARANCE * looks_apart + MATCH_INTERCEPT
-    # Pairs below the minimum are 0. A negative value would cost pairs above it their match.
-    margin[detection, track] = np.maximum(log_odds - MATCH_MIN_LOG_ODDS, 0)
-    detection, track = assign(-margin)
-    matched = margin[detection, track] > 0
-    numbers[rest[detection[matched]]] = tracks.track_number[track[matched]]
+    possible = log_odds > MATCH_MIN_LOG_ODDS
+    detection, track, log_odds = detection[possible], track[possible], log_odds[possible]
+    if len(set(detection.tolist())) < len(detection) or len(set(track.tolist())) < len(track):
+        # All other pairs are 0. A negative value would cost these their match.
+        margin = np.zeros((len(rest), len(tracks.track_number)), np.float32)
+        margin[detection, track] = log_odds - MATCH_MIN_LOG_ODDS
+        detection, track = assign(-margin)
+        matched = margin[detection, track] > 0
+        detection, track = detection[matched], track[matched]
+    numbers[rest[detection]] = tracks.track_number[track]
 
 
 def number_unmatched(numbers: I64, unused: "itertools.count[int]") -> I64:

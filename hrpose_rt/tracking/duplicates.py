@@ -19,11 +19,12 @@ def duplicates(tracks: Tracks, sigmas: F32) -> Bools:
     removed = np.zeros(len(tracks.track_ids), np.bool_)
     if len(removed) < 2:
         return removed
-    a, b = np.nonzero(np.triu(iou(tracks.box, tracks.box) > DUPLICATE_IOU, 1))
-    posed = (tracks.pose_age[a] >= 0) & (tracks.pose_age[b] >= 0)
-    a, b = a[posed], b[posed]
-    if not len(a):
+    a, b = np.nonzero(iou(tracks.box, tracks.box) > DUPLICATE_IOU)
+    pairs = a < b
+    if not pairs.any():
         return removed
+    pairs &= (tracks.pose_age[a] >= 0) & (tracks.pose_age[b] >= 0)
+    a, b = a[pairs], b[pairs]
     areas = (tracks.heights[a] * (tracks.box[a, 2] - tracks.box[a, 0])).astype(np.float32)
     similarity = oks_terms(tracks.keypoints[a], tracks.keypoints[b], areas, sigmas).mean(axis=1)
     a, b = a[similarity > DUPLICATE_OKS], b[similarity > DUPLICATE_OKS]

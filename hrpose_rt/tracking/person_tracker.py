@@ -151,13 +151,9 @@ class PersonTracker:
         old_rows = np.array([row_of.get(n, -1) for n in number.tolist()], np.int64)
         unmatched = np.ones(len(old.track_ids), np.bool_)
         unmatched[old_rows[old_rows >= 0]] = False
-        kept = np.zeros_like(unmatched) if searched is None else unmatched & ~searched
-        kept &= self._detected_recently
-        self._lose(old, unmatched & ~kept)
+        undetected = self._undetected(unmatched, searched) if unmatched.any() else None
         self._tracks = self._continued(detections, appearance, number, old, old_rows)
-        if kept.any():
-            undetected = old.select(kept)
-            undetected.origin[:] = Origin.TRACKED
+        if undetected:
             self._tracks = self._tracks.concat(undetected)
 
     def finish(self, rows: I64, poses: Poses) -> TrackedPeople:
@@ -186,6 +182,17 @@ class PersonTracker:
                 age=tracks.pose_age.copy(),
             ),
         )
+
+    def _undetected(self, unmatched: Bools, searched: Bools | None) -> Tracks | None:
+        """Lose the tracks `unmatched` (N,), but return those that the detector could not have found."""
+        kept = np.zeros_like(unmatched) if searched is None else unmatched & ~searched
+        kept &= self._detected_recently
+        self._lose(self._tracks, unmatched & ~kept)
+        if not kept.any():
+            return None
+        undetected = self._tracks.select(kept)
+        undetected.origin[:] = Origin.TRACKED
+        return undetected
 
     def _continued(
         self, detections: Detections, appearance: F32, number: I64, old: Tracks, old_rows: I64
