@@ -1,20 +1,22 @@
 """What a batch knows of each of its videos, in a file that survives a kill at any moment."""
 
 import json
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from hrpose_rt.batch.remote import is_url
+from hrpose_rt.batch.store import WORK, FolderStore, Store, UrlStore
 from hrpose_rt.batch.videos import Video
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.paths import atomic_write, make_writable
 from hrpose_rt.structures import decode
 
 MANIFEST = "manifest.jsonl"
-REPORT = "report.json"  # of a video, in its folder
-WORK = ".work"  # the folder of what is not whole yet
+SEND_S = 30.0  # between two copies of the file to a URL
 RESERVED = (MANIFEST, "people.parquet", "summary.json", "summary.html")  # no folders of videos
 State = Literal["waiting", "running", "done", "failed"]
 
@@ -66,14 +68,16 @@ class Manifest:
     is opened again.
 
     Attributes:
-        folder: The folder of the batch.
+        store: Where the batch is kept.
+        folder: The folder of the file.
         entries: By name.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.entries = {entry.name: entry for entry in read_manifest(folder)}
+    def __init__(self, store: Store) -> None:
+        self.store, self.folder = store, store.folder
+        self.entries = {entry.name: entry for entry in read_manifest(self.folder)}
         self._file: BinaryIO | None = None
+        self._sent_s = 0.0
 
     def add(self, videos: Iterable[Video]) -> list[Entry]:
         """The entries of these videos. New ones get a folder of their own; known ones keep theirs."""
@@ -102,44 +106,53 @@ class Manifest:
         if self._file:
             self._file.close()
         self._file = open(self.folder / MANIFEST, "ab", buffering=0)
+        self._send()
 
     def update(self, name: str, **changes: Any) -> Entry:
         """Change an entry, and add its line to the file."""
         assert self._file, "rewrite comes first"
         entry = self.entries[name] = replace(self.entries[name], **changes)
         self._file.write(_line(entry).encode())
+        if time.monotonic() - self._sent_s >= SEND_S:
+            with suppress(RunBroken):  # a storage that fails for a moment; the last copy has all lines
+                self._send()
         return entry
 
-    def report_of(self, entry: Entry) -> dict[str, Any]:
-        """The report in the folder of a video; empty if there is none."""
-        try:
-            return decode((self.folder / entry.name / REPORT).read_bytes(), dict[str, Any])
-        except (OSError, ValueError):
-            return {}
+    def _send(self) -> None:
+        self._sent_s = time.monotonic()
+        self.store.send([MANIFEST])
 
     def close(self) -> None:
         """Close the file."""
         if self._file:
             self._file.close()
+            self._file = None
+            self._send()
 
 
 @contextmanager
-def open_manifest(folder: Path) -> Iterator[Manifest]:
+def open_manifest(output: str | Path) -> Iterator[Manifest]:
     """Open the manifest of a batch for this process alone; the folder is created if needed.
+
+    Args:
+        output: The folder or the URL of the batch. Of a URL, only processes of this machine are kept out.
 
     Raises:
         BadInput: Another process works in the folder, or the folder or the manifest cannot be used.
     """
     from filelock import FileLock, Timeout
 
-    make_writable(folder / WORK, "choose another `output`")
-    lock = FileLock(folder / WORK / "lock", blocking=False)
+    store = UrlStore(str(output)) if is_url(str(output)) else FolderStore(Path(output))
+    make_writable(store.folder / WORK, "choose another `output`")
+    lock = FileLock(store.folder / WORK / "lock", blocking=False)
     try:
         lock.acquire()
     except Timeout:
-        raise BadInput(f"another batch is at work in {folder}: wait for its end, or stop it") from None
+        raise BadInput(f"another batch is at work in {output}: wait for its end, or stop it") from None
     try:
-        manifest = Manifest(folder)
+        if isinstance(store, UrlStore):
+            store.fetch(MANIFEST)
+        manifest = Manifest(store)
         try:
             yield manifest
         finally:

@@ -18,7 +18,9 @@ import hrpose_rt
 from hrpose_rt.batch.options import Options
 from hrpose_rt.batch.parcel import Parcel, pack, unpack
 from hrpose_rt.batch.ray_guard import start_guard
-from hrpose_rt.batch.work import Outcome, Task, Worker
+from hrpose_rt.batch.store import WORK
+from hrpose_rt.batch.task import Outcome, Task
+from hrpose_rt.batch.work import Worker
 from hrpose_rt.batch.workers import WAIT_S, Event, Place, Progress
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, HrposeError, RunBroken, RuntimeMissing, install_hint, last_line
@@ -51,21 +53,23 @@ class RayPool:
     Args:
         place: Where they run.
         options: What is done with each video.
-        output: The folder of the batch, which all machines see.
+        output: The folder of the batch, which all machines see; None if it is at a URL.
 
     Raises:
         RuntimeMissing: Ray is not installed.
         BadInput: No cluster answers at the address.
     """
 
-    def __init__(self, place: Place, options: Options, output: Path) -> None:
+    def __init__(self, place: Place, options: Options, output: Path | None) -> None:
         self._place, self._actors = place, dict[int, _Actor]()
         self._ray, self._guard = _connect(place)
         try:
             self._patient_until = time.monotonic() + PATIENCE_S
             self.count = place.workers or self._room()
             parcel = Parcel(options.settings, {}, {}) if place.is_local else pack(options.settings)
-            self._seen = output.absolute() / ".work" / "lock"  # there while a batch runs
+            self._seen = (
+                str(output.absolute() / WORK / "lock") if output else ""
+            )  # there while a batch runs
             self._order = self._ray.put((hrpose_rt.__version__, options, parcel))
             for number in range(self.count):
                 self._actors[number] = self._spawn()
@@ -87,7 +91,7 @@ class RayPool:
     def _spawn(self, attempt: int = 1) -> _Actor:
         made = self._ray.remote(concurrency_groups={"ask": 1})(RayWorker)
         handle = made.options(num_cpus=self._place.threads, num_gpus=self._place.gpus).remote()
-        return _Actor(handle, handle.open.remote(self._order, str(self._seen)), attempt)
+        return _Actor(handle, handle.open.remote(self._order, self._seen), attempt)
 
     def free(self) -> list[int]:
         """See `Pool.free`."""
@@ -187,10 +191,10 @@ class RayWorker:
         here = socket.gethostname()
         if version != hrpose_rt.__version__:
             return f"{here} has hrpose-rt {hrpose_rt.__version__}: install {version} there, as it is here"
-        if not Path(seen).exists():
+        if seen and not Path(seen).exists():
             return (
                 f"{here} does not see {Path(seen).parents[1]}: `output` and the videos are in folders that "
-                "all machines of the cluster share"
+                "all machines of the cluster share, or at URLs"
             )
         try:
             settings, opener = unpack(parcel), options.open_pipeline

@@ -1,5 +1,7 @@
 """Files at URLs, by fsspec: what is there, whether it has changed, and how it gets here and there."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -127,3 +129,76 @@ def fetch(url: str, target: Path) -> None:
             f"{shown(url)} cannot be fetched ({type(error).__name__}: {last_line(error)}): check the "
             "address and the access to it"
         ) from error
+
+
+class Shelf:
+    """Files below a URL, by their names there. Whatever a storage raises becomes `RunBroken`.
+
+    Args:
+        url: Where the names begin.
+
+    Raises:
+        HrposeError: See `filesystem`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._files, self._base = filesystem(url)
+
+    def read_all(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The contents by name, of those that are there."""
+        paths = {self._path(name): name for name in names}
+        if not paths:
+            return {}
+        with self._errors("read"):
+            found = self._files.cat(list(paths), on_error="return")
+            for content in found.values():
+                if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
+                    raise content
+        return {paths[path]: content for path, content in found.items() if isinstance(content, bytes)}
+
+    def get(self, name: str, path: Path) -> None:
+        """Copy a file here."""
+        with self._errors("read"):
+            self._files.get_file(self._path(name), str(path))
+
+    def put(self, path: Path, name: str) -> None:
+        """Copy a file there. It replaces another one of that name."""
+        with self._errors("written"):
+            self._files.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
+            self._files.put_file(str(path), self._path(name))
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a file or a folder of that name."""
+        with self._errors("read"):
+            self._files.invalidate_cache()
+            return bool(self._files.exists(self._path(name)))
+
+    def names(self, folder: str) -> list[str]:
+        """The names in a folder; none if there is no such folder."""
+        with self._errors("read"):
+            self._files.invalidate_cache()
+            try:
+                found = self._files.ls(self._path(folder), detail=False)
+            except FileNotFoundError:
+                return []
+        return [PurePosixPath(path).name for path in found]
+
+    def remove(self, name: str) -> None:
+        """Remove a file, or a folder with all in it, if it is there."""
+        if self.exists(name):
+            with self._errors("written"):
+                self._files.rm(self._path(name), recursive=True)
+
+    def _path(self, name: str) -> str:
+        return f"{self._base.rstrip('/')}/{name}"
+
+    @contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # each storage has errors of its own
+            raise RunBroken(
+                f"{shown(self._url)} cannot be {what} ({type(error).__name__}: {last_line(error)}): check "
+                "the address and the access to it"
+            ) from error

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Collection, Sequence
@@ -12,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from hrpose_rt.batch.manifest import WORK, Entry, Manifest
+from hrpose_rt.batch.manifest import Entry, Manifest
 from hrpose_rt.batch.options import Options
-from hrpose_rt.batch.people_table import file_in_table
 from hrpose_rt.batch.scratch import remove_left
 from hrpose_rt.batch.split import Part
+from hrpose_rt.batch.store import WORK
+from hrpose_rt.batch.task import Outcome, Task
 from hrpose_rt.batch.videos import Video
-from hrpose_rt.batch.work import Outcome, Task
 from hrpose_rt.batch.workers import Pool, Progress
 from hrpose_rt.errors import BadInput, RunBroken
 
@@ -70,10 +69,10 @@ def waiting_of(manifest: Manifest, videos: Sequence[Video], options: Options, re
     """
     waiting, changes = [], Counter[str]()
     entries = manifest.add(videos)
-    reports = {entry.name: manifest.report_of(entry) for entry in entries}
-    prints = _fingerprints([entry for entry in entries if reports[entry.name]])
+    reports = manifest.store.reports([entry.name for entry in entries])
+    prints = _fingerprints([entry for entry in entries if entry.name in reports])
     for entry in entries:
-        report = reports[entry.name]
+        report = reports.get(entry.name, {})
         known = {name: report[name] for name in COPIED if name in report}
         if not report and entry.state == "failed":
             known = {"state": "failed"}
@@ -87,8 +86,9 @@ def waiting_of(manifest: Manifest, videos: Sequence[Video], options: Options, re
         waiting.append(entry)
     if changes:
         what, count = changes.most_common(1)[0]
+        where = manifest.store.url or manifest.folder
         raise BadInput(
-            f"{manifest.folder} has videos of an earlier call ({count}), and since then {what}: "
+            f"{where} has videos of an earlier call ({count}), and since then {what}: "
             "add `overwrite` to run them again, or name another `output`"
         )
     manifest.rewrite()
@@ -148,7 +148,7 @@ class Schedule:
     def run(self, pool: Pool, waiting: Sequence[Entry]) -> None:
         """Run these videos to their ends. An interruption leaves the others as they were."""
         self._clear(keep={self._parts_folder(entry) for entry in waiting if self.options.split_s})
-        self._queue.extend(Task(entry.name, entry.video, self._folder(entry.name)) for entry in waiting)
+        self._queue.extend(self._task(entry) for entry in waiting)
         self._open = len(waiting)
         try:
             self._start(pool)
@@ -167,7 +167,8 @@ class Schedule:
             for entry in list(self.manifest.entries.values()):
                 if entry.state == "running":
                     self.manifest.update(entry.name, state="waiting")
-        self._clear()
+        with suppress(RunBroken):  # a storage that fails now; the next call clears it
+            self._clear()
 
     def _start(self, pool: Pool) -> None:
         for worker in pool.free():
@@ -189,7 +190,7 @@ class Schedule:
         elif outcome.cuts:
             self._cut(task, outcome.cuts)
         elif not task.part:
-            self._finish(task, outcome.reason)
+            self._finish(outcome)
         elif outcome.reason:
             self._fail(task.name, outcome.reason)
         else:
@@ -211,9 +212,9 @@ class Schedule:
         entry = self.manifest.entries[task.name]
         folder = self._parts_folder(entry)
         film = _Film(entry, [(part, folder / f"{i:05d}.npz") for i, part in enumerate(cuts)])
-        open_parts = [part for part in film.parts if not part[1].exists()]
+        open_parts = [part for part in film.parts if not self.manifest.store.has(part[1])]
         film.left, self._films[task.name] = len(open_parts), film
-        tasks = [Task(task.name, task.video, task.folder, part) for part in open_parts]
+        tasks = [replace(task, part=part) for part in open_parts]
         self._queue.extendleft(reversed(tasks))
         if not tasks:
             self._join(film)
@@ -224,29 +225,15 @@ class Schedule:
             self._join(film)
 
     def _join(self, film: _Film) -> None:
-        entry = film.entry
-        self._queue.appendleft(
-            Task(entry.name, entry.video, self._folder(entry.name), parts=tuple(film.parts))
-        )
+        self._queue.appendleft(replace(self._task(film.entry), parts=tuple(film.parts)))
 
-    def _finish(self, task: Task, reason: str) -> None:
-        """Move what is whole to its place, then tell the manifest. The report is the last file written."""
-        report = self.manifest.report_of(Entry(f"{WORK}/{task.folder.name}", ""))
+    def _finish(self, outcome: Outcome) -> None:
+        """Put what is whole into its place, then tell the manifest."""
+        task, report = outcome.task, outcome.report
         if not report:
-            self._fail(task.name, reason)
+            self._fail(task.name, outcome.reason)
             return
-        target = self.manifest.folder / task.name
-        old = task.folder.with_name(f"{task.folder.name}.old")
-        try:
-            file_in_table(task.folder, self.manifest.folder, task.name)
-            if target.exists():
-                target.rename(old)
-            task.folder.rename(target)
-        except OSError as error:
-            raise RunBroken(
-                f"{target} cannot be replaced ({error.strerror}): check the folder, and run the batch again"
-            ) from error
-        shutil.rmtree(old, ignore_errors=True)
+        self.manifest.store.accept(task.folder, task.name)
         self._ended(task.name, {name: report[name] for name in COPIED})
 
     def _fail(self, name: str, reason: str) -> None:
@@ -257,12 +244,15 @@ class Schedule:
         self._open -= 1
         film = self._films.pop(name, None)
         if film:
-            shutil.rmtree(film.parts[0][1].parent, ignore_errors=True)
+            self.manifest.store.remove(film.parts[0][1].parent)
         self.view.finished(self.manifest.update(name, **changes))
 
     @property
     def _work(self) -> Path:
         return self.manifest.folder.absolute() / WORK  # workers may be in another folder, on other machines
+
+    def _task(self, entry: Entry) -> Task:
+        return Task(entry.name, entry.video, self._folder(entry.name), url=self.manifest.store.url)
 
     def _folder(self, name: str) -> Path:
         """A new folder for the outputs of a video."""
@@ -278,6 +268,6 @@ class Schedule:
 
     def _clear(self, keep: Collection[Path] = ()) -> None:
         """Remove what killed calls have left, but the parts in `keep`."""
-        for path in self._work.iterdir():
-            if path.is_dir() and path not in keep:
-                shutil.rmtree(path, ignore_errors=True)
+        for path in self.manifest.store.left():
+            if path not in keep:
+                self.manifest.store.remove(path)

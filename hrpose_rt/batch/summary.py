@@ -2,10 +2,10 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hrpose_rt.batch.manifest import Entry, Manifest
+from hrpose_rt.batch.store import Store
 from hrpose_rt.batch.summary_page import page
 from hrpose_rt.paths import atomic_write, write_json
 from hrpose_rt.timing import LatencyTable
@@ -53,18 +53,18 @@ class Summary:
             "latency_ms": self.table.to_dict(),
         }
 
-    def write(self, folder: Path) -> None:
+    def write(self, store: Store) -> None:
         """Write it as JSON and as a page for browsers into the folder of the batch."""
-        write_json(folder / SUMMARY, self.to_dict(), indent=2)
-        with atomic_write(folder / PAGE) as file:
-            name = folder.absolute().name
+        write_json(store.folder / SUMMARY, self.to_dict(), indent=2)
+        with atomic_write(store.folder / PAGE) as file:
+            name = store.url or store.folder.absolute().name
             file.write_text(page(name, str(self), self.entries, self.table), encoding="utf-8")
+        store.send([SUMMARY, PAGE])
 
 
 def summary_of(manifest: Manifest) -> Summary:
     """The summary of all videos, from their reports."""
     table = LatencyTable()
-    for entry in manifest.entries.values():
-        if report := manifest.report_of(entry):
-            table.merge(LatencyTable.from_histograms(report["histograms"]))
+    for report in manifest.store.reports(list(manifest.entries)).values():
+        table.merge(LatencyTable.from_histograms(report["histograms"]))
     return Summary(tuple(manifest.entries.values()), table)

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.batch import people_table
+from hrpose_rt.batch.delivery import Delivery
 from hrpose_rt.batch.join import joined, with_pictures
-from hrpose_rt.batch.manifest import REPORT
 from hrpose_rt.batch.options import PARQUET, VIDEO, Options
 from hrpose_rt.batch.remote import is_url, shown
 from hrpose_rt.batch.scratch import Scratch
 from hrpose_rt.batch.split import Part, PartWriter, StoredPart, cut
+from hrpose_rt.batch.store import REPORT
+from hrpose_rt.batch.task import Outcome, Task
 from hrpose_rt.batch.videos import Video
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput, HrposeError, RunBroken, last_line
@@ -38,42 +40,6 @@ TIME_EPSILON_S = 1e-6  # by which the time of a frame may be rounded
 SCHEMA = 1  # of a video's report
 PROGRESS_S = 0.5
 Progress = Callable[[int, int | None], None]  # frames done, and all frames as far as known
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One step of the work at a video.
-
-    Attributes:
-        name: Of the video in its batch.
-        video: The video.
-        folder: Where the outputs are written.
-        part: The part to run, if not the whole video, and the file for its people.
-        parts: The parts to join, and their files.
-    """
-
-    name: str
-    video: Video
-    folder: Path
-    part: tuple[Part, Path] | None = None
-    parts: tuple[tuple[Part, Path], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a task ended.
-
-    Attributes:
-        task: The task.
-        reason: What went wrong; empty if nothing did.
-        cuts: The parts to run instead of the whole video.
-        died: Whether the worker ended before the task did.
-    """
-
-    task: Task
-    reason: str = ""
-    cuts: tuple[Part, ...] = ()
-    died: bool = False
 
 
 @dataclass(slots=True)
@@ -116,16 +82,32 @@ class Worker:
 
     def do(self, task: Task, progress: Progress) -> Outcome:
         """Do a task. Whatever goes wrong is in the outcome, so that the next task can follow."""
-        said = io.StringIO()  # messages belong into the report, the terminal shows the progress of all
         try:
-            with redirect_stderr(said):
-                if task.part:
-                    return self._run_part(task, *task.part, progress, said)
-                return (self._join if task.parts else self._run_video)(task, progress, said)
+            return self._do_at_url(task, progress) if task.url else self._do(task, progress)
         except HrposeError as error:
             return Outcome(task, str(error))
         except Exception as error:  # one video must not end the night's work, whatever a library did to it
             return Outcome(task, f"{type(error).__name__}: {last_line(error)}")
+
+    def _do(self, task: Task, progress: Progress) -> Outcome:
+        said = io.StringIO()  # messages belong into the report, the terminal shows the progress of all
+        with redirect_stderr(said):
+            if task.part:
+                return self._run_part(task, *task.part, progress, said)
+            return (self._join if task.parts else self._run_video)(task, progress, said)
+
+    def _do_at_url(self, task: Task, progress: Progress) -> Outcome:
+        """Do a task in a folder of this worker, and send what it has written."""
+        with Delivery(task.url, self._scratch.folder / task.folder.name) as delivery:
+            parts = tuple((part, delivery.fetched(path)) for part, path in task.parts)
+            part = task.part and (task.part[0], delivery.folder / task.part[1].name)
+            here = replace(task, folder=delivery.folder / "video", part=part, parts=parts)
+            outcome = self._do(here, progress)
+            if outcome.report:
+                delivery.send_video(here.folder, task.name)
+            elif part and task.part and not outcome.reason:
+                delivery.send_part(part[1], task.part[1])
+        return replace(outcome, task=task)
 
     def close(self) -> None:
         """Close the pipeline, and remove what was fetched."""
@@ -252,7 +234,7 @@ class Worker:
             "histograms": record.table.histograms(),
         }
         write_json(task.folder / REPORT, report)
-        return Outcome(task, reason)
+        return Outcome(task, reason, report=report)
 
 
 def _audio(source: Source) -> Audio | None:

@@ -10,7 +10,8 @@ from multiprocessing.connection import Connection, wait
 from typing import Protocol
 
 from hrpose_rt.batch.options import Options
-from hrpose_rt.batch.work import Outcome, Task, Worker
+from hrpose_rt.batch.task import Outcome, Task
+from hrpose_rt.batch.work import Worker
 from hrpose_rt.errors import BadInput, HrposeError, RunBroken
 from hrpose_rt.hardware import usable_cores
 

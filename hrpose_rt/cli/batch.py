@@ -1,7 +1,6 @@
 """`hrpose-rt batch`: many videos, by several workers, in as many calls as it takes."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,7 +33,8 @@ def batch(
         ),
     ],
     output: Annotated[
-        Path, options.output_option("--output", "-o", help="The folder of the batch, with one per video.")
+        str,
+        options.output_option("--output", "-o", help="The folder or URL of the batch, with one per video."),
     ],
     outputs: Annotated[
         str, options.output_option(help="What each video gets: json, csv, csv_long, coco, mot, video, ...")
@@ -100,7 +100,7 @@ def batch(
         try:
             with signals_as_exceptions():
                 if waiting:
-                    pool = _open_pool(place, what, output, len(waiting))
+                    pool = _open_pool(place, what, manifest, len(waiting))
                     console.print(f"{pool.count} workers, {place.threads} threads each")
                     with BatchView(Console(stderr=True, quiet=quiet), waiting) as view:
                         Schedule(manifest, what, view).run(pool, waiting)
@@ -112,7 +112,7 @@ def batch(
     raise typer.Exit(status or (1 if failed else 0))
 
 
-def _open_pool(place: Place, what: Options, output: Path, videos: int) -> Pool:
+def _open_pool(place: Place, what: Options, manifest: Manifest, videos: int) -> Pool:
     """The workers, no more than there are videos, unless these are cut."""
     if place.workers and not what.split_s:
         place = replace(place, workers=min(place.workers, videos))
@@ -120,18 +120,19 @@ def _open_pool(place: Place, what: Options, output: Path, videos: int) -> Pool:
         return LocalPool(place.workers, what)
     from hrpose_rt.batch.ray_pool import RayPool
 
-    return RayPool(place, what, output)
+    return RayPool(place, what, None if manifest.store.url else manifest.folder)
 
 
 def _sum_up(manifest: Manifest, console: Console) -> bool:
     """Print and write the summary; whether a video has failed."""
     summary = summary_of(manifest)
-    summary.write(manifest.folder)
+    summary.write(manifest.store)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     for entry in summary.failed[:MAX_NAMED]:
         errors.print(f"{entry.name} failed: {entry.reason}", markup=False)
     if len(summary.failed) > MAX_NAMED:
-        errors.print(f"{len(summary.failed) - MAX_NAMED} more have failed: {manifest.folder / SUMMARY}")
+        where = manifest.store.url or manifest.folder
+        errors.print(f"{len(summary.failed) - MAX_NAMED} more have failed: {where}/{SUMMARY}")
     console.print(str(summary))
     if summary.table.frames:
         console.print("milliseconds a frame, p50 / p95, by people in it:")

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from hrpose_rt.batch.manifest import Entry
-from hrpose_rt.batch.work import Outcome, Task
+from hrpose_rt.batch.task import Outcome, Task
 from hrpose_rt.batch.workers import Progress
 from hrpose_rt.cli.display import REFRESH_S
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
 from hrpose_rt.pipeline import PosePipeline
+from tests.batch import storage  # noqa: F401  # workers know its protocol, too
 from tests.fakes import FakeDetector, fake_networks
 
 

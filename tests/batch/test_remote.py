@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from hrpose_rt.batch import remote
+from hrpose_rt.batch.delivery import Delivery
 from hrpose_rt.batch.manifest import read_manifest
 from hrpose_rt.batch.options import Options
+from hrpose_rt.batch.schedule import Redo
 from hrpose_rt.batch.scratch import Scratch, remove_left
 from hrpose_rt.batch.videos import Video, find_videos
 from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing
@@ -23,6 +25,15 @@ def bucket(tmp_path, monkeypatch) -> Path:
     storage.Bucket.clear_instance_cache()
     (tmp_path / "storage").mkdir()
     return tmp_path / "storage"
+
+
+@pytest.fixture
+def own_temporary(tmp_path, monkeypatch) -> Path:
+    """The folder for temporary files of this test and its workers."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.tempdir", None)  # it is read again
+    return tmp_path / "tmp"
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -116,9 +127,7 @@ def test_folders_of_dead_workers_are_removed_and_others_stay(tmp_path, monkeypat
 
 
 @pytest.mark.slow
-def test_videos_of_a_web_server_are_run_whole_and_in_parts(tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", None)  # it is read again
+def test_videos_of_a_web_server_are_run_whole_and_in_parts(tmp_path, own_temporary) -> None:
     (tmp_path / "in").mkdir()
     write_video(tmp_path / "in" / "a.mp4")
     write_video(tmp_path / "in" / "film.mp4", frames=250)
@@ -133,4 +142,67 @@ def test_videos_of_a_web_server_are_run_whole_and_in_parts(tmp_path, monkeypatch
         written = lines(tmp_path / "out" / name / f"{name}.jsonl")
         assert len(written) == frames + 1 and written[0]["source"] == f"{address}/{name}.mp4"
         assert (tmp_path / "out" / name / f"{name}.mp4").exists()
-    assert not list(tmp_path.glob("hrpose-batch-*"))
+    assert list(own_temporary.glob("hrpose-batch-*")) == []
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+def test_batch_in_a_bucket_is_whole_there_and_goes_on_from_another_machine(
+    bucket, own_temporary, tmp_path, monkeypatch
+) -> None:
+    (bucket / "films").mkdir()
+    write_video(bucket / "films" / "a.mp4")
+    write_video(bucket / "films" / "film.mp4", frames=250)
+    (bucket / "films" / "bad.mp4").write_text("no video")
+    outputs = ("json", "parquet")
+    options = Options(outputs=outputs, split_s=10, open_pipeline=fakes.steady_pipeline)
+    monkeypatch.setenv("HRPOSE_HOME", str(tmp_path / "one"))
+    assert run("bucket://films", "bucket://poses", options, workers=2) == ["a", "bad", "film"]
+    assert files(bucket / "poses") == {
+        *("manifest.jsonl", "summary.json", "summary.html"),
+        *(f"{name}/{file}" for name in ("a", "film") for file in (f"{name}.jsonl", "report.json")),
+        *(f"people.parquet/video={name}/people.parquet" for name in ("a", "film")),
+    }
+    assert len(lines(bucket / "poses" / "film" / "film.jsonl")) == 251
+    assert {entry.name: entry.state for entry in read_manifest(bucket / "poses")} == {
+        "a": "done",
+        "film": "done",
+        "bad": "failed",
+    }
+    assert list(own_temporary.glob("hrpose-batch-*")) == []
+
+    monkeypatch.setenv("HRPOSE_HOME", str(tmp_path / "two"))
+    write_video(bucket / "films" / "a.mp4", frames=7)
+    with pytest.raises(
+        BadInput, match=r"bucket://poses has videos of an earlier call \(1\), and since then"
+    ):
+        run("bucket://films", "bucket://poses", options)
+    assert run("bucket://films", "bucket://poses", options, Redo(changed=True)) == ["a"]
+    assert len(lines(bucket / "poses" / "a" / "a.jsonl")) == 8
+    without = Options(outputs=("csv",), split_s=10, open_pipeline=fakes.steady_pipeline)
+    run("bucket://films/a.mp4", "bucket://poses", without, Redo(changed=True))
+    assert {name for name in files(bucket / "poses") if "a/" in name or "=a" in name} == {
+        *("a/a.csv", "a/report.json")
+    }
+
+
+def test_output_that_cannot_be_written_ends_the_batch_at_once(bucket, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HRPOSE_HOME", str(tmp_path))
+    touch(bucket, "films/a.mp4")
+    with storage.served(bucket) as address, pytest.raises(RunBroken, match="poses cannot be written"):
+        run("bucket://films", f"{address}/poses", Options(open_pipeline=fakes.fake_pipeline))
+
+
+def test_report_is_sent_last_and_an_older_one_goes_first(bucket, tmp_path, monkeypatch) -> None:
+    touch(bucket, "poses/a/report.json", "poses/a/a.csv", "poses/people.parquet/video=a/people.parquet")
+    touch(tmp_path / "work", "report.json", "a.jsonl", "z.txt")
+    sent = []
+    monkeypatch.setattr(remote.Shelf, "put", lambda shelf, path, name: sent.append(name))
+    with Delivery("bucket://poses", tmp_path / "here") as delivery:
+        delivery.send_video(tmp_path / "work", "a")
+    assert sent == ["a/a.jsonl", "a/z.txt", "a/report.json"]
+    assert files(bucket / "poses") == set()
+    assert not (tmp_path / "here").exists()

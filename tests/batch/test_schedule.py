@@ -46,14 +46,16 @@ class Quiet:
 NONE = Redo()
 
 
-def run(source: Path, output: Path, options: Options, redo: Redo = NONE, workers: int = 1) -> list[str]:
+def run(
+    source: str | Path, output: str | Path, options: Options, redo: Redo = NONE, workers: int = 1
+) -> list[str]:
     """The names of the videos that this call has finished."""
     view = Quiet()
     with open_manifest(output) as manifest:
         waiting = waiting_of(manifest, find_videos([str(source)]), options, redo)
         if waiting:
             Schedule(manifest, options, view).run(LocalPool(workers, options), waiting)
-        summary_of(manifest).write(output)
+        summary_of(manifest).write(manifest.store)
     return sorted(view.names)
 
 

@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 
 from hrpose_rt.batch.manifest import Entry
+from hrpose_rt.batch.store import FolderStore
 from hrpose_rt.batch.summary import Summary
 from hrpose_rt.batch.summary_page import LEFT, RIGHT, WIDTH, page
 from hrpose_rt.timing import LatencyTable
@@ -89,7 +90,7 @@ def test_curves_rise_from_the_fastest_frame_to_the_slowest() -> None:
 
 
 def test_batch_without_frames_has_a_page_with_its_videos_alone(tmp_path) -> None:
-    Summary(ENTRIES[1:], LatencyTable()).write(tmp_path)
+    Summary(ENTRIES[1:], LatencyTable()).write(FolderStore(tmp_path))
     elements = Elements((tmp_path / "summary.html").read_text(encoding="utf-8"))
     assert "svg" not in {tag for tag, _ in elements.found}
     assert elements.rows[-1][1] == "failed"
