@@ -11,6 +11,7 @@ import yaml
 from typer.main import get_command
 
 import hrpose_rt
+from hrpose_rt.batch.remote import is_url
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.config import Settings
 from hrpose_rt.runtimes.triton_server import parse_url
@@ -163,3 +164,45 @@ def test_kubernetes_pods_are_not_root_and_have_limits() -> None:
             assert container["resources"]["limits"]
             assert not container["securityContext"]["allowPrivilegeEscalation"]
             assert {mount["name"] for mount in container["volumeMounts"]} <= volumes
+
+
+def test_image_for_ray_has_its_version_and_leaves_process_and_probes_to_kuberay() -> None:
+    text = (ROOT / "Dockerfile.ray").read_text()
+    assert faults(text) == {"no health check", "not one process"}
+    (version,) = re.findall(r"^ray==(.+)$", (ROOT / "constraints.txt").read_text(), re.M)
+    assert f"FROM rayproject/ray:{version}-py312-cpu" in text
+    (opencv,) = re.findall(r"^opencv-python==(.+)$", (ROOT / "constraints.txt").read_text(), re.M)
+    assert f"opencv-python-headless=={opencv}" in text and "'.[cluster]'" in text
+    (job,) = documents("kuberay.yaml")
+    assert job["spec"]["rayClusterSpec"]["rayVersion"] == version
+
+
+def test_ray_job_runs_a_command_that_exists_with_as_many_workers_as_its_pods_have_room_for() -> None:
+    (job,) = documents("kuberay.yaml")
+    assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
+    program, command, *words = shlex.split(job["spec"]["entrypoint"])
+    assert (program, command) == ("hrpose-rt", "batch")
+    with get_command(build_app()).commands["batch"].make_context("batch", words) as context:
+        given = context.params
+    assert given["ray"] == "auto" and is_url(given["output"]) and all(map(is_url, given["source"]))
+    (group,) = job["spec"]["rayClusterSpec"]["workerGroupSpecs"]
+    cores = int(group["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"])
+    assert given["workers"] == group["replicas"] * cores // given["threads"]
+    head = job["spec"]["rayClusterSpec"]["headGroupSpec"]
+    assert head["rayStartParams"]["num-cpus"] == "0"
+
+
+def test_pods_of_ray_are_not_root_and_have_limits_and_memory_for_objects() -> None:
+    (job,) = documents("kuberay.yaml")
+    cluster = job["spec"]["rayClusterSpec"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        pod = group["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"]
+        (container,) = pod["containers"]
+        assert container["image"] == f"hrpose-rt:{hrpose_rt.__version__}-ray"
+        assert container["resources"]["limits"] == container["resources"]["requests"]
+        assert not container["securityContext"]["allowPrivilegeEscalation"]
+        (volume,), (mount,) = pod["volumes"], container["volumeMounts"]
+        assert (volume["name"], mount["mountPath"]) == (mount["name"], "/dev/shm")
+        size = int(volume["emptyDir"]["sizeLimit"].removesuffix("Mi")) * 2**20
+        assert int(group["rayStartParams"]["object-store-memory"]) < size
