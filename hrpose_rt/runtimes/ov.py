@@ -84,7 +84,9 @@ class OpenVinoRuntime:
         self._core, self._path = core, path
         self._sha256 = sha256 if device == "cpu" else ""
         self._compiled: dict[tuple[int, ...], _Whole | _Halves] = {}
-        self._splits = device == "cpu" and threads > 1
+        # A graph whose output has no row for each image, as the one that measures the peak, has no halves.
+        by_image = self._model.output(0).partial_shape[0].is_dynamic
+        self._splits = device == "cpu" and threads > 1 and by_image
 
     def warm_up(self, shapes: list[tuple[int, ...]]) -> None:
         """Compile for these shapes and run each once."""

@@ -14,8 +14,8 @@ from hrpose_rt.bench.flops import count_flops, measure_peak
 from hrpose_rt.cli.bench import _gpus
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput
-from hrpose_rt.hardware import usable_cores
 from hrpose_rt.runtimes.ort import OnnxRuntime
+from hrpose_rt.runtimes.ov import OpenVinoRuntime
 from tests.export.test_half import graph
 from tests.fakes import FakeRuntime
 
@@ -52,9 +52,14 @@ def test_time_engines_interleaves_runtimes_per_batch_size() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("int8", [False, True])
-def test_peak_flops_of_fp32_and_int8_are_plausible(int8: bool) -> None:
-    peak = measure_peak(lambda path: OnnxRuntime(path, usable_cores()), int8)
-    assert 1e9 < peak < 1e15
+@pytest.mark.parametrize("threads", [1, 2])
+def test_peak_flops_of_fp32_and_int8_are_plausible(int8: bool, threads: int) -> None:
+    precision = "int8" if int8 else "fp32"
+    for runtime in (
+        lambda path: OnnxRuntime(path, threads),
+        lambda path: OpenVinoRuntime(path, precision, threads),
+    ):
+        assert 1e9 < measure_peak(runtime, int8) < 1e15
 
 
 def test_cli_bench_engine_skips_unsupported_precision(tmp_path: Path) -> None:
