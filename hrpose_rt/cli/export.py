@@ -87,6 +87,8 @@ def export_model(
         form = find_backend(backend).format
         if output is None:
             raise BadInput("--format triton needs the folder of the model repository: add --output")
+    elif TRITON in form.split(","):
+        raise BadInput(f"--format {form}: triton stands alone, export the others by another call")
     orders = [
         ExportRequest(
             format=one_form,

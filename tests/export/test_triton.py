@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import TYPE_FP32, TYPE_UINT8, ModelConfig, ModelInstanceGroup
+from typer.testing import CliRunner
 
+from hrpose_rt.cli.main import build_app
 from hrpose_rt.errors import BadInput, RuntimeMissing
 from hrpose_rt.export import triton_backend
 from hrpose_rt.export.engines import export
@@ -161,6 +163,24 @@ def test_unknown_backend_and_missing_library_are_one_sentence(engines, tmp_path,
         RuntimeMissing, match=r"Triton needs tritonclient \(.*\): pip install -e '\.\[triton\]'"
     ):
         add_to_repository(engines["onnx"], tmp_path, "onnxruntime", 4)
+
+
+def test_export_command_fills_the_repository(tmp_path) -> None:
+    model = checkpoint(tmp_path)
+    command = ["export", str(model.checkpoint), "--format", "triton", "--no-verify"]
+    command += ["--output", str(tmp_path / "repo")]
+    for words, version in (([], "version 1"), ([], "version 1 was there"), (["--overwrite"], "version 2")):
+        done = CliRunner().invoke(
+            build_app(), [*command, "--max-batch", "4", *words], catch_exceptions=False
+        )
+        assert done.exit_code == 0 and done.output.splitlines()[-1].endswith(f"repo/tiny: {version}")
+    assert files(tmp_path / "repo" / "tiny") == ["2/model.onnx", "config.pbtxt"]
+    assert config_of(tmp_path / "repo" / "tiny").max_batch_size == 4
+    with pytest.raises(BadInput, match="needs the folder of the model repository: add --output"):
+        CliRunner().invoke(build_app(), command[:-2], catch_exceptions=False)
+    command[3] = "onnx,triton"
+    with pytest.raises(BadInput, match="--format onnx,triton: triton stands alone, export the others by"):
+        CliRunner().invoke(build_app(), command, catch_exceptions=False)
 
 
 class Request:
