@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from hrpose_rt.cli import options
 from hrpose_rt.cli.outputs import check_free
@@ -75,10 +76,14 @@ def motion(
     for library, wanted, option in (("ezc3d", c3d, "--c3d"), ("matplotlib", plot, "--plot")):
         if wanted and find_spec(library) is None:
             raise RuntimeMissing(f"{option} needs {library}: {install_hint('motion')}")
-    recording = read_recording(poses, kpt_score, skeleton)
-    tracks = chosen(recording, _parse_ids(ids), min_length)
-    ground = ruler if isinstance(ruler, Ground) else None
-    motions = [measure(t, recording.skeleton, smoothing, FACING[facing], ground) for t in tracks]
+    with Console(stderr=True).status(f"reading {poses}") as status:
+        recording = read_recording(poses, kpt_score, skeleton)
+        tracks = chosen(recording, _parse_ids(ids), min_length)
+        ground = ruler if isinstance(ruler, Ground) else None
+        motions = []
+        for track in tracks:
+            status.update(f"filtering person {track.id} of {len(tracks)} people")
+            motions.append(measure(track, recording.skeleton, smoothing, FACING[facing], ground))
     metres_per_px = _metres_per_px(motions, ruler) if isinstance(ruler, Height) else None
     writers = _tables(poses, motions, metres_per_px)
     for each in motions:
@@ -149,6 +154,8 @@ def _files_of(
 def _write(folder: Path, writers: Writers) -> None:
     """Write each file whole or not at all."""
     make_folder(folder)
-    for name, write in writers.items():
-        with atomic_write(folder / name) as file:
-            write(file)
+    with Console(stderr=True).status("writing") as status:
+        for name, write in writers.items():
+            status.update(f"writing {folder / name}")
+            with atomic_write(folder / name) as file:
+                write(file)

@@ -1,6 +1,7 @@
 """The people of a file of JSON lines, each over time."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -211,8 +212,8 @@ def rewrite(path: Path, target: Path, filtered: Mapping[tuple[int, int], F64]) -
                     continue
                 raw = person["raw_keypoints"] = person.get("raw_keypoints") or person["keypoints"]
                 person["keypoints"] = [
-                    old if np.isnan(new[0]) else [round(float(v), 3) for v in new] + [old[2]]
-                    for old, new in zip(raw, xy, strict=True)
+                    old if math.isnan(x) else [x, y, old[2]]
+                    for old, (x, y) in zip(raw, xy.round(3).tolist(), strict=True)
                 ]
             file.write(json.dumps(line, allow_nan=False) + "\n")
 

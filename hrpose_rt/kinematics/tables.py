@@ -58,9 +58,8 @@ def _write(path: Path, motions: Sequence[Motion], columns: Iterable[str], cells:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*_ABOUT, *columns])
         for motion, values in zip(motions, cells, strict=True):
-            track = motion.track
-            for frame, time_s, row in zip(
-                track.frames.tolist(), track.times_s.tolist(), values.tolist(), strict=True
-            ):
-                known = ("" if np.isnan(value) else round(value, 3) for value in row)
-                writer.writerow([frame, round(time_s, 6), track.id, *known])
+            track, rounded = motion.track, values.round(3).astype(object)
+            rounded[np.isnan(values)] = ""
+            times_s = track.times_s.round(6).tolist()
+            for frame, time_s, row in zip(track.frames.tolist(), times_s, rounded.tolist(), strict=True):
+                writer.writerow([frame, time_s, track.id, *row])
