@@ -39,7 +39,10 @@ def export_model(
         str, typer.Option(help="fp32, fp16, bf16 or int8; or several with commas.")
     ] = "fp32",
     max_batch: Annotated[
-        int, typer.Option(help="TensorRT, Triton: set the largest batch. Default: 64, detectors 16.")
+        int,
+        typer.Option(
+            help="TensorRT, Triton: set the largest batch. Default: 64, detectors 16; openvino 8 and 1."
+        ),
     ] = DEFAULTS.max_batch,
     backend: Annotated[
         str, typer.Option(help=f"Triton: what runs the engine: {', '.join(BACKENDS)}.")
@@ -81,8 +84,9 @@ def export_model(
         workspace_mib=workspace,
         hardware_compat=hardware_compat,
         version_compat=version_compat,
+        any_batch=form == TRITON,
     )
-    served, largest = form == TRITON, trt.for_task(task_of(model)).max_batch
+    served = form == TRITON
     if served:
         form = find_backend(backend).format
         if output is None:
@@ -128,7 +132,7 @@ def export_model(
 
                 made.append(export(found, task, request, show))
                 if served and output:
-                    models.append(add_to_repository(made[-1], output, backend, largest, overwrite))
+                    models.append(add_to_repository(made[-1], output, backend, max_batch, overwrite))
     finally:
         if made:
             print(f"in {made[0].path.parent}:")

@@ -139,7 +139,7 @@ class _Export:
             parts.append("any" if self._free_hw else f"{h}x{w}")
         parts += [request.precision, self._fixed.weights_sha256[:8]]
         if request.format != "onnx":
-            parts += [request.format, *request.trt.archs]
+            parts += [request.format, *request.trt.archs, *["any-batch"] * request.trt.any_batch]
         return "-".join(parts) + FORMATS[request.format]
 
     def _cached(self, path: Path) -> EngineSpec | None:
@@ -154,8 +154,9 @@ class _Export:
             return None
         if not self._request.format.startswith("tensorrt"):
             return spec
-        requested = asdict(self._request.trt) | {"archs": None}
-        if spec.build is None or spec.build.options | {"archs": None} != requested:
+        in_name = {"archs": None, "any_batch": None}
+        requested = asdict(self._request.trt) | in_name
+        if spec.build is None or spec.build.options | in_name != requested:
             return None
         installed = load_tensorrt(spec.format).__version__
         number = gpu_number(self._request.device)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class TrtOptions:
         workspace_mib: Memory that a layer may use while it computes.
         hardware_compat: One of `HARDWARE_COMPAT`: other GPUs the engine should run on (TensorRT only).
         version_compat: Whether later versions of TensorRT should read it (TensorRT only).
+        any_batch: Whether it takes batches of every size, as a server forms them, not only `GPU_BATCHES`.
     """
 
     archs: tuple[str, ...] = ()
@@ -49,6 +51,7 @@ class TrtOptions:
     workspace_mib: int = 2048
     hardware_compat: str = "none"
     version_compat: bool = False
+    any_batch: bool = False
 
     def for_task(self, task: Task) -> "TrtOptions":
         """The same, with the largest batch set."""
@@ -129,9 +132,10 @@ def build_engine(
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mib * MIB)
     source = network.get_input(0)
     shape = tuple(source.shape)[1:]
-    for batch in profile_batches(options.max_batch):
+    for smaller, batch in pairwise((0, *profile_batches(options.max_batch))):
+        least = smaller + 1 if options.any_batch else batch
         profile = builder.create_optimization_profile()
-        profile.set_shape(source.name, (batch, *shape), (batch, *shape), (batch, *shape))
+        profile.set_shape(source.name, (least, *shape), (batch, *shape), (batch, *shape))
         config.add_optimization_profile(profile)
     monitor = _monitor(trt, progress)
     config.progress_monitor = monitor
@@ -164,6 +168,7 @@ def build_engine(
         "workspace_mib": options.workspace_mib,
         "hardware_compat": options.hardware_compat,
         "version_compat": options.version_compat,
+        "any_batch": options.any_batch,
     }
     return Build(
         library=format,

@@ -14,8 +14,10 @@ from typing import Any
 from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint, last_line
 from hrpose_rt.export import triton_backend
 from hrpose_rt.export.request import ExportedEngine
-from hrpose_rt.nets.spec import EngineSpec, engine_files
+from hrpose_rt.export.tensorrt import MAX_BATCH, profile_batches
+from hrpose_rt.nets.spec import EngineSpec, Task, engine_files
 from hrpose_rt.paths import atomic_write, file_lock, make_writable
+from hrpose_rt.pose.decoding import keypoint_decoder
 from hrpose_rt.runtimes.base import GPU_BATCHES
 from hrpose_rt.runtimes.ov import openvino_core
 from hrpose_rt.runtimes.triton import SPEC
@@ -78,6 +80,16 @@ def find_backend(name: str) -> Backend:
     return BACKENDS[name]
 
 
+def largest_batch(backend: str, task: Task) -> int:
+    """The largest batch for a backend, unless the user sets one.
+
+    Triton's OpenVINO backend computes the largest batch each time, however few images there are.
+    """
+    if backend == "openvino":
+        return CPU_PREFERRED[-1] if task == "pose" else 1
+    return MAX_BATCH[task]
+
+
 def add_to_repository(
     exported: ExportedEngine, repository: Path, backend: str, max_batch: int, overwrite: bool = False
 ) -> RepositoryModel:
@@ -87,10 +99,10 @@ def add_to_repository(
     hand, and only tells the new spec. If the newest version holds the engine already, nothing is done.
 
     Args:
-        exported: The engine, in the backend's format.
+        exported: The engine, in the backend's format. TensorRT's is one for `TrtOptions.any_batch`.
         repository: Folder of the repository; it is made if needed.
         backend: One of `BACKENDS`.
-        max_batch: The largest batch, in crops or images.
+        max_batch: The largest batch, in crops or images; 0 is the engine's or `largest_batch`.
         overwrite: Write the whole configuration again, and remove the older versions.
 
     Raises:
@@ -124,11 +136,12 @@ def model_config(exported: ExportedEngine, name: str, backend: str, max_batch: i
         exported: The engine.
         name: Its name on the server.
         backend: One of `BACKENDS`.
-        max_batch: The largest batch, in crops or images.
+        max_batch: The largest batch, in crops or images; 0 is the engine's or `largest_batch`.
     """
     from tritonclient.grpc.model_config_pb2 import TYPE_UINT8, ModelConfig
 
     spec, about = exported.spec, find_backend(backend)
+    max_batch = max_batch or spec.max_batch or largest_batch(backend, spec.task)
     if max_batch < 1 or (spec.max_batch and max_batch > spec.max_batch):
         most = f"1 to {spec.max_batch}" if spec.max_batch else "1 or more"
         raise BadInput(f"`max_batch` is {max_batch}: {exported.path.name} takes batches of {most}")
@@ -138,7 +151,9 @@ def model_config(exported: ExportedEngine, name: str, backend: str, max_batch: i
     (source, source_dims), (target, target_dims) = _tensors(exported.path, spec)
     config.input.add(name=source, data_type="TYPE_UINT8", dims=source_dims)
     config.output.add(name=target, data_type="TYPE_FP32", dims=target_dims)
-    config.instance_group.add(count=1, kind=about.kind)
+    group = config.instance_group.add(count=1, kind=about.kind)
+    if spec.format == "tensorrt":  # else the server takes the first alone, for batches of 1
+        group.profile.extend(map(str, range(len(profile_batches(spec.max_batch)))))
     preferred = _preferred(spec, about, max_batch)
     config.dynamic_batching.preferred_batch_size.extend(preferred)
     for h, w in spec.inputs_hw:
@@ -147,6 +162,8 @@ def model_config(exported: ExportedEngine, name: str, backend: str, max_batch: i
             tensor = warmup.inputs[source]
             tensor.data_type, tensor.zero_data = TYPE_UINT8, True
             tensor.dims.extend((h, w, 3))
+    if backend == "openvino":  # it computes the largest batch each time, and refuses smaller ones otherwise
+        config.parameters["ENABLE_BATCH_PADDING"].string_value = "YES"
     told = replace(spec, skeleton=Path(spec.skeleton).name)  # a file stays with the client
     config.parameters[SPEC].string_value = json.dumps(told.to_dict())
     return config
@@ -165,7 +182,7 @@ def _tensors(engine: Path, spec: EngineSpec) -> list[tuple[str, list[int]]]:
     if spec.format == "tensorrt":  # named as in the graph it was built from
         source = [*spec.input_hw, 3]
         if spec.task == "pose":
-            return [("crops", source), ("heatmaps", [-1, *spec.heatmap_hw])]
+            return [("crops", source), ("heatmaps", list(keypoint_decoder(spec).output_shape))]
         return [("image", source), ("boxes", [-1, -1])]
     graph = openvino_core().read_model(engine)
     shapes = []

@@ -49,6 +49,14 @@ def test_tensorrt_strongly_typed_flag_and_profiles_by_version(version, flags, bu
     assert (tmp_path / "m.engine").read_bytes() == b"an engine"
 
 
+def test_tensorrt_profiles_cover_every_batch_size_for_a_server(build) -> None:
+    library = FakeTrt()
+    (built, _), _ = build(library, max_batch=9, any_batch=True)
+    ranges = [(low[0], best[0], high[0]) for low, best, high in library.requests["profiles"]]
+    assert ranges == [(1, 1, 1), (2, 2, 2), (3, 4, 4), (5, 8, 8), (9, 12, 12)]
+    assert built.options["any_batch"] is True
+
+
 def test_tensorrt_timing_cache_is_reused_by_next_build(build, tmp_path) -> None:
     first, second = FakeTrt(), FakeTrt()
     build(first)

@@ -74,6 +74,8 @@ def test_repository_has_engine_and_configuration(backend, inside, kind, engines,
     assert warm == {(batch, (64, 64, 3)) for batch in (1, *preferred)}
     spec = EngineSpec.parse(config.parameters[SPEC].string_value.encode())
     assert spec == engine.spec
+    padding = {"ENABLE_BATCH_PADDING"} if backend == "openvino" else set()
+    assert config.parameters.keys() == {SPEC} | padding
 
 
 def test_detector_takes_every_size_and_prefers_no_batch() -> None:
@@ -86,8 +88,24 @@ def test_detector_takes_every_size_and_prefers_no_batch() -> None:
 
 
 @pytest.mark.parametrize(
+    ("backend", "task", "largest"),
+    [
+        ("onnxruntime", "pose", 64),
+        ("python", "detection", 16),
+        ("openvino", "pose", 8),
+        ("openvino", "detection", 1),
+    ],
+)
+def test_largest_batch_depends_on_backend_and_task(backend, task, largest) -> None:
+    name = "hrnet-w16-lite" if task == "pose" else "yolo26n-person"
+    model = find_model(name, task)
+    config = model_config(ExportedEngine(model.engine, model.spec, False), name, backend, max_batch=0)
+    assert config.max_batch_size == largest
+
+
+@pytest.mark.parametrize(
     ("task", "names", "dims"),
-    [("pose", ("crops", "heatmaps"), [-1, 64, 48]), ("detection", ("image", "boxes"), [-1, -1])],
+    [("pose", ("crops", "heatmaps"), [17, 64, 48]), ("detection", ("image", "boxes"), [-1, -1])],
 )
 def test_tensorrt_engine_is_described_without_a_gpu(task, names, dims, tmp_path) -> None:
     spec = EngineSpec(
@@ -95,12 +113,14 @@ def test_tensorrt_engine_is_described_without_a_gpu(task, names, dims, tmp_path)
     )
     engine = ExportedEngine(tmp_path / "net.engine", spec, True)
     engine.path.write_bytes(b"plan")
-    made = add_to_repository(engine, tmp_path / "repo", "tensorrt", max_batch=32)
+    made = add_to_repository(engine, tmp_path / "repo", "tensorrt", max_batch=0)
     assert files(made.folder) == ["1/model.plan", "config.pbtxt"]
     config = config_of(made.folder)
     assert (config.input[0].name, config.output[0].name) == names
     assert list(config.input[0].dims) == [256, 192, 3] and list(config.output[0].dims) == dims
     assert config.instance_group[0].kind == ModelInstanceGroup.KIND_GPU
+    assert list(config.instance_group[0].profile) == list("01234567")  # up to 32
+    assert config.max_batch_size == 32
     with pytest.raises(BadInput, match=r"`max_batch` is 33: net\.engine takes batches of 1 to 32"):
         add_to_repository(engine, tmp_path / "repo", "tensorrt", max_batch=33)
 
