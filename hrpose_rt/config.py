@@ -124,7 +124,7 @@ class Settings:
         check_execution(self.runtime, self.precision, self.device)
         check_server(self.runtime, self.device, self.url)
         if self.decode not in ("auto", *DECODINGS):
-            raise BadInput(f"there is no decoding {self.decode!r}: choose {', '.join(DECODINGS)}")
+            raise BadInput(f"there is no `decode` {self.decode!r}: choose {', '.join(DECODINGS)}")
         if self.preset not in ("auto", *PRESETS):
             raise BadInput(f"there is no `preset` {self.preset}: choose {', '.join(PRESETS)}")
         if self.tracker not in TRACKERS:
@@ -228,9 +228,9 @@ def check_execution(runtime: str, precision: str, device: str) -> None:
     )
     for what, name, known in names:
         if name not in ("auto", *known):
-            raise BadInput(f"there is no {what} {name!r}: choose auto, {', '.join(known)}")
+            raise BadInput(f"there is no `{what}` {name!r}: choose auto, {', '.join(known)}")
     if number and not (kind == "cuda" and number.isdecimal()):
-        raise BadInput(f"there is no device {device!r}: GPUs of NVIDIA's have numbers, as in cuda:1")
+        raise BadInput(f"there is no `device` {device!r}: GPUs of NVIDIA's have numbers, as in cuda:1")
 
 
 def check_server(runtime: str, device: str, url: str) -> None:

@@ -173,7 +173,7 @@ def find_skeleton(name: str) -> Skeleton:
     path = built_in.get(name, Path(name))
     if path.suffix not in SKELETON_SUFFIXES:
         raise BadInput(
-            f"there is no skeleton {name!r}: choose {', '.join([*SKELETONS, *built_in])}, or give the path "
+            f"there is no `skeleton` {name!r}: choose {', '.join([*SKELETONS, *built_in])}, or give the path "
             f"of a {' or '.join(SKELETON_SUFFIXES)} file"
         )
     try:

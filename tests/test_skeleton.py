@@ -86,7 +86,7 @@ def test_skeleton_file_error_names_invalid_field(change, words, tmp_path: Path) 
 def test_skeleton_unknown_name_or_missing_file_raises_bad_input(tmp_path: Path) -> None:
     with pytest.raises(
         BadInput,
-        match=r"no skeleton 'dog': choose coco17, mpii16, ap10k17, halpe26, wholebody133, or",
+        match=r"no `skeleton` 'dog': choose coco17, mpii16, ap10k17, halpe26, wholebody133, or",
     ):
         find_skeleton("dog")
     with pytest.raises(

@@ -25,7 +25,18 @@ from hrpose_rt.types import F32
 
 
 @options.with_settings(
-    *("pose", "runtime", "precision", "device", "input_hw", "decode", "preset", "flip_test", "threads"),
+    *(
+        "pose",
+        "runtime",
+        "precision",
+        "device",
+        "input_hw",
+        "decode",
+        "preset",
+        "flip_test",
+        "mode",
+        "threads",
+    ),
     pose="",
 )
 def eval_mpii(

@@ -49,7 +49,7 @@ class ExportRequest:
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
-            raise BadInput(f"there is no format {self.format!r}: choose {', '.join(FORMATS)}")
+            raise BadInput(f"there is no `format` {self.format!r}: choose {', '.join(FORMATS)}")
         precisions = PRECISIONS_OF_FORMAT[self.format]
         if self.precision not in precisions:
             others = [name for name, has in PRECISIONS_OF_FORMAT.items() if self.precision in has]

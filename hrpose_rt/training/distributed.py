@@ -59,7 +59,7 @@ def init_distributed(device: str) -> Iterator[DistributedContext]:
     """
     gpu = torch.cuda.is_available()
     if device not in ("auto", "cpu", "cuda"):
-        raise BadInput(f"there is no device {device!r}: choose auto, cpu or cuda")
+        raise BadInput(f"there is no `device` {device!r}: choose auto, cpu or cuda")
     if device == "cuda" and not gpu:
         raise BadInput("PyTorch finds no CUDA GPU here: use `device` cpu, or install its driver")
     use_gpu = gpu and device != "cpu"

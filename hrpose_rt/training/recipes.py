@@ -116,7 +116,7 @@ def recipe_for(name: str, skeleton: Skeleton) -> Recipe:
         BadInput: There is no such recipe.
     """
     if name not in RECIPES:
-        raise BadInput(f"there is no recipe {name!r}: choose {' or '.join(RECIPES)}")
+        raise BadInput(f"there is no `recipe` {name!r}: choose {' or '.join(RECIPES)}")
     recipe = RECIPES[name]
     if recipe is ORIGINAL and skeleton is MPII16:
         recipe = replace(recipe, augmentation=Augmentation(turn_deg=30, scale=0.25), select="pckh")

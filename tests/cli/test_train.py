@@ -18,11 +18,11 @@ def train(*options: object) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--recipe", "best"], "no recipe 'best': choose original or modern"),
+        (["--recipe", "best"], "no `recipe` 'best': choose original or modern"),
         (["--model", "resnet"], "no model 'resnet' to train: choose hrnet-w16-lite"),
         (["--stages", "100x75:3"], "'100x75:3' is no stage"),
         (["--precision", "int8"], "no precision 'int8' to train: choose fp32, bf16"),
-        (["--device", "tpu"], "no device 'tpu': choose auto, cpu or cuda"),
+        (["--device", "tpu"], "no `device` 'tpu': choose auto, cpu or cuda"),
         (["--val", "gone.json"], "gone.json does not exist: check the path, or set HRPOSE_DATA"),
         (["--data", "a.json:b:c:d"], "is no set of data: write ANNOTATIONS"),
         (["--hold-out", "1000"], "the data have nobody to judge by"),

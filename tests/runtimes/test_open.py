@@ -27,8 +27,8 @@ ENGINE = find_model(str(models_folder() / "hrnet-w16-lite.onnx"), "pose")
 @pytest.mark.parametrize(
     ("model", "options", "words"),
     [
-        (POSE, {"runtime": "tpu"}, "no runtime 'tpu': choose auto, tensorrt, openvino, onnxruntime, torch"),
-        (POSE, {"precision": "int3"}, "no precision 'int3': choose auto, fp32, bf16, fp16"),
+        (POSE, {"runtime": "tpu"}, "no `runtime` 'tpu': choose auto, tensorrt, openvino, onnxruntime, torch"),
+        (POSE, {"precision": "int3"}, "no `precision` 'int3': choose auto, fp32, bf16, fp16"),
         (CHECKPOINT, {"runtime": "openvino"}, "a checkpoint, which only `runtime` torch executes"),
         (CHECKPOINT, {"runtime": "onnxruntime"}, "a checkpoint, which only `runtime` torch executes"),
         (
@@ -36,8 +36,8 @@ ENGINE = find_model(str(models_folder() / "hrnet-w16-lite.onnx"), "pose")
             {"runtime": "onnxruntime", "precision": "bf16"},
             "onnxruntime on cpu computes in fp32 or int8, not in bf16: use `precision` fp32, or tensorr",
         ),
-        (POSE, {"device": "tpu"}, "no device 'tpu': choose auto, cuda, cpu, gpu, npu"),
-        (POSE, {"device": "npu:1"}, "no device 'npu:1': GPUs of NVIDIA's have numbers, as in cuda:1"),
+        (POSE, {"device": "tpu"}, "no `device` 'tpu': choose auto, cuda, cpu, gpu, npu"),
+        (POSE, {"device": "npu:1"}, "no `device` 'npu:1': GPUs of NVIDIA's have numbers, as in cuda:1"),
         (
             POSE,
             {"runtime": "openvino", "device": "cuda"},

@@ -67,7 +67,7 @@ def test_recipe_overrides_change_fields() -> None:
         augmentation=augmentation,
     )
     assert with_overrides(MODERN, {"lr_steps": "", "ema": 0}) == replace(MODERN, lr_steps=(), ema=0.0)
-    with pytest.raises(BadInput, match="no recipe 'best': choose original or modern"):
+    with pytest.raises(BadInput, match="no `recipe` 'best': choose original or modern"):
         recipe_for("best", COCO17)
 
 
