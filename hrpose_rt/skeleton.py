@@ -173,8 +173,8 @@ def find_skeleton(name: str) -> Skeleton:
     path = built_in.get(name, Path(name))
     if path.suffix not in SKELETON_SUFFIXES:
         raise BadInput(
-            f"there is no `skeleton` {name!r}: choose {', '.join([*SKELETONS, *built_in])}, or give the path "
-            f"of a {' or '.join(SKELETON_SUFFIXES)} file"
+            f"there is no `skeleton` {name!r}: choose {', '.join([*SKELETONS, *built_in])}, or give the "
+            f"path of a {' or '.join(SKELETON_SUFFIXES)} file"
         )
     try:
         return _described(path.stem, decode(path.read_bytes(), _File, toml=path.suffix == ".toml"))

@@ -78,7 +78,7 @@ def test_cli_bench_engine_skips_unsupported_precision(tmp_path: Path) -> None:
     ("options", "sentences"),
     [
         (["--batch", "1,x"], "--batch 1,x is no list of sizes: give numbers with commas"),
-        (["--precision", "int3"], "no --precision 'int3'"),
+        (["--precision", "int3"], "no `precision` 'int3'"),
     ],
 )
 def test_cli_bench_engine_rejects_invalid_options(options, sentences) -> None:

@@ -176,7 +176,7 @@ def test_export_format_accepts_only_its_precisions(format: str) -> None:
 
 
 def test_export_request_rejects_invalid_format_and_input_size() -> None:
-    with pytest.raises(BadInput, match="no `format` 'coreml': choose onnx, openvino, tensorrt, tensorrt-rtx"):
+    with pytest.raises(BadInput, match="no `format` 'coreml': choose onnx, openvino, tensorrt"):
         ExportRequest("coreml")
     with pytest.raises(BadInput, match="`input_hw` is HEIGHTxWIDTH in multiples of 32"):
         ExportRequest(input_hw=(100, 100))

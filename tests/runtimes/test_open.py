@@ -27,7 +27,7 @@ ENGINE = find_model(str(models_folder() / "hrnet-w16-lite.onnx"), "pose")
 @pytest.mark.parametrize(
     ("model", "options", "words"),
     [
-        (POSE, {"runtime": "tpu"}, "no `runtime` 'tpu': choose auto, tensorrt, openvino, onnxruntime, torch"),
+        (POSE, {"runtime": "tpu"}, "no `runtime` 'tpu': choose auto, tensorrt, openvino, onnxruntime"),
         (POSE, {"precision": "int3"}, "no `precision` 'int3': choose auto, fp32, bf16, fp16"),
         (CHECKPOINT, {"runtime": "openvino"}, "a checkpoint, which only `runtime` torch executes"),
         (CHECKPOINT, {"runtime": "onnxruntime"}, "a checkpoint, which only `runtime` torch executes"),
