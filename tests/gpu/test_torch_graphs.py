@@ -1,10 +1,9 @@
-"""PyTorch as CUDA graphs: numbers, memory, order, and what cannot be captured."""
+"""PyTorch as CUDA graphs: numbers, memory, and what cannot be captured. `test_order.py` has their order."""
 
 from unittest import mock
 
 import numpy as np
 import pytest
-import torch
 from torch import Tensor, nn
 
 from hrpose_rt.config import Settings
@@ -14,7 +13,6 @@ from hrpose_rt.runtimes.torch_graphs import GraphRuntime
 from tests.gpu.conftest import Bench
 from tests.gpu.networks import SmallPoseNet
 from tests.gpu.simulated import HAS_CUDA
-from tests.gpu.test_order import keep_busy
 
 pytestmark = [pytest.mark.gpu] if HAS_CUDA else []
 
@@ -64,34 +62,6 @@ def test_graph_keeps_what_another_input_size_replaces(bench: Bench) -> None:
         found = runtime.infer(np.zeros((1, side, 24, 3), np.uint8))
         bench.check(found, np.full((1, side, 24), side, np.float32))
     assert len({tensor.data_ptr() for tensor in runtime._kept}) == 2
-
-
-def test_graph_waits_for_input_crops(bench: Bench) -> None:
-    runtime, wanted = bench.open_torch(), bench.pictures(3)
-    runtime.infer(wanted)
-    turned = bench.put(np.ascontiguousarray(wanted[:, :, ::-1]))
-    torch.cuda.synchronize()
-    keep_busy()
-    found = runtime.infer_device(turned.flip(2))
-    torch.cuda.synchronize()
-    bench.check(found.cpu().numpy(), bench.answers(wanted))
-
-
-@pytest.mark.parametrize("again", ["device", "host"])
-def test_next_graph_waits_for_readers_of_last_output(again: str, bench: Bench) -> None:
-    runtime, one = bench.open_torch(), bench.put(bench.pictures(3))
-    runtime.infer(bench.pictures(3))
-    torch.cuda.synchronize()
-    first = runtime.infer_device(one)
-    torch.cuda.synchronize()
-    keep_busy()
-    kept = first.clone()
-    if again == "device":
-        runtime.infer_device(bench.put(bench.pictures(3, 1)))
-    else:
-        runtime.infer(bench.pictures(3, 1))
-    torch.cuda.synchronize()
-    bench.check(kept.cpu().numpy(), bench.answers(bench.pictures(3)))
 
 
 def test_infer_after_close_raises_run_broken(bench: Bench) -> None:
