@@ -3,11 +3,13 @@
     python benchmarks/tables.py
 
 `crowd.json` is a report of `bench crowd`, `compare.json` of `bench compare`, `bounded*.json` of `bench
-bounded`, `yolo_pose.json` of `yolo_pose.py`, and `scale.json` of `scale.py`.
+bounded`, `yolo_pose.json` of `yolo_pose.py`, `scale.json` of `scale.py`, and `batch_seams.json` of
+`batch_seams.py`.
 """
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,30 @@ def beside_yolo(report: dict[str, Any]) -> list[str]:
     ]
 
 
+def seams_block(report: dict[str, Any]) -> str:
+    """Whether people keep their ids at the cuts of a batch, beside the same moments of whole runs."""
+    table = [["people", "cuts", "people with ids", "own id", "another's", "a new one", "whole run: own id"]]
+    cut, whole = Counter[str](), Counter[str]()
+    for people, counts in report["people"].items():
+        here, there = Counter(counts["split"]), Counter(counts["whole"])
+        cut += here
+        whole += there
+        found = [str(here[outcome]) for outcome in ("own", "wrong", "new")]
+        row = [people, str(counts["cuts"]), str(here.total()), *found]
+        table.append([*row, f"{there['own']} of {there.total()}"])
+    return "\n\n".join(
+        [
+            f"`benchmarks/batch_seams.py` on {machine(report)}: scenes composed of people, with one cut "
+            "each and with a detection on every frame. In every other scene, up to two fifths of the "
+            "people are hidden at a time. The whole run shows how many ids change at such a moment anyway.",
+            markdown(table),
+            f"After a cut, {cut['own'] / cut.total():.0%} of the people have their own id, and "
+            f"{whole['own'] / whole.total():.0%} in whole runs; {cut['wrong']} of {cut.total()} have "
+            f"another person's, and {whole['wrong']} of {whole.total()} in whole runs.",
+        ]
+    )
+
+
 def results_block() -> str:
     crowd, compared = load("crowd.json"), load("compare.json")
     parts = [
@@ -147,6 +173,7 @@ def main() -> None:
     (RESULTS / "crowd.md").write_text(crowd_page(load("crowd.json"), load("compare.json")))
     fill(FOLDER / "README.md", results_block())
     fill(FOLDER.parent / "docs" / "scale.md", scale_block(load("scale.json")))
+    fill(FOLDER.parent / "docs" / "batch.md", seams_block(load("batch_seams.json")))
 
 
 def fill(page: Path, block: str) -> None:

@@ -21,10 +21,11 @@ from hrpose_rt.batch.ray_guard import start_guard
 from hrpose_rt.batch.store import WORK
 from hrpose_rt.batch.task import Outcome, Task
 from hrpose_rt.batch.work import Worker
-from hrpose_rt.batch.workers import WAIT_S, Event, Place, Progress
+from hrpose_rt.batch.workers import MAX_WORKERS, WAIT_S, Event, Place, Progress
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, HrposeError, RunBroken, RuntimeMissing, install_hint, last_line
 
+LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 CONNECT_S = 5.0
 ATTEMPTS = 3  # to open the networks of a worker
 PATIENCE_S = 15.0  # after which a wait for machines is told
@@ -54,18 +55,21 @@ class RayPool:
         place: Where they run.
         options: What is done with each video.
         output: The folder of the batch, which all machines see; None if it is at a URL.
+        most: No more workers than that have work.
 
     Raises:
         RuntimeMissing: Ray is not installed.
         BadInput: No cluster answers at the address.
     """
 
-    def __init__(self, place: Place, options: Options, output: Path | None) -> None:
+    def __init__(
+        self, place: Place, options: Options, output: Path | None, most: int = MAX_WORKERS
+    ) -> None:
         self._place, self._actors = place, dict[int, _Actor]()
         self._ray, self._guard = _connect(place)
         try:
             self._patient_until = time.monotonic() + PATIENCE_S
-            self.count = place.workers or self._room()
+            self.count = min(place.workers or self._room(), most)
             parcel = Parcel(options.settings, {}, {}) if place.is_local else pack(options.settings)
             self._seen = (
                 str(output.absolute() / WORK / "lock") if output else ""
@@ -224,12 +228,12 @@ def _connect(place: Place) -> "tuple[Any, subprocess.Popen[bytes] | None]":
     if place.is_local:
         # Read when Ray is imported. Without it, Ray listens on all interfaces, whatever address it gets.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-    else:
-        _check_address(place.address)
     try:
         import ray
     except ImportError as error:
         raise RuntimeMissing(f"`ray` needs ray: {install_hint('cluster')}") from error
+    if not place.is_local:
+        _check_address(place.address, ray.util.get_node_ip_address())
     known: dict[str, Any] = {"logging_level": "CRITICAL", "log_to_driver": False}
     guard = None
     if place.is_local:
@@ -243,9 +247,11 @@ def _connect(place: Place) -> "tuple[Any, subprocess.Popen[bytes] | None]":
     except (ConnectionError, RuntimeError, ValueError) as error:
         if guard:
             guard.communicate()
-        why = "none runs there" if isinstance(error, ConnectionError) else last_line(error).replace("`", "")
+        why = last_line(error).replace("`", "")
+        if isinstance(error, ConnectionError):
+            why = "it does not answer; RAY_AUTH_MODE=token is for clusters with tokens"
         raise BadInput(
-            f"Ray cannot be used at {place.address} ({why}): start it there with ray start --head"
+            f"Ray cannot be used at {place.address} ({why}): start it with ray start --head"
         ) from error
     finally:
         if threading.current_thread() is threading.main_thread():
@@ -253,16 +259,23 @@ def _connect(place: Place) -> "tuple[Any, subprocess.Popen[bytes] | None]":
     return ray, guard
 
 
-def _check_address(address: str) -> None:
-    """Whether something listens there: Ray itself would try for minutes."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
-    if not (host and port.isdecimal()):
-        if address == "auto":
-            return
+def _check_address(address: str, own_host: str) -> None:
+    """Whether something listens there: Ray itself would wait for ever.
+
+    Args:
+        address: As the user gives it.
+        own_host: The address of this machine that Ray takes for those of its loopback interface.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal()) or "/" in host:
         raise BadInput(f"`ray` is local, auto, or the host:port of a cluster, not {address}")
+    host = own_host if host in LOOPBACK else host
     try:
         socket.create_connection((host, int(port)), CONNECT_S).close()
-    except OSError as error:
+    except (OSError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or error
         raise BadInput(
-            f"no Ray answers at {address} ({error.strerror or error}): start it there with ray start --head"
+            f"no Ray answers at {host}:{port} ({why}): start it there with ray start --head"
         ) from error

@@ -56,6 +56,11 @@ class IdMetrics:
         self._tracked.append(ids)
         self._overlaps.append(overlap)
 
+    @property
+    def carried(self) -> I64:
+        """(F, N) the id that each person of the scene has on each frame so far; -1 without one."""
+        return np.stack(self._carried)
+
     def reid_outcomes(self) -> tuple[int, int, int, int]:
         """Counts of the people who came back, and of those with their id, another person's, or a new one.
 
@@ -64,7 +69,7 @@ class IdMetrics:
         also cover later switches.
         """
         count = own = wrong = new = 0
-        carried = np.stack(self._carried)
+        carried = self.carried
         for frame, person in self._returned:
             ids_before = carried[max(0, frame - BEFORE) : frame, person]
             ids_after = carried[frame : frame + BACK_WITHIN, person]

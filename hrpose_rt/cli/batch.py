@@ -11,7 +11,7 @@ from hrpose_rt.batch.options import PARQUET, Options
 from hrpose_rt.batch.schedule import Redo, Schedule, waiting_of
 from hrpose_rt.batch.summary import SUMMARY, summary_of
 from hrpose_rt.batch.videos import find_videos
-from hrpose_rt.batch.workers import LocalPool, Place, Pool
+from hrpose_rt.batch.workers import MAX_WORKERS, LocalPool, Place, Pool
 from hrpose_rt.cli import options
 from hrpose_rt.cli.batch_view import BatchView
 from hrpose_rt.cli.display import latency_table
@@ -114,13 +114,12 @@ def batch(
 
 def _open_pool(place: Place, what: Options, manifest: Manifest, videos: int) -> Pool:
     """The workers, no more than there are videos, unless these are cut."""
-    if place.workers and not what.split_s:
-        place = replace(place, workers=min(place.workers, videos))
+    most = MAX_WORKERS if what.split_s else videos
     if not place.address:
-        return LocalPool(place.workers, what)
+        return LocalPool(min(place.workers, most), what)
     from hrpose_rt.batch.ray_pool import RayPool
 
-    return RayPool(place, what, None if manifest.store.url else manifest.folder)
+    return RayPool(place, what, None if manifest.store.url else manifest.folder, most)
 
 
 def _sum_up(manifest: Manifest, console: Console) -> bool:

@@ -180,13 +180,15 @@ def test_networks_that_cannot_be_opened_end_batch_with_reason_and_machine(cluste
         run(source, tmp_path / "out", options, Place(cluster.address))
 
 
-def test_address_where_nothing_listens_is_named_at_once(tmp_path) -> None:
+def test_address_where_nothing_listens_is_named_at_once(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("ray.util.get_node_ip_address", lambda: "127.0.0.2")  # another one of this machine
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(BadInput, match=rf"no Ray answers at 127.0.0.1:{port} \(Connection refused\)"):
-        RayPool(Place(f"127.0.0.1:{port}"), Options(), tmp_path)
-    with pytest.raises(BadInput, match="`ray` is local, auto, or the host:port of a cluster, not there"):
-        RayPool(Place("there"), Options(), tmp_path)
+        with pytest.raises(BadInput, match=rf"no Ray answers at 127.0.0.2:{port} \(Connection refused\)"):
+            RayPool(Place(f"localhost:{port}"), Options(), tmp_path)
+    for address in ("there", "ray://127.0.0.1:10001", "there:"):
+        with pytest.raises(BadInput, match="`ray` is local, auto, or the host:port of a cluster, not "):
+            RayPool(Place(address), Options(), tmp_path)
 
 
 def test_worker_refuses_another_version_and_a_folder_that_it_does_not_see(tmp_path) -> None:

@@ -38,3 +38,9 @@ def test_scale_page_equals_generated_tables(tables) -> None:
     page = (BENCHMARKS.parent / "docs" / "scale.md").read_text()
     shown = page.partition(tables.BEGIN)[2].partition(tables.END)[0].strip()
     assert shown == tables.scale_block(tables.load("scale.json")).strip()
+
+
+def test_batch_page_equals_generated_tables(tables) -> None:
+    page = (BENCHMARKS.parent / "docs" / "batch.md").read_text()
+    shown = page.partition(tables.BEGIN)[2].partition(tables.END)[0].strip()
+    assert shown == tables.seams_block(tables.load("batch_seams.json")).strip()
