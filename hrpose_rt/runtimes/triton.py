@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from hrpose_rt.types import F32, U8
 SPEC = "hrpose_spec"  # the parameter of a model's configuration that holds its spec
 DEVICE = "server"  # the device of networks that run elsewhere
 MEMORY = Path("/dev/shm")  # where shared memory has its names
+MAX_REASON = 200  # characters of a server's reason, which may be a traceback
 
 
 def open_served(
@@ -88,7 +90,8 @@ def _others(server: TritonServer, name: str) -> str:
     """What to do about a model that is not served."""
     models = server.call("RepositoryIndex", server.messages.RepositoryIndexRequest()).models
     if reasons := [model.reason for model in models if model.name == name and model.reason]:
-        return f"it does not load ({reasons[0].strip().rstrip('.')}); the server's log says more"
+        reason = shorten(reasons[0], MAX_REASON, placeholder="...").rstrip(".")
+        return f"it does not load ({reason}); the server's log says more"
     ready = sorted({model.name for model in models if model.state == "READY"})
     return f"choose {', '.join(ready)}, or " * bool(ready) + "add it with hrpose-rt export --format triton"
 

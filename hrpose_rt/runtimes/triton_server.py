@@ -16,6 +16,7 @@ CALL_S = 10.0  # deadline of a call, in seconds
 ONCE_S = 1.0  # deadline of a call that the run can do without, in seconds
 WAIT_S = 60.0  # how long a call is repeated while the server is away, in seconds
 GRPC_PORT = 8001  # Triton's default
+UNKNOWN_MODEL = "Request for unknown model"  # begin of Triton's words
 TOKEN_VARIABLE = "HRPOSE_TRITON_TOKEN"
 # The first is for proxies, the second for Triton's --grpc-restricted-protocol=...:authorization=TOKEN.
 TOKEN_HEADERS = {"authorization": "Bearer {}", "triton-grpc-protocol-authorization": "{}"}
@@ -147,8 +148,11 @@ class TritonServer:
             refuses_token = code == codes.UNAVAILABLE and "protocol is restricted" in details
             if refuses_token or code in (codes.UNAUTHENTICATED, codes.PERMISSION_DENIED):
                 raise BadInput(f"{self.url} refuses the token: set {TOKEN_VARIABLE} to its own") from error
-            if code == codes.UNAVAILABLE:
+            if code in (codes.UNAVAILABLE, codes.CANCELLED):
                 raise _Away(f"does not answer ({details.rpartition(': ')[2]})") from error
+            # A server that is being stopped unloads its models first, and answers on.
+            if code == codes.NOT_FOUND and method == "ModelInfer" and UNKNOWN_MODEL in details:
+                raise _Away(f"no longer serves {request.model_name}") from error
             if code == codes.DEADLINE_EXCEEDED:
                 raise _Away(f"does not answer within {deadline_s:g} s") from error
             if code in (codes.NOT_FOUND, codes.INVALID_ARGUMENT):

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,15 +115,20 @@ def test_server_that_comes_back_with_another_network_ends_the_run() -> None:
         pytest.raises(RunBroken, match="came back with another tiny"),
     ):
         opened.runtime.infer(CROPS)
-    with served(FakeTriton()) as port:
-        opened = Opened(port)
-    other = FakeTriton(replace(POSE, model="else"))
-    with (
-        opened,
-        served_later(other, port, 0.2),
-        pytest.raises(RunBroken, match="serves no tiny: choose else"),
-    ):
-        opened.runtime.infer(CROPS)
+
+
+def test_server_without_the_network_is_waited_for_as_it_may_be_stopping() -> None:
+    fake = FakeTriton()
+    with served(fake) as port, Opened(port) as opened:
+        name, fake.config.name = fake.config.name, "else"
+        timer = threading.Timer(0.3, setattr, [fake.config, "name", name])
+        timer.start()
+        assert_right(opened)
+        timer.join()
+        assert " no longer serves tiny: it is tried for 60 s" in opened.said[0]
+        fake.config.name, opened.runtime._server._wait_s = "else", 0.2
+        with pytest.raises(RunBroken, match=r"no longer serves tiny, 0\.2 s long: start the Triton server"):
+            opened.runtime.infer(CROPS)
 
 
 def test_server_that_stays_away_ends_the_run_with_one_sentence(monkeypatch) -> None:
@@ -167,6 +173,16 @@ def test_failure_of_the_server_is_no_outage(failure, words) -> None:
         with pytest.raises(RunBroken, match=words):
             opened.runtime.infer(CROPS)
         assert opened.outages.count == 0 and opened.said == []
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])
+def test_call_that_was_cut_off_is_repeated(code) -> None:
+    fake = FakeTriton()
+    with served(fake) as port, Opened(port) as opened:
+        fake.failures = [(code, "a: b: Socket closed")]
+        assert_right(opened)
+        assert "does not answer (Socket closed): it is tried for 60 s" in opened.said[0]
+        assert opened.outages.count == 1
 
 
 def test_token_is_sent_and_a_wrong_one_is_an_error(monkeypatch) -> None:
@@ -225,7 +241,7 @@ def test_tls_accepts_a_certificate_of_a_known_authority_only(tmp_path, monkeypat
             "broken",
             "pose",
             {},
-            r"serves no broken: it does not load \(no such file\); the server's log says",
+            r"serves no broken: it does not load \(Internal: x no such file\); the server's log says",
         ),
         (
             "tiny",

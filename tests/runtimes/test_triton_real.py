@@ -13,7 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from hrpose_rt.cli.main import build_app
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput
 from hrpose_rt.export.engines import export
@@ -104,26 +106,26 @@ def test_poses_are_the_same_without_shared_memory(server, frames, local, monkeyp
         assert pipeline._networks.estimator._runtime._images is None
 
 
-def test_killed_server_is_waited_for_and_no_frame_is_lost(server, frames, local, capsys) -> None:
+@pytest.mark.parametrize("end", [TritonProcess.kill, TritonProcess.terminate])
+def test_server_that_ends_and_starts_is_waited_for_and_no_frame_is_lost(
+    end, server, frames, local, capsys
+) -> None:
     def restart() -> None:
+        end(server)
         time.sleep(1)
         server.start()
 
     thread = threading.Thread(target=restart)
-
-    def kill() -> None:
-        server.kill()
-        thread.start()
-
     with PosePipeline(on(server)) as pipeline:
-        results = run(pipeline, frames, {5: kill})
+        results = run(pipeline, frames, {5: thread.start})
         thread.join()
         assert_same_people(results, local)
         outages = pipeline.info.outages
         assert outages.count == 1 and outages.away_s > 1
         assert pipeline._networks.estimator._runtime._results  # memory is shared again
     away, back = capsys.readouterr().err.strip().splitlines()
-    assert away.startswith(f"{server.url} does not answer (") and "answers again after" in back
+    assert away.startswith(server.url) and away.endswith("it is tried for 60 s")
+    assert "answers again after" in back
 
 
 def test_server_that_hangs_is_waited_for(server, frames, local, monkeypatch) -> None:
@@ -181,6 +183,32 @@ def test_unknown_network_names_those_that_are_served(server) -> None:
         BadInput, match="serves no hrnet-w48: choose hrnet-w16-lite, yolo26n-person, or add"
     ):
         PosePipeline(Settings(runtime="triton", url=server.url, pose="hrnet-w48"))
+
+
+def test_bench_engine_times_a_served_network(server, tmp_path) -> None:
+    command = [
+        "bench",
+        "engine",
+        "hrnet-w16-lite",
+        "--runtime",
+        "onnxruntime,triton",
+        "--precision",
+        "fp32",
+    ]
+    command += [
+        "--url",
+        server.url,
+        "--batch",
+        "1",
+        "--seconds",
+        "0.1",
+        "--output",
+        str(tmp_path / "r.json"),
+    ]
+    done = CliRunner().invoke(build_app(), command, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert [cell["runtime"] for cell in report["cells"]] == ["onnxruntime", "triton"]
 
 
 def test_command_line_writes_every_frame_and_reports_the_outage(server, frames, tmp_path) -> None:

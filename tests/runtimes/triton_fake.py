@@ -64,19 +64,22 @@ class FakeTriton(GRPCInferenceServiceServicer):
                 "This protocol is restricted, expecting header 'triton-grpc-protocol-authorization'",
             )
 
+    def _check_name(self, name: str, context) -> None:
+        if name != self.config.name:
+            context.abort(grpc.StatusCode.NOT_FOUND, f"Request for unknown model: '{name}' is not found")
+
     def ModelConfig(self, request, context):
         self._begin(request, context)
-        if request.name != self.config.name:
-            context.abort(
-                grpc.StatusCode.NOT_FOUND, f"Request for unknown model: '{request.name}' is not found"
-            )
+        self._check_name(request.name, context)
         return messages.ModelConfigResponse(config=self.config)
 
     def RepositoryIndex(self, request, context):
         self._begin(request, context)
         answer = messages.RepositoryIndexResponse()
         answer.models.add(name=self.config.name, version="1", state="READY")
-        answer.models.add(name="broken", version="1", state="UNAVAILABLE", reason="no such file.")
+        answer.models.add(
+            name="broken", version="1", state="UNAVAILABLE", reason="Internal: x\n\n\nno such file."
+        )
         return answer
 
     def SystemSharedMemoryRegister(self, request, context):
@@ -94,6 +97,7 @@ class FakeTriton(GRPCInferenceServiceServicer):
 
     def ModelInfer(self, request, context):
         self._begin(request, context)
+        self._check_name(request.model_name, context)
         if self.delays:
             time.sleep(self.delays.pop(0))
         if self.failures:

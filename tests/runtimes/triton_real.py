@@ -68,6 +68,13 @@ class TritonProcess:
             self._process.wait()
             self._process = None
 
+    def terminate(self) -> None:
+        """End it as `docker stop` does: it unloads its networks, and answers until they are gone."""
+        if self._process:
+            self._process.terminate()
+            self._process.wait(timeout=60)
+            self._process = None
+
     def metric(self, name: str, model: str) -> float:
         """The sum of one of its Prometheus metrics over the versions of a model."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics}/metrics", timeout=10) as answer:
