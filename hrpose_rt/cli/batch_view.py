@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from hrpose_rt.batch.manifest import Entry
+from hrpose_rt.batch.remote import is_url
 from hrpose_rt.batch.task import Outcome, Task
 from hrpose_rt.batch.workers import Progress
 from hrpose_rt.cli.display import REFRESH_S
@@ -19,7 +20,8 @@ from hrpose_rt.cli.display import REFRESH_S
 class BatchView:
     """Shows what the workers do and how much time is left. A context manager.
 
-    Time left is what the bytes of the videos that have ended took, for the bytes of all others.
+    Time left is what the bytes of the videos that have ended took, for the bytes of all others. If videos
+    are at URLs, their number counts.
     """
 
     console: Console
@@ -36,6 +38,8 @@ class BatchView:
     def __post_init__(self) -> None:
         self._live = Live(console=self.console, auto_refresh=False, transient=True)
         self._sizes = {entry.name: _size(entry.source) for entry in self.waiting}
+        if any(is_url(entry.source) for entry in self.waiting):
+            self._sizes = dict.fromkeys(self._sizes, 1)
 
     def began(self, worker: int, task: Task) -> None:
         """See `View.began`."""

@@ -141,35 +141,36 @@ def module_environment():
 
 
 class Killing(Quiet):
-    """Kills a node of the cluster when its worker is at work."""
+    """Kills a node of the cluster when two workers are at work on parts."""
 
     def __init__(self, cluster, node) -> None:
         super().__init__()
         self._kill = lambda: cluster.remove_node(node, allow_graceful=False)
-        self._busy: set[int] = set()
-        self.attempts: list[str] = []
+        self._at_work: dict[int, bool] = {}  # by worker: whether it has a part
+        self.attempts: list[tuple] = []
 
     def began(self, worker, task) -> None:
-        self.attempts.append(task.name)
-        self._busy.add(worker)
-        if len(self._busy) == 2 and self._kill:
+        self.attempts.append((task.name, task.part and task.part[0].start))
+        self._at_work[worker] = bool(task.part)
+        if sum(self._at_work.values()) == 2 and self._kill:
             time.sleep(0.3)
             self._kill()
             self._kill = None
 
 
 @pytest.mark.slow
-def test_dead_node_of_cluster_costs_its_video_which_another_node_does_again(cluster, tmp_path) -> None:
-    source = videos(tmp_path / "in", 6, frames=200)
-    options = Options(outputs=("json",), open_pipeline=fakes.slow_pipeline)
+def test_dead_node_of_cluster_costs_its_part_which_another_node_does_again(cluster, tmp_path) -> None:
+    source = videos(tmp_path / "in", 3, frames=400)
+    options = Options(outputs=("json",), split_s=20, open_pipeline=fakes.slow_pipeline)
     view = Killing(cluster, cluster.add_node(num_cpus=1))
     run(source, tmp_path / "out", options, Place(cluster.address, workers=0), view)
-    assert states(tmp_path / "out") == dict.fromkeys("012345", "done")
-    assert len(view.attempts) == 7
-    for name in "012345":
-        assert len(lines(tmp_path / "out" / name / f"{name}.jsonl")) == 201
+    assert states(tmp_path / "out") == dict.fromkeys("012", "done")
+    for name in "012":
+        assert len(lines(tmp_path / "out" / name / f"{name}.jsonl")) == 401
+    parts = [attempt for attempt in view.attempts if attempt[1] is not None]
+    assert len(parts) == 7 and len(set(parts)) == 6  # two of each video, and one of them again
     written = lines(tmp_path / "out" / "manifest.jsonl")
-    assert len([line for line in written if line["state"] == "done"]) == 6
+    assert len([line for line in written if line["state"] == "done"]) == 3
 
 
 @pytest.mark.slow

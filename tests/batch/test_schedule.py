@@ -15,7 +15,9 @@ from hrpose_rt.batch.manifest import open_manifest, read_manifest
 from hrpose_rt.batch.options import Options
 from hrpose_rt.batch.schedule import Redo, Schedule, waiting_of
 from hrpose_rt.batch.summary import summary_of
+from hrpose_rt.batch.task import Outcome, Task
 from hrpose_rt.batch.videos import find_videos
+from hrpose_rt.batch.work import Worker
 from hrpose_rt.batch.workers import LocalPool
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, RunBroken
@@ -165,6 +167,50 @@ def test_split_video_has_the_frames_and_boxes_of_the_whole_one(tmp_path) -> None
     report = json.loads((tmp_path / "parts" / "film" / "report.json").read_text())
     assert (report["frames"], report["people"], report["latency_ms"]["1-5"]["frames"]) == (300, 3, 300)
     assert (tmp_path / "parts" / "film" / "film.mp4").stat().st_size > 1000
+
+
+class LatePool:
+    """One worker in this process. The first task seems to die; it ends, and is written, after its redo."""
+
+    count = 1
+
+    def __init__(self, options: Options) -> None:
+        self._worker = Worker(options)
+        self._task: Task | None = None
+        self.tasks: list[Task] = []
+
+    def free(self) -> list[int]:
+        return [] if self._task else [0]
+
+    def start(self, worker: int, task: Task) -> None:
+        self._task = task
+        self.tasks.append(task)
+
+    def events(self):
+        while True:
+            task, self._task = self._task, None
+            if len(self.tasks) == 1:
+                yield Outcome(task, died=True)
+                continue
+            outcome = self._worker.do(task, lambda frames, of: None)
+            self._worker.do(self.tasks[0], lambda frames, of: None)  # the first one still runs, elsewhere
+            yield outcome
+
+    def close(self) -> None:
+        self._worker.close()
+
+
+def test_worker_that_only_seemed_dead_changes_nothing(tmp_path) -> None:
+    film = write_video(tmp_path / "a.mp4")
+    with open_manifest(tmp_path / "out") as manifest:
+        waiting = waiting_of(manifest, find_videos([str(film)]), FAKE, NONE)
+        pool = LatePool(FAKE)
+        Schedule(manifest, FAKE, Quiet()).run(pool, waiting)
+    first, second = pool.tasks
+    assert first.folder != second.folder
+    assert len(lines(tmp_path / "out" / "a" / "a.jsonl")) == 11
+    assert [entry.state for entry in read_manifest(tmp_path / "out")] == ["done"]
+    assert not [path for path in (tmp_path / "out" / ".work").iterdir() if path.is_dir()]
 
 
 def broken(path: Path, kind: int) -> None:

@@ -1,13 +1,19 @@
 """`hrpose-rt batch` from the outside: what it says and how it ends."""
 
+import io
 import json
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from hrpose_rt.batch.manifest import Entry
+from hrpose_rt.cli.batch_view import BatchView
 from tests.conftest import write_video
 
 
@@ -25,6 +31,8 @@ def batch(in_process):
         (("--split", "3"), "--split is 3 s: parts are at least 10 s long"),
         (("--workers", "1000"), "--workers is 0 to"),
         (("--output", "video.mp4"), "video.mp4/.work cannot be written"),
+        (("--gpus-per-worker", ".5"), "--gpus-per-worker divides the GPUs of Ray: add --ray"),
+        (("--ray", "local", "--gpus-per-worker", "1.5"), "--gpus-per-worker is 0 to 1, or a whole number"),
     ],
 )
 def test_wrong_arguments_exit_2_with_one_line(options, words, batch, video, tmp_path) -> None:
@@ -33,6 +41,22 @@ def test_wrong_arguments_exit_2_with_one_line(options, words, batch, video, tmp_
     assert words in err
     assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("sources", "words"),
+    [(("a.mp4", "b.mp4"), "about 5 min left"), (("https://x/a", "https://x/b"), "about 2 min left")],
+)
+def test_time_left_follows_bytes_or_the_number_of_urls(sources, words, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.mp4").write_bytes(b"a" * 100)
+    Path("b.mp4").write_bytes(b"b" * 300)
+    console = Console(file=io.StringIO(), force_terminal=True, color_system=None)
+    entries = [Entry(name, source) for name, source in zip("ab", sources, strict=True)]
+    with BatchView(console, entries, _begin=time.perf_counter() - 100) as view:
+        view.finished(replace(entries[0], state="done"))
+        view.tick()
+        assert words in " ".join(console.file.getvalue().split())
 
 
 @pytest.mark.slow
