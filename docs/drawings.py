@@ -199,7 +199,7 @@ def _batch_bracket() -> list[str]:
     first = list(STEPS).index("crop")
     left, right, y = _left(first), _left(first + 2) + BOX, BOX_Y - 8
     path = f"M{left:g} {y + 5:g}V{y:g}H{right:g}V{y + 5:g}"
-    text = f"for each batch of up to {CPU_BATCHES[0]} people"
+    text = f"for each batch of up to {CPU_BATCHES[-1]} people"
     return [
         f'<path d="{path}" fill="none" stroke="{SOFT}"/>',
         _text((left + right) / 2, y - 6, text, SOFT, 14, "middle"),

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from hrpose_rt.pose.base import PoseEstimator
-from hrpose_rt.pose.batching import CPU_BATCHES
+from hrpose_rt.pose.batching import BatchPlan, plan_of
 from hrpose_rt.timing import StageClock
 from hrpose_rt.tracking.person_tracker import PersonTracker
 from hrpose_rt.types import F32, I64, U8
@@ -37,20 +37,19 @@ class LatencyModel:
         detect_ms: Detector and association.
         batch_ms: Crops to keypoints, by batch size.
         other_ms: Everything after the poses.
+        plan: How a crowd is cut into batches.
     """
 
     detect_ms: float = 0.0
     batch_ms: dict[int, float] = field(default_factory=dict)
     other_ms: float = 0.0
+    plan: BatchPlan = field(default_factory=BatchPlan)
     _scale: float = 1.0
 
     def pose_ms(self, count: int) -> float:
         """Milliseconds to pose `count` people."""
-        total = 0.0
-        for size in sorted(self.batch_ms, reverse=True):
-            batches, count = divmod(count, size)
-            total += batches * self.batch_ms[size]
-        return total * self._scale
+        sizes = (self.plan.size_for(rows.stop - rows.start) for rows in self.plan.split(count))
+        return sum(self.batch_ms[size] for size in sizes) * self._scale
 
     def update_pose(self, count: int, ms: float) -> None:
         """Update the model with the time of the poses of `count` people."""
@@ -69,11 +68,15 @@ class LatencyModel:
     def max_crops(self, ms: float, limit: int) -> int:
         """Number of people who can be posed in `ms`, at most `limit`."""
         count, left_ms = 0, ms / self._scale
-        for size in sorted(self.batch_ms, reverse=True):
-            batches = min(int(left_ms / max(self.batch_ms[size], 1e-6)), (limit - count) // size)
-            if batches > 0:
-                count += batches * size
-                left_ms -= batches * self.batch_ms[size]
+        sizes = self.plan.sizes[-1:] if self.plan.pads else self.plan.sizes[::-1]
+        for size in sizes:
+            cost_ms = max(self.batch_ms[size], 1e-6)
+            batches = max(0, min(int(left_ms / cost_ms), (limit - count) // size))
+            count += batches * size
+            left_ms -= batches * cost_ms
+        if self.plan.pads:  # the last batch need not be full
+            affordable = (size for size in self.plan.sizes if self.batch_ms[size] <= left_ms)
+            count = min(limit, count + max(affordable, default=0))
         return count
 
 
@@ -81,8 +84,8 @@ def measure_pose_latency(estimator: PoseEstimator, now: Clock = time.perf_counte
     """Measure the cost of each batch size; returns a latency model."""
     h, w = estimator.input_hw
     image, box = np.zeros((2 * h, 2 * w, 3), np.uint8), np.array([[0, 0, w, h]], np.float32)
-    latency = LatencyModel()
-    for size in CPU_BATCHES:
+    latency = LatencyModel(plan=plan_of(estimator))
+    for size in latency.plan.sizes:
         measured_ms = []
         for _ in range(POSE_MEASUREMENTS):
             begin = now()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hrpose_rt.budget import FrameBudget, LatencyModel
+from hrpose_rt.pose.batching import BatchPlan
 from hrpose_rt.tracking.reid import LostTracks
 from tests.tracking.test_person_tracker import IMAGE, frame_at, person_tracker, poses_in, track, walkers
 
@@ -18,6 +19,20 @@ def test_latency_model_pose_cost_follows_batch_sizes() -> None:
     assert latency().max_crops(100.0, 5) == 5
     assert latency().max_crops(20.0, 50) == 12  # 8 and 4: 19 ms
     assert latency().max_crops(2.0, 50) == 0
+
+
+def test_latency_model_of_gpu_pads_the_last_batch() -> None:
+    known = LatencyModel(
+        batch_ms={1: 5.0, 8: 6.0, 16: 7.0, 64: 14.0}, plan=BatchPlan((1, 8, 16, 64), pads=True)
+    )
+    assert [known.pose_ms(n) for n in (0, 1, 9, 64, 70)] == [0, 5, 7, 14, 20]
+    assert known.max_crops(100.0, 200) == 200
+    assert known.max_crops(32.9, 200) == 64 + 64  # one more takes 5 ms
+    assert known.max_crops(34.0, 200) == 64 + 64 + 8
+    assert known.max_crops(34.0, 130) == 130
+    assert known.max_crops(7.5, 20) == 16
+    assert known.max_crops(6.5, 3) == 3
+    assert known.max_crops(4.0, 3) == 0
 
 
 def test_latency_model_learns_pose_and_detection_cost() -> None:

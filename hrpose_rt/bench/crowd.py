@@ -13,6 +13,7 @@ from hrpose_rt.geometry import iou
 from hrpose_rt.hardware import peak_memory_mib
 from hrpose_rt.networks import Networks
 from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.pose.batching import BatchPlan, plan_of
 from hrpose_rt.result import FrameResult
 from hrpose_rt.session import Session
 from hrpose_rt.timing import TotalClock
@@ -71,12 +72,14 @@ class CrowdTiming:
         variant, source: The variant's name and the crowd.
         samples: In the order of the source's frames.
         memory_mib: Peak memory of the process after the last block; None if the system does not say.
+        plan: How its crowds are cut into batches.
     """
 
     variant: str
     source: BenchSource
     samples: list[Sample] = field(default_factory=list)
     memory_mib: float | None = None
+    plan: BatchPlan = field(default_factory=BatchPlan)
 
 
 class Variant:
@@ -92,7 +95,7 @@ class _Running:
     """A cell while it is measured: its next frame and the sessions with their trackers."""
 
     def __init__(self, variant: Variant, source: BenchSource) -> None:
-        self.cell = CrowdTiming(variant.name, source)
+        self.cell = CrowdTiming(variant.name, source, plan=plan_of(variant.networks.estimator))
         self._variant, self._source, self._next = variant, source, START
         self._timed, self._plain = variant.timed.begin(source.info), variant.plain.begin(source.info)
 

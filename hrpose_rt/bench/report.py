@@ -14,7 +14,6 @@ from hrpose_rt.bench.crowd import CrowdTiming, Sample, Variant
 from hrpose_rt.bench.stats import PiecewiseLine, fit, interval, percentiles
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import nvidia_gpus
-from hrpose_rt.pose.batching import plan_batches
 from hrpose_rt.structures import convert, decode
 from hrpose_rt.timing import CROWD_BINS, crowd_bin
 from hrpose_rt.types import STAGES
@@ -121,7 +120,7 @@ def _cell(cell: CrowdTiming) -> Report:
         "scene": cell.source.info.name,
         "people": cell.source.people,
         **_metrics(cell.samples, rounds),
-        "batches": [s.stop - s.start for s in plan_batches(people)],
+        "batches": [s.stop - s.start for s in cell.plan.split(people)],
         "memory_mib": cell.memory_mib,
         "spread": round(spread, 3),
         "busy": spread > BUSY,

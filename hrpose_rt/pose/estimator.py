@@ -6,7 +6,7 @@ import numpy as np
 
 from hrpose_rt.geometry import boxes_to_centre_size, heatmap_to_frame
 from hrpose_rt.nets.spec import EngineSpec, check_finite
-from hrpose_rt.pose.batching import CPU_BATCHES, plan_batches
+from hrpose_rt.pose.batching import BatchPlan
 from hrpose_rt.pose.crops import crop_people
 from hrpose_rt.pose.decoding import check_shape, keypoint_decoder
 from hrpose_rt.runtimes.base import GPU_BATCHES, Runtime
@@ -23,6 +23,9 @@ class HostPoseEstimator:
         decode: "quarter", "dark", "udp", or "auto" for the spec's own. Weights trained with UDP need "udp",
             and other weights cannot use it: UDP also changes the crops. The same holds for SimCC.
         flip_test: Average with the mirrored crops: twice the cost, slightly more accurate.
+
+    Attributes:
+        plan: How a crowd is cut into batches.
     """
 
     def __init__(
@@ -31,14 +34,13 @@ class HostPoseEstimator:
         self._runtime, self._spec, self._flip_test = runtime, spec, flip_test
         self._udp = spec.decode == "udp"
         self._decoder = keypoint_decoder(spec, decode)
-        # A GPU takes about as long for a few crops as for one, so a crowd is padded there and not split.
-        self._pads = runtime.device.startswith("cuda")
-        sizes: tuple[int, ...] = GPU_BATCHES[::-1] if self._pads else CPU_BATCHES
-        if runtime.device == "server":  # which takes every size, and the fewest calls are the fastest
-            sizes = tuple(range(spec.max_batch, 0, -1))
-        self._batches = tuple(n for n in sizes if n <= (spec.max_batch or n))
+        self._sends_padding = runtime.device.startswith("cuda")
+        # A server takes batches of every size, and the fewest calls are the fastest.
+        fewest_calls = self._sends_padding or runtime.device == "server"
+        plan = BatchPlan(GPU_BATCHES, pads=True) if fewest_calls else BatchPlan()
+        self.plan = plan.up_to(spec.max_batch)
         # One slice of crops at a time: the network's input is still in the cache, and memory is constant.
-        self._crops = np.zeros((self._batches[0], *spec.input_hw, 3), np.uint8)
+        self._crops = np.zeros((self.plan.sizes[-1], *spec.input_hw, 3), np.uint8)
 
     @property
     def input_hw(self) -> tuple[int, int]:
@@ -51,7 +53,7 @@ class HostPoseEstimator:
         Raises:
             BadInput: The network's output differs from its spec.
         """
-        self._runtime.warm_up([(n, *self._spec.input_hw, 3) for n in self._batches])
+        self._runtime.warm_up([(n, *self._spec.input_hw, 3) for n in self.plan.sizes])
         shape = self._runtime.infer(np.zeros((1, *self._spec.input_hw, 3), np.uint8)).shape[1:]
         check_shape(shape, self._spec)
 
@@ -66,7 +68,7 @@ class HostPoseEstimator:
         keypoints, scores = np.zeros((n, k, 2), np.float32), np.zeros((n, k), np.float32)
         with clock.stage("crop"):
             centres, sizes = boxes_to_centre_size(np.concatenate(boxes), self._spec.input_hw)
-        for rows in plan_batches(n, self._batches, self._pads):
+        for rows in self.plan.split(n):
             with clock.stage("crop"):
                 crops = self._crops[: rows.stop - rows.start]
                 for image, start, end in zip(images, [0, *ends], ends, strict=False):
@@ -74,8 +76,8 @@ class HostPoseEstimator:
                     if start < end:
                         out = crops[start - rows.start : end - rows.start]
                         crop_people(image, centres[start:end], sizes[start:end], out, self._udp)
-            size = min(size for size in self._batches if size >= len(crops))
-            output = self._infer(self._crops[:size], clock)[: len(crops)]
+            sent = self.plan.size_for(len(crops)) if self._sends_padding else len(crops)
+            output = self._infer(self._crops[:sent], clock)[: len(crops)]
             with clock.stage("heatmap"):
                 with np.errstate(all="ignore"):  # the next line rejects overflows
                     points, scores[rows] = self._decoder.decode(output)

@@ -14,6 +14,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import boxes_to_centre_size, crop_affines, heatmap_to_frame
 from hrpose_rt.nets.spec import EngineSpec, check_finite
 from hrpose_rt.pose.ankles import MIN_FOOT_GAP_PX, MIN_PEAK_RATIO, SAME_FOOT_PX, Ankles
+from hrpose_rt.pose.batching import BatchPlan
 from hrpose_rt.pose.decoding import check_shape
 from hrpose_rt.pose.heatmaps import DERIVATIVE_RADIUS, MIN_LOG_INPUT, blur_matrix, dark_kernel
 from hrpose_rt.runtimes.base import DeviceRuntime
@@ -23,7 +24,6 @@ from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, U8, Poses
 
-GPU_BATCH = 64  # most crops per batch
 GPU_DECODERS = ("quarter", "dark")
 
 
@@ -36,6 +36,9 @@ class CudaPoseEstimator:
         uploader: Copies frames to the network's device.
         decode: "quarter", "dark", or "auto" for the spec's own; "udp" is available on the host only.
         flip_test: Average with the mirrored crops.
+
+    Attributes:
+        plan: How a crowd is cut into batches.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class CudaPoseEstimator:
                 f"`decode` {self._decode} is not there on a GPU: choose {' or '.join(GPU_DECODERS)}"
             )
         self._runtime, self._spec, self._uploader = runtime, spec, uploader
+        self.plan = BatchPlan(runtime.batches, pads=True)
         self._skeleton = find_skeleton(spec.skeleton)
         self._ankles = Ankles.of(self._skeleton) if spec.part_ankles else None
         self._flip_order = self._skeleton.flip_order() if flip_test else None
@@ -96,8 +100,8 @@ class CudaPoseEstimator:
         with clock.stage("crop"):
             centres, sizes = boxes_to_centre_size(np.concatenate(boxes), self._spec.input_hw)
             maps = crop_affines(centres, sizes, self._spec.input_hw)
-        for begin in range(0, n, GPU_BATCH):
-            end = min(begin + GPU_BATCH, n)
+        for rows in self.plan.split(n):
+            begin, end = rows.start, rows.stop
             with clock.stage("crop"):
                 parts = []
                 for image, first, last in zip(images, [0, *ends], ends, strict=False):
@@ -107,7 +111,6 @@ class CudaPoseEstimator:
                         parts.append(crop_on_gpu(frame, maps[some], self._spec.input_hw))
                 crops = parts[0] if len(parts) == 1 else torch.cat(parts)
                 self._uploader.wait()
-            rows = slice(begin, end)
             points, scores[rows] = self._poses(crops, clock)
             check_finite(scores[rows], self._spec.model)
             keypoints[rows] = heatmap_to_frame(points, centres[rows], sizes[rows], self._spec.heatmap_hw)
