@@ -213,7 +213,7 @@ class TritonRuntime:
 
     def _forget_memory(self) -> None:
         for memory in (self._images, self._results):
-            # A server that has not answered may still write into it.
+            # A server that has not answered may still write into it: there it stays mapped.
             if memory and not (self._answered and memory.forget()):
                 break
         self._images = self._results = None

@@ -125,7 +125,7 @@ class TritonServer:
     def _is_back(self, seconds: float) -> None:
         self.outages.add(seconds)
         self._progress(
-            f"{self.url} answers again after {seconds:.1f} s: no frame of a file is lost, live sources "
+            f"{self.url} answers after {seconds:.1f} s: no frame of a file is lost, live sources "
             "count those that they dropped"
         )
 

@@ -90,7 +90,7 @@ def test_server_that_restarts_is_waited_for_and_nothing_is_lost() -> None:
         assert again.count("ModelConfig") == 1 and again.memory  # the network is checked, memory shared
     away, back = opened.said
     assert away.startswith(f"grpc://127.0.0.1:{port} does not answer (") and away.endswith("tried for 60 s")
-    assert " answers again after " in back and "no frame of a file is lost" in back
+    assert " answers after " in back and "no frame of a file is lost" in back
     assert opened.outages.count == 1 and 0.3 < opened.outages.away_s < 10
 
 
