@@ -27,6 +27,7 @@ from hrpose_rt.errors import BadInput, HrposeError, RunBroken, RuntimeMissing, i
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 CONNECT_S = 5.0
+ASKED_A_ROUND = 40  # actors that tell their progress in `WAIT_S`
 ATTEMPTS = 3  # to open the networks of a worker
 PATIENCE_S = 15.0  # after which a wait for machines is told
 STORE_BYTES = 128 * 2**20  # of the object store of a Ray that this process starts: it holds the options
@@ -71,15 +72,18 @@ class RayPool:
             self._patient_until = time.monotonic() + PATIENCE_S
             self.count = min(place.workers or self._room(), most)
             parcel = Parcel(options.settings, {}, {}) if place.is_local else pack(options.settings)
-            self._seen = (
-                str(output.absolute() / WORK / "lock") if output else ""
-            )  # there while a batch runs
+            self._seen = str(output.absolute() / WORK / "lock") if output else ""
             self._order = self._ray.put((hrpose_rt.__version__, options, parcel))
             for number in range(self.count):
                 self._actors[number] = self._spawn()
         except BaseException:
             self.close()
             raise
+
+    @property
+    def _pause_s(self) -> float:
+        """Between two answers of an actor about its progress: many actors are asked less often."""
+        return WAIT_S * max(1.0, self.count / ASKED_A_ROUND)
 
     def _room(self) -> int:
         """How many workers all machines together have room for now; at least one."""
@@ -108,7 +112,7 @@ class RayPool:
         self._ask(one)
 
     def _ask(self, one: _Actor) -> None:
-        one.asking = one.handle.progress.options(concurrency_group="ask").remote()
+        one.asking = one.handle.progress.options(concurrency_group="ask").remote(self._pause_s)
 
     def events(self) -> Iterator[Event]:
         """See `Pool.events`."""
@@ -190,7 +194,12 @@ class RayWorker:
         self._frames: tuple[int, int | None] = (0, None)
 
     def open(self, order: tuple[str, Options, Parcel], seen: str) -> str:
-        """Open the networks; returns why that is not possible, or an empty text."""
+        """Open the networks; returns why that is not possible, or an empty text.
+
+        Args:
+            order: The version of hrpose-rt at work, what is done, and the settings with their files.
+            seen: A file that is there while the batch runs; empty if it is at a URL.
+        """
         version, options, parcel = order
         here = socket.gethostname()
         if version != hrpose_rt.__version__:
@@ -216,9 +225,9 @@ class RayWorker:
     def _progress(self, frames: int, of: int | None) -> None:
         self._frames = (frames, of)
 
-    def progress(self) -> tuple[int, int | None]:
-        """How far the task is, after a moment."""
-        time.sleep(WAIT_S)
+    def progress(self, pause_s: float) -> tuple[int, int | None]:
+        """How far the task is, after a pause."""
+        time.sleep(pause_s)
         return self._frames
 
 

@@ -1,5 +1,6 @@
 """Files at URLs, by fsspec: what is there, whether it has changed, and how it gets here and there."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -11,6 +12,9 @@ from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing, install_hint, 
 from hrpose_rt.sources.addresses import redacted
 from hrpose_rt.sources.base import natural_order
 from hrpose_rt.sources.open import VIDEO_SUFFIXES
+
+WEB = ("http://", "https://")
+VERSIONS = ("Last-Modified", "ETag", "Content-MD5", "Digest")  # headers, the steadiest first
 
 
 def is_url(name: str) -> bool:
@@ -71,7 +75,7 @@ def find(url: str) -> list[tuple[str, str]]:
         BadInput: There is nothing, or the storage cannot be asked.
     """
     files, path = filesystem(url)
-    if url.startswith(("http://", "https://")):
+    if url.startswith(WEB):
         return [(url, name_of(url))]
     try:
         if set(path) & set("*?["):
@@ -99,14 +103,19 @@ def _is_video(path: str) -> bool:
 def fingerprint(url: str) -> str:
     """`Video.fingerprint` of a file at a URL, of its size and two reads.
 
+    A web server may send all of a file where a part is asked for. So its files are told apart by their size
+    and by what the server says of their version.
+
     Raises:
         OSError: It cannot be read.
     """
     files, path = filesystem(url)
     try:
+        if url.startswith(WEB):
+            facts = files.info(path)
+            version = next((str(facts[name]) for name in VERSIONS if facts.get(name)), "")
+            return hashlib.sha256(f"{facts['size']} {version}".encode()).hexdigest()[:16]
         size = files.size(path)
-        if size is None:
-            raise OSError("the server does not tell its size")
         return fingerprint_of(size, lambda start, end: bytes(files.cat_file(path, start=start, end=end)))
     except OSError:
         raise

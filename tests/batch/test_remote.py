@@ -94,10 +94,22 @@ def test_fingerprint_at_a_url_is_that_of_the_file(bucket, tmp_path) -> None:
     for name in ("a.mp4", "long.mp4"):
         here = Video(str(bucket / "films" / name)).fingerprint()
         assert Video(f"bucket://films/{name}").fingerprint() == here
-        with storage.served(bucket / "films") as address:
-            assert Video(f"{address}/{name}").fingerprint() == here
     with pytest.raises(OSError):
         Video("bucket://films/gone.mp4").fingerprint()
+
+
+def test_files_of_a_web_server_are_told_apart_by_size_and_last_change(tmp_path) -> None:
+    film = tmp_path / "a.mp4"
+    seen = []
+    with storage.served(tmp_path) as address:
+        for content, changed in ((b"ab", 1e9), (b"ab", 1e9), (b"abc", 1e9), (b"abc", 1.1e9)):
+            film.write_bytes(content)
+            os.utime(film, (changed, changed))
+            seen.append(Video(f"{address}/a.mp4").fingerprint())
+        assert seen[0] == seen[1] and len(set(seen)) == 3
+        film.unlink()
+        with pytest.raises(OSError):
+            Video(f"{address}/a.mp4").fingerprint()
 
 
 def test_one_copy_is_kept_and_ends_with_the_worker(bucket, tmp_path, monkeypatch) -> None:
