@@ -91,7 +91,7 @@ BASE_LACKS = {  # command, where {} is a photo: a part of the sentence
     "export hrnet-w16-lite --output out": f"exporting needs onnx: {install_hint('export')}",
     "eval coco --annotations people.json --images .": f"need pycocotools: {install_hint('train')}",
     "eval detector --annotations people.json --images .": f"need pycocotools: {install_hint('train')}",
-    "run {} --runtime triton --url grpc://127.0.0.1:1": f"triton needs tritonclient (No module named 'grpc'): {install_hint('triton')}",
+    "run {} --runtime triton --url grpc://localhost:1": f"module named 'grpc'): {install_hint('triton')}",
     "export hrnet-w16-lite --format triton --output out": f"tritonclient'): {install_hint('triton')}",
 }
 
