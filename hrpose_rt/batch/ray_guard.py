@@ -25,7 +25,10 @@ def start_guard(folder: Path) -> "subprocess.Popen[bytes]":
 
 
 def users(folder: str) -> set[int]:
-    """The processes that have a file in this folder open. Each process of a Ray has its logs open there."""
+    """The processes that have a file in this folder open; none where the system has no /proc to tell.
+
+    Each process of a Ray has its logs open there.
+    """
     found = set()
     for path in Path("/proc").glob("[0-9]*/fd/*"):
         try:
@@ -44,7 +47,7 @@ def _guard(folder: str) -> None:
         time.sleep(0.1)
     for process in left:
         with suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
+            os.kill(process, getattr(signal, "SIGKILL", signal.SIGTERM))
     shutil.rmtree(folder, ignore_errors=True)
 
 

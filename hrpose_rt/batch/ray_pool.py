@@ -246,7 +246,8 @@ def _connect(place: Place) -> "tuple[Any, subprocess.Popen[bytes] | None]":
     known: dict[str, Any] = {"logging_level": "CRITICAL", "log_to_driver": False}
     guard = None
     if place.is_local:
-        folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # paths of sockets are short
+        short = "/tmp" if Path("/tmp").is_dir() else None  # long paths of sockets are refused
+        folder = Path(tempfile.mkdtemp(prefix="ray-", dir=short))
         known |= {"num_cpus": place.workers * place.threads, "object_store_memory": STORE_BYTES}
         known |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "_temp_dir": str(folder)}
         guard = start_guard(folder)

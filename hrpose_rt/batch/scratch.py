@@ -53,7 +53,9 @@ class Scratch:
 
 
 def remove_left() -> None:
-    """Remove the folders of workers that are no more."""
+    """Remove the folders of workers that are no more. Without /proc, nothing tells which these are."""
+    if not Path("/proc/self").exists():
+        return
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         number = path.name.removeprefix(PREFIX)
         if number.isdecimal() and not Path(f"/proc/{number}").exists():
