@@ -2,6 +2,7 @@
 
 import math
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -237,6 +238,8 @@ def _connect(place: Place) -> "tuple[Any, subprocess.Popen[bytes] | None]":
     if place.is_local:
         # Read when Ray is imported. Without it, Ray listens on all interfaces, whatever address it gets.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        # Other users of this machine have no part in it. Ray would keep a token in the home folder.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         import ray
     except ImportError as error:

@@ -103,7 +103,8 @@ def test_driver_that_is_killed_leaves_no_process_and_second_call_goes_on(tmp_pat
     source, before, ports = videos(tmp_path / "in", 4, frames=60), ray_processes(), listening()
     (tmp_path / "call.py").write_text(DRIVER)
     command = [sys.executable, str(tmp_path / "call.py"), str(source), str(tmp_path / "out")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(tmp_path / "home")}
+    (tmp_path / "home").mkdir()
     call = subprocess.Popen(command, env=environment)
     while call.poll() is None and "done" not in states(tmp_path / "out").values():
         time.sleep(0.05)
@@ -119,6 +120,7 @@ def test_driver_that_is_killed_leaves_no_process_and_second_call_goes_on(tmp_pat
     assert states(tmp_path / "out") == dict.fromkeys("0123", "done")
     written = lines(tmp_path / "out" / "manifest.jsonl")
     assert len([line for line in written if line["state"] == "done"]) == 4
+    assert not (tmp_path / "home" / ".ray").exists()
 
 
 @pytest.fixture(scope="module")
