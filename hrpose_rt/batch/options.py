@@ -11,7 +11,9 @@ from hrpose_rt.config import Settings
 from hrpose_rt.drawing.style import DRAW_STYLE, DrawStyle
 from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint
 from hrpose_rt.pipeline import PosePipeline
+from hrpose_rt.sinks.encoders import check_encoder
 from hrpose_rt.sinks.formats import RESULT_FORMATS
+from hrpose_rt.sources.base import check_hwaccel
 
 VIDEO = "video"  # the output with the people drawn
 PARQUET = "parquet"  # the table of the people of all videos
@@ -37,10 +39,11 @@ class Options:
         stride: Every Nth frame is run.
         split_s: Length of the parts that a long video is cut into, in seconds; 0 does not cut.
         style: How people are drawn in a video.
+        hwaccel, encoder: What decodes and encodes videos; see `open_source` and `VideoSink`.
         open_pipeline: Opens the pipeline of a worker; a function that `pickle` finds by its name.
 
     Raises:
-        BadInput: There is no such output, or the parts are too short.
+        BadInput: There is no such output, device or encoder, or the parts are too short.
         RuntimeMissing: An output needs a library that is not installed.
     """
 
@@ -49,9 +52,13 @@ class Options:
     stride: int = 1
     split_s: float = 0.0
     style: DrawStyle = field(default=DRAW_STYLE)
+    hwaccel: str = "none"
+    encoder: str = "x264"
     open_pipeline: OpenPipeline = PosePipeline
 
     def __post_init__(self) -> None:
+        check_hwaccel(self.hwaccel)
+        check_encoder(self.encoder)
         for name in self.outputs:
             if name not in OUTPUTS:
                 raise BadInput(f"`outputs` has no {name}: choose {', '.join(OUTPUTS)}")

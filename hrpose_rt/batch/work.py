@@ -177,7 +177,8 @@ class Worker:
 
     def _open(self, video: Video, clip: Clip | None = None) -> Source:
         path = self._scratch.fetched(video.path) if is_url(video.path) else video.path
-        source = open_source(path, clip or video.clip(self._options.stride))
+        clip = clip or video.clip(self._options.stride)
+        source = open_source(path, clip, hwaccel=self._options.hwaccel)
         if not source.info.is_video:
             raise BadInput(f"{video.path} is no video: hrpose-rt run takes images")
         return source
@@ -204,7 +205,8 @@ class Worker:
             info = replace(info, name=shown(task.video.path))  # rather than that of the copy
         for name in self._options.outputs:
             if name == VIDEO:
-                yield video_output(folder, info, info.stem, True, lambda: _audio(source))
+                encoder = self._options.encoder
+                yield video_output(folder, info, info.stem, True, lambda: _audio(source), encoder)
             elif name == PARQUET:
                 file = task.folder / people_table.FILE
                 yield Output((file,), partial(people_table.ParquetSink, file, info))

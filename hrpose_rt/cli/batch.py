@@ -66,6 +66,8 @@ def batch(
     retry_failed: Annotated[
         bool, options.input_option("--retry-failed", help="Run those again that failed.")
     ] = False,
+    hwaccel: options.Hwaccel = "none",
+    encoder: options.EncoderName = "x264",
     canvas: Annotated[
         str, options.output_option(help="Draw on the video, on a blur of it, or on black.")
     ] = "video",
@@ -89,7 +91,15 @@ def batch(
         canvas=canvas, blur_faces=blur_faces, regions=tuple(one for one in settings.regions if one)
     )
     settings = replace(settings, threads=place.threads)
-    what = Options(settings, names, stride=stride, split_s=split, style=style)
+    what = Options(
+        settings=settings,
+        outputs=names,
+        stride=stride,
+        split_s=split,
+        style=style,
+        hwaccel=hwaccel,
+        encoder=encoder,
+    )
     videos = find_videos(source, Clip(start, end, stride))
     fetch_models(settings)
     console = Console(quiet=quiet, highlight=False)
@@ -101,7 +111,9 @@ def batch(
             with signals_as_exceptions():
                 if waiting:
                     pool = _open_pool(place, what, manifest, len(waiting))
-                    console.print(f"{pool.count} workers, {place.threads} threads each")
+                    console.print(
+                        f"{pool.count} workers, {place.threads} thread{'s' * (place.threads > 1)} each"
+                    )
                     with BatchView(Console(stderr=True, quiet=quiet), waiting) as view:
                         Schedule(manifest, what, view).run(pool, waiting)
         except Terminated as ended:

@@ -52,6 +52,13 @@ FlipTest = Annotated[
 ]
 Threads = Annotated[int, speed_option(help="Cores for the networks; 0 for all.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
+Hwaccel = Annotated[
+    str,
+    input_option(help="Decode videos on a GPU: cuda, vaapi, qsv, videotoolbox, d3d11va or auto."),
+]
+EncoderName = Annotated[
+    str, output_option(help="What encodes an annotated video: x264, nvenc (NVIDIA) or auto.")
+]
 OverwriteOutput = Annotated[bool, output_option("--overwrite", help="Replace existing files.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 DetScore = Annotated[float, model_option(help="Leave out detections that score less, 0..1.")]

@@ -56,20 +56,13 @@ def run(
             help="How long to retry a live source that disconnects, in seconds; 0 stops at once."
         ),
     ] = RECONNECT_S,
-    hwaccel: Annotated[
-        str,
-        options.input_option(
-            help="Decode videos on a GPU: cuda, vaapi, qsv, videotoolbox, d3d11va or auto."
-        ),
-    ] = "none",
+    hwaccel: options.Hwaccel = "none",
     save: Annotated[
         str | None,
         options.output_option("--save", "-o", help="Annotated .mp4 (of images: a folder or an image)."),
     ] = None,
     audio: Annotated[bool, options.output_option(help="Keep the sound of a video that is saved.")] = True,
-    encoder: Annotated[
-        str, options.output_option(help="What encodes a saved video: x264, nvenc (NVIDIA) or auto.")
-    ] = "x264",
+    encoder: options.EncoderName = "x264",
     json_lines: Annotated[
         str | None,
         options.output_option("--json", help="JSON lines, one per frame; - for stdout."),

@@ -15,6 +15,12 @@ HWACCELS = ("none", "auto", "cuda", "vaapi", "qsv", "videotoolbox", "d3d11va")  
 RECONNECT_S = 60.0  # how long to retry a live source that disconnects, in seconds
 
 
+def check_hwaccel(name: str) -> None:
+    """Raise BadInput if there is no such name."""
+    if name not in HWACCELS:
+        raise BadInput(f"there is no `hwaccel` {name}: choose {', '.join(HWACCELS)}")
+
+
 class Source(Protocol):
     """Gives frames once, from first to last.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
 from hrpose_rt.sources.addresses import redacted
-from hrpose_rt.sources.base import HWACCELS, RECONNECT_S, Source, natural_order
+from hrpose_rt.sources.base import RECONNECT_S, Source, check_hwaccel, natural_order
 
 if TYPE_CHECKING:
     from hrpose_rt.sources.base import BaseSource
@@ -100,8 +100,7 @@ def open_source(
     """
     if not 0 <= reconnect_s < math.inf:
         raise BadInput(f"`reconnect_s` is a number of seconds, or 0 for none, not {reconnect_s}")
-    if hwaccel not in HWACCELS:
-        raise BadInput(f"there is no `hwaccel` {hwaccel}: choose {', '.join(HWACCELS)}")
+    check_hwaccel(hwaccel)
     from hrpose_rt.sources.images import Images
 
     source = _open(_text(name), clip, reconnect_s, patient, hwaccel)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from hrpose_rt.batch.work import Worker
 from hrpose_rt.batch.workers import LocalPool
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.hardware import nvidia_gpus
+from hrpose_rt.sources import hwaccel
 from tests.batch import fakes
 from tests.conftest import write_video
 
@@ -268,3 +271,17 @@ def _ended(output: Path) -> int:
         return sum(entry.state in ("done", "failed") for entry in read_manifest(output))
     except BadInput:
         return 0
+
+
+@pytest.mark.skipif(bool(nvidia_gpus()), reason="an NVIDIA GPU is here")
+def test_report_of_video_says_that_the_cpu_decoded_and_encoded(tmp_path: Path) -> None:
+    hwaccel._found.cache_clear()
+    options = replace(FAKE, outputs=("video",), hwaccel="cuda", encoder="nvenc")
+    (video,) = find_videos([str(write_video(tmp_path / "a.mp4"))])
+    with Worker(options) as worker:
+        outcome = worker.do(Task("a", video, tmp_path / "out"), lambda frames, of: None)
+    why = "no NVIDIA driver sees a GPU here"
+    assert outcome.report["messages"] == [
+        f"videos are decoded on the CPU: {why}",
+        f"the video is encoded on the CPU: {why}",
+    ]

@@ -30,6 +30,8 @@ def batch(in_process):
         (("--outputs", "json,xml"), "--outputs has no xml: choose json, csv,"),
         (("--split", "3"), "--split is 3 s: parts are at least 10 s long"),
         (("--workers", "1000"), "--workers is 0 to"),
+        (("--hwaccel", "gpu"), "there is no --hwaccel gpu: choose none, auto, cuda"),
+        (("--encoder", "h265"), "there is no --encoder h265: choose x264, nvenc, auto"),
         (("--output", "video.mp4"), "video.mp4/.work cannot be written"),
         (("--gpus-per-worker", ".5"), "--gpus-per-worker divides the GPUs of Ray: add --ray"),
         (("--ray", "local", "--gpus-per-worker", "1.5"), "--gpus-per-worker is 0 to 1, or a whole number"),
