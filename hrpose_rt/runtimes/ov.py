@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing, last_line
-from hrpose_rt.hardware import cpu_features, cpu_name
+from hrpose_rt.hardware import cpu_features, cpu_name, usable_cores
 from hrpose_rt.runtimes.base import refused
 from hrpose_rt.runtimes.ov_cache import load_or_compile
 from hrpose_rt.types import F32, U8
@@ -76,6 +76,8 @@ class OpenVinoRuntime:
         self._hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": rest}
         if device == "cpu":
             self._hints["INFERENCE_NUM_THREADS"] = str(threads)
+            if threads < usable_cores():  # pinned, several processes would all compute on the first cores
+                self._hints["ENABLE_CPU_PINNING"] = "NO"
         try:
             self._model = core.read_model(path)
             self._takes = self._model.input(0).partial_shape
