@@ -1,8 +1,26 @@
-"""The tables of docs/scale.md, made of `results/scale.json`."""
+"""The tables of docs/scale.md, made of `results/workers.json` and `results/scale.json`."""
 
 from typing import Any
 
 from hrpose_rt.bench.report_text import markdown
+
+
+def workers_block(report: dict[str, Any]) -> str:
+    """What several workers on one machine gain."""
+    rates, ratio = report["videos_a_minute"], report["ratio"]
+    machine = f"{report['threads']} cores of {report['cpu']} ({', '.join(report['cpu_features'])})"
+    rows = [["workers", "threads of each", "videos a minute"]]
+    rows += [[n, str(report["threads"] // int(n)), f"{rate:g}"] for n, rate in rates.items()]
+    return "\n\n".join(
+        [
+            "### Workers on one machine",
+            f"`benchmarks/workers.py`: `batch` on {report['clips']} clips with {report['frames']} frames "
+            f"together, on {machine}, with the start of the workers:",
+            markdown(rows),
+            f"A worker for each core is {ratio['median']:.2f} times as fast "
+            f"({min(ratio['rounds']):.2f} to {max(ratio['rounds']):.2f}).",
+        ]
+    )
 
 
 def scale_block(report: dict[str, Any]) -> str:

@@ -3,8 +3,8 @@
     python benchmarks/tables.py
 
 `crowd.json` is a report of `bench crowd`, `compare.json` of `bench compare`, `bounded*.json` of `bench
-bounded`, `yolo_pose.json` of `yolo_pose.py`, `scale.json` of `scale.py`, and `batch_seams.json` of
-`batch_seams.py`.
+bounded`, `yolo_pose.json` of `yolo_pose.py`, `scale.json` of `scale.py`, `workers.json` of
+`workers.py`, and `batch_seams.json` of `batch_seams.py`.
 """
 
 import json
@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from scale_page import scale_block
+from scale_page import scale_block, workers_block
 
 from hrpose_rt.bench.report_text import (
     budget_rows,
@@ -169,10 +169,15 @@ def results_block() -> str:
     return "\n\n".join(parts)
 
 
+def scale_results() -> str:
+    """What is in docs/scale.md."""
+    return f"{scale_block(load('scale.json'))}\n\n{workers_block(load('workers.json'))}"
+
+
 def main() -> None:
     (RESULTS / "crowd.md").write_text(crowd_page(load("crowd.json"), load("compare.json")))
     fill(FOLDER / "README.md", results_block())
-    fill(FOLDER.parent / "docs" / "scale.md", scale_block(load("scale.json")))
+    fill(FOLDER.parent / "docs" / "scale.md", scale_results())
     fill(FOLDER.parent / "docs" / "batch.md", seams_block(load("batch_seams.json")))
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.scale_model import Failures, Fleet, Loss, capacity, frame_costs, run_archive
+from benchmarks.workers import write_clips
+from hrpose_rt.sources.open import open_source
 
 
 @pytest.fixture
@@ -94,3 +96,15 @@ def test_capacity_of_a_server_ends_where_its_time_ends(rng) -> None:
     # 20 ms of every 200 ms: ten cameras fill the server.
     assert 8 <= capacity(lambda: 0.02, 0.2, rng) <= 10
     assert capacity(lambda: 0.3, 0.2, rng) == 0
+
+
+def test_clips_for_workers_lie_within_the_video(video, tmp_path) -> None:
+    table = tmp_path / "clips.csv"
+    frames = write_clips(video, 3, 0.2, table)
+    rows = [line.split(",") for line in table.read_text().splitlines()[1:]]
+    with open_source(video) as source:
+        length_s = source.info.frames / source.info.fps
+    assert [float(row[1]) for row in rows] == pytest.approx([0, (length_s - 0.2) / 2, length_s - 0.2])
+    assert frames == round(3 * 0.2 * source.info.fps)
+    with pytest.raises(SystemExit, match="give fewer --seconds"):
+        write_clips(video, 3, 60, table)
