@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hrpose_rt.hardware import nvidia_gpus
+
 DATA = Path(__file__).parents[2] / "shared"
 
 
@@ -25,6 +27,9 @@ def photos() -> Path:
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("the ultralytics package, whose photos this needs, is not installed")
     return Path(spec.submodule_search_locations[0]) / "assets"
+
+
+no_gpu = pytest.mark.skipif(bool(nvidia_gpus()), reason="an NVIDIA GPU is here")
 
 
 def write_video(

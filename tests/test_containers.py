@@ -11,10 +11,10 @@ import yaml
 from typer.main import get_command
 
 import hrpose_rt
-from hrpose_rt.batch.remote import is_url
 from hrpose_rt.cli.main import build_app
 from hrpose_rt.config import Settings
 from hrpose_rt.runtimes.triton_server import parse_url
+from hrpose_rt.sources.addresses import is_url
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILES = ("Dockerfile", "Dockerfile.gpu")

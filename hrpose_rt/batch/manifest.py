@@ -8,16 +8,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from hrpose_rt.batch.remote import is_url
+from hrpose_rt.batch.people_table import TABLE
 from hrpose_rt.batch.store import WORK, FolderStore, Store, UrlStore
 from hrpose_rt.batch.videos import Video
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.paths import atomic_write, make_writable
+from hrpose_rt.sources.addresses import is_url
 from hrpose_rt.structures import decode
 
 MANIFEST = "manifest.jsonl"
 SEND_S = 30.0  # between two copies of the file to a URL
-RESERVED = (MANIFEST, "people.parquet", "summary.json", "summary.html")  # no folders of videos
+RESERVED = (MANIFEST, TABLE, "summary.json", "summary.html")  # no folders of videos
 State = Literal["waiting", "running", "done", "failed"]
 
 

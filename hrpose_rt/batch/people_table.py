@@ -11,6 +11,7 @@ from hrpose_rt.paths import make_folder
 from hrpose_rt.result import FrameResult
 from hrpose_rt.run_info import RunInfo
 from hrpose_rt.sinks.base import closed_error, write_error
+from hrpose_rt.sinks.csv import person_columns
 from hrpose_rt.skeleton import find_skeleton
 from hrpose_rt.types import U8, Origin, SourceInfo
 
@@ -50,9 +51,7 @@ class ParquetSink:
         if self._writer is None:
             raise closed_error(self._path)
         n, frame = len(result), result.frame
-        poses = np.dstack([result.poses.keypoints, result.poses.scores.clip(0, 1)]).reshape(
-            n, 3 * self._joints
-        )
+        poses = np.dstack([result.poses.keypoints, result.poses.scores.clip(0, 1)])
         self._columns.append(
             (
                 np.full(n, frame.index),
@@ -106,10 +105,10 @@ class ParquetSink:
 def _schema(joints: tuple[str, ...], about: str) -> Any:
     import pyarrow as pa
 
-    fields = [("frame", pa.int64()), ("time_s", pa.float64()), ("id", pa.int64())]
-    fields += [(name, pa.float32()) for name in ("x1", "y1", "x2", "y2", "score")]
-    fields += [("from", pa.dictionary(pa.int8(), pa.string())), ("fresh", pa.bool_()), ("age", pa.int32())]
-    fields += [(f"{joint}_{part}", pa.float32()) for joint in joints for part in ("x", "y", "score")]
+    names = ["frame", "time_s", *person_columns(joints)]
+    kinds = {"frame": pa.int64(), "time_s": pa.float64(), "id": pa.int64(), "age": pa.int32()}
+    kinds |= {"from": pa.dictionary(pa.int8(), pa.string()), "fresh": pa.bool_()}
+    fields = [(name, kinds.get(name, pa.float32())) for name in names]
     return pa.schema(fields, metadata={"hrpose": about})
 
 

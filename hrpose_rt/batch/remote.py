@@ -17,11 +17,6 @@ WEB = ("http://", "https://")
 VERSIONS = ("Last-Modified", "ETag", "Content-MD5", "Digest")  # headers, the steadiest first
 
 
-def is_url(name: str) -> bool:
-    """Whether a name is an address rather than a path."""
-    return "://" in name
-
-
 def filesystem(url: str) -> tuple[Any, str]:
     """What reads and writes a URL, and its path there.
 

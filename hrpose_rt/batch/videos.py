@@ -11,6 +11,7 @@ from hrpose_rt.batch import remote
 from hrpose_rt.batch.fingerprint import fingerprint_of
 from hrpose_rt.config import Clip, seconds_of
 from hrpose_rt.errors import BadInput
+from hrpose_rt.sources.addresses import is_url
 from hrpose_rt.sources.base import natural_order
 from hrpose_rt.sources.open import VIDEO_SUFFIXES, expand
 
@@ -47,7 +48,7 @@ class Video:
         Raises:
             OSError: The file cannot be read.
         """
-        if remote.is_url(self.path):
+        if is_url(self.path):
             return remote.fingerprint(self.path)
         with open(self.path, "rb") as file:
 
@@ -80,7 +81,7 @@ def find_videos(names: Iterable[str], clip: Clip = Clip()) -> list[Video]:
 
 def _named(name: str, clip: Clip) -> Iterator[Video]:
     path = Path(name)
-    if remote.is_url(name):
+    if is_url(name):
         for url, below in remote.find(name):
             yield Video(url, clip.start, clip.end, "_".join(PurePosixPath(below).with_suffix("").parts))
         return
@@ -92,7 +93,7 @@ def _named(name: str, clip: Clip) -> Iterator[Video]:
         yield from _in_table(path, clip)
     else:
         for one in expand([name]):
-            if remote.is_url(one):
+            if is_url(one):
                 yield from _named(one, clip)
             elif one == name and not path.exists():
                 raise BadInput(f"{name} does not exist: check the path")
@@ -139,7 +140,7 @@ def _in_table(path: Path, clip: Clip) -> Iterator[Video]:
             raise BadInput(
                 f"line {number} of {path}: {error}: it has a source, and may have a start and an end"
             ) from error
-        yield from _named(source, part) if remote.is_url(source) else [_video(path.parent / source, part)]
+        yield from _named(source, part) if is_url(source) else [_video(path.parent / source, part)]
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

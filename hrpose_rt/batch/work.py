@@ -14,7 +14,7 @@ from hrpose_rt.batch import people_table
 from hrpose_rt.batch.delivery import Delivery
 from hrpose_rt.batch.join import joined, with_pictures
 from hrpose_rt.batch.options import PARQUET, VIDEO, Options
-from hrpose_rt.batch.remote import is_url, shown
+from hrpose_rt.batch.remote import shown
 from hrpose_rt.batch.scratch import Scratch
 from hrpose_rt.batch.split import Part, PartWriter, StoredPart, cut
 from hrpose_rt.batch.store import REPORT
@@ -30,6 +30,7 @@ from hrpose_rt.sinks.formats import Output, open_outputs, result_output, video_o
 from hrpose_rt.sinks.recorder import Recorder
 from hrpose_rt.sinks.video import Audio
 from hrpose_rt.skeleton import find_skeleton
+from hrpose_rt.sources.addresses import is_url
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.open import open_source
 from hrpose_rt.sources.prefetch import read_ahead

@@ -10,10 +10,10 @@ from rich.live import Live
 from rich.table import Table
 
 from hrpose_rt.batch.manifest import Entry
-from hrpose_rt.batch.remote import is_url
 from hrpose_rt.batch.task import Outcome, Task
 from hrpose_rt.batch.workers import Progress
 from hrpose_rt.cli.display import REFRESH_S
+from hrpose_rt.sources.addresses import is_url
 
 
 @dataclass(slots=True)

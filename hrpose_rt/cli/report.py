@@ -74,7 +74,7 @@ def write_report(path: Path, facts: Mapping[str, Any]) -> None:
 
 def is_secret(value: Any) -> bool:
     """Whether a value, or one in a list, holds a password or values of a query."""
-    from hrpose_rt.sources.addresses import redacted
+    from hrpose_rt.sources.addresses import is_url, redacted
 
     texts = value if isinstance(value, list) else [value]
-    return any(isinstance(text, str) and "://" in text and redacted(text) != text for text in texts)
+    return any(isinstance(text, str) and is_url(text) and redacted(text) != text for text in texts)

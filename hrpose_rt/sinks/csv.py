@@ -17,20 +17,12 @@ class CsvSink(LineFile):
     For images, the file name is in a column beside the frame.
     """
 
-    _PERSON = ("id", "x1", "y1", "x2", "y2", "score", "from", "fresh", "age")
-
     def __init__(self, path: str, info: SourceInfo, run: RunInfo) -> None:
         super().__init__(path)
         self._joints = find_skeleton(run.pose.skeleton).joints
         self._named = not info.is_video
-        self._put(
-            csv_row(
-                [
-                    *("frame", "time_s", *(["file_name"] if self._named else []), *self._PERSON),
-                    *(f"{j}_{part}" for j in self._joints for part in ("x", "y", "score")),
-                ]
-            )
-        )
+        named = ["file_name"] if self._named else []
+        self._put(csv_row(["frame", "time_s", *named, *person_columns(self._joints)]))
 
     def write(self, result: FrameResult, picture: U8) -> None:
         """See `Sink.write`."""
@@ -63,6 +55,12 @@ class LongCsvSink(LineFile):
             for joint, keypoint in zip(self._joints, person["keypoints"] or (), strict=False)
         ]
         self._put("".join(rows))
+
+
+def person_columns(joints: Iterable[str]) -> list[str]:
+    """The columns of a person: the id, the box and where it is from, then x, y and score of each joint."""
+    about = ["id", "x1", "y1", "x2", "y2", "score", "from", "fresh", "age"]
+    return about + [f"{joint}_{part}" for joint in joints for part in ("x", "y", "score")]
 
 
 def csv_row(cells: Iterable[object]) -> str:

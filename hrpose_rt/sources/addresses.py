@@ -12,6 +12,11 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d*)?(/.*)?", re.DOTALL)
 
 
+def is_url(name: str) -> bool:
+    """Whether a name is an address rather than a path."""
+    return "://" in name
+
+
 def redacted(name: str) -> str:
     """Remove the user, password and values from an address, so that it can be printed and written.
 

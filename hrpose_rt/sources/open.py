@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput
-from hrpose_rt.sources.addresses import redacted
+from hrpose_rt.sources.addresses import is_url, redacted
 from hrpose_rt.sources.base import RECONNECT_S, Source, check_hwaccel, natural_order
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def expand(names: Iterable[str]) -> list[str]:
     sources = []
     for name in names:
         path = Path(name)
-        if set(name) & set("*?[") and "://" not in name and not os.path.exists(name):
+        if set(name) & set("*?[") and not is_url(name) and not os.path.exists(name):
             matches = sorted(glob.glob(name, recursive=True), key=natural_order)
             if not matches:
                 raise BadInput(f"nothing matches {redacted(name)}: check the pattern")
@@ -67,7 +67,7 @@ def _listed(path: Path) -> list[str]:
     names = [line for line in lines if line and not line.startswith("#")]
     if not names:
         raise BadInput(f"{path} lists no sources: give one a line")
-    return [name if "://" in name or name.isdecimal() else str(path.parent / name) for name in names]
+    return [name if is_url(name) or name.isdecimal() else str(path.parent / name) for name in names]
 
 
 def open_source(
@@ -128,7 +128,7 @@ def _open(name: str, clip: Clip, reconnect_s: float, patient: bool, hwaccel: str
         from hrpose_rt.sources.camera import Camera
 
         return Camera(int(name), clip, reconnect_s)
-    if "://" in name:
+    if is_url(name):
         from hrpose_rt.sources.network import open_address
 
         return open_address(name, clip, reconnect_s, patient, hwaccel)

@@ -22,10 +22,9 @@ from hrpose_rt.batch.work import Worker
 from hrpose_rt.batch.workers import LocalPool
 from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.sources import hwaccel
 from tests.batch import fakes
-from tests.conftest import write_video
+from tests.conftest import no_gpu, write_video
 
 ROOT = Path(__file__).parents[2]
 
@@ -273,7 +272,7 @@ def _ended(output: Path) -> int:
         return 0
 
 
-@pytest.mark.skipif(bool(nvidia_gpus()), reason="an NVIDIA GPU is here")
+@no_gpu
 def test_report_of_video_says_that_the_cpu_decoded_and_encoded(tmp_path: Path) -> None:
     hwaccel._found.cache_clear()
     options = replace(FAKE, outputs=("video",), hwaccel="cuda", encoder="nvenc")

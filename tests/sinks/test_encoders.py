@@ -6,14 +6,13 @@ import av
 import pytest
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.sinks import encoders
 from hrpose_rt.sinks.encoders import NVENC, X264, Encoder, check_encoder, find_encoder
 from hrpose_rt.sinks.video import VideoSink
+from tests.conftest import no_gpu
 from tests.sinks.test_video import info, results
 
 SIZE = (64, 48)
-no_gpu = pytest.mark.skipif(bool(nvidia_gpus()), reason="an NVIDIA GPU is here")
 
 
 @pytest.fixture(autouse=True)

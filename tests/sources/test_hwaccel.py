@@ -6,13 +6,10 @@ import av
 import pytest
 
 from hrpose_rt.errors import BadInput
-from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.sources import hwaccel
 from hrpose_rt.sources.hwaccel import decoding_device
 from hrpose_rt.sources.open import open_source
-from tests.conftest import write_video
-
-no_gpu = pytest.mark.skipif(bool(nvidia_gpus()), reason="an NVIDIA GPU is here")
+from tests.conftest import no_gpu, write_video
 
 
 @pytest.fixture(autouse=True)
