@@ -56,6 +56,16 @@ def nms(boxes: F32, scores: F32, threshold: float) -> I64:
     return greedy_nms(iou(boxes, boxes) > threshold, scores)
 
 
+def vote(boxes: F32, scores: F32, kept: I64, min_iou: float) -> F32:
+    """The boxes (K, 4) of the rows `kept` (K,), each averaged with the boxes (N, 4) that nearly cover it.
+
+    These have an IoU of at least `min_iou` with it and are weighted by their scores (N,). Source: box
+    voting, S. Gidaris and N. Komodakis, ICCV 2015.
+    """
+    weights = (iou(boxes[kept], boxes) >= min_iou) * np.maximum(scores, np.finfo(np.float32).tiny)
+    return np.asarray(weights @ boxes / weights.sum(axis=1, keepdims=True), np.float32)
+
+
 def centres(boxes: F32) -> F32:
     """Centres (N, 2) of boxes (N, 4)."""
     return np.asarray((boxes[:, :2] + boxes[:, 2:]) / 2, np.float32)

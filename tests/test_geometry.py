@@ -15,6 +15,7 @@ from hrpose_rt.geometry import (
     nms,
     oks,
     oks_nms,
+    vote,
     xywh_to_xyxy,
     xyxy_to_xywh,
 )
@@ -107,6 +108,21 @@ def test_nms_does_not_let_a_suppressed_box_suppress() -> None:
 
 def test_nms_of_zero_boxes_is_empty() -> None:
     assert nms(NOBODY, np.zeros(0, np.float32), 0.5).tolist() == []
+
+
+def test_vote_averages_boxes_that_nearly_cover_each_other_by_score() -> None:
+    heap = boxes(
+        (0, 0, 10, 10), (0, 0, 10, 8), (0, 0, 10, 6), (20, 0, 30, 10)
+    )  # IoU with the first: .8, .6, 0
+    scores = np.array([0.6, 0.2, 0.4, 0.3], np.float32)
+    voted = vote(heap, scores, np.array([0, 3]), 0.75)
+    np.testing.assert_allclose(voted, [[0, 0, 10, (0.6 * 10 + 0.2 * 8) / 0.8], [20, 0, 30, 10]], rtol=1e-6)
+
+
+def test_vote_takes_boxes_of_score_zero_and_no_boxes() -> None:
+    square = boxes((1, 2, 3, 4))
+    np.testing.assert_allclose(vote(square, np.zeros(1, np.float32), np.array([0]), 0.75), square)
+    assert vote(NOBODY, np.zeros(0, np.float32), np.zeros(0, np.int64), 0.75).shape == (0, 4)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 from hrpose_rt.detection.letterbox import Letterbox
 from hrpose_rt.detection.tiling import Region, merge_tiles, not_cut
 from hrpose_rt.errors import BadInput
-from hrpose_rt.geometry import iou, nms
+from hrpose_rt.geometry import iou, nms, vote
 from hrpose_rt.nets.spec import check_finite
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.timing import StageClock
@@ -16,6 +16,7 @@ from hrpose_rt.types import F32, I64, U8, Detections
 
 YOLO_PERSON = 0  # COCO's first class, and the only one of a person detector
 NMS_IOU = 0.6
+VOTE_IOU = 0.75  # lowest IoU of a kept box and a suppressed one that are averaged
 SAME_PERSON_IOU = 0.5  # lowest IoU of a box in a tile and one in the whole frame that are the same person
 MIN_SIDE_PX = 4.0  # pixels of the frame; smaller boxes are too small for a pose
 MAX_CANDIDATES = 1000  # most boxes that enter the NMS, best first
@@ -140,7 +141,7 @@ class YoloDetector:
             best = merge_tiles(boxes, scores, source, NMS_IOU)[: self._max_people]
             again = iou(boxes[best], boxes[source == 0]) > SAME_PERSON_IOU
             added = int(((source[best] > 0) & ~again.any(axis=1)).sum())
-        return Detections.found(boxes[best], scores[best], added)
+        return Detections.found(vote(boxes, scores, best, VOTE_IOU), scores[best], added)
 
     def close(self) -> None:
         """Close the runtime."""
