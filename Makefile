@@ -18,7 +18,7 @@ test: .venv-dev/.ready
 	.venv-dev/bin/ruff check .
 	.venv-dev/bin/ruff format --check .
 	.venv-dev/bin/mypy
-	.venv-dev/bin/pytest -m ""
+	.venv-dev/bin/pytest -m "" --durations=25
 
 # What only an NVIDIA GPU can show: its tests, and its figures in benchmarks/results/gpu. It installs nothing:
 # PyTorch for CUDA, OpenCV and pytest have to be there, in .venv-dev or in $(PYTHON); TensorRT is tested if it is.

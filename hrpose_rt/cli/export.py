@@ -18,8 +18,8 @@ from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, ExportedEngine, Expor
 from hrpose_rt.export.tensorrt import TrtOptions
 from hrpose_rt.export.triton import BACKENDS, RepositoryModel, add_to_repository, find_backend
 from hrpose_rt.nets.onnx_source import NetworkHints
-from hrpose_rt.nets.spec import engine_files
-from hrpose_rt.nets.zoo import spec_of_checkpoint
+from hrpose_rt.nets.spec import Task, engine_files
+from hrpose_rt.nets.zoo import Model, spec_of_checkpoint
 
 MIB = 2**20
 TRITON, DEFAULT_BACKEND = "triton", "onnxruntime"
@@ -78,59 +78,46 @@ def export_model(
     debug: options.Debug = False,
 ) -> None:
     """Build engines and compare each with the fp32 network on real people."""
+    served = form == TRITON
     trt = TrtOptions(
         archs=tuple(name.strip() for name in gpu_arch.split(",") if name.strip()),
         max_batch=max_batch,
         workspace_mib=workspace,
         hardware_compat=hardware_compat,
         version_compat=version_compat,
-        any_batch=form == TRITON,
+        any_batch=served,
     )
-    served = form == TRITON
-    if served:
-        form = find_backend(backend).format
-        if output is None:
-            raise BadInput("--format triton needs the folder of the model repository: add --output")
-    elif TRITON in form.split(","):
-        raise BadInput(f"--format {form}: triton stands alone, export the others by another call")
-    orders = [
+    crop_hw = options.parse_hw(input_hw)
+    requests = [
         ExportRequest(
             format=one_form,
             precision=one_precision,
-            input_hw=options.parse_hw(input_hw),
+            input_hw=crop_hw,
             trt=trt,
             folder=None if served else output,
             calibration=calibration,
             verify=not no_verify,
             keep=keep,
             rebuild=overwrite and not served,
-            free_hw=served and form != "tensorrt" and input_hw is None,
+            free_hw=served and one_form != "tensorrt" and crop_hw is None,
         )
-        for one_form in form.split(",")
+        for one_form in _formats(form, backend, output)
         for one_precision in precision.split(",")
     ]
     console = Console(stderr=True)
     task = task_of(model)
-    found = find(model, task)
-    if decode not in ("auto", *DECODINGS):
-        raise BadInput(f"there is no --decode {decode}: choose {', '.join(DECODINGS)}")
-    if found.spec is None and (task == "pose" or found.is_onnx):
-        hints = NetworkHints("auto", options.parse_hw(input_hw), decode, preset)
-        spec = spec_of_checkpoint(found, task, hints, lambda text: console.print(text, soft_wrap=True))
-        found = replace(found, spec=spec)
-    elif decode != "auto":
-        raise BadInput(f"how {model} is read is known: leave out --decode, which runs take")
+    source = _with_spec(find(model, task), task, NetworkHints("auto", crop_hw, decode, preset), console)
     made: list[ExportedEngine] = []
     models: list[RepositoryModel] = []
     try:
-        for request in orders:
+        for request in requests:
             begin = f"{model}, {request.format} {request.precision}"
             with console.status(begin) as status:
 
                 def show(step: str, begin: str = begin, status: Status = status) -> None:
                     status.update(f"{begin}: {step}")
 
-                made.append(export(found, task, request, show))
+                made.append(export(source, task, request, show))
                 if served and output:
                     models.append(add_to_repository(made[-1], output, backend, max_batch, overwrite))
     finally:
@@ -139,6 +126,29 @@ def export_model(
             Console().print(_table(made))
         for one in models:
             print(f"{one.folder}: version {one.version}{'' if one.added else ' was there'}")
+
+
+def _formats(form: str, backend: str, output: Path | None) -> list[str]:
+    """The formats of engines in `--format`; the backend's for a model repository."""
+    if form == TRITON:
+        if output is None:
+            raise BadInput("--format triton needs the folder of the model repository: add --output")
+        return [find_backend(backend).format]
+    if TRITON in form.split(","):
+        raise BadInput(f"--format {form}: triton stands alone, export the others by another call")
+    return form.split(",")
+
+
+def _with_spec(model: Model, task: Task, hints: NetworkHints, console: Console) -> Model:
+    """The model with a spec; that of a checkpoint follows from the hints."""
+    if hints.decode not in ("auto", *DECODINGS):
+        raise BadInput(f"there is no --decode {hints.decode}: choose {', '.join(DECODINGS)}")
+    if model.spec is None and (task == "pose" or model.is_onnx):
+        spec = spec_of_checkpoint(model, task, hints, lambda text: console.print(text, soft_wrap=True))
+        return replace(model, spec=spec)
+    if hints.decode != "auto":
+        raise BadInput(f"how {model.name} is read is known: leave out --decode, which runs take")
+    return model
 
 
 def _table(made: list[ExportedEngine]) -> Table:
