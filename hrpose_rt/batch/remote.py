@@ -1,6 +1,7 @@
 """Files at URLs, by fsspec: what is there, whether it has changed, and how it gets here and there."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ from hrpose_rt.sources.base import natural_order
 from hrpose_rt.sources.open import VIDEO_SUFFIXES
 
 WEB = ("http://", "https://")
+URL_IN_TEXT = re.compile(r"\w+://[^\s'\"]+")
 VERSIONS = ("Last-Modified", "ETag", "Content-MD5", "Digest")  # headers, the steadiest first
 
 
@@ -49,6 +51,11 @@ def shown(url: str) -> str:
     return url.partition("?")[0]
 
 
+def _reason(error: Exception) -> str:
+    """Why a storage failed. Errors of web servers hold the whole URL."""
+    return URL_IN_TEXT.sub(lambda found: shown(found.group()), last_line(error))
+
+
 def name_of(url: str) -> str:
     """The name of the file.
 
@@ -80,7 +87,7 @@ def find(url: str) -> list[tuple[str, str]]:
         else:
             return [(url, name_of(url))]
     except Exception as error:  # each storage has errors of its own
-        raise BadInput(f"{shown(url)} cannot be read ({last_line(error)}): check the address") from error
+        raise BadInput(f"{shown(url)} cannot be read ({_reason(error)}): check the address") from error
     if not found:
         raise BadInput(f"nothing matches {shown(url)}, or it holds no videos: check the address")
     base = path.rstrip("/") + "/"
@@ -112,10 +119,8 @@ def fingerprint(url: str) -> str:
             return hashlib.sha256(f"{facts['size']} {version}".encode()).hexdigest()[:16]
         size = files.size(path)
         return fingerprint_of(size, lambda start, end: bytes(files.cat_file(path, start=start, end=end)))
-    except OSError:
-        raise
     except Exception as error:  # each storage has errors of its own
-        raise OSError(last_line(error)) from error
+        raise OSError(_reason(error)) from error
 
 
 def fetch(url: str, target: Path) -> None:
@@ -130,7 +135,7 @@ def fetch(url: str, target: Path) -> None:
     except Exception as error:  # each storage has errors of its own
         target.unlink(missing_ok=True)
         raise RunBroken(
-            f"{shown(url)} cannot be fetched ({type(error).__name__}: {last_line(error)}): check the "
+            f"{shown(url)} cannot be fetched ({type(error).__name__}: {_reason(error)}): check the "
             "address and the access to it"
         ) from error
 
@@ -203,6 +208,6 @@ class Shelf:
             yield
         except Exception as error:  # each storage has errors of its own
             raise RunBroken(
-                f"{shown(self._url)} cannot be {what} ({type(error).__name__}: {last_line(error)}): check "
+                f"{shown(self._url)} cannot be {what} ({type(error).__name__}: {_reason(error)}): check "
                 "the address and the access to it"
             ) from error

@@ -38,6 +38,11 @@ class Video:
     end: float | None = None
     label: str = ""
 
+    @property
+    def shown(self) -> str:
+        """The path, or the URL without its query, for what is written and printed."""
+        return remote.shown(self.path) if is_url(self.path) else self.path
+
     def clip(self, stride: int = 1) -> Clip:
         """What is read of the file: every `stride`-th frame."""
         return Clip(self.start, self.end, stride)

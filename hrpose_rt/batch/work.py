@@ -14,7 +14,6 @@ from hrpose_rt.batch import people_table
 from hrpose_rt.batch.delivery import Delivery
 from hrpose_rt.batch.join import joined, with_pictures
 from hrpose_rt.batch.options import PARQUET, VIDEO, Options
-from hrpose_rt.batch.remote import shown
 from hrpose_rt.batch.scratch import Scratch
 from hrpose_rt.batch.split import Part, PartWriter, StoredPart, cut
 from hrpose_rt.batch.store import REPORT
@@ -203,7 +202,7 @@ class Worker:
     def _outputs(self, task: Task, source: Source) -> Iterator[Output]:
         info, folder = source.info, str(task.folder)
         if is_url(task.video.path):
-            info = replace(info, name=shown(task.video.path))  # rather than that of the copy
+            info = replace(info, name=task.video.shown)  # rather than that of the copy
         for name in self._options.outputs:
             if name == VIDEO:
                 encoder = self._options.encoder
@@ -222,7 +221,7 @@ class Worker:
             "schema": SCHEMA,
             "state": "failed" if reason else "done",
             "reason": reason,
-            "source": video.path,
+            "source": video.shown,
             "start": video.start,
             "end": video.end,
             "input": video.fingerprint(),

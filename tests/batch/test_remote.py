@@ -1,6 +1,7 @@
 """Files at URLs: a bucket and a web server of the test's own."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -107,9 +108,20 @@ def test_files_of_a_web_server_are_told_apart_by_size_and_last_change(tmp_path) 
             os.utime(film, (changed, changed))
             seen.append(Video(f"{address}/a.mp4").fingerprint())
         assert seen[0] == seen[1] and len(set(seen)) == 3
-        film.unlink()
-        with pytest.raises(OSError):
-            Video(f"{address}/a.mp4").fingerprint()
+
+
+def test_keys_in_urls_are_in_no_message(tmp_path) -> None:
+    with storage.served(tmp_path) as address:
+        url = f"{address}/gone.mp4?signature=secret"
+        for error, ask in (
+            (RunBroken, partial(remote.fetch, url, tmp_path / "gone.mp4")),
+            (RunBroken, partial(remote.Shelf(url).get, "gone.mp4", tmp_path / "gone.mp4")),
+            (OSError, Video(url).fingerprint),
+        ):
+            with pytest.raises(error, match=r"/gone.mp4") as raised:
+                ask()
+            assert "secret" not in str(raised.value)
+    assert Video(url).shown == f"{address}/gone.mp4"
 
 
 def test_one_copy_is_kept_and_ends_with_the_worker(bucket, tmp_path, monkeypatch) -> None:
