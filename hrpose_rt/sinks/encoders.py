@@ -33,6 +33,7 @@ class Encoder:
 X264 = Encoder("libx264", {"preset": "superfast", "crf": "22"})
 # The middle preset at constant quality, without lookahead either.
 NVENC = Encoder("h264_nvenc", {"preset": "p4", "rc": "vbr", "cq": "24", "delay": "0"})
+SLOWEST = Fraction(1, 1001)  # frames per second
 
 
 def check_encoder(name: str) -> None:
@@ -54,6 +55,11 @@ def find_encoder(name: str, size_wh: tuple[int, int]) -> Encoder:
     if reason and name != "auto":
         say(f"the video is encoded on the CPU: {reason}")
     return X264 if reason else NVENC
+
+
+def frame_rate(fps: float) -> Fraction:
+    """Frames per second as a fraction for encoders, at least `SLOWEST`; they refuse a rate of 0."""
+    return max(Fraction(fps).limit_denominator(SLOWEST.denominator), SLOWEST)
 
 
 @cache

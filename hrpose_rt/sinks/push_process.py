@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, BinaryIO
 
+from hrpose_rt.sinks.encoders import frame_rate
 from hrpose_rt.structures import decode
 
 SENT = b"+\n"
@@ -59,7 +60,7 @@ def _send(source: BinaryIO, answers: BinaryIO, request: PushRequest) -> None:
     av.logging.set_level(av.logging.PANIC)
     options = {"rtsp_transport": "tcp"} if request.scheme == "rtsp" else {}
     with av.open(request.url, "w", format=FORMATS[request.scheme], options=options) as container:
-        stream: Any = container.add_stream("libx264", rate=Fraction(request.fps).limit_denominator(1001))
+        stream: Any = container.add_stream("libx264", rate=frame_rate(request.fps))
         stream.width, stream.height, stream.pix_fmt = request.width, request.height, "yuv420p"
         # No lookahead and no B-frames, so that every frame leaves at once. One thread: the networks need
         # the others.

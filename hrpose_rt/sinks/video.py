@@ -13,7 +13,7 @@ from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
 from hrpose_rt.sinks.async_writer import AsyncWriter
 from hrpose_rt.sinks.base import closed_error, write_error
-from hrpose_rt.sinks.encoders import check_encoder, find_encoder
+from hrpose_rt.sinks.encoders import check_encoder, find_encoder, frame_rate
 from hrpose_rt.types import U8, SourceInfo
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class VideoSink:
         except OSError as error:
             raise BadInput(f"{path} cannot be written: {error.strerror}") from error
         self._container = av.open(self._file, "w", format="mp4", options=options)
-        self._fps = Fraction(info.fps).limit_denominator(1001)
+        self._fps = frame_rate(info.fps)
         self._last_pts = -1
         self._begin_s: float | None = None  # the video begins with its first frame, at any source time
         self._closed = self._failed = False

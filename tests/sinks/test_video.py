@@ -66,6 +66,12 @@ def test_mp4_is_h264_with_every_frame_and_timestamp(tmp_path) -> None:
     assert [round(frame.to_ndarray(format="bgr24").mean() / 20) for frame in frames] == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("fps", [25 / 60_000, 1e-300])  # a large stride, or images of a slow time lapse
+def test_mp4_of_very_slow_source_keeps_times(fps, tmp_path) -> None:
+    path = save(tmp_path / "out.mp4", results(2, times=[0.0, 2400.0]), info(fps=fps))
+    assert [frame.time for frame in play(path)] == [0, 2400]
+
+
 def test_mp4_is_fragmented_and_has_duration_after_close(tmp_path) -> None:
     path = save(tmp_path / "out.mp4", results(40), info())
     assert path.read_bytes().count(b"moof") >= 4  # four seconds of it
