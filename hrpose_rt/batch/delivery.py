@@ -3,9 +3,10 @@
 import shutil
 from pathlib import Path
 
+from hrpose_rt.batch.names import REPORT
 from hrpose_rt.batch.people_table import FILE, TABLE, partition
 from hrpose_rt.batch.remote import Shelf
-from hrpose_rt.batch.store import REPORT, key_of
+from hrpose_rt.batch.store import key_of
 from hrpose_rt.paths import make_folder
 
 

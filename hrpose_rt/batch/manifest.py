@@ -1,6 +1,7 @@
 """What a batch knows of each of its videos, in a file that survives a kill at any moment."""
 
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -8,7 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from hrpose_rt.batch.people_table import TABLE
+from hrpose_rt.batch.names import MANIFEST
+from hrpose_rt.batch.people_table import TABLE, partition
 from hrpose_rt.batch.store import WORK, FolderStore, Store, UrlStore
 from hrpose_rt.batch.videos import Video
 from hrpose_rt.errors import BadInput, RunBroken
@@ -16,9 +18,9 @@ from hrpose_rt.paths import atomic_write, make_writable
 from hrpose_rt.sources.addresses import is_url
 from hrpose_rt.structures import decode
 
-MANIFEST = "manifest.jsonl"
 SEND_S = 30.0  # between two copies of the file to a URL
-RESERVED = (MANIFEST, TABLE, "summary.json", "summary.html")  # no folders of videos
+RESERVED = (MANIFEST, TABLE, "summary.json", "summary.html", WORK, ".", "..")  # no folders of videos
+MAX_BYTES = 200  # of the name of a folder: file systems have 255, and names of work in progress are longer
 State = Literal["waiting", "running", "done", "failed"]
 
 
@@ -81,19 +83,24 @@ class Manifest:
         self._sent_s = 0.0
 
     def add(self, videos: Iterable[Video]) -> list[Entry]:
-        """The entries of these videos. New ones get a folder of their own; known ones keep theirs."""
+        """The entries of these videos. New ones get a folder of their own; known ones keep theirs.
+
+        A folder that is there and has no report of a batch stays as it is: its name is taken.
+        """
         known = {(one.source, one.start, one.end): one for one in self.entries.values()}
-        taken = {
-            name.lower() for name in (*self.entries, *RESERVED)
-        }  # some file systems take A and a for one
+        others = [name for name in self.store.names() if name not in self.entries]
+        others = sorted({*others} - {*self.store.reports(others)})
+        # Some file systems take A and a for one.
+        taken = {name.lower() for name in (*self.entries, *RESERVED, *others)}
         found = []
         for video in videos:
             entry = known.get((video.path, video.start, video.end))
             if entry is None:
-                name, count = video.label, 1
+                label, count = _folder_name(video.label), 1
+                name = label
                 while name.lower() in taken:
                     count += 1
-                    name = f"{video.label}-{count}"
+                    name = f"{label}-{count}"
                 taken.add(name.lower())
                 entry = Entry(name, video.path, video.start, video.end)
                 self.entries[name] = entry
@@ -182,6 +189,14 @@ def read_manifest(folder: Path) -> list[Entry]:
             ) from error
         entries[entry.name] = entry
     return list(entries.values())
+
+
+def _folder_name(label: str) -> str:
+    """The label in UTF-8, as long as a folder's name may be, also the one in the table of people."""
+    name = re.sub("[\ud800-\udfff]", "_", label)  # bytes that are no UTF-8
+    while len(partition(name).encode()) > MAX_BYTES:
+        name = name[:-1]
+    return name
 
 
 def _line(entry: Entry) -> str:

@@ -118,6 +118,8 @@ def file_in_table(folder: Path, batch: Path, video: str) -> None:
     >>> from hrpose_rt.batch.people_table import partition
     >>> partition("week1/cam=2")
     'video=week1%2Fcam%3D2'
+    >>> partition("日本")  # quoted, it would be three times as long, and file systems have 255 bytes
+    'video=日本'
     """
     target = batch / TABLE / partition(video) / FILE
     if (folder / FILE).exists():
@@ -130,4 +132,4 @@ def file_in_table(folder: Path, batch: Path, video: str) -> None:
 
 def partition(video: str) -> str:
     """The folder of a video in the table, as Hive names it."""
-    return f"video={quote(video, safe=' ')}"
+    return "video=" + "".join(quote(one, safe=" ") if one.isascii() else one for one in video)

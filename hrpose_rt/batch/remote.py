@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from hrpose_rt.batch.fingerprint import fingerprint_of
+from hrpose_rt.batch.names import is_output
 from hrpose_rt.errors import BadInput, RunBroken, RuntimeMissing, install_hint, last_line
 from hrpose_rt.sources.addresses import redacted
 from hrpose_rt.sources.base import natural_order
@@ -83,7 +84,9 @@ def find(url: str) -> list[tuple[str, str]]:
         if set(path) & set("*?["):
             found = [one for one in files.glob(path) if files.isfile(one)]
         elif files.isdir(path):
-            found = [one for one in files.find(path) if _is_video(one.removeprefix(path))]
+            there = set(files.find(path))
+            found = [one for one in there if _is_video(one.removeprefix(path))]
+            found = [one for one in found if not is_output(PurePosixPath(one), there.__contains__)]
         else:
             return [(url, name_of(url))]
     except Exception as error:  # each storage has errors of its own

@@ -7,14 +7,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
+from hrpose_rt.batch.names import REPORT
 from hrpose_rt.batch.people_table import file_in_table
 from hrpose_rt.batch.remote import Shelf
 from hrpose_rt.errors import RunBroken
 from hrpose_rt.paths import cache_dir
 from hrpose_rt.structures import decode
 
-REPORT = "report.json"  # of a video, in its folder
 WORK = ".work"  # the folder of what is not whole yet
+KEYS = {"state", "input", "settings", "options", "histograms"}  # of a report, by which it is known
 Report = dict[str, Any]
 
 
@@ -28,6 +29,9 @@ class Store(Protocol):
 
     folder: Path
     url: str
+
+    def names(self) -> list[str]:
+        """The files and folders that are there."""
 
     def reports(self, names: Sequence[str]) -> dict[str, Report]:
         """The reports of videos by name, of those that are whole."""
@@ -60,10 +64,17 @@ class FolderStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def names(self) -> list[str]:
+        """See `Store.names`."""
+        return [path.name for path in self.folder.iterdir()]
+
     def reports(self, names: Sequence[str]) -> dict[str, Report]:
         """See `Store.reports`."""
-        found = {name: _read(self.folder / name / REPORT) for name in names}
-        return {name: report for name, report in found.items() if report}
+        contents = {}
+        for name in names:
+            with suppress(OSError):
+                contents[name] = (self.folder / name / REPORT).read_bytes()
+        return _reports(contents)
 
     def accept(self, folder: Path, name: str) -> None:
         """See `Store.accept`. The report moves with its folder, so it is there only if all of it is."""
@@ -104,12 +115,14 @@ class UrlStore:
         self.folder = (cache_dir() / "batches" / key).absolute()
         self._shelf = Shelf(self.url)
 
+    def names(self) -> list[str]:
+        """See `Store.names`."""
+        return self._shelf.names("")
+
     def reports(self, names: Sequence[str]) -> dict[str, Report]:
         """See `Store.reports`."""
         found = self._shelf.read_all([f"{name}/{REPORT}" for name in names])
-        return {
-            name: decode(found[f"{name}/{REPORT}"], Report) for name in names if f"{name}/{REPORT}" in found
-        }
+        return _reports({name.removesuffix(f"/{REPORT}"): content for name, content in found.items()})
 
     def accept(self, folder: Path, name: str) -> None:
         """See `Store.accept`. The worker has sent them, the report last."""
@@ -143,8 +156,12 @@ def key_of(part: Path) -> str:
     return f"{WORK}/{part.parent.name}/{part.name}"
 
 
-def _read(path: Path) -> Report:
-    try:
-        return decode(path.read_bytes(), Report)
-    except (OSError, ValueError):
-        return {}
+def _reports(contents: dict[str, bytes]) -> dict[str, Report]:
+    """The reports by name, without files that are none, such as those of other programs."""
+    found = {}
+    for name, content in contents.items():
+        with suppress(ValueError):
+            report = decode(content, Report)
+            if report.keys() >= KEYS:
+                found[name] = report
+    return found

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -9,6 +10,7 @@ from typing import Any
 
 from hrpose_rt.batch import remote
 from hrpose_rt.batch.fingerprint import fingerprint_of
+from hrpose_rt.batch.names import is_output
 from hrpose_rt.config import Clip, seconds_of
 from hrpose_rt.errors import BadInput
 from hrpose_rt.sources.addresses import is_url
@@ -109,7 +111,14 @@ def _named(name: str, clip: Clip) -> Iterator[Video]:
 
 
 def _video(path: Path, clip: Clip, label: str = "") -> Video:
-    return Video(str(path.resolve()), clip.start, clip.end, label or path.stem)
+    try:
+        name = str(path.resolve())
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"{path} has a name that is no UTF-8: rename it") from error
+    except ValueError as error:  # it has a NUL
+        raise BadInput(f"{path} does not exist: check the path") from error
+    return Video(name, clip.start, clip.end, label or path.stem)
 
 
 def _in_folder(folder: Path, clip: Clip) -> Iterator[Video]:
@@ -119,6 +128,7 @@ def _in_folder(folder: Path, clip: Clip) -> Iterator[Video]:
         if file.suffix.lower() in VIDEO_SUFFIXES
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
         and file.is_file()
+        and not is_output(file.absolute(), os.path.isfile)
     ]
     if not files:
         raise BadInput(f"{folder} holds no videos: hrpose-rt run takes images")

@@ -13,10 +13,10 @@ from typing import Any
 from hrpose_rt.batch import people_table
 from hrpose_rt.batch.delivery import Delivery
 from hrpose_rt.batch.join import joined, with_pictures
+from hrpose_rt.batch.names import REPORT
 from hrpose_rt.batch.options import PARQUET, VIDEO, Options
 from hrpose_rt.batch.scratch import Scratch
 from hrpose_rt.batch.split import Part, PartWriter, StoredPart, cut
-from hrpose_rt.batch.store import REPORT
 from hrpose_rt.batch.task import Outcome, Task
 from hrpose_rt.batch.videos import Video
 from hrpose_rt.config import Clip

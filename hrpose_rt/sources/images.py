@@ -75,7 +75,7 @@ class Images(BaseSource):
         self.file_names = [file.name for _, file in self._files]
         # If OpenCV cannot write the original's format, the annotated image is a JPEG.
         self.names = {
-            index: file.name if cv2.haveImageWriter(file.name) else f"{file.name}.jpg"
+            index: file.name if cv2.haveImageWriter(f"a{file.suffix}") else f"{file.name}.jpg"
             for index, file in self._files
         }
 
@@ -120,6 +120,7 @@ def _called_or_known(path: Path) -> bool:
 def _has_reader(path: Path) -> bool:
     """Whether OpenCV recognises the first bytes of the file."""
     try:
+        str(path).encode()  # OpenCV would crash on a name that is no UTF-8
         with silence_stderr():
             return path.is_file() and bool(cv2.haveImageReader(str(path)))
     except (cv2.error, OSError, UnicodeError):

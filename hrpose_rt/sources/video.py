@@ -234,6 +234,10 @@ def _open_file(path: Path, device: HWAccel | None) -> InputContainer:
     if not stat.S_ISREG(path.stat().st_mode):
         raise BadInput(f"{path} is a pipe or a device, which cannot be read twice: save it as a file first")
     try:
+        str(path).encode()
+    except UnicodeEncodeError as error:  # FFmpeg would crash
+        raise BadInput(f"{path} has a name that is no UTF-8: rename it") from error
+    try:
         with path.open("rb"):  # this error says why the file cannot be read; FFmpeg's does not
             pass
         # Without "file:", FFmpeg takes a name with a colon for an address.

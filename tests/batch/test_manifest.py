@@ -38,3 +38,25 @@ def test_other_file_of_that_name_is_refused(tmp_path) -> None:
     (tmp_path / "manifest.jsonl").write_text('{"a": 1}\n')
     with pytest.raises(BadInput, match=r"line 1 of .* is no entry of a batch"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("label", [".", "..", ".work", "Summary.json", "match"])
+def test_what_is_in_the_folder_already_keeps_its_name(label, tmp_path) -> None:
+    (tmp_path / "match").mkdir()
+    (tmp_path / "match" / "report.json").write_text('{"by": "another program"}')
+    with open_manifest(tmp_path) as manifest:
+        assert [entry.name for entry in manifest.add([Video("/x", label=label)])] == [f"{label}-2"]
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("a" * 251, "a" * 194),
+        ("日" * 80, "日" * 64),
+        ("[" * 80, "[" * 64),
+        ("caf\udce9", "caf_"),
+    ],
+)
+def test_any_name_of_a_file_gives_a_name_of_a_folder(label, name, tmp_path) -> None:
+    with open_manifest(tmp_path) as manifest:
+        assert [entry.name for entry in manifest.add([Video("/x", label=label)])] == [name]

@@ -284,3 +284,13 @@ def test_report_of_video_says_that_the_cpu_decoded_and_encoded(tmp_path: Path) -
         f"videos are decoded on the CPU: {why}",
         f"the video is encoded on the CPU: {why}",
     ]
+
+
+def test_files_of_others_in_the_output_stay(videos, tmp_path) -> None:
+    for name in ("a/notes.txt", "b/report.json"):
+        (tmp_path / "out" / name).parent.mkdir(parents=True)
+        (tmp_path / "out" / name).write_text("{}")
+    assert run(videos, tmp_path / "out", FAKE) == ["a-2", "b-2"]
+    assert run(videos, tmp_path / "out", FAKE) == []
+    assert (tmp_path / "out" / "a" / "notes.txt").exists()
+    assert (tmp_path / "out" / "b" / "report.json").read_text() == "{}"

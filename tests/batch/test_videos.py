@@ -82,3 +82,23 @@ def test_fingerprint_changes_with_size_and_both_ends(tmp_path) -> None:
         path.write_bytes(content)
         seen.add(Video(str(path)).fingerprint())
     assert len(seen) == 4
+
+
+def test_outputs_of_a_batch_are_no_videos_of_the_next_call(tmp_path) -> None:
+    for name in ("a.mp4", "poses/manifest.jsonl", "poses/a/report.json", "poses/a/a.mp4", "poses/b/b.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).touch()
+    for source in (str(tmp_path), tmp_path.as_uri()):
+        assert [video.label for video in find_videos([source])] == ["a", "poses_b_b"]
+
+
+def test_names_that_no_manifest_can_hold_are_refused(tmp_path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "caf\udce9.mp4").touch()
+    (tmp_path / "list.jsonl").write_text('{"source": "a\\u0000b.mp4"}')
+    for name, words in (
+        ("in", r"caf\\udce9.mp4 has a name that is no UTF-8"),
+        ("list.jsonl", "does not exist"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            find_videos([str(tmp_path / name)])

@@ -381,6 +381,10 @@ def written(path: Path, data: bytes) -> Path:
         (lambda d: d / "gone.mp4", r"gone\.mp4 does not exist: check the path"),
         (lambda d: written(d / "empty.mp4", b""), r"empty\.mp4 is empty: choose another file"),
         (
+            lambda d: written(d / "caf\udce9.mp4", b"x"),
+            r"caf\\udce9\.mp4 has a name that is no UTF-8: rename it",
+        ),
+        (
             lambda d: written(d / "text.mp4", b"no video\n" * 99),
             r"text\.mp4 is not a video, or its beginning",
         ),
@@ -391,7 +395,7 @@ def written(path: Path, data: bytes) -> Path:
         ),
         (lambda d: sound(d / "sound.mp4"), r"sound\.mp4 has no video in it: choose another file"),
     ],
-    ids=["missing", "empty", "text", "txt", "no index", "sound"],
+    ids=["missing", "empty", "no UTF-8", "text", "txt", "no index", "sound"],
 )
 def test_video_missing_empty_or_not_video_raises_bad_input(make, words, tmp_path) -> None:
     with pytest.raises(BadInput, match=words):
