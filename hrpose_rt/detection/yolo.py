@@ -20,6 +20,7 @@ VOTE_IOU = 0.75  # lowest IoU of a kept box and a suppressed one that are averag
 SAME_PERSON_IOU = 0.5  # lowest IoU of a box in a tile and one in the whole frame that are the same person
 MIN_SIDE_PX = 4.0  # pixels of the frame; smaller boxes are too small for a pose
 MAX_CANDIDATES = 1000  # most boxes that enter the NMS, best first
+MAX_BATCH = 10  # most images at once: a frame and the tiles of `auto`; each size costs warm-up and memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,8 @@ class YoloDetector:
     def warm_up(self, frame_hw: tuple[int, int], max_tiles: int = 0) -> None:
         """See `Detector.warm_up`."""
         input_hw = self.input_hw_for(frame_hw)
-        self._runtime.warm_up([(1 + tiles, *input_hw, 3) for tiles in range(max_tiles + 1)])
+        sizes = range(1, min(max_tiles + 1, MAX_BATCH) + 1)
+        self._runtime.warm_up([(size, *input_hw, 3) for size in sizes])
 
     def input_hw_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:
         """See `Detector.input_hw_for`."""
@@ -99,7 +101,15 @@ class YoloDetector:
             for canvas, (x1, y1, x2, y2), letterbox in zip(batch, regions, letterboxes, strict=True):
                 letterbox.fill(canvas, image[y1:y2, x1:x2])
         with clock.stage("detect"):
-            return self._decode(self._runtime.infer(batch), letterboxes, regions, frame_hw)
+            return self._decode(self._infer(batch), letterboxes, regions, frame_hw)
+
+    def _infer(self, batch: U8) -> F32:
+        """The output for a batch of any size, by batches of at most `MAX_BATCH`."""
+        if len(batch) <= MAX_BATCH:
+            return self._runtime.infer(batch)
+        parts = [batch[i : i + MAX_BATCH] for i in range(0, len(batch), MAX_BATCH)]
+        # A copy each, because an output is valid until the next call.
+        return np.concatenate([self._runtime.infer(part).copy() for part in parts])
 
     def _decode(
         self,

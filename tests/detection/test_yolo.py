@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hrpose_rt.detection.yolo import MAX_CANDIDATES, DetectionFilter, YoloDetector, decode_boxes
+from hrpose_rt.detection.yolo import MAX_BATCH, MAX_CANDIDATES, DetectionFilter, YoloDetector, decode_boxes
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.timing import StageClock
 from tests.fakes import FakeRuntime
@@ -147,3 +147,26 @@ def test_unknown_detector_output_shape_raises_bad_input(shape) -> None:
     )
     with pytest.raises(BadInput, match=r"mine gives .*, which no detector does"):
         detector.detect(np.zeros((48, 64, 3), np.uint8), StageClock())
+
+
+def test_many_tiles_are_detected_in_batches_of_limited_size() -> None:
+    def answer(batch: np.ndarray) -> np.ndarray:
+        """A person in each image, at the place that its brightness gives."""
+        x = batch[:, 32, 32, 0].astype(np.float32)
+        out = np.zeros((len(batch), 300, 6), np.float32)
+        out[:, 0] = np.stack([x, x, x + 8, x + 8, np.full_like(x, 0.9), 0 * x], axis=1)
+        return out
+
+    runtime = FakeRuntime(answer)
+    detector = YoloDetector(runtime, ((64, 64),), DetectionFilter(0.3))
+    detector.warm_up((64, 64 * 24), max_tiles=24)
+    assert [shape[0] for shape in runtime.shapes] == list(range(1, MAX_BATCH + 1))
+    runtime.shapes.clear()
+    image = np.zeros((64, 64 * 24, 3), np.uint8)
+    tiles = [(64 * i, 0, 64 * (i + 1), 64) for i in range(24)]
+    for i, (x1, _, x2, _) in enumerate(tiles):
+        image[:, x1:x2] = 4 + 2 * i
+    people = detector.detect(image, StageClock(), tiles)
+    assert [shape[0] for shape in runtime.shapes] == [10, 10, 5]
+    found = {tuple(box) for box in people.boxes.round().astype(int).tolist()}
+    assert {(64 * i + 4 + 2 * i, 4 + 2 * i, 64 * i + 12 + 2 * i, 12 + 2 * i) for i in range(24)} <= found
