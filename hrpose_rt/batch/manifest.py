@@ -1,6 +1,8 @@
 """What a batch knows of each of its videos, in a file that survives a kill at any moment."""
 
+import errno
 import json
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -120,11 +122,25 @@ class Manifest:
         """Change an entry, and add its line to the file."""
         assert self._file, "rewrite comes first"
         entry = self.entries[name] = replace(self.entries[name], **changes)
-        self._file.write(_line(entry).encode())
+        self._append(_line(entry).encode())
         if time.monotonic() - self._sent_s >= SEND_S:
             with suppress(RunBroken):  # a storage that fails for a moment; the last copy has all lines
                 self._send()
         return entry
+
+    def _append(self, line: bytes) -> None:
+        """Write a line, or nothing of it: a full disk takes a half, and the next would follow it."""
+        assert self._file
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            self._file.truncate(end)
+            path = self.folder / MANIFEST
+            raise RunBroken(
+                f"{path} cannot be written ({error.strerror}): make room, and run the batch again"
+            ) from error
 
     def _send(self) -> None:
         self._sent_s = time.monotonic()

@@ -27,9 +27,15 @@ def filesystem(url: str) -> tuple[Any, str]:
         RuntimeMissing: A library for it is not installed.
         BadInput: It is no address of files, or has a password in it.
     """
-    if urlsplit(url).password is not None:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:  # an unmatched bracket
+        raise BadInput(f"{redacted(url)} is no address ({last_line(error)}): check it") from error
+    # The user of a web server may be a token, and is nothing else without a password.
+    if parts.password is not None or (parts.username and url.startswith(WEB)):
+        what = "user name" if parts.password is None else "password"
         raise BadInput(
-            f"{redacted(url)} has a password, which the manifest would keep: give it as the library for "
+            f"{redacted(url)} has a {what}, which the manifest would keep: give it as the library for "
             "this protocol reads it, such as by the environment"
         )
     try:

@@ -168,8 +168,13 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         table = csv.DictReader(text.splitlines(), restkey="a further column")
         if "source" not in (table.fieldnames or ()):
             raise BadInput(f"{path} has no column source: its first line is source,start,end")
-        for row in table:
-            yield table.line_num, row
+        try:
+            for row in table:
+                yield table.line_num, row
+        except csv.Error as error:  # all that follows a single quotation mark is one field
+            raise BadInput(
+                f"line {table.line_num + 1} of {path} cannot be read ({error}): correct it"
+            ) from error
         return
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():

@@ -67,7 +67,9 @@ class TritonServer:
     ) -> None:
         target, encrypted = parse_url(url)
         self.url, self.on_this_machine = url, _is_loopback(target)
-        token = os.environ.get(TOKEN_VARIABLE, "")
+        token = os.environ.get(TOKEN_VARIABLE, "").strip()  # a file of a secret often ends with a line feed
+        if not (token.isascii() and token.isprintable()):
+            raise BadInput(f"{TOKEN_VARIABLE} has characters that no header can have: set it again")
         if token and not (encrypted or self.on_this_machine):
             raise BadInput(f"{TOKEN_VARIABLE} would cross the network in clear text: use grpcs:// in `url`")
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # it reports each lost connection

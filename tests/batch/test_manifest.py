@@ -1,10 +1,13 @@
 """The manifest survives kills, and names stay with their videos."""
 
+import resource
+import signal
+
 import pytest
 
 from hrpose_rt.batch.manifest import open_manifest, read_manifest
 from hrpose_rt.batch.videos import Video
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import BadInput, RunBroken
 
 
 def test_last_line_counts_and_half_a_line_is_dropped(tmp_path) -> None:
@@ -60,3 +63,21 @@ def test_what_is_in_the_folder_already_keeps_its_name(label, tmp_path) -> None:
 def test_any_name_of_a_file_gives_a_name_of_a_folder(label, name, tmp_path) -> None:
     with open_manifest(tmp_path) as manifest:
         assert [entry.name for entry in manifest.add([Video("/x", label=label)])] == [name]
+
+
+def test_full_disk_leaves_no_half_of_a_line(tmp_path, monkeypatch) -> None:
+    with open_manifest(tmp_path) as manifest:
+        manifest.add([Video("/a.mp4", label="a")])
+        manifest.rewrite()
+        size = (tmp_path / "manifest.jsonl").stat().st_size
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 9, limits[1]))
+        try:
+            with pytest.raises(RunBroken, match=r"manifest.jsonl cannot be written .*make room"):
+                manifest.update("a", state="running")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, ignored)
+        manifest.update("a", state="done")
+    assert [entry.state for entry in read_manifest(tmp_path)] == ["done"]

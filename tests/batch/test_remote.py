@@ -80,6 +80,8 @@ def test_tables_and_lists_have_urls_beside_paths(bucket, tmp_path) -> None:
         ("s3://films/a.mp4", RuntimeMissing, "s3://films/a.mp4 needs another library .*s3fs"),
         ("bucket://nothing/*.mp4", BadInput, "nothing matches bucket://nothing/"),
         ("https://me:secret@example.org/a.mp4", BadInput, r"https://example.org/a.mp4 has a password"),
+        ("https://secret@example.org/a.mp4", BadInput, r"https://example.org/a.mp4 has a user name"),
+        ("http://[x/a.mp4", BadInput, r"http://\[x/a.mp4 is no address"),
     ],
 )
 def test_urls_that_cannot_be_used_are_named_without_their_secrets(url, error, words, bucket) -> None:

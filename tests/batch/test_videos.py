@@ -50,6 +50,7 @@ def test_tables_have_sources_and_times(name, text, tmp_path) -> None:
         ("a.csv", "source,start\nx.mp4,soon\n", "line 2 of .*a.csv: soon is no time"),
         ("a.csv", "source,start,end\nx.mp4,5,2\n", "line 2 of .*nothing lies between"),
         ("a.csv", "source\n", "a.csv lists no videos"),
+        ("a.csv", 'source\n"x.mp4\n' + "x" * 140_000, "line 2 of .*a.csv cannot be read .field larger"),
         ("a.jsonl", "[1]\n", "line 1 of .*a.jsonl is no object"),
         ("a.jsonl", "{\n", "line 1 of .*a.jsonl is no JSON"),
         ("a.jsonl", '{"source": "x", "speed": 1}\n', "speed means nothing here"),

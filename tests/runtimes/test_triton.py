@@ -320,3 +320,11 @@ def test_other_addresses_are_refused(url) -> None:
 def test_settings_name_a_server_if_and_only_if_it_is_used(fields, words) -> None:
     with pytest.raises(BadInput, match=words):
         Settings(**fields)
+
+
+@pytest.mark.parametrize("token", ["sécret", "secret\nsecret"])
+def test_token_that_no_header_can_have_is_named_without_it(token, monkeypatch) -> None:
+    monkeypatch.setenv("HRPOSE_TRITON_TOKEN", token)
+    with pytest.raises(BadInput, match="HRPOSE_TRITON_TOKEN has characters that no header") as raised:
+        TritonServer("grpc://127.0.0.1:1", print)
+    assert "cret" not in str(raised.value)
