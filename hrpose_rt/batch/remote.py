@@ -87,7 +87,7 @@ def find(url: str) -> list[tuple[str, str]]:
     if url.startswith(WEB):
         return [(url, name_of(url))]
     try:
-        if set(path) & set("*?["):
+        if set(path) & set("*?[") and not files.exists(path):
             found = [one for one in files.glob(path) if files.isfile(one)]
         elif files.isdir(path):
             there = set(files.find(path))

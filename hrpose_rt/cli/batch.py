@@ -143,7 +143,8 @@ def _sum_up(manifest: Manifest, console: Console) -> bool:
         errors.print(f"{entry.name} failed: {entry.reason}", markup=False)
     if len(summary.failed) > MAX_NAMED:
         where = manifest.store.url or manifest.folder
-        errors.print(f"{len(summary.failed) - MAX_NAMED} more have failed: {where}/{SUMMARY}")
+        more = len(summary.failed) - MAX_NAMED
+        errors.print(f"{more} more have failed: {where}/{SUMMARY}", markup=False)
     console.print(str(summary))
     if summary.table.frames:
         console.print("milliseconds a frame, p50 / p95, by people in it:")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from hrpose_rt.batch.manifest import Entry
@@ -79,7 +80,7 @@ class BatchView:
         view.add_column("video")
         view.add_column("")
         for number, (task, text) in sorted(self._work.items()):
-            view.add_row(str(number), task.name, _step(task) + text)
+            view.add_row(str(number), escape(task.name), _step(task) + text)
         return view
 
     def _left(self) -> str:

@@ -62,6 +62,11 @@ def test_folders_and_patterns_of_a_storage_are_searched(bucket) -> None:
     ]
 
 
+def test_file_whose_name_looks_like_a_pattern_is_found(bucket) -> None:
+    touch(bucket, "films/a[1].mp4", "films/a1.mp4")
+    assert short(find_videos(["bucket://films/a[1].mp4"])) == [("bucket://films/a[1].mp4", "a[1]")]
+
+
 def test_tables_and_lists_have_urls_beside_paths(bucket, tmp_path) -> None:
     touch(bucket, "films/a.mp4")
     touch(tmp_path, "b.mp4")

@@ -13,6 +13,8 @@ import pytest
 from rich.console import Console
 
 from hrpose_rt.batch.manifest import Entry
+from hrpose_rt.batch.task import Task
+from hrpose_rt.batch.videos import Video
 from hrpose_rt.cli.batch_view import BatchView
 from tests.conftest import write_video
 
@@ -59,6 +61,14 @@ def test_time_left_follows_bytes_or_the_number_of_urls(sources, words, tmp_path,
         view.finished(replace(entries[0], state="done"))
         view.tick()
         assert words in " ".join(console.file.getvalue().split())
+
+
+def test_brackets_in_the_name_of_a_video_are_shown() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, color_system=None)
+    with BatchView(console, []) as view:
+        view.began(0, Task("film [x264]", Video("/a.mp4"), Path("/out")))
+        view.tick()
+        assert "film [x264]" in console.file.getvalue()
 
 
 @pytest.mark.slow
