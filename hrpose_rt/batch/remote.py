@@ -17,6 +17,7 @@ from hrpose_rt.sources.open import VIDEO_SUFFIXES
 
 WEB = ("http://", "https://")
 URL_IN_TEXT = re.compile(r"\w+://[^\s'\"]+")
+MISSING = (FileNotFoundError, NotADirectoryError)  # the second below a file, where a storage is a folder
 VERSIONS = ("Last-Modified", "ETag", "Content-MD5", "Digest")  # headers, the steadiest first
 
 
@@ -171,7 +172,7 @@ class Shelf:
         with self._errors("read"):
             found = self._files.cat(list(paths), on_error="return")
             for content in found.values():
-                if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
+                if isinstance(content, Exception) and not isinstance(content, MISSING):
                     raise content
         return {paths[path]: content for path, content in found.items() if isinstance(content, bytes)}
 

@@ -237,3 +237,8 @@ def test_report_is_sent_last_and_an_older_one_goes_first(bucket, tmp_path, monke
     assert sent == ["a/a.jsonl", "a/z.txt", "a/report.json"]
     assert files(bucket / "poses") == set()
     assert not (tmp_path / "here").exists()
+
+
+def test_names_below_a_file_are_missing(bucket) -> None:
+    touch(bucket, "poses/a")
+    assert set(remote.Shelf("bucket://poses").read_all(["a", "a/report.json", "gone"])) == {"a"}
