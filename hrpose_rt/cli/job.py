@@ -76,15 +76,21 @@ class RunJob:
         """Whether the sources run beside each other: one of them is live, and would not wait."""
         return len(self._sources) > 1 and any(source.info.is_live for source in self._sources)
 
-    def check(self, report: Path | None) -> None:
-        """Raise BadInput, before anything is done, if a file is in the way."""
+    def check(self, report: Path | None, read: Iterable[str] = ()) -> None:
+        """Raise BadInput, before anything is done, if a file is in the way.
+
+        Args:
+            report: Where the report goes, if anywhere.
+            read: Files besides the sources that the run reads; no output may replace them.
+        """
         files = [report] if report else []
         for source, stem in zip(self._sources, self._stems, strict=True):
             for target in self._targets(source, stem):
                 files.extend(target.files)
         check_distinct(files)
+        inputs = [*(source.info.name for source in self._sources), *read]
         for file in files:
-            check_free(file, self._overwrite, [source.info.name for source in self._sources])
+            check_free(file, self._overwrite, inputs)
         if report:
             check_writable(report)
 

@@ -179,7 +179,8 @@ def run(
             raise BadInput(f"--boxes has the people of one source, not of {len(names)}: run each by itself")
         sources = steps.open_sources(stack, names, clip, reconnect, hwaccel)
         job = RunJob(sources, save, texts, overwrite, audio, annotations, encoder)
-        job.check(report)
+        config = context.params.get("config")
+        job.check(report, steps.files_read(source, settings, annotations, config))
         steps.name_silent(sources, reconnect)
         viewers = [steps.show_window(stack, job, style)] if show else []
         web = stack.enter_context(WebView(*parse_address(serve), token or "", style)) if serve else None

@@ -1,5 +1,6 @@
 """The steps of `hrpose-rt run`, in their order."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -13,7 +14,7 @@ from hrpose_rt.cli.exit import INTERRUPTED, Terminated, signals_as_exceptions
 from hrpose_rt.cli.job import RunJob, ViewerFactory
 from hrpose_rt.cli.live import LiveOutputs
 from hrpose_rt.cli.report import write_report
-from hrpose_rt.config import Clip
+from hrpose_rt.config import Clip, Settings
 from hrpose_rt.console import say
 from hrpose_rt.drawing.style import DrawStyle
 from hrpose_rt.pipeline import PosePipeline
@@ -32,6 +33,14 @@ def open_sources(
     """Open the sources until `stack` ends. Beside others, one that does not answer yet is no error."""
     patient = len(names) > 1 and reconnect_s > 0  # a camera that is off keeps no other one waiting
     return [stack.enter_context(open_source(name, clip, reconnect_s, patient, hwaccel)) for name in names]
+
+
+def files_read(names: list[str], settings: Settings, *others: Path | None) -> list[str]:
+    """The files that a run reads besides videos and images: lists, boxes, networks and `others`."""
+    chosen = (settings.boxes, settings.region, settings.ignore_region, settings.skeleton)
+    networks = (settings.pose, settings.detector)
+    every = [*names, *chosen, *networks, *(str(other) for other in others if other)]
+    return [name for name in every if os.path.isfile(name)]  # false for what is no path
 
 
 def name_silent(sources: list[Source], reconnect_s: float) -> None:

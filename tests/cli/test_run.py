@@ -164,6 +164,25 @@ def test_existing_outputs_are_kept_without_overwrite_option(run, video, tmp_path
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "arguments"),
+    [
+        ("boxes.txt", "1,1,10,10,20,40,1,-1,-1,-1\n", ["--boxes", "boxes.txt", "--mot", "boxes.txt"]),
+        ("area.json", "[[0, 0], [64, 0], [64, 48]]", ["--region", "area.json", "--coco", "area.json"]),
+        ("run.toml", "[run]\nsmooth = false\n", ["--config", "run.toml", "--json", "run.toml"]),
+        ("list.txt", "video.mp4\n", ["list.txt", "--report", "list.txt"]),
+    ],
+)
+def test_other_files_that_are_read_are_never_overwritten(
+    name, text, arguments, run, video, tmp_path
+) -> None:
+    (tmp_path / name).write_text(text)
+    sources = [] if "list.txt" in arguments else ["video.mp4"]
+    status, _, err = run(*sources, *arguments, "--overwrite")
+    assert (status, err) == (2, f"hrpose-rt: {name} is what is read: write to another place\n")
+    assert (tmp_path / name).read_text() == text
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["video.mp4", "--save", "video.mp4"],
