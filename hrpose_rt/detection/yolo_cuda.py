@@ -8,7 +8,7 @@ from torch import Tensor
 
 from hrpose_rt.detection.letterbox import LETTERBOX_FILL, Letterbox
 from hrpose_rt.detection.tiling import Region
-from hrpose_rt.detection.yolo import DetectionFilter, YoloDetector
+from hrpose_rt.detection.yolo import MAX_BATCH, DetectionFilter, YoloDetector
 from hrpose_rt.runtimes.base import DeviceRuntime
 from hrpose_rt.runtimes.cuda import report_gpu_errors
 from hrpose_rt.runtimes.cuda_frames import FrameUploader
@@ -39,7 +39,8 @@ class CudaYoloDetector(YoloDetector):
     def warm_up(self, frame_hw: tuple[int, int], max_tiles: int = 0) -> None:
         """See `Detector.warm_up`; also warms up the letterbox and the decoding of boxes."""
         black, (h, w) = np.zeros((*frame_hw, 3), np.uint8), frame_hw
-        for tiles in range(max_tiles + 1):
+        # The runtime cuts larger batches into parts.
+        for tiles in sorted({*range(min(max_tiles + 1, MAX_BATCH)), max_tiles}):
             self.detect(black, StageClock(), [(0, 0, w, h)] * tiles)
 
     def detect(self, image: U8, clock: StageClock, tiles: Sequence[Region] = ()) -> Detections:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hrpose_rt.config import Settings
-from hrpose_rt.detection.yolo import DetectionFilter
+from hrpose_rt.detection.yolo import MAX_BATCH, DetectionFilter
 from hrpose_rt.detection.yolo_cuda import CudaYoloDetector
 from hrpose_rt.errors import BadInput
 from hrpose_rt.networks import Networks
@@ -70,6 +70,19 @@ def test_device_tiles_beyond_max_batch_match_reference(bench: Bench) -> None:
     detector.warm_up((64, 64), len(tiles))
     found = detector.detect(frame(0, (64, 64)), StageClock(), tiles)
     bench.check(found.boxes, wanted.boxes)
+
+
+def test_device_warm_up_of_many_tiles_skips_sizes(bench: Bench, monkeypatch) -> None:
+    sizes = []
+    detector = CudaYoloDetector(
+        bench.open(DETECTOR), FrameUploader(bench.device), INPUTS, DetectionFilter(0.3)
+    )
+    monkeypatch.setattr(detector, "detect", lambda image, clock, tiles: sizes.append(1 + len(tiles)))
+    detector.warm_up((64, 64), 2)
+    assert sizes == [1, 2, 3]
+    sizes.clear()
+    detector.warm_up((64, 64), 81)
+    assert sizes == [*range(1, MAX_BATCH + 1), 82]
 
 
 def test_device_warm_up_rejects_wrong_heatmap_shape(bench: Bench) -> None:
