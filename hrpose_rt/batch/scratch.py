@@ -18,15 +18,16 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.gettempdir()) / f"{PREFIX}{os.getpid()}"
+        self._folder: Path | None = None
         self._copy: tuple[str, str] | None = None
 
     @property
     def folder(self) -> Path:
         """The folder; it exists."""
-        if not self._folder.exists():
+        if self._folder is None:
             remove_left()
-            self._folder.mkdir(mode=0o700)
+            # Other users write to the folder for temporary files, so the name cannot be guessed.
+            self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         return self._folder
 
     def fetched(self, url: str) -> str:
@@ -49,7 +50,8 @@ class Scratch:
 
     def close(self) -> None:
         """Remove the folder."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def remove_left() -> None:
@@ -57,6 +59,6 @@ def remove_left() -> None:
     if not Path("/proc/self").exists():
         return
     for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        number = path.name.removeprefix(PREFIX)
+        number = path.name.removeprefix(PREFIX).partition("-")[0]
         if number.isdecimal() and not Path(f"/proc/{number}").exists():
             shutil.rmtree(path, ignore_errors=True)

@@ -1,5 +1,6 @@
 """`hrpose-rt`: one sub-command a file, and one sentence for whatever goes wrong."""
 
+import errno
 import os
 import re
 import sys
@@ -33,6 +34,9 @@ EXTRAS = {
     **dict.fromkeys(("onnx", "onnxruntime"), "onnx"),
     **dict.fromkeys(("supervision", "trackers"), "tracking"),
 }
+
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Command(NamedTuple):
@@ -201,6 +205,8 @@ def main() -> None:
             raise
         sys.exit(fail(error))
     except OSError as error:  # of a path that no check foresaw, such as a name that is too long
+        if not _debugging() and error.errno in DISK_FULL:  # these name no path
+            sys.exit(fail(RunBroken("the disk is full: make room, and run the command again")))
         if _debugging() or error.filename is None:
             raise
         sys.exit(fail(BadInput(f"{error.filename} cannot be used ({error.strerror}): check the path")))

@@ -150,11 +150,11 @@ def test_one_copy_is_kept_and_ends_with_the_worker(bucket, tmp_path, monkeypatch
 def test_folders_of_dead_workers_are_removed_and_others_stay(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     most = int(Path("/proc/sys/kernel/pid_max").read_text())
-    for name in (most + 1, os.getpid(), "notes"):
+    for name in (f"{most + 1}-a", f"{os.getpid()}-a", "notes"):
         (tmp_path / f"hrpose-batch-{name}").mkdir()
     remove_left()
     left = {path.name for path in tmp_path.glob("hrpose-batch-*")}
-    assert left == {f"hrpose-batch-{os.getpid()}", "hrpose-batch-notes"}
+    assert left == {f"hrpose-batch-{os.getpid()}-a", "hrpose-batch-notes"}
 
 
 @pytest.mark.slow

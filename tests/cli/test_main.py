@@ -1,5 +1,6 @@
 """The command line's frame: errors, versions, libraries that are missing."""
 
+import errno
 import os
 import re
 import subprocess
@@ -166,6 +167,15 @@ def test_other_import_error_is_reraised(monkeypatch) -> None:
     monkeypatch.setattr(sys, "argv", ["hrpose-rt"])
     with pytest.raises(ImportError, match="nonsense"):
         cli.main()
+
+
+def test_full_disk_is_one_sentence_wherever_it_is_met(monkeypatch, capsys) -> None:
+    def write():
+        raise OSError(errno.ENOSPC, "No space left on device")  # as of a write, which names no path
+
+    monkeypatch.setattr(cli, "build_app", lambda commands: write)
+    assert call(monkeypatch, "run", "a.mp4") == 1
+    assert capsys.readouterr().err == "hrpose-rt: the disk is full: make room, and run the command again\n"
 
 
 def test_keyboard_interrupt_exits_with_status_130(monkeypatch) -> None:
