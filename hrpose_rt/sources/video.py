@@ -106,9 +106,8 @@ class VideoFile(BaseSource):
 
     def _read_frames(self) -> Generator[Frame, None, None]:
         try:
-            self._container = _open(
-                self._path, self._hwaccel
-            )  # not earlier: many videos may be waiting for their turn
+            # Not earlier: many videos may be waiting for their turn.
+            self._container = _open(self._path, self._hwaccel)
         except BadInput as error:
             raise RunBroken(str(error)) from error
         try:
@@ -154,6 +153,8 @@ class VideoFile(BaseSource):
             begin = time.perf_counter()
         else:
             self._report(max(len(lost), numbers.gaps), corrupt_frames, time_s + 1 / self._rate, ends)
+            if not (frames_taken or self._duration_s):  # with a length, the start is checked before
+                raise RunBroken(f"{self._name} ends before `start` {clip.start:g}: give an earlier one")
 
     def _seek(self) -> "_Skipped | None":
         """Find where to start decoding for the clip's start; None if all frames must be decoded."""

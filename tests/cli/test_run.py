@@ -199,6 +199,15 @@ def test_source_is_never_overwritten(arguments, run, video, tmp_path) -> None:
     assert video.read_bytes() == before
 
 
+def test_report_to_standard_output_exits_2(run, video, tmp_path) -> None:
+    status, _, err = run(video, "--report", "-")
+    assert (status, err) == (
+        2,
+        "hrpose-rt: --report -: only --json writes to standard output, name a file\n",
+    )
+    assert not (tmp_path / "-").exists()
+
+
 def test_two_outputs_to_same_file_exit_2(run, video) -> None:
     status, _, err = run(video, "--json", "out.json", "--report", "out.json")
     assert status == 2

@@ -110,7 +110,8 @@ def test_video_seek_gives_same_frames_as_full_read(name, codec, tmp_path) -> Non
     path = write_video(tmp_path / name, frames=12, codec=codec, pix_fmt=pix_fmt)
     whole = read(path)
     assert [frame.index for frame in whole] == list(range(12))
-    for start in (0.5, 1.1):  # some containers cannot be sought in, or not so near to their end
+    end = whole[-1].time_s
+    for start in (0.45 * end, end):  # some containers cannot be sought in, or not so near to their end
         part, rest = read(path, start=start), [frame for frame in whole if frame.time_s >= start - 1e-6]
         assert [(f.index, f.time_s) for f in part] == [(f.index, f.time_s) for f in rest]
         assert levels(part) == levels(rest)
@@ -400,6 +401,12 @@ def written(path: Path, data: bytes) -> Path:
 def test_video_missing_empty_or_not_video_raises_bad_input(make, words, tmp_path) -> None:
     with pytest.raises(BadInput, match=words):
         open_source(str(make(tmp_path)))
+
+
+def test_video_of_unknown_length_with_start_past_end_raises_run_broken(tmp_path) -> None:
+    video = write_video(tmp_path / "raw.h264")
+    with pytest.raises(RunBroken, match=r"raw.h264 ends before `start` 50: give an earlier one"):
+        read(video, start=50)
 
 
 def test_video_start_past_end_and_ftp_url_raise_bad_input(video) -> None:
