@@ -24,7 +24,7 @@ class Scratch:
     @property
     def folder(self) -> Path:
         """The folder; it exists."""
-        if self._folder is None:
+        if self._folder is None or not self._folder.exists():
             remove_left()
             # Other users write to the folder for temporary files, so the name cannot be guessed.
             self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
