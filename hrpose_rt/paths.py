@@ -101,6 +101,14 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_utf8(path: Path) -> None:
+    """Raise BadInput if a name is no UTF-8, on which OpenCV and FFmpeg crash."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(f"{path} has a name that is no UTF-8: rename it") from error
+
+
 @contextmanager
 def atomic_write(path: Path, tag: str = "") -> Iterator[Path]:
     """Write a file atomically: a failed write leaves the old file.

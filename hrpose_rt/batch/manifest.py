@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from hrpose_rt.batch.names import MANIFEST
+from hrpose_rt.batch.names import MANIFEST, PAGE, SUMMARY, WORK
 from hrpose_rt.batch.people_table import TABLE, partition
-from hrpose_rt.batch.store import WORK, FolderStore, Store, UrlStore
+from hrpose_rt.batch.store import FolderStore, Store, UrlStore
 from hrpose_rt.batch.videos import Video
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.paths import atomic_write, make_writable
@@ -21,7 +21,7 @@ from hrpose_rt.sources.addresses import is_url
 from hrpose_rt.structures import decode
 
 SEND_S = 30.0  # between two copies of the file to a URL
-RESERVED = (MANIFEST, TABLE, "summary.json", "summary.html", WORK, ".", "..")  # no folders of videos
+RESERVED = (MANIFEST, TABLE, SUMMARY, PAGE, WORK, ".", "..")  # no folders of videos
 MAX_BYTES = 200  # of the name of a folder: file systems have 255, and names of work in progress are longer
 State = Literal["waiting", "running", "done", "failed"]
 

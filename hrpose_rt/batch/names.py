@@ -1,9 +1,10 @@
-"""Names of the files that a batch keeps, by which its folders are known."""
+"""Names of what a batch keeps, by which its folders are known."""
 
 from collections.abc import Callable
 from pathlib import PurePath
 
-MANIFEST = "manifest.jsonl"  # of a batch
+MANIFEST, SUMMARY, PAGE = "manifest.jsonl", "summary.json", "summary.html"  # of a batch
+WORK = ".work"  # its folder of what is not whole yet
 REPORT = "report.json"  # of a video, in its folder
 
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import hrpose_rt
+from hrpose_rt.batch.names import WORK
 from hrpose_rt.batch.options import Options
 from hrpose_rt.batch.parcel import Parcel, pack, unpack
 from hrpose_rt.batch.ray_guard import start_guard
-from hrpose_rt.batch.store import WORK
 from hrpose_rt.batch.task import Outcome, Task
 from hrpose_rt.batch.work import Worker
 from hrpose_rt.batch.workers import MAX_WORKERS, WAIT_S, Event, Place, Progress

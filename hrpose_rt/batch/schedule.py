@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hrpose_rt.batch.manifest import Entry, Manifest
+from hrpose_rt.batch.names import WORK
 from hrpose_rt.batch.options import Options
 from hrpose_rt.batch.scratch import remove_left
 from hrpose_rt.batch.split import Part
-from hrpose_rt.batch.store import WORK
 from hrpose_rt.batch.task import Outcome, Task
 from hrpose_rt.batch.videos import Video
 from hrpose_rt.batch.workers import Pool, Progress

@@ -7,14 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from hrpose_rt.batch.names import REPORT
+from hrpose_rt.batch.names import REPORT, WORK
 from hrpose_rt.batch.people_table import file_in_table
 from hrpose_rt.batch.remote import Shelf
 from hrpose_rt.errors import RunBroken
 from hrpose_rt.paths import cache_dir
 from hrpose_rt.structures import decode
 
-WORK = ".work"  # the folder of what is not whole yet
 KEYS = {"state", "input", "settings", "options", "histograms"}  # of a report, by which it is known
 Report = dict[str, Any]
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from hrpose_rt.batch.manifest import Entry, Manifest
+from hrpose_rt.batch.names import PAGE, SUMMARY
 from hrpose_rt.batch.store import Store
 from hrpose_rt.batch.summary_page import page
 from hrpose_rt.paths import atomic_write, write_json
 from hrpose_rt.timing import LatencyTable
-
-SUMMARY, PAGE = "summary.json", "summary.html"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from hrpose_rt.batch.fingerprint import fingerprint_of
 from hrpose_rt.batch.names import is_output
 from hrpose_rt.config import Clip, seconds_of
 from hrpose_rt.errors import BadInput
+from hrpose_rt.paths import check_utf8
 from hrpose_rt.sources.addresses import is_url
 from hrpose_rt.sources.base import natural_order
 from hrpose_rt.sources.open import VIDEO_SUFFIXES, expand
@@ -111,14 +112,13 @@ def _named(name: str, clip: Clip) -> Iterator[Video]:
 
 
 def _video(path: Path, clip: Clip, label: str = "") -> Video:
+    check_utf8(path)
     try:
-        name = str(path.resolve())
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise BadInput(f"{path} has a name that is no UTF-8: rename it") from error
+        resolved = path.resolve()
     except ValueError as error:  # it has a NUL
         raise BadInput(f"{path} does not exist: check the path") from error
-    return Video(name, clip.start, clip.end, label or path.stem)
+    check_utf8(resolved)  # also the folders that it is in
+    return Video(str(resolved), clip.start, clip.end, label or path.stem)
 
 
 def _in_folder(folder: Path, clip: Clip) -> Iterator[Video]:

@@ -7,9 +7,10 @@ import typer
 from rich.console import Console
 
 from hrpose_rt.batch.manifest import Manifest, open_manifest
+from hrpose_rt.batch.names import SUMMARY
 from hrpose_rt.batch.options import PARQUET, Options
 from hrpose_rt.batch.schedule import Redo, Schedule, waiting_of
-from hrpose_rt.batch.summary import SUMMARY, summary_of
+from hrpose_rt.batch.summary import summary_of
 from hrpose_rt.batch.videos import find_videos
 from hrpose_rt.batch.workers import MAX_WORKERS, LocalPool, Place, Pool
 from hrpose_rt.cli import options

@@ -205,10 +205,11 @@ def main() -> None:
             raise
         sys.exit(fail(error))
     except OSError as error:  # of a path that no check foresaw, such as a name that is too long
-        if not _debugging() and error.errno in DISK_FULL:  # these name no path
-            sys.exit(fail(RunBroken("the disk is full: make room, and run the command again")))
-        if _debugging() or error.filename is None:
+        full = error.errno in DISK_FULL  # a write that fails names no path
+        if _debugging() or not (full or error.filename):
             raise
+        if full:
+            sys.exit(fail(RunBroken("the disk is full: make room, and run the command again")))
         sys.exit(fail(BadInput(f"{error.filename} cannot be used ({error.strerror}): check the path")))
     except MemoryError:
         if _debugging():

@@ -10,7 +10,7 @@ from hrpose_rt.detection.tiling import Region, merge_tiles, not_cut
 from hrpose_rt.errors import BadInput
 from hrpose_rt.geometry import iou, nms, vote
 from hrpose_rt.nets.spec import check_finite
-from hrpose_rt.runtimes.base import Runtime
+from hrpose_rt.runtimes.base import Runtime, infer_in_parts
 from hrpose_rt.timing import StageClock
 from hrpose_rt.types import F32, I64, U8, Detections
 
@@ -101,15 +101,8 @@ class YoloDetector:
             for canvas, (x1, y1, x2, y2), letterbox in zip(batch, regions, letterboxes, strict=True):
                 letterbox.fill(canvas, image[y1:y2, x1:x2])
         with clock.stage("detect"):
-            return self._decode(self._infer(batch), letterboxes, regions, frame_hw)
-
-    def _infer(self, batch: U8) -> F32:
-        """The output for a batch of any size, by batches of at most `MAX_BATCH`."""
-        if len(batch) <= MAX_BATCH:
-            return self._runtime.infer(batch)
-        parts = [batch[i : i + MAX_BATCH] for i in range(0, len(batch), MAX_BATCH)]
-        # A copy each, because an output is valid until the next call.
-        return np.concatenate([self._runtime.infer(part).copy() for part in parts])
+            output = infer_in_parts(self._runtime.infer, batch, MAX_BATCH)
+            return self._decode(output, letterboxes, regions, frame_hw)
 
     def _decode(
         self,

@@ -1,7 +1,10 @@
 """The interface of an opened engine."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from hrpose_rt.errors import last_line
 from hrpose_rt.types import F32, U8
@@ -56,6 +59,14 @@ class DeviceRuntime(Runtime, Protocol):
         It runs in order with PyTorch's current stream: after the work queued before this call, and before
         the work queued after it.
         """
+
+
+def infer_in_parts(infer: Callable[[U8], F32], batch: U8, largest: int) -> F32:
+    """Run images (N, H, W, 3) in batches of at most `largest`, and join copies of the outputs."""
+    if len(batch) <= largest:
+        return infer(batch)
+    parts = [batch[start : start + largest] for start in range(0, len(batch), largest)]
+    return np.concatenate([infer(part).copy() for part in parts])
 
 
 def refused(engine: Path, shape: tuple[int, ...], error: Exception) -> str:

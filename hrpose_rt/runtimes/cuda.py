@@ -119,6 +119,6 @@ class OwnStream:
         self._stream.synchronize()
 
 
-def infer_in_parts(infer: Callable[[Tensor], Tensor], crops: Tensor, largest: int) -> Tensor:
+def infer_device_in_parts(infer: Callable[[Tensor], Tensor], crops: Tensor, largest: int) -> Tensor:
     """Run crops (N, ...) in batches of at most `largest`, and join copies of the outputs."""
     return torch.cat([infer(part).clone() for part in torch.split(crops, largest)])

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from hrpose_rt.errors import RunBroken
 from hrpose_rt.runtimes.base import GPU_BATCHES
-from hrpose_rt.runtimes.cuda import OwnStream, infer_in_parts, report_gpu_errors
+from hrpose_rt.runtimes.cuda import OwnStream, infer_device_in_parts, report_gpu_errors
 from hrpose_rt.runtimes.torch_eager import EagerRuntime
 
 
@@ -48,7 +48,7 @@ class GraphRuntime(EagerRuntime):
             raise RunBroken("this PyTorch network was closed: open it again")
         n, largest = len(crops), self.batches[-1]
         if n > largest:
-            return infer_in_parts(self.infer_device, crops, largest)
+            return infer_device_in_parts(self.infer_device, crops, largest)
         shape = (next(size for size in self.batches if size >= n), *crops.shape[1:])
         with report_gpu_errors(self._device), torch.inference_mode(), self._cuda.running():
             step = self._steps.get(shape) or self._add(shape)

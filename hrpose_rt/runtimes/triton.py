@@ -16,6 +16,7 @@ from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.nets.spec import EngineSpec, Task
 from hrpose_rt.run_info import Outages
+from hrpose_rt.runtimes.base import infer_in_parts
 from hrpose_rt.runtimes.triton_server import Refused, TritonServer
 from hrpose_rt.skeleton import SKELETON_SUFFIXES
 from hrpose_rt.types import F32, U8
@@ -145,9 +146,7 @@ class TritonRuntime:
         Raises:
             RunBroken: The server does not come back, comes back with another network, or fails.
         """
-        step = self._spec.max_batch
-        parts = [self._infer(batch[start : start + step]) for start in range(0, len(batch), step)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return infer_in_parts(self._infer, batch, self._spec.max_batch)
 
     def _infer(self, batch: U8) -> F32:
         try:

@@ -16,7 +16,8 @@ from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.hardware import nvidia_gpus
 from hrpose_rt.nets.spec import EngineSpec
 from hrpose_rt.paths import atomic_write, cache_dir
-from hrpose_rt.runtimes.cuda import OwnStream, infer_in_parts, report_gpu_errors
+from hrpose_rt.runtimes.base import infer_in_parts
+from hrpose_rt.runtimes.cuda import OwnStream, infer_device_in_parts, report_gpu_errors
 from hrpose_rt.runtimes.trt_compat import NAMES, incompatibility, load_tensorrt
 from hrpose_rt.types import F32, U8
 
@@ -149,8 +150,7 @@ class TrtRuntime:
         """See `Runtime.infer`; raises `RunBroken` after `close`."""
         most, n = self._most(), len(batch)
         if n > most:
-            parts = [self.infer(batch[i : i + most]).copy() for i in range(0, n, most)]
-            return np.concatenate(parts)
+            return infer_in_parts(self.infer, batch, most)
         with report_gpu_errors(self.device):
             self._from_host[:n].copy_(torch.from_numpy(np.ascontiguousarray(batch)))
             with self._cuda.running():
@@ -165,7 +165,7 @@ class TrtRuntime:
         """See `DeviceRuntime.infer_device`; raises `RunBroken` after `close`."""
         most, n = self._most(), len(crops)
         if n > most:
-            return infer_in_parts(self.infer_device, crops, most)
+            return infer_device_in_parts(self.infer_device, crops, most)
         with report_gpu_errors(self.device), self._cuda.running():
             self._crops[:n].copy_(crops, non_blocking=True)
             self._compute(n)

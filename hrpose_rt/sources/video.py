@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.paths import check_utf8
 from hrpose_rt.sources.audio import IN_MP4, AudioTrack, find_audio_stream
 from hrpose_rt.sources.base import BaseSource
 from hrpose_rt.sources.connection import connect
@@ -234,10 +235,7 @@ def _open(path: Path | str, hwaccel: str = "none") -> InputContainer:
 def _open_file(path: Path, device: HWAccel | None) -> InputContainer:
     if not stat.S_ISREG(path.stat().st_mode):
         raise BadInput(f"{path} is a pipe or a device, which cannot be read twice: save it as a file first")
-    try:
-        str(path).encode()
-    except UnicodeEncodeError as error:  # FFmpeg would crash
-        raise BadInput(f"{path} has a name that is no UTF-8: rename it") from error
+    check_utf8(path)
     try:
         with path.open("rb"):  # this error says why the file cannot be read; FFmpeg's does not
             pass
