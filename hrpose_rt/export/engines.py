@@ -10,7 +10,12 @@ from typing import Any
 
 from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint
 from hrpose_rt.export import verify
-from hrpose_rt.export.graphs import write_16_bit_graph, write_fp32_graph, write_int8_graph
+from hrpose_rt.export.graphs import (
+    write_16_bit_graph,
+    write_fp32_graph,
+    write_int8_graph,
+    write_signed_graph,
+)
 from hrpose_rt.export.parity import Parity
 from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, ExportedEngine, ExportRequest
 from hrpose_rt.export.tensorrt import ProgressCallback, TrtOptions, build_engine, check_options
@@ -182,6 +187,8 @@ class _Export:
                 if request.precision in ("bf16", "fp16"):
                     layers = {request.precision: sum(layers.values())}
             else:
+                if request.precision == "int8":
+                    graph = write_signed_graph(graph, building.parent / "signed.onnx")
                 build, layers = build_engine(
                     graph, building, request.format, request.trt, self._progress, gpu_number(request.device)
                 )

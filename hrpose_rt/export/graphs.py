@@ -108,3 +108,15 @@ def write_int8_graph(
         if isinstance(compared, str) or not compared.violations:
             break
     return layers_by_precision(graph), compared
+
+
+def write_signed_graph(int8_graph: Path, path: Path) -> Path:
+    """Write an int8 graph as TensorRT needs it, and return `path`."""
+    import onnx
+
+    from hrpose_rt.export.quantize import make_signed
+
+    graph = onnx.load(int8_graph)
+    make_signed(graph)
+    onnx.save(graph, path)
+    return path

@@ -1,4 +1,4 @@
-"""fp32 graphs -> int8 graphs with QuantizeLinear/DequantizeLinear pairs, the same for every runtime."""
+"""fp32 graphs -> int8 graphs with QuantizeLinear/DequantizeLinear pairs, for CPUs and for TensorRT."""
 
 import contextlib
 import logging
@@ -15,9 +15,9 @@ from hrpose_rt.types import U8
 def to_int8(model: Any, batches: Iterable[U8], keep: Iterable[str] = ()) -> Any:
     """A copy of an fp32 graph (`onnx.ModelProto`) whose layers compute in int8.
 
-    NNCF's post-training quantisation measures one scale per activation tensor and one per channel of the
-    weights. All zero points are 0 and all values signed. Everything before the first convolution and after
-    the last stays fp32, as do the layers in `keep`.
+    NNCF's post-training quantisation measures one scale and zero point per activation tensor, and one scale
+    per channel of the weights. Activations are uint8, which x86's dot products take as they are. Everything
+    before the first convolution and after the last stays fp32, as do the layers in `keep`.
 
     Args:
         model: From `torch_onnx.export_onnx`.
@@ -37,41 +37,51 @@ def to_int8(model: Any, batches: Iterable[U8], keep: Iterable[str] = ()) -> Any:
             onnx.ModelProto.FromString(model.SerializeToString()),
             nncf.Dataset(batches, lambda batch: {name: batch}),
             subset_size=len(batches),
-            preset=nncf.QuantizationPreset.PERFORMANCE,
+            preset=nncf.QuantizationPreset.MIXED,
             ignored_scope=nncf.IgnoredScope(names=[*outside, *keep], validate=False),
         )
-    make_signed(quantised)
+    make_unsigned(quantised)
     quantised.graph.ClearField("value_info")
     return quantised
 
 
-def make_signed(model: Any) -> None:
-    """Turn uint8 pairs with zero point 0, which NNCF writes after ReLU, into int8 pairs.
+def make_unsigned(model: Any) -> None:
+    """Turn the int8 activations of a graph into uint8 ones with the same values: all numbers move by 128.
 
-    They keep their range: 0 to 255 steps of `scale` become 0 to 127 steps of `scale * 255 / 127`. TensorRT
-    would read the uint8 pairs as int8 with the same scale, clip at half the range, and only warn.
-
-    Raises:
-        ValueError: A pair has another zero point.
+    NNCF writes int8 where values are negative, as after SiLU. With such tensors, OpenVINO 2026.4 computes a
+    wrong output on a CPU without AMX: the detector then found nobody.
     """
-    from onnx import TensorProto, numpy_helper
+    from onnx import numpy_helper
 
-    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    scaled: set[str] = set()
-    for node in model.graph.node:
-        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
-            continue
-        scale, zero = tensors[node.input[1]], tensors[node.input[2]]
-        zero_points = numpy_helper.to_array(zero)
-        if zero_points.any():
-            raise ValueError(f"{node.name} has zero point {zero_points.ravel()[0]}")
-        if zero.data_type == TensorProto.UINT8:
-            zero.CopyFrom(numpy_helper.from_array(zero_points.astype(np.int8), zero.name))
-            scaled.add(zero.name)
-        if zero.name in scaled and scale.name not in scaled:
-            wider = numpy_helper.to_array(scale) * np.float32(255 / 127)
+    for _, zero in _activation_pairs(model):
+        zero_point = numpy_helper.to_array(zero)
+        if zero_point.dtype == np.int8:
+            moved = (zero_point.astype(np.int16) + 128).astype(np.uint8)
+            zero.CopyFrom(numpy_helper.from_array(moved, zero.name))
+
+
+def make_signed(model: Any) -> None:
+    """Turn the uint8 activations of a graph into int8 ones with zero point 0, as TensorRT needs them.
+
+    They keep their range: -5 to 250 steps of `scale` become -127 to 127 steps of `scale * 250 / 127`.
+    TensorRT would read uint8 as int8 with the same scale, clip at half the range, and only warn.
+    """
+    from onnx import numpy_helper
+
+    for scale, zero in _activation_pairs(model):
+        zero_point = numpy_helper.to_array(zero)
+        if zero_point.dtype == np.uint8:
+            furthest = max(int(zero_point), 255 - int(zero_point))
+            wider = numpy_helper.to_array(scale) * np.float32(furthest / 127)
             scale.CopyFrom(numpy_helper.from_array(np.asarray(wider, np.float32), scale.name))
-            scaled.add(scale.name)
+            zero.CopyFrom(numpy_helper.from_array(np.zeros_like(zero_point, np.int8), zero.name))
+
+
+def _activation_pairs(model: Any) -> list[tuple[Any, Any]]:
+    """The tensors of scale and zero point of each activation; weights have no QuantizeLinear node."""
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    names = {tuple(node.input[1:3]) for node in model.graph.node if node.op_type == "QuantizeLinear"}
+    return [(tensors[scale], tensors[zero]) for scale, zero in sorted(names)]
 
 
 def first_and_last(model: Any) -> list[str]:

@@ -120,6 +120,10 @@ def verdict(spec: EngineSpec, compared: Parity | str, keep: bool) -> dict[str, A
 
 def open_for_verification(engine: Path, spec: EngineSpec, device: str = "cuda") -> Runtime | None:
     """Open an engine in its own precision; None if this machine cannot run it."""
+    if spec.format == "onnx" and spec.precision == "int8":
+        from hrpose_rt.runtimes.ov import OpenVinoRuntime
+
+        return OpenVinoRuntime(engine, "int8", usable_cores())  # as `auto` opens it
     if spec.format == "onnx":
         from hrpose_rt.runtimes.ort import OnnxRuntime
 

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from hrpose_rt.export.half import inside, layers_by_precision, to_16_bits
-from hrpose_rt.export.quantize import first_and_last, make_signed
+from hrpose_rt.export.quantize import first_and_last, make_signed, make_unsigned
 
 
 def graph() -> onnx.ModelProto:
@@ -112,14 +112,16 @@ def answer(model: onnx.ModelProto) -> np.ndarray:
     return session.run(None, {"x": VALUES})[0]
 
 
-def test_int8_make_signed_keeps_range_of_uint8_pairs() -> None:
-    model = quantised(np.uint8, 0.1)  # 0 to 25.5
+@pytest.mark.parametrize(("zero", "steps"), [(0, 255), (5, 250), (200, 200)])
+def test_int8_make_signed_keeps_range_of_uint8_pairs(zero: int, steps: int) -> None:
+    model = quantised(np.uint8, 0.1, zero)  # -.1 * zero to .1 * (255 - zero)
+    expected = answer(model)
     make_signed(model)
-    kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    assert kinds["zero"] == TensorProto.INT8
-    scale = next(t for t in model.graph.initializer if t.name == "scale")
-    assert numpy_helper.to_array(scale) == pytest.approx(0.1 * 255 / 127)
-    np.testing.assert_allclose(answer(model), VALUES, atol=0.11)
+    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    assert tensors["zero"].dtype == np.int8 and tensors["zero"] == 0
+    assert tensors["scale"] == pytest.approx(0.1 * steps / 127)
+    inside = VALUES < 0.1 * (255 - zero)  # a wider range clips less
+    np.testing.assert_allclose(answer(model)[inside], expected[inside], atol=0.16)
     again = onnx.ModelProto.FromString(model.SerializeToString())
     make_signed(again)
     assert again == model
@@ -131,9 +133,15 @@ def test_int8_uint8_scale_read_as_int8_clips_at_half_range() -> None:
     np.testing.assert_allclose(answer(trap), [0, 1, 10, 12.7, 12.7], atol=0.06)
 
 
-def test_int8_nonzero_uint8_zero_point_raises_value_error() -> None:
-    with pytest.raises(ValueError, match="q has zero point 3"):
-        make_signed(quantised(np.uint8, 0.1, zero=3))
+@pytest.mark.parametrize("zero", [0, -128, 77])
+def test_int8_make_unsigned_keeps_values_of_int8_pairs(zero: int) -> None:
+    model = quantised(np.int8, 0.1, zero)
+    expected = answer(model)
+    make_unsigned(model)
+    zero_point = next(t for t in model.graph.initializer if t.name == "zero")
+    assert numpy_helper.to_array(zero_point).dtype == np.uint8
+    assert numpy_helper.to_array(zero_point) == zero + 128
+    np.testing.assert_array_equal(answer(model), expected)
 
 
 @pytest.mark.slow
@@ -172,5 +180,6 @@ def test_int8_hrnet_error_is_below_nncf_uint8_read_as_int8(tmp_path: Path) -> No
     theirs.graph.ClearField("value_info")
     assert trapped > 50
     ours = to_int8(source, batches)
+    make_signed(ours)
     assert layers_by_precision(ours) == {"int8": 113}
     assert error(ours) < 0.6 * error(theirs)  # .50 on noise with these weights
