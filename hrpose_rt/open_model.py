@@ -14,7 +14,6 @@ from hrpose_rt.nets.zoo import EMBEDDED, Model, find_model, spec_of_checkpoint
 from hrpose_rt.run_info import Outages
 from hrpose_rt.runtimes.base import Runtime
 from hrpose_rt.runtimes.open import open_selected, with_size
-from hrpose_rt.runtimes.ov import bf16_is_fast
 from hrpose_rt.runtimes.selection import (
     PRECISIONS_OF,
     RuntimeChoice,
@@ -124,7 +123,7 @@ def prefer_int8(model: Model, task: Task, device: str) -> bool:
 
     On a CPU with AMX, the detector takes as long in bf16 and loses nothing. On a GPU it keeps fp16.
     """
-    if task == "detection" and (device != "cpu" or bf16_is_fast()):
+    if task == "detection" and (device != "cpu" or "amx_bf16" in cpu_features()):
         return False
     fitting = model.in_precision("int8")
     if fitting is None or fitting.spec is None:

@@ -49,13 +49,17 @@ def test_int8_is_for_both_embedded_networks_and_finds_the_same_people(runtime, p
 
 
 @pytest.mark.parametrize(
-    ("fast_bf16", "device", "detector"), [(True, "cpu", False), (False, "cpu", True), (False, "gpu", False)]
+    ("features", "device", "detector"),
+    [
+        (["avx512_vnni", "amx_bf16"], "cpu", False),
+        (["avx512_vnni", "avx512_bf16"], "cpu", True),
+        (["avx512_vnni"], "gpu", False),
+    ],
 )
-def test_auto_takes_int8_for_the_detector_where_bf16_is_slow(
-    fast_bf16, device, detector, monkeypatch
+def test_auto_takes_int8_for_the_detector_where_it_is_faster_than_16_bits(
+    features, device, detector, monkeypatch
 ) -> None:
-    monkeypatch.setattr(open_model, "bf16_is_fast", lambda: fast_bf16)
-    monkeypatch.setattr(open_model, "cpu_features", lambda: ["avx512_vnni"])
+    monkeypatch.setattr(open_model, "cpu_features", lambda: features)
     assert prefer_int8(find_model("yolo26n-person", "detection"), "detection", device) == detector
     assert prefer_int8(find_model("hrnet-w16-lite", "pose"), "pose", device)
     monkeypatch.setattr(open_model, "cpu_features", lambda: ["avx2"])
