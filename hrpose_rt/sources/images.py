@@ -23,6 +23,8 @@ from hrpose_rt.types import U8, Frame, SourceInfo
 # The first bytes of a file with HEVC images, as phones save them (ISO/IEC 23008-12).
 _HEIC = re.compile(rb"....ftyp(hei[cxms]|hev[cxms]|mif1....(....)*?hei[cx])", re.DOTALL)
 
+_MOTION_JPEG = {".mjpeg", ".mjpg"}  # videos, although they begin as a JPEG does
+
 _DARK = 16  # a level out of 255: 12-bit values in 16 bits reach 15
 
 
@@ -105,12 +107,14 @@ class Images(BaseSource):
 
 def is_image(path: Path) -> bool:
     """Whether a file that the user names is an image, not a video. Animations (GIF) are videos."""
-    return path.suffix.lower() != ".gif" and _called_or_known(path)
+    return path.suffix.lower() not in {".gif", *_MOTION_JPEG} and _called_or_known(path)
 
 
 def may_be_image(path: Path) -> bool:
     """Whether a file in a folder counts as an image. An image suffix is enough, readable or not."""
-    return not path.name.startswith(".") and not path.is_dir() and _called_or_known(path)
+    if path.name.startswith(".") or path.is_dir() or path.suffix.lower() in _MOTION_JPEG:
+        return False
+    return _called_or_known(path)
 
 
 def _called_or_known(path: Path) -> bool:
@@ -161,7 +165,8 @@ def _unusual(path: Path, data: U8, image: U8) -> list[str]:
 def _count(path: Path, data: U8) -> int:
     """The number of images in a file. It is read only for formats that may hold several."""
     begin = data[:4096].tobytes()
-    if begin[:4] in (b"II*\0", b"MM\0*") or b"ANIM" in begin or b"acTL" in begin:
+    by_format = begin[:4] in (b"II*\0", b"MM\0*", b"GIF8") or begin[4:12] == b"ftypavis"
+    if by_format or b"ANIM" in begin or b"acTL" in begin:
         with suppress(cv2.error), silence_stderr():
             return int(cv2.imcount(str(path)))
     return 1

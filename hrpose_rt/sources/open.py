@@ -20,7 +20,8 @@ Name = str | os.PathLike[str] | int  # a source as the user names it
 LIST_SUFFIX = ".txt"
 # Suffixes of videos in a folder. A video that the user names may have any suffix.
 VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .wmv .flv .3gp .ogv .h264 .h265".split()
+    ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .wmv .flv .3gp .ogv .h264 .h265 "
+    ".mjpeg .mjpg".split()
 )
 VIDEO4LINUX = 81  # major number of Video4Linux devices
 

@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput, RunBroken
@@ -34,6 +36,14 @@ def test_folder_expands_to_its_videos_and_one_image_folder(tmp_path: Path) -> No
     assert expand([str(tmp_path)]) == [str(tmp_path), *videos]
     (tmp_path / "empty").mkdir()
     assert expand([f"{tmp_path}/empty"]) == [f"{tmp_path}/empty"]
+
+
+def test_motion_jpeg_is_a_video_although_it_begins_as_an_image(tmp_path: Path) -> None:
+    _, jpeg = cv2.imencode(".jpg", np.zeros((20, 30, 3), np.uint8))
+    (tmp_path / "camera.mjpeg").write_bytes(3 * jpeg.tobytes())
+    assert expand([str(tmp_path)]) == [f"{tmp_path}/camera.mjpeg"]
+    with open_source(f"{tmp_path}/camera.mjpeg") as source:
+        assert len(list(source)) == 3
 
 
 def test_url_is_not_expanded_as_glob() -> None:
