@@ -73,6 +73,11 @@ class RunBroken(HrposeError):
     exit_code = 1
 
 
+def no_frames(source: str) -> RunBroken:
+    """The error for a clip of a source in which there is no frame."""
+    return RunBroken(f"{source} has no frame in this clip: change `start`, `end` or `stride`")
+
+
 def install_hint(extra: str) -> str:
     """How an extra of this package is installed, for messages about a missing library.
 

@@ -20,7 +20,7 @@ from hrpose_rt.batch.split import Part, PartWriter, StoredPart, cut
 from hrpose_rt.batch.task import Outcome, Task
 from hrpose_rt.batch.videos import Video
 from hrpose_rt.config import Clip
-from hrpose_rt.errors import BadInput, HrposeError, RunBroken, last_line
+from hrpose_rt.errors import BadInput, HrposeError, RunBroken, last_line, no_frames
 from hrpose_rt.paths import make_folder, write_json
 from hrpose_rt.queues import frames_that_fit
 from hrpose_rt.result import FrameResult
@@ -215,7 +215,10 @@ class Worker:
 
     def _report(self, task: Task, record: "_Record", said: io.StringIO) -> Outcome:
         """Write the report of a video, without which nothing counts as whole."""
-        video, reason = task.video, "; ".join(dict.fromkeys(record.reasons))
+        video = task.video
+        if not (record.reasons or record.tally.frames):
+            record.reasons.append(str(no_frames(video.shown)))
+        reason = "; ".join(dict.fromkeys(record.reasons))
         report = {
             "hrpose": version("hrpose-rt"),
             "schema": SCHEMA,

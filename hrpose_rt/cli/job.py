@@ -16,7 +16,7 @@ from hrpose_rt.cli.outputs import (
 )
 from hrpose_rt.console import say
 from hrpose_rt.drawing.style import DRAW_STYLE, DrawStyle
-from hrpose_rt.errors import BadInput, RunBroken
+from hrpose_rt.errors import BadInput, RunBroken, no_frames
 from hrpose_rt.pipeline import PosePipeline
 from hrpose_rt.queues import QueueTimes, frames_that_fit
 from hrpose_rt.result import FrameResult
@@ -24,6 +24,7 @@ from hrpose_rt.run_info import RunInfo
 from hrpose_rt.sinks.async_writer import AsyncWriter, Job
 from hrpose_rt.sinks.base import Sink
 from hrpose_rt.sinks.coco import read_image_ids
+from hrpose_rt.sinks.encoders import check_encoder
 from hrpose_rt.sinks.formats import Output, open_outputs, result_output
 from hrpose_rt.sinks.recorder import Recorder
 from hrpose_rt.sinks.text import STDOUT
@@ -63,6 +64,7 @@ class RunJob:
             raise BadInput(
                 "--annotations gives the images in --coco their ids: add --coco, or leave it out"
             )
+        check_encoder(encoder)
         self._sources = sources
         self._stems = distinct_stems(sources)
         self._save, self._texts, self._overwrite, self._audio = save, texts, overwrite, audio
@@ -152,8 +154,9 @@ class RunJob:
         view: LiveView,
         writer: AsyncWriter | None,
     ) -> list[int]:
-        """Run sources at once; the exit statuses of those that broke."""
+        """Run sources at once; the exit statuses of those that broke or gave no frame."""
         statuses: list[int] = []
+        empty = {i for i, (source, _) in enumerate(group) if not source.info.is_live}
         live = any(source.info.is_live for source, _ in group)
 
         def submit(job: Job) -> None:
@@ -168,6 +171,7 @@ class RunJob:
         def ended(i: int, broken: RunBroken | None) -> None:
             submit(recorders[i].close)
             if broken:
+                empty.discard(i)
                 statuses.append(fail(broken))
 
         results: Iterable[tuple[int, FrameResult]]
@@ -179,6 +183,7 @@ class RunJob:
         for i, result in results:
             source, stem = group[i]
             self.dropped += result.frame.dropped
+            empty.discard(i)
             if not sizes[i][0]:  # it had not answered
                 recorders[i].add(self._open(source, stem, pipeline.info))
                 sizes[i] = (source.info.width, source.info.height)
@@ -187,7 +192,7 @@ class RunJob:
                 sizes[i] = _same_size(stem, sizes[i], result)
             if writer and live:
                 writer.catch_up(result.times.total / 1e3)
-        return statuses
+        return statuses + [fail(no_frames(group[i][0].info.name)) for i in sorted(empty)]
 
     def _open(self, source: Source, stem: str, run: RunInfo) -> list[Sink]:
         return open_outputs(self._targets(source, stem), run)

@@ -97,6 +97,16 @@ def test_batch_writes_a_folder_per_video_and_second_call_skips_them(videos, tmp_
 
 
 @pytest.mark.slow
+def test_video_without_a_frame_in_its_clip_has_failed(tmp_path) -> None:
+    write_video(tmp_path / "slow.mp4", frames=2, fps=1)
+    (tmp_path / "clips.csv").write_text("source,start,end\nslow.mp4,.2,.5\n")
+    run(tmp_path / "clips.csv", tmp_path / "out", FAKE)
+    report = json.loads((tmp_path / "out" / "slow" / "report.json").read_text())
+    assert report["state"] == "failed"
+    assert "has no frame in this clip" in report["reason"]
+
+
+@pytest.mark.slow
 def test_changed_settings_are_named_and_run_again_with_redo(videos, tmp_path) -> None:
     run(videos, tmp_path / "out", FAKE)
     changed = Options(Settings(det_score=0.5), outputs=("json",), open_pipeline=fakes.fake_pipeline)

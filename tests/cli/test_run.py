@@ -89,6 +89,21 @@ def test_start_end_stride_and_max_frames_select_frames(run, video, tmp_path) -> 
     assert [line["frame"] for line in lines_of(tmp_path / "a.jsonl")[1:]] == [2, 4, 6]
 
 
+def test_clip_without_a_frame_exits_1_and_the_next_source_runs(run, video, tmp_path) -> None:
+    slow = write_video(tmp_path / "slow.mp4", frames=2, fps=1)
+    status, _, err = run(slow, video, "--start", 0.2, "--end", 0.5, "--json", "out")
+    words = "has no frame in this clip: change --start, --end or --stride"
+    assert (status, err) == (1, f"hrpose-rt: {slow} {words}\n")
+    assert len(lines_of(tmp_path / "out" / "video.jsonl")) == 4
+    status, _, err = run(video, "--start", 0.1, "--stride", 99)
+    assert (status, err) == (1, f"hrpose-rt: {video} {words}\n")
+
+
+def test_unknown_encoder_exits_2_without_a_saved_video_too(run, video) -> None:
+    status, _, err = run(video, "--encoder", "h265")
+    assert (status, err) == (2, "hrpose-rt: there is no --encoder h265: choose x264, nvenc, auto\n")
+
+
 def test_multiple_sources_write_separate_files(run, video, tmp_path) -> None:
     other = write_video(tmp_path / "other.mp4", frames=4)
     (tmp_path / "photos").mkdir()
@@ -205,6 +220,13 @@ def test_report_to_standard_output_exits_2(run, video, tmp_path) -> None:
         2,
         "hrpose-rt: --report -: only --json writes to standard output, name a file\n",
     )
+    assert not (tmp_path / "-").exists()
+
+
+def test_saving_to_standard_output_exits_2(run, video, tmp_path) -> None:
+    status, _, err = run(video, "--save", "-")
+    words = "only --json writes to standard output, name a file or a folder"
+    assert (status, err) == (2, f"hrpose-rt: --save -: {words}\n")
     assert not (tmp_path / "-").exists()
 
 
