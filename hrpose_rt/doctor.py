@@ -11,17 +11,25 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hrpose_rt.errors import BadInput, install_hint
+import cv2
+import numpy as np
+
+from hrpose_rt.config import Settings
+from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint
 from hrpose_rt.hardware import cpu_features, cpu_name, nvidia_gpus, usable_cores, why_no_screen
 from hrpose_rt.nets.published import PUBLISHED
 from hrpose_rt.nets.published_onnx import PUBLISHED_ONNX
+from hrpose_rt.nets.spec import Task
 from hrpose_rt.nets.zoo import EMBEDDED, find_model
+from hrpose_rt.open_model import open_model
 from hrpose_rt.paths import cache_dir
 from hrpose_rt.runtimes.ov import openvino_core
 from hrpose_rt.runtimes.selection import PRECISIONS_OF, tensorrt_format
+from hrpose_rt.types import U8
 
 VIDEO_DECODERS = ("h264", "hevc", "vp9", "av1", "mjpeg")
 VIDEO_ENCODER = "libx264"
+MIN_SIMILARITY = 0.8  # correlation of outputs; int8 has .94 or more where it is right, below .4 where wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +218,44 @@ def _models() -> list[Check]:
         except BadInput:
             todo = "the file was changed: install the package again"
         without = "" if model.checkpoint else ", without its checkpoint"
-        checks.append(Check(name, not todo, f"embedded, {task}{without}", todo))
+        computes = ""
+        if not todo:
+            computes, todo = _computes(name, task)
+        checks.append(Check(name, not todo, f"embedded, {task}{without}{computes}", todo))
     local = [name for name, model in PUBLISHED.items() if model.is_here]
     local += [name for name, network in PUBLISHED_ONNX.items() if network.is_here]
     result = ", ".join(local) or "none"
     checks.append(Check("fetched", None, result, "" if local else "hrpose-rt models pull NAME fetches one"))
     return checks
+
+
+def _computes(name: str, task: Task) -> tuple[str, str]:
+    """Whether the engine that `auto` opens here computes what the fp32 network does, and what to do if not.
+
+    Libraries have wrong kernels for some CPUs: in int8, OpenVINO 2026.4 found nobody on one without AMX.
+    """
+    scores = []
+    for precision in ("fp32", "auto"):
+        settings = Settings(precision=precision)
+        try:
+            runtime, spec, _ = open_model(find_model(name, task), task, settings, lambda step: None)
+        except RuntimeMissing as error:
+            return "", str(error)
+        output = runtime.infer(_pattern(spec.input_hw))
+        scores.append((output[:, 4:] if task == "detection" else output).flatten())
+        what = f"; {runtime.precision} on {runtime.name} computes"
+        runtime.close()
+    similarity = np.asarray(np.corrcoef(np.stack(scores)))[0, 1]
+    if similarity >= MIN_SIMILARITY:
+        return f"{what} what fp32 does", ""
+    return f"{what} something else (correlation {similarity:.2f})", "use --precision fp32, and report this"
+
+
+def _pattern(hw: tuple[int, int]) -> U8:
+    """An image (1, H, W, 3) with structure: coloured spots of some eight pixels."""
+    spots = np.random.default_rng(0).integers(0, 256, (hw[0] // 8, hw[1] // 8, 3), np.uint8)
+    image = cv2.resize(spots, hw[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.asarray(image[None], np.uint8)
 
 
 def _folders() -> list[Check]:

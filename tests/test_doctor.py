@@ -1,13 +1,16 @@
 """The doctor: what it finds here, and what it says of what is broken."""
 
 import subprocess
+from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from hrpose_rt import doctor
 from hrpose_rt.cli.main import build_app
+from hrpose_rt.runtimes.ov import OpenVinoRuntime
 
 
 def checks(check) -> dict[str, doctor.Check]:
@@ -49,6 +52,20 @@ def test_doctor_reports_wrong_model_hash_and_unwritable_home(monkeypatch, tmp_pa
     assert folders["home"].fix == "set HRPOSE_HOME to a folder of yours"
     done = CliRunner().invoke(build_app(), ["doctor"])
     assert done.exit_code == 1
+
+
+def test_doctor_reports_network_that_computes_something_else_than_in_fp32(monkeypatch) -> None:
+    right = checks(doctor._models)["yolo26n-person"]
+    assert right.ok and right.result.endswith("on openvino computes what fp32 does")
+    infer, calls = OpenVinoRuntime.infer, count()
+
+    def wrong_every_second_time(self: OpenVinoRuntime, batch: np.ndarray) -> np.ndarray:
+        return infer(self, batch[:, ::-1].copy() if next(calls) % 2 else batch)  # fp32 comes first
+
+    monkeypatch.setattr(OpenVinoRuntime, "infer", wrong_every_second_time)
+    wrong = checks(doctor._models)["yolo26n-person"]
+    assert not wrong.ok and "computes something else (correlation" in wrong.result
+    assert wrong.fix == "use --precision fp32, and report this"
 
 
 def test_doctor_missing_runtime_shows_pip_install(monkeypatch) -> None:
