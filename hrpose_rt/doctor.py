@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from hrpose_rt.config import Settings
-from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint
+from hrpose_rt.config import PRECISIONS, Settings
+from hrpose_rt.errors import BadInput, HrposeError, RuntimeMissing, install_hint, last_line
 from hrpose_rt.hardware import cpu_features, cpu_name, nvidia_gpus, usable_cores, why_no_screen
 from hrpose_rt.nets.published import PUBLISHED
 from hrpose_rt.nets.published_onnx import PUBLISHED_ONNX
@@ -55,6 +55,8 @@ def run_checks() -> list[Check]:
     for check in CHECKS:
         try:
             checks += check()
+        except HrposeError as error:  # its message says what to do
+            checks.append(Check(check.__name__.strip("_"), False, str(error)))
         except Exception as error:  # libraries may raise anything; the other checks still run
             name = check.__name__.strip("_")
             checks.append(Check(name, False, f"{type(error).__name__}: {error}", "report this"))
@@ -88,7 +90,12 @@ def _runtimes() -> list[Check]:
             needed = runtime == "openvino"
             checks.append(Check(runtime, False if needed else None, "missing", todo))
             continue
-        devices = _DEVICES[runtime]()
+        try:
+            devices = _DEVICES[runtime]()
+        except Exception as error:  # a library that is installed in part may raise anything
+            todo = f"pip install --force-reinstall {package}"
+            checks.append(Check(runtime, False, f"{number} does not load: {last_line(error)}", todo))
+            continue
         checks.append(Check(runtime, True, f"{number}: {_precisions(runtime)}; sees {devices}"))
     return [*checks, _tensorrt(), _triton()]
 
@@ -166,10 +173,13 @@ def _graphics() -> list[Check]:
             Check("GPU", None, "no NVIDIA driver (nvidia-smi) here", "nothing: everything runs on the CPU")
         ]
     query = [tool, "--query-gpu=name,driver_version,compute_cap", "--format=csv,noheader"]
-    done = subprocess.run(query, capture_output=True, text=True, timeout=20)
+    todo = "repair the NVIDIA driver, or ignore it: the CPU is used"
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, errors="replace", timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return [Check("GPU", False, f"nvidia-smi does not answer: {error}", todo)]
     if done.returncode:
-        text = done.stdout.strip() or done.stderr.strip()
-        return [Check("GPU", False, text, "repair the NVIDIA driver, or ignore it: the CPU is used")]
+        return [Check("GPU", False, done.stdout.strip() or done.stderr.strip(), todo)]
     return [Check("GPU", True, line.strip()) for line in done.stdout.splitlines()]
 
 
@@ -206,27 +216,24 @@ def _cameras() -> list[Check]:
 
 
 def _models() -> list[Check]:
-    checks = []
-    for name, task in EMBEDDED.items():
+    return [_embedded(name, task) for name, task in EMBEDDED.items()]
+
+
+def _embedded(name: str, task: Task) -> Check:
+    try:
         model = find_model(name, task)
-        assert model.engine and model.spec
-        todo = ""
-        try:
-            model.spec.check_hash(model.engine)
-            if model.checkpoint:
-                model.weights()
-        except BadInput:
-            todo = "the file was changed: install the package again"
-        without = "" if model.checkpoint else ", without its checkpoint"
-        computes = ""
-        if not todo:
-            computes, todo = _computes(name, task)
-        checks.append(Check(name, not todo, f"embedded, {task}{without}{computes}", todo))
-    local = [name for name, model in PUBLISHED.items() if model.is_here]
-    local += [name for name, network in PUBLISHED_ONNX.items() if network.is_here]
-    result = ", ".join(local) or "none"
-    checks.append(Check("fetched", None, result, "" if local else "hrpose-rt models pull NAME fetches one"))
-    return checks
+        for precision in PRECISIONS:
+            if found := model.in_precision(precision):
+                assert found.engine and found.spec
+                found.spec.check_hash(found.engine)
+        if model.checkpoint:
+            model.weights()
+    except BadInput:
+        todo = "a file is missing or was changed: install the package again"
+        return Check(name, False, f"embedded, {task}", todo)
+    without = "" if model.checkpoint else ", without its checkpoint"
+    computes, todo = _computes(name, task)
+    return Check(name, not todo, f"embedded, {task}{without}{computes}", todo)
 
 
 def _computes(name: str, task: Task) -> tuple[str, str]:
@@ -258,32 +265,34 @@ def _pattern(hw: tuple[int, int]) -> U8:
     return np.asarray(image[None], np.uint8)
 
 
-def _folders() -> list[Check]:
-    checks = []
-    for what, folder in (("this folder", Path.cwd()), ("home", cache_dir())):
-        existing = next(p for p in (folder, *folder.parents) if p.is_dir())
-        try:
-            with tempfile.TemporaryFile(dir=existing):
-                pass
-        except OSError as error:
-            advice = (
-                "set HRPOSE_HOME to a folder of yours" if what == "home" else "run from a folder of yours"
-            )
-            checks.append(
-                Check(
-                    what,
-                    False,
-                    f"{folder} cannot be written ({error.strerror})",
-                    advice,
-                )
-            )
-        else:
-            free = shutil.disk_usage(existing).free / 2**30
-            checks.append(Check(what, True, f"{folder} can be written, {free:.0f} GiB free"))
-    return checks
+def _fetched() -> list[Check]:
+    local = [name for name, model in PUBLISHED.items() if model.is_here]
+    local += [name for name, network in PUBLISHED_ONNX.items() if network.is_here]
+    todo = "" if local else "hrpose-rt models pull NAME fetches one"
+    return [Check("fetched", None, ", ".join(local) or "none", todo)]
+
+
+def _this_folder() -> list[Check]:
+    return [_writing("this folder", Path.cwd(), "run from a folder of yours")]
+
+
+def _home() -> list[Check]:
+    return [_writing("home", cache_dir(), "set HRPOSE_HOME to a folder of yours")]
+
+
+def _writing(name: str, folder: Path, todo: str) -> Check:
+    """Whether a folder can be written or, if there is none yet, be made."""
+    existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        return Check(name, False, f"{folder} cannot be written ({error.strerror})", todo)
+    free = shutil.disk_usage(existing).free / 2**30
+    return Check(name, True, f"{folder} can be written, {free:.0f} GiB free")
 
 
 CHECKS: tuple[Callable[[], list[Check]], ...] = (
     *(_program, _processor, _runtimes, _graphics),
-    *(_codecs, _display, _cameras, _models, _folders),
+    *(_codecs, _display, _cameras, _models, _fetched, _this_folder, _home),
 )

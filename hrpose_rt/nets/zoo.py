@@ -115,9 +115,7 @@ def names(task: Task) -> list[str]:
 def _find(name: str, task: Task, progress: BytesCallback) -> Model:
     if name in EMBEDDED:
         engine = models_folder() / f"{name}.onnx"
-        beside = name + _SUFFIXES[EMBEDDED[name]]  # wheels have none
-        places = (engine.parent / beside, fetched_folder() / beside)
-        checkpoint = next((path for path in places if path.is_file()), None)
+        checkpoint = _embedded_checkpoint(engine.with_name(name + _SUFFIXES[EMBEDDED[name]]))
         return Model(name, engine, checkpoint, EngineSpec.load(spec_path(engine)))
     if published := PUBLISHED.get(ALIASES.get(name, name)):
         return _of_checkpoint(published.name, _published(published, progress))
@@ -148,6 +146,17 @@ def _find(name: str, task: Task, progress: BytesCallback) -> Model:
     if not spec_path(path).is_file():
         raise BadInput(f"{path} has no {spec_path(path).name} beside it that says what it holds")
     return Model(path.stem, path, None, EngineSpec.load(spec_path(path)))
+
+
+def _embedded_checkpoint(path: Path) -> Path | None:
+    """The checkpoint beside an embedded engine or, as wheels have none, in the folder of fetched ones."""
+    if path.is_file():
+        return path
+    try:
+        fetched = fetched_folder() / path.name
+    except BadInput:  # this user has no home folder, which running the engine does not need
+        return None
+    return fetched if fetched.is_file() else None
 
 
 def _of_checkpoint(name: str, checkpoint: Path) -> Model:
