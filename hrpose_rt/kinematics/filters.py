@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
-from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint
-from hrpose_rt.structures import NonNegativeFloat, PositiveFloat, PositiveInt, check_fields
+from hrpose_rt.errors import MAX_NUMBER, BadInput, RuntimeMissing, install_hint
+from hrpose_rt.structures import NonNegativeFloat, PositiveInt, check_fields
 from hrpose_rt.types import F64, Bools
 
 FILTERS = ("butterworth", "one-euro", "median", "none")
@@ -23,8 +25,8 @@ class Smoothing:
 
     Attributes:
         filter: "butterworth", "one-euro", "median" or "none".
-        cutoff: Hertz; of One-Euro, the cutoff for a keypoint at rest.
-        order: The order of Butterworth, an even number; each of its two passes has half of it.
+        cutoff: Hertz, .001 or more; of One-Euro, the cutoff for a keypoint at rest.
+        order: The order of Butterworth, an even number up to 100; each of its two passes has half of it.
         beta: Hertz that One-Euro adds per body height per second.
         window: Frames of the median, an odd number.
         fill_s: Gaps of at most this many seconds are filled.
@@ -34,8 +36,8 @@ class Smoothing:
     """
 
     filter: str = "butterworth"
-    cutoff: PositiveFloat = 6.0
-    order: PositiveInt = 4
+    cutoff: Annotated[float, Meta(ge=1e-3, le=MAX_NUMBER)] = 6.0
+    order: Annotated[int, Meta(ge=2, le=100)] = 4
     beta: NonNegativeFloat = 8.0
     window: PositiveInt = 5
     fill_s: NonNegativeFloat = 0.5

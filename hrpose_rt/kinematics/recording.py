@@ -1,16 +1,17 @@
 """The people of a file of JSON lines, each over time."""
 
+import codecs
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
-from hrpose_rt.errors import BadInput
+from hrpose_rt.errors import MAX_NUMBER, BadInput
 from hrpose_rt.kinematics.angles import MIN_SCORE, known_keypoints
 from hrpose_rt.skeleton import Skeleton, find_skeleton
 from hrpose_rt.types import F64, I64
@@ -98,7 +99,7 @@ class _Person(msgspec.Struct):
 
 
 class _Line(msgspec.Struct):
-    frame: int
+    frame: Annotated[int, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
     time_s: float
     people: list[_Person]
 
@@ -219,8 +220,11 @@ def rewrite(path: Path, target: Path, filtered: Mapping[tuple[int, int], F64]) -
 
 
 def _lines(path: Path) -> Iterator[bytes]:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise BadInput(f"{path} is a pipe or a device, which cannot be read twice: save it as a file first")
     try:
         with path.open("rb") as file:
+            yield file.readline().removeprefix(codecs.BOM_UTF8)
             yield from file
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): check the path") from error
@@ -229,7 +233,8 @@ def _lines(path: Path) -> Iterator[bytes]:
 def _decoded(path: Path, number: int, text: bytes, shape: type[Any]) -> Any:
     try:
         return msgspec.json.decode(text, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = str(error).replace("`", "")  # backticks are for names of options
         raise BadInput(
-            f"line {number} of {path} is not what hrpose-rt run --json writes ({error}): give such a file"
+            f"line {number} of {path} is not what hrpose-rt run --json writes ({reason}): give such a file"
         ) from error

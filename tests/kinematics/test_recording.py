@@ -1,6 +1,7 @@
 """Files of JSON lines are read as people over time."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +82,11 @@ def test_rewritten_lines_keep_raw_keypoints(tmp_path: Path) -> None:
     [
         ("", "line 1 of a.jsonl is not what hrpose-rt run --json writes"),
         ("frame,id\n", "line 1 of a.jsonl is not what hrpose-rt run --json writes"),
-        ('{"hrpose": 1}\n', r"line 1 .* \(Object missing required field `schema`\): give such a file"),
-        ("HEADER\n{}\n", r"line 2 of a.jsonl .* missing required field `frame`"),
+        ('{"hrpose": 1}\n', r"line 1 .* \(Object missing required field schema\): give such a file"),
+        ("HEADER\n{}\n", r"line 2 of a.jsonl .* missing required field frame"),
         ('HEADER\n{"frame": 1, "time_s": 0, "people": []}\n' * 2, "line 3 of a.jsonl is not what"),
+        ('HEADER\n{"frame": 1' + "0" * 30 + "}\n", "line 2 of a.jsonl is not what"),
+        ('HEADER\n{"x": ' + "[" * 9999, r"line 2 of a.jsonl is not what .* \(maximum recursion depth"),
     ],
 )
 def test_other_files_are_refused_by_line(text, words, tmp_path, monkeypatch) -> None:
@@ -92,6 +95,19 @@ def test_other_files_are_refused_by_line(text, words, tmp_path, monkeypatch) -> 
     Path("a.jsonl").write_text(text.replace("HEADER", header))
     with pytest.raises(BadInput, match=words):
         read_recording(Path("a.jsonl"))
+
+
+def test_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", {0: walking(2)})
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(read_recording(path).tracks) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_pipes_are_refused_because_they_are_read_twice(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInput, match="is a pipe or a device, which cannot be read twice: save it as a"):
+        read_recording(tmp_path / "pipe")
 
 
 def test_missing_files_other_schemas_orders_and_skeletons_are_refused(tmp_path: Path) -> None:
