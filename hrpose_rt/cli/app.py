@@ -63,6 +63,9 @@ class Command(TyperCommand):
                 param.show_envvar = is_set(param.envvar)  # in the help and in messages
         if not ctx.resilient_parsing:  # which is when a shell completes a line
             given = self.make_parser(ctx).parse_args(args=list(args))[0]
+            for name, parameter in self.parameters.items():
+                if given.get(name) == "" != parameter.default:  # a path would become the current folder
+                    _check(option_of(parameter), "")
             ctx.default_map = self._from_files(ctx, given)
         for param in self.params:
             if isinstance(param.envvar, str) and is_set(param.envvar):

@@ -50,7 +50,7 @@ def read_options(path: Path, parameters: Mapping[str, inspect.Parameter]) -> dic
         given = {key: value for key, value in options.items() if value is not None}
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): check the path") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(f"{path} is no report with options: give what run --report wrote") from error
     return checked(str(path), "run", given, parameters)
 

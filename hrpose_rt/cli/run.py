@@ -181,6 +181,8 @@ def run(
         job = RunJob(sources, save, texts, overwrite, audio, annotations, encoder)
         config = context.params.get("config")
         job.check(report, steps.files_read(source, settings, annotations, config))
+        if from_report:  # only the new report may take its place
+            job.check(None, [str(from_report)])
         steps.name_silent(sources, reconnect)
         viewers = [steps.show_window(stack, job, style)] if show else []
         web = stack.enter_context(WebView(*parse_address(serve), token or "", style)) if serve else None

@@ -67,12 +67,13 @@ def read_config(
     values: dict[str, Any] = {}
     table, command = _read(path), " ".join(words)
     for word, siblings in words.items():
+        for name in set(siblings) & set(table):
+            if not isinstance(table[name], dict):
+                raise BadInput(f"{path}: {name} is a command: write its options below a line with [{name}]")
         values |= checked(
             str(path), command, {k: v for k, v in table.items() if k not in siblings}, parameters
         )
         table = table.get(word, {})
-        if not isinstance(table, dict):
-            raise BadInput(f"{path}: {word} is a command: write its options below a line with [{word}]")
     return values | checked(str(path), command, table, parameters)
 
 
@@ -116,7 +117,7 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): check the path") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{path} is no TOML ({error}): hrpose-rt config init writes an example") from error
 
 
@@ -141,6 +142,8 @@ def _typed(name: str, value: Any, parameter: inspect.Parameter) -> Any:
     if wrong := [item for item in items if not _fits(item, kind)]:
         what = f"a list of {KINDS[kind]}" if several else KINDS[kind]
         raise BadInput(f"{name} is {what}, not {wrong[0]!r}: correct it")
+    if kind is Path and "" in items:
+        raise BadInput(f"{name} is empty: leave it out, or give it something")
     items = [str(item) if kind in (str, Path) else kind(item) for item in items]
     return items if several else items[0]
 

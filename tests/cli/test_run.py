@@ -547,11 +547,22 @@ def test_from_report_does_the_same_run_again_but_writes_nothing_by_itself(run, v
     assert (third["frames"], third["options"]["det_score"]) == (2, 0.4)
 
 
+def test_report_that_is_read_is_replaced_by_the_new_report_only(run, video, tmp_path) -> None:
+    run(video, "--stride", 3, "--report", "r.json")
+    before = (tmp_path / "r.json").read_text()
+    status, _, err = run("--from-report", "r.json", "--json", "r.json", "--overwrite")
+    assert (status, err) == (2, "hrpose-rt: r.json is what is read: write to another place\n")
+    assert (tmp_path / "r.json").read_text() == before
+    assert run("--from-report", "r.json", "--report", "r.json", "--overwrite")[0] == 0
+    assert json.loads((tmp_path / "r.json").read_text())["options"] == json.loads(before)["options"]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ("{}", "r.json is no report with options: give what run --report wrote"),
         ("no json", "r.json is no report with options"),
+        ("[" * 9999, "r.json is no report with options"),
         ('{"options": {"det_scor": 1}}', "r.json: run has no det_scor: use det_score"),
         ('{"options": {"det_score": "x"}}', "r.json: det_score is a number, not 'x'"),
         (

@@ -121,13 +121,22 @@ def test_empty_variable_is_unset_and_taken_names_mean_what_they_did(call, monkey
         ("size = 1.5", "run.toml: size is a whole number, not 1.5: correct it"),
         ("smooth = 1", "run.toml: smooth is true or false, not 1: correct it"),
         ("json = [1]", "run.toml: json is text, not [1]: correct it"),
+        ("output = ''", "run.toml: output is empty: leave it out, or give it something"),
         ("source = [[1]]", "run.toml: source is a list of text, not [1]: correct it"),
         ("draw = 1", "run.toml: draw is a command: write its options below a line with [draw]"),
+        ("eval = 1", "run.toml: eval is a command: write its options below a line with [eval]"),
         ("score =", "run.toml is no TOML (Invalid value"),
+        ("a = " + "[" * 9999, "run.toml is no TOML (maximum recursion depth exceeded"),
     ],
 )
 def test_wrong_files_are_refused_with_the_key(toml, words, call) -> None:
     assert call("draw a --config run.toml", toml).startswith(words)
+
+
+@pytest.mark.parametrize("option", ["--output", "--config"])
+def test_empty_path_is_refused_instead_of_the_current_folder(option, call) -> None:
+    words = f"{option} is empty: leave it out, or give it something"
+    assert call(f"draw a {option}=") == words
 
 
 def test_one_key_with_both_spellings_is_refused(call) -> None:
