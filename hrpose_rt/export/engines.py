@@ -10,6 +10,7 @@ from typing import Any
 
 from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint
 from hrpose_rt.export import verify
+from hrpose_rt.export.examples import footage_hash
 from hrpose_rt.export.graphs import (
     write_16_bit_graph,
     write_fp32_graph,
@@ -23,12 +24,7 @@ from hrpose_rt.hardware import nvidia_gpus, usable_cores
 from hrpose_rt.nets.hrnet_config import heatmap_size
 from hrpose_rt.nets.spec import FORMATS, Build, EngineSpec, Task, engine_files, engine_sha256, spec_path
 from hrpose_rt.nets.zoo import Model, spec_of_checkpoint
-from hrpose_rt.paths import (
-    SET_CACHE,
-    engines_folder,
-    file_lock,
-    make_writable,
-)
+from hrpose_rt.paths import SET_CACHE, engines_folder, file_lock, make_writable
 from hrpose_rt.runtimes.ov import openvino_core
 from hrpose_rt.runtimes.selection import gpu_number
 from hrpose_rt.runtimes.trt_compat import incompatibility, load_tensorrt
@@ -85,6 +81,7 @@ class _Export:
             heatmap_hw=heatmap_hw,
             decode=base.decode,
             part_ankles=base.part_ankles,
+            calibration=footage_hash(request.calibration) if request.precision == "int8" else "",
             normalization=base.normalization,
             max_batch=base.max_batch,
         )
@@ -156,6 +153,8 @@ class _Export:
             return None
         kind = ("weights_sha256", "inputs_hw", "normalization")
         if any(getattr(spec, name) != getattr(self._fixed, name) for name in kind):
+            return None
+        if self._fixed.calibration not in ("", spec.calibration):
             return None
         if not self._request.format.startswith("tensorrt"):
             return spec

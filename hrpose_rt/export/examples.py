@@ -1,5 +1,6 @@
 """Real images for calibration and comparison: the user's, or those of an installed package."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -53,6 +54,15 @@ def load_images(source: Path | None = None) -> list[U8]:
             small = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             images += [np.asarray(small, np.uint8), np.ascontiguousarray(small[:, ::-1], np.uint8)]
     return images
+
+
+def footage_hash(source: Path | None) -> str:
+    """A hash of the names and sizes of the files, in hex; empty for the packaged photos."""
+    if source is None:
+        return ""
+    files = sorted(source.iterdir()) if source.is_dir() else [source]
+    sizes = [f"{file.name} {file.stat().st_size if file.exists() else 'missing'}\n" for file in files]
+    return hashlib.sha256("".join(sizes).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def has_packaged_photos() -> bool:

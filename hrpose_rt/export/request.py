@@ -14,6 +14,7 @@ PRECISIONS_OF_FORMAT = {
     "tensorrt": ("fp32", "fp16", "bf16", "int8"),
     "tensorrt-rtx": ("fp32", "fp16", "bf16", "int8"),
 }
+MAX_WORKSPACE_MIB = 2**20  # more than any GPU has
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class ExportRequest:
             )
         if self.input_hw and (min(self.input_hw) < 32 or any(side % 32 for side in self.input_hw)):
             raise BadInput("`input_hw` is HEIGHTxWIDTH in multiples of 32, such as 256x192")
+        if not 1 <= self.trt.workspace_mib <= MAX_WORKSPACE_MIB:
+            raise BadInput(f"`workspace` is {self.trt.workspace_mib} MiB: give 1 to {MAX_WORKSPACE_MIB}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ class EngineSpec:
         max_batch: The largest batch it takes; 0 for any.
         sha256: Hash of the engine; empty in the spec of a checkpoint.
         onnx_sha256: Hash of the typed graph it was built from, if any.
+        calibration: Int8: names the footage it was calibrated on; empty for the packaged photos.
         build: How it was built.
         layers: Number of layers by precision.
         parity: Comparison with fp32: `status`, and metrics if it was compared.
@@ -97,6 +98,7 @@ class EngineSpec:
     sha256: Hash = ""
     onnx_sha256: Hash = ""
     part_ankles: bool = False
+    calibration: Hash = ""
     build: Build | None = None
     layers: dict[str, int] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)

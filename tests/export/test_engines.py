@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -20,7 +21,8 @@ from hrpose_rt.config import Settings
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.export import engines, parity
 from hrpose_rt.export.engines import export
-from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, ExportRequest
+from hrpose_rt.export.examples import packaged_photos
+from hrpose_rt.export.request import PRECISIONS_OF_FORMAT, ExportedEngine, ExportRequest
 from hrpose_rt.export.tensorrt import TrtOptions
 from hrpose_rt.hardware import Gpu, cpu_features
 from hrpose_rt.nets.hrnet import HRNet
@@ -110,6 +112,27 @@ def test_engine_beyond_parity_limits_is_removed_unless_keep(tiny, tmp_path, monk
     assert engine.spec.parity["kept_although"] == ["p95_px is 0, -1 is allowed"]
 
 
+def test_int8_engine_is_built_again_for_other_footage(tiny, tmp_path) -> None:
+    def int8(format: str, footage: str | None) -> ExportedEngine:
+        calibration = None if footage is None else tmp_path / footage
+        request = ExportRequest(
+            format, "int8", folder=tmp_path / "out", calibration=calibration, verify=False
+        )
+        return export(tiny, "pose", request)
+
+    for name, count in (("mine", 1), ("yours", 2)):
+        (tmp_path / name).mkdir()
+        for i, photo in enumerate(packaged_photos()[:count]):
+            cv2.imwrite(str(tmp_path / name / f"{i}.jpg"), photo)
+    mine = int8("openvino", "mine")
+    assert mine.built and not int8("openvino", "mine").built
+    yours = int8("openvino", "yours")  # the graph that it is made of is built again, too
+    assert yours.built and yours.spec.onnx_sha256 != mine.spec.onnx_sha256
+    assert not int8("onnx", "yours").built and not int8("onnx", None).built
+    with pytest.raises(BadInput, match="gone does not exist"):
+        int8("onnx", "gone")
+
+
 def test_export_interrupted_leaves_no_partial_engine(tiny, tmp_path) -> None:
     def cut(step: str) -> None:
         if "comparing" in step:
@@ -183,6 +206,8 @@ def test_export_request_rejects_invalid_format_and_input_size() -> None:
         ExportRequest(input_hw=(100, 100))
     with pytest.raises(BadInput, match="--input-hw wide is no size: give HEIGHTxWIDTH, such as 256x192"):
         parse_hw("wide")
+    with pytest.raises(BadInput, match="`workspace` is -1 MiB: give 1 to"):
+        ExportRequest(trt=TrtOptions(workspace_mib=-1))
     assert parse_hw("64x32") == (64, 32)
 
 
