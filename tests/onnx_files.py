@@ -10,12 +10,14 @@ HW = (64, 64)
 
 
 def write(path: Path, nodes: list, outputs: list[str], batch: int | str = "batch", **other) -> Path:
-    """Write a network (B, 3, 64, 64) -> `outputs`; `other` has `weights`, `opset`, `hw` or `kind`."""
+    """Write a network (B, 3, 64, 64) -> `outputs`; `other`: `weights`, `opset`, `hw`, `kind`, `input`."""
+    for node in nodes:
+        node.input[:] = [other.get("input", name) if name == "input" else name for name in node.input]
     (height, width), kind = other.get("hw", HW), other.get("kind", TensorProto.FLOAT)
     graph = helper.make_graph(
         nodes,
         "elsewhere",
-        [helper.make_tensor_value_info("input", kind, [batch, 3, height, width])],
+        [helper.make_tensor_value_info(other.get("input", "input"), kind, [batch, 3, height, width])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
         [numpy_helper.from_array(value, name) for name, value in other.get("weights", {}).items()],
     )

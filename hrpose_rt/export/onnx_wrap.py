@@ -30,6 +30,8 @@ def wrap(path: Path, spec: EngineSpec) -> Any:
         with contextlib.suppress(RuntimeError):  # some old files cannot be converted; they have no int8
             model = onnx.version_converter.convert_version(model, MIN_OPSET)
     model.ir_version = max(model.ir_version, MIN_IR)
+    # Ultralytics and YOLOX call their input "images", as the one that is put before it.
+    onnx.compose.add_prefix(model, "source/", inplace=True)
     graph, (height, width) = model.graph, spec.input_hw
     output = SourceReference(path, spec).infer(np.zeros((1, height, width, 3), np.uint8))
     nodes = [*_normalising(graph, spec), *graph.node, *_joining(graph, output.ndim)]

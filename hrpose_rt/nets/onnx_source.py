@@ -208,6 +208,12 @@ def describe(
     if task == "detection":
         if len(shapes) != 1 or len(shapes[0]) != 2:
             raise BadInput(f"{path} gives {_in_words(shapes)}, which no person detector here does")
+        rows, columns = shapes[0]
+        if rows > columns > 6:
+            raise BadInput(
+                f"{path} gives a row for each box {shapes[0]}, as YOLOX does, which is not read: use a "
+                "detector of Ultralytics"
+            )
         return spec
     joints, grid_hw, simcc = _pose_output(shapes, path)
     if preset and (preset[0] == "simcc") != simcc:

@@ -1,6 +1,7 @@
 """ONNX files made elsewhere: what they are, what they need, and that they run."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,8 +119,9 @@ def test_network_made_elsewhere_finds_the_spot_in_each_crop(runtime, make, batch
     assert info.model == "net" and info.runtime == runtime
 
 
-def test_detector_made_elsewhere_finds_the_person(tmp_path) -> None:
-    path = onnx_files.boxes(tmp_path / "yolo.onnx")
+@pytest.mark.parametrize("input", ["input", "images"])  # Ultralytics and YOLOX call it images
+def test_detector_made_elsewhere_finds_the_person(input, tmp_path) -> None:
+    path = onnx_files.boxes(tmp_path / "yolo.onnx", input=input)
     assert task_of(path) == "detection"
     detector, _ = open_detector(Settings(detector=str(path), precision="fp32", threads=1), lambda _: None)
     with detector:
@@ -168,6 +170,17 @@ def _strange(tmp_path, **other):
     return onnx_files.write(tmp_path / "a.onnx", nodes, ["out"], **other)
 
 
+def _rows_of_boxes(path: Path) -> Path:
+    """An output (B, 4096, 85)."""
+    weights = {"mix": np.ones((85, 3, 1, 1), np.float32), "shape": np.array([-1, 85, 4096], np.int64)}
+    nodes = [
+        helper.make_node("Conv", ["input", "mix"], ["maps"]),
+        helper.make_node("Reshape", ["maps", "shape"], ["flat"]),
+        helper.make_node("Transpose", ["flat"], ["rows"], perm=[0, 2, 1]),
+    ]
+    return onnx_files.write(path, nodes, ["rows"], weights=weights)
+
+
 def test_messages_name_what_does_not_fit(tmp_path) -> None:
     text = tmp_path / "text.onnx"
     text.write_text("no network")
@@ -190,6 +203,9 @@ def test_messages_name_what_does_not_fit(tmp_path) -> None:
         ),
         r"c\.onnx gives \(17, 16, 16\), which no person detector here does": lambda: said_of(
             onnx_files.heatmaps(tmp_path / "c.onnx"), "detection"
+        ),
+        r"f\.onnx gives a row for each box \(4096, 85\), as YOLOX does": lambda: said_of(
+            _rows_of_boxes(tmp_path / "f.onnx"), "detection"
         ),
         r"e\.onnx gives heatmaps, which this `preset` does not fit": lambda: said_of(
             onnx_files.heatmaps(tmp_path / "e.onnx"), preset="rtmpose"
