@@ -213,7 +213,7 @@ class Clip:
 
 def mode_fields(mode: str) -> dict[str, Any]:
     """The fields of `Settings` that a mode sets; raise BadInput if there is no such mode."""
-    if mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         raise BadInput(f"there is no `mode` {mode}: choose {', '.join(MODES)}")
     return MODES[mode]
 

@@ -1,6 +1,5 @@
 """The main loop: the people of each frame, their ids and poses, and the time of each step."""
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +16,9 @@ from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.networks import Networks, open_networks
 from hrpose_rt.result import FrameResult
 from hrpose_rt.run_info import RunInfo
-from hrpose_rt.session import Session, info_of
+from hrpose_rt.session import Session, check_fps, info_of
 from hrpose_rt.sources.base import Source, is_source
-from hrpose_rt.sources.multi import MultiSource
+from hrpose_rt.sources.multi import MultiSource, check_sources
 from hrpose_rt.sources.open import Name, open_source
 from hrpose_rt.sources.prefetch import read_ahead
 from hrpose_rt.sources.single_image import ImageLike, ImageList, to_frame
@@ -106,13 +105,11 @@ class PosePipeline:
         Args:
             fps: Frames per second.
         """
-        if not 0 < fps < math.inf:
-            raise BadInput(f"fps is how many pictures there are a second, more than 0, not {fps}")
-        return self._session(fps)
+        return self._session(check_fps(fps))
 
     def begin(self, info: SourceInfo) -> Session:
         """Start a session for the frames of a source. It is warmed up before the first frame."""
-        return self._session(info.fps, self._open_state(info, warm_up=True))
+        return self._session(check_fps(info.fps), self._open_state(info, warm_up=True))
 
     def _session(self, fps: float, state: StreamState | None = None) -> Session:
         return Session(
@@ -221,8 +218,9 @@ class PosePipeline:
         """
         with ExitStack() as stack:
             opened = source if is_source(source) else stack.enter_context(_open_ahead(source))
-            session = stack.enter_context(self.begin(opened.info))
+            session = stack.enter_context(self.begin(opened.info)) if opened.info.width else None
             for frame in opened:
+                session = session or stack.enter_context(self.begin(opened.info))  # it answered late
                 yield session.process(frame)
 
     def stream_all(
@@ -238,6 +236,7 @@ class PosePipeline:
             sources: Opened sources; the caller closes them.
             ended: Called with the number of a source that ended, and the error for lost frames, if any.
         """
+        sources = check_sources(sources)
         with ExitStack() as stack:
             states: dict[int, StreamState] = {}
 

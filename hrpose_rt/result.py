@@ -11,7 +11,7 @@ from hrpose_rt.drawing.faces import blur_faces
 from hrpose_rt.drawing.labels import draw_labels
 from hrpose_rt.drawing.people import Trails, canvas_of, draw_boxes, draw_outlines, draw_overlay, draw_poses
 from hrpose_rt.drawing.style import DRAW_STYLE, DrawStyle
-from hrpose_rt.errors import RuntimeMissing, install_hint
+from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint
 from hrpose_rt.skeleton import Skeleton
 from hrpose_rt.types import F32, I64, U8, Detections, Frame, Origin, Poses, StageTimes, check_canvas
 
@@ -86,8 +86,10 @@ class FrameResult:
             trails: Paths of people, to which this frame is added.
 
         Raises:
-            BadInput: The canvas is not such an image, or cannot be drawn on.
+            BadInput: The canvas is not such an image or cannot be drawn on, or the style is not one.
         """
+        if not isinstance(style, DrawStyle):
+            raise BadInput(f"`style` is a DrawStyle, not {type(style).__name__}: DrawStyle(color=...)")
         image = canvas_of(self.frame.image, style.canvas) if canvas is None else canvas
         check_canvas(image)
         if style.blur_faces:  # first, so that nothing of what is drawn is blurred

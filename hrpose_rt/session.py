@@ -1,8 +1,10 @@
 """A video that the caller feeds frame by frame."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
+from numbers import Real
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.result import FrameResult
@@ -82,6 +84,13 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def check_fps(fps: float) -> float:
+    """The frame rate; raise BadInput if it is not one."""
+    if not (isinstance(fps, Real) and 0 < fps < math.inf):
+        raise BadInput(f"fps is how many pictures there are a second, more than 0, not {fps!r}")
+    return fps
 
 
 def info_of(image: U8, fps: float, is_video: bool) -> SourceInfo:

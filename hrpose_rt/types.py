@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from numbers import Integral, Real
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -94,8 +95,10 @@ class Frame:
 
     def __post_init__(self) -> None:
         check_image(self.image)
-        if not math.isfinite(self.time_s):
-            raise BadInput(f"a frame's time_s is a finite number of seconds, not {self.time_s}")
+        if not isinstance(self.index, Integral):
+            raise BadInput(f"a frame's index is a whole number, not {self.index!r}")
+        if not (isinstance(self.time_s, Real) and math.isfinite(self.time_s)):
+            raise BadInput(f"a frame's time_s is a finite number of seconds, not {self.time_s!r}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -42,3 +42,9 @@ def test_settings_names_are_those_that_are_implemented() -> None:
     assert {runtime for runtime, _ in PRECISIONS_OF} == set(RUNTIMES)
     assert {device for _, device in PRECISIONS_OF} == set(DEVICES)
     assert {name for names in PRECISIONS_OF.values() for name in names} == set(PRECISIONS)
+
+
+@pytest.mark.parametrize("mode", ["slow", None, ["fast"]])
+def test_what_is_no_mode_is_refused(mode) -> None:
+    with pytest.raises(BadInput, match="there is no `mode`"):
+        Settings.for_mode(mode)

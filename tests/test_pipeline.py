@@ -2,7 +2,9 @@
 
 import json
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -149,9 +151,23 @@ def test_pipeline_and_session_reject_use_after_close() -> None:
 
 def test_session_rejects_invalid_fps() -> None:
     with PosePipeline(networks=fake_networks()) as pipeline:
-        for fps in (0, -1, float("nan"), float("inf")):
+        for fps in (0, -1, float("nan"), float("inf"), "25", None, [25]):
             with pytest.raises(BadInput, match="fps is how many pictures there are a second"):
                 pipeline.session(fps)
+            with pytest.raises(BadInput, match="fps is how many pictures there are a second"):
+                pipeline.begin(replace(FakeSource().info, fps=fps))
+
+
+def test_stream_waits_for_source_that_answers_late() -> None:
+    class Late(FakeSource):
+        def __iter__(self) -> Iterator[Frame]:
+            self.info = replace(self.info, width=64, height=48)
+            yield from super().__iter__()
+
+    source = Late()
+    source.info = replace(source.info, width=0, height=0)
+    with PosePipeline(Settings(tiles="2x2"), networks=fake_networks()) as pipeline:
+        assert [len(result) for result in pipeline.stream(source)] == [2, 2, 2]
 
 
 def test_pipeline_closes_networks_when_budget_probe_fails(monkeypatch) -> None:

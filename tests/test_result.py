@@ -51,6 +51,12 @@ def test_result_to_dict_is_json_schema_1() -> None:
     assert first["keypoints"][1] == [4.5, 4.5, 0.0]
 
 
+@pytest.mark.parametrize("style", [None, "person", {}, DrawStyle])
+def test_draw_refuses_what_is_no_style(style) -> None:
+    with pytest.raises(BadInput, match="`style` is a DrawStyle, not "):
+        result().draw(style=style)
+
+
 def test_result_to_dict_marks_shared_latency() -> None:
     line = replace(result(), shared=True).to_dict()
     assert list(line) == ["frame", "time_s", "people", "latency_share_ms", "dropped"]

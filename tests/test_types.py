@@ -26,6 +26,18 @@ def test_frame_rejects_empty_image() -> None:
         Frame(0, np.zeros((0, 4, 3), np.uint8), 0.0, 0.0)
 
 
+@pytest.mark.parametrize("time_s", ["0", None, float("nan")])
+def test_frame_rejects_what_is_no_time(time_s) -> None:
+    with pytest.raises(BadInput, match="time_s is a finite number of seconds, not "):
+        Frame(0, np.zeros((4, 4, 3), np.uint8), time_s, 0.0)
+
+
+def test_frame_index_and_time_may_be_numpy_numbers() -> None:
+    Frame(np.int64(0), np.zeros((4, 4, 3), np.uint8), np.float32(0.5), 0.0)
+    with pytest.raises(BadInput, match="a frame's index is a whole number, not '0'"):
+        Frame("0", np.zeros((4, 4, 3), np.uint8), 0.0, 0.0)
+
+
 def test_detections_require_score_per_box() -> None:
     with pytest.raises(BadInput, match=r"scores has shape \(1,\), \(2,\) was wanted"):
         Detections.found(np.zeros((2, 4), np.float32), np.zeros(1, np.float32))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.regions import Region
+from hrpose_rt.structures import check_fields
 
 MIN_SCORE = 0.3  # default lowest score of a drawn keypoint
 MAX_LINE_WIDTH = 50
@@ -39,7 +40,7 @@ class DrawStyle:
             nobody who was not found.
 
     Raises:
-        BadInput: A value is out of range.
+        BadInput: A value has another type, or is out of range.
     """
 
     min_score: float = MIN_SCORE
@@ -54,6 +55,7 @@ class DrawStyle:
     blur_faces: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 0 <= self.min_score <= 1:
             raise BadInput(f"`min_score` is a score in 0..1, not {self.min_score:g}")
         if self.canvas not in CANVASES:

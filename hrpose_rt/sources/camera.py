@@ -34,7 +34,7 @@ class Camera(LiveSource):
         self._device, self._clip, self._reconnect_s = device, clip, reconnect_s
         width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        fps = self._capture.get(cv2.CAP_PROP_FPS) or 30.0
+        fps = max(0.0, self._capture.get(cv2.CAP_PROP_FPS)) or 30.0  # V4L says -1 if it does not know
         self.info = SourceInfo(
             name=_called(device),
             stem=f"camera{device}" if isinstance(device, int) else device.name,

@@ -1,15 +1,28 @@
 """Several sources at once: frames that are ready at the same time are taken together."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
+from typing import Any
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.sources.base import Source
+from hrpose_rt.sources.base import Source, is_source
 from hrpose_rt.sources.live import CLOSING_S
 from hrpose_rt.types import Frame
 
 SYNC_WAIT_S = 0.004  # how long a frame waits for the frames of the other sources
+
+
+def check_sources(sources: Any) -> list[Source]:
+    """The sources of a list; raise BadInput if one is not a source, or is given twice."""
+    alone = is_source(sources) or not isinstance(sources, Iterable)
+    listed = [sources] if alone else list(sources)
+    if wrong := [one for one in listed if alone or not is_source(one)]:
+        kind = type(wrong[0]).__name__
+        raise BadInput(f"`sources` is a list of opened sources, not {kind}: open them by open_source")
+    if len(set(map(id, listed))) < len(listed):
+        raise BadInput("a source is given twice: open it once for each")
+    return listed
 
 
 class MultiSource:
@@ -18,14 +31,9 @@ class MultiSource:
     Each source has a thread, which asks for a frame only when the previous round is done. So a live source
     gives its newest frame and a video loses none. The caller opens and closes the sources. Leaving the
     context waits until no thread reads them.
-
-    Raises:
-        BadInput: A source is given twice.
     """
 
     def __init__(self, sources: Sequence[Source]) -> None:
-        if len(set(map(id, sources))) < len(sources):
-            raise BadInput("a source is given twice: open it once for each")
         self._changed = threading.Condition()
         self._requested = [False] * len(sources)
         self._frames: dict[int, Frame] = {}
@@ -43,6 +51,10 @@ class MultiSource:
         try:
             frames = iter(source)
             while self._wait_for_request(i) and (frame := next(frames, None)) is not None:
+                if not isinstance(frame, Frame):
+                    raise BadInput(
+                        f"{source.info.name} gives {type(frame).__name__}: a source gives `Frame`s"
+                    )
                 with self._changed:
                     self._frames[i] = frame
                     self._changed.notify_all()

@@ -45,7 +45,19 @@ def _read(path: "str | os.PathLike[str]") -> Frame:
 
 
 def _from_pillow(image: "PIL.Image.Image") -> U8:
-    from PIL import ImageOps
+    from PIL import Image, ImageOps
 
-    upright = ImageOps.exif_transpose(image).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise BadInput(
+            f"a Pillow image of mode {image.mode} may have any levels: scale them to 0..255 in mode L"
+        )
+    try:
+        upright = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I;16"):  # Pillow would make all but the darkest 255 levels white
+            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+        upright = upright.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:  # it is read from its file only here
+        raise BadInput(
+            f"the Pillow image cannot be read ({error}): open a whole file, or convert it to RGB"
+        ) from error
     return np.ascontiguousarray(np.asarray(upright, np.uint8)[..., ::-1])

@@ -17,6 +17,11 @@ from hrpose_rt.errors import BadInput
             {"line_width": -1},
             "`line_width` is a number of pixels, 1 to 50, or 0 for one that fits",
         ),
+        ({"min_score": "0.5"}, "`min_score` is '0.5': expected float, got str"),
+        ({"blur_faces": "no"}, "`blur_faces` is 'no': expected bool, got str"),
+        ({"line_width": 2.5}, r"`line_width` is 2\.5: expected int, got float"),
+        ({"labels": "id"}, "`labels` is 'id': expected tuple, got str"),
+        ({"regions": "0,0,9,9"}, "`regions` is '0,0,9,9': expected tuple, got str"),
         ({"labels": ("name",)}, "`labels` has no name: choose id, score or none"),
     ],
 )

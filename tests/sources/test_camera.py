@@ -50,6 +50,14 @@ def capture(monkeypatch) -> FakeCapture:
     return fake
 
 
+@pytest.mark.parametrize("rate", [0.0, -1.0])
+def test_camera_of_unknown_rate_has_30_frames_a_second(rate, capture) -> None:
+    capture.get = lambda _: rate
+    with Camera(0, Clip()) as camera:
+        assert camera.info.fps == 30
+        capture.turn.release(9)
+
+
 def test_camera_gives_newest_frame_and_counts_dropped(capture) -> None:
     with Camera(0, Clip()) as camera:
         capture.read_once.acquire()

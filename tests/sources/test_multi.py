@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.sources.multi import MultiSource
+from hrpose_rt.sources.multi import MultiSource, check_sources
 from hrpose_rt.types import Frame, SourceInfo
 from tests.fakes import FakeSource
 
@@ -131,4 +131,26 @@ def test_multi_source_reraises_error_of_failing_iterator() -> None:
 def test_multi_source_rejects_same_source_twice() -> None:
     source = FakeSource(frames=2)
     with pytest.raises(BadInput, match="a source is given twice: open it once for each"):
-        MultiSource([source, FakeSource(frames=1), source])
+        check_sources([source, FakeSource(frames=1), source])
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [(["a.mp4"], "str"), ("a.mp4", "str"), (None, "NoneType"), (FakeSource(), "FakeSource"), (1, "int")],
+)
+def test_what_is_no_list_of_sources_is_refused(given, kind) -> None:
+    with pytest.raises(BadInput, match=f"`sources` is a list of opened sources, not {kind}: open them"):
+        check_sources(given)
+
+
+def test_sources_may_come_from_a_generator() -> None:
+    assert len(check_sources(FakeSource() for _ in range(2))) == 2
+
+
+def test_multi_source_refuses_what_is_no_frame() -> None:
+    class Arrays(FakeSource):
+        def __iter__(self) -> Iterator[np.ndarray]:
+            yield np.zeros((4, 4, 3), np.uint8)
+
+    with MultiSource([Arrays()]) as together, pytest.raises(BadInput, match="gives ndarray: a source"):
+        list(together)

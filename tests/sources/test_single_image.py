@@ -1,5 +1,6 @@
 """One image, however it is given."""
 
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -38,6 +39,29 @@ def test_pillow_images_of_other_modes_become_bgr(array) -> None:
     np.testing.assert_array_equal(to_frame(grey).image, np.repeat(array[..., :1], 3, axis=2))
     clear = Image.fromarray(np.dstack([array[..., ::-1], np.full((24, 32), 255, np.uint8)]))
     np.testing.assert_array_equal(to_frame(clear).image, array)
+
+
+def test_pillow_images_of_16_bits_are_read_as_their_files(array, tmp_path) -> None:
+    deep = array[..., 0].astype(np.uint16) * 256 + 7
+    cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    image = Image.fromarray(deep)
+    assert image.mode == "I;16"
+    np.testing.assert_array_equal(to_frame(image).image, to_frame(tmp_path / "deep.png").image)
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_pillow_images_of_any_levels_are_refused(mode) -> None:
+    with pytest.raises(BadInput, match=f"a Pillow image of mode {mode} may have any levels: scale them"):
+        to_frame(Image.new(mode, (32, 24)))
+
+
+def test_pillow_images_that_cannot_be_read_are_refused(file) -> None:
+    cut = Image.open(BytesIO(file.read_bytes()[:-900]))
+    closed = Image.open(file)
+    closed.close()
+    for image in (cut, closed, Image.new("La", (32, 24))):
+        with pytest.raises(BadInput, match="the Pillow image cannot be read"):
+            to_frame(image)
 
 
 def test_pillow_image_is_turned_as_its_exif_data_says(array, tmp_path) -> None:
