@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 SAMPLE_BYTES = 2**20  # of either end
 
@@ -21,3 +22,18 @@ def fingerprint_of(size: int, read: Callable[[int, int], bytes]) -> str:
     """
     samples = read(0, min(size, SAMPLE_BYTES)) + read(max(0, size - SAMPLE_BYTES), size)
     return hashlib.sha256(b"%d\0" % size + samples).hexdigest()[:16]
+
+
+def fingerprint_of_file(path: Path) -> str:
+    """The same of a file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+
+        def read(start: int, end: int) -> bytes:
+            file.seek(start)
+            return file.read(end - start)
+
+        return fingerprint_of(path.stat().st_size, read)

@@ -2,11 +2,15 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+from hrpose_rt.batch.fingerprint import fingerprint_of_file
+from hrpose_rt.batch.parcel import FILES
 from hrpose_rt.config import Settings
 from hrpose_rt.drawing.style import DRAW_STYLE, DrawStyle
 from hrpose_rt.errors import BadInput, RuntimeMissing, install_hint
@@ -41,6 +45,8 @@ class Options:
         style: How people are drawn in a video.
         hwaccel, encoder: What decodes and encodes videos; see `open_source` and `VideoSink`.
         open_pipeline: Opens the pipeline of a worker; a function that `pickle` finds by its name.
+        contents: Hashes of the files that settings name, by setting. They are taken where the batch is
+            called; a worker elsewhere has these files at other paths.
 
     Raises:
         BadInput: There is no such output, device or encoder, or the parts are too short.
@@ -55,8 +61,11 @@ class Options:
     hwaccel: str = "none"
     encoder: str = "x264"
     open_pipeline: OpenPipeline = PosePipeline
+    contents: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
+        if self.contents is None:
+            object.__setattr__(self, "contents", _contents(self.settings))
         check_hwaccel(self.hwaccel)
         check_encoder(self.encoder)
         for name in self.outputs:
@@ -83,6 +92,7 @@ class Options:
             "stride": self.stride,
             "split": self.split_s,
             **settings,
+            **{f"{name}_content": content for name, content in (self.contents or {}).items()},
         }
         if VIDEO in self.outputs:
             facts |= {"canvas": self.style.canvas, "blur_faces": self.style.blur_faces}
@@ -101,6 +111,13 @@ class Options:
             for name in {**now, **before}
             if before.get(name) != now.get(name)
         ]
+
+
+def _contents(settings: Settings) -> dict[str, str]:
+    """Hashes of the files that settings name, by setting."""
+    paths = {name: Path(getattr(settings, name)) for name in (*FILES, "pose", "detector")}
+    files = {name: path for name, path in paths.items() if path.suffix and path.is_file()}
+    return {name: fingerprint_of_file(path) for name, path in files.items() if os.access(path, os.R_OK)}
 
 
 def _shown(value: Any) -> str:

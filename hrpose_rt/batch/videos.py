@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from hrpose_rt.batch import remote
-from hrpose_rt.batch.fingerprint import fingerprint_of
+from hrpose_rt.batch.fingerprint import fingerprint_of_file
 from hrpose_rt.batch.names import is_output
 from hrpose_rt.config import Clip, seconds_of
 from hrpose_rt.errors import BadInput
@@ -58,13 +58,7 @@ class Video:
         """
         if is_url(self.path):
             return remote.fingerprint(self.path)
-        with open(self.path, "rb") as file:
-
-            def read(start: int, end: int) -> bytes:
-                file.seek(start)
-                return file.read(end - start)
-
-            return fingerprint_of(Path(self.path).stat().st_size, read)
+        return fingerprint_of_file(Path(self.path))
 
 
 def find_videos(names: Iterable[str], clip: Clip = Clip()) -> list[Video]:

@@ -125,6 +125,19 @@ def test_changed_settings_are_named_and_run_again_with_redo(videos, tmp_path) ->
 
 
 @pytest.mark.slow
+def test_changed_content_of_a_file_of_the_settings_is_named(videos, tmp_path) -> None:
+    zone = tmp_path / "zone.json"
+    zone.write_text("[[0, 0], [64, 0], [64, 48]]")
+    settings = Settings(region=str(zone))
+    before = Options(settings, open_pipeline=fakes.fake_pipeline)
+    run(videos, tmp_path / "out", before)
+    zone.write_text("[[0, 0], [9, 0], [9, 9]]")
+    assert run(videos, tmp_path / "out", before) == []
+    with pytest.raises(BadInput, match=r"since then region_content was \w+ and is \w+: add"):
+        run(videos, tmp_path / "out", Options(settings, open_pipeline=fakes.fake_pipeline))
+
+
+@pytest.mark.slow
 def test_failed_videos_are_named_and_tried_again_on_request(videos, tmp_path) -> None:
     (videos / "c.mp4").write_text("no video")
     assert run(videos, tmp_path / "out", FAKE) == ["a", "b", "c"]
