@@ -1,5 +1,6 @@
 """Parts of a frame: given on the command line, drawn, and asked whether a person is in them."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import cv2
 import numpy as np
 
 from hrpose_rt.errors import BadInput
+from hrpose_rt.paths import check_utf8
 from hrpose_rt.structures import decode
 from hrpose_rt.types import I64, U8, Bools
 
@@ -43,13 +45,14 @@ class Region:
             if not (x1 < x2 and y1 < y2 and np.isfinite([x1, y1, x2, y2]).all()):
                 raise BadInput(f"{text} is no region: give x1,y1,x2,y2 with x1 < x2 and y1 < y2, in pixels")
             return cls(([(x1, y1), (x2, y1), (x2, y2), (x1, y2)],), nothing)
-        if not path.is_file():
+        if not os.path.isfile(text):  # false for what is too long for a name
             raise BadInput(
                 f"{text} is no region: give x1,y1,x2,y2 in pixels, or a .json file with a polygon, or an "
                 "image that is black outside"
             )
         if path.suffix == ".json":
             return cls(_polygons(path), nothing)
+        check_utf8(path)
         mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         if mask is None or not mask.any():
             what = "is no image" if mask is None else "is black everywhere"

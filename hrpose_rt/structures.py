@@ -3,10 +3,12 @@
 import dataclasses
 import gzip
 import json
+import re
 import tomllib
 import zlib
 from functools import lru_cache
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
@@ -16,6 +18,8 @@ from msgspec import Meta
 from hrpose_rt.errors import MAX_NUMBER, BadInput
 
 T = TypeVar("T")
+_SHORT = Repr()  # how a wrong value stands in a message
+_SHORT.maxstring = _SHORT.maxother = 80
 # Ranges of numeric settings; a setting declares its type and range where it is defined.
 Score = Annotated[float, Meta(ge=0, le=1)]
 NonNegativeFloat = Annotated[float, Meta(ge=0, le=MAX_NUMBER)]
@@ -68,8 +72,8 @@ def check_fields(settings: Any) -> None:
         try:
             converted = convert(plain, expected)
         except ValueError as error:
-            words = str(error).replace("null", "None").replace("array", "tuple")
-            raise BadInput(f"`{name}` is {value!r}: {words}") from error
+            words = re.sub(r"\barray\b", "tuple", str(error).replace("null", "None"))
+            raise BadInput(f"`{name}` is {_SHORT.repr(value)}: {words}") from error
         object.__setattr__(settings, name, converted)  # the dataclass may be frozen
 
 

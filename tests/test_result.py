@@ -51,6 +51,11 @@ def test_result_to_dict_is_json_schema_1() -> None:
     assert first["keypoints"][1] == [4.5, 4.5, 0.0]
 
 
+def test_draw_without_the_video_takes_frames_of_any_layout() -> None:
+    frame = replace(result().frame, image=np.asfortranarray(result().frame.image))
+    assert replace(result(), frame=frame).draw(style=DrawStyle(canvas="black")).flags.c_contiguous
+
+
 @pytest.mark.parametrize("style", [None, "person", {}, DrawStyle])
 def test_draw_refuses_what_is_no_style(style) -> None:
     with pytest.raises(BadInput, match="`style` is a DrawStyle, not "):

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import cv2
 import numpy as np
 import typer
 
@@ -190,7 +189,7 @@ def _draw(
     truth: Any, folder: Path, people: "MatchedPeople", skeleton: Skeleton, count: int, output: Path
 ) -> None:
     """Write contact sheets of the people with the best and the worst poses."""
-    from hrpose_rt.evaluation.contact_sheet import contact_sheet, thumbnail
+    from hrpose_rt.evaluation.contact_sheet import save_contact_sheet, thumbnail
 
     order = np.argsort(people.oks(), kind="stable")
     by_id = {image.id: image for image in annotated_images(truth, folder)}
@@ -205,4 +204,4 @@ def _draw(
             for i in rows.tolist()
         ]
         if thumbnails:
-            cv2.imwrite(str(output / f"{name}.png"), contact_sheet(thumbnails))
+            save_contact_sheet(output / f"{name}.png", thumbnails)

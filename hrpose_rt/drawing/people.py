@@ -35,7 +35,7 @@ def canvas_of(image: U8, canvas: str) -> U8:
     if canvas == "video":
         return image.copy()
     if canvas == "black":
-        return np.zeros_like(image)
+        return np.zeros(image.shape, np.uint8)
     small = cv2.resize(image, BLURRED_WH, interpolation=cv2.INTER_AREA)
     size_wh = (image.shape[1], image.shape[0])
     return np.asarray(cv2.resize(small, size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -1,6 +1,7 @@
 """Contact sheets: people with estimated poses beside the annotated joints."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -42,6 +43,11 @@ def thumbnail(image: U8, person: MatchedPerson, skeleton: Skeleton, text: str) -
     cv2.rectangle(out, (0, 0), (THUMBNAIL_HW[1], 18), (0, 0, 0), cv2.FILLED)
     cv2.putText(out, text, (4, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, TRUTH, 1, cv2.LINE_AA)
     return out
+
+
+def save_contact_sheet(path: Path, thumbnails: Sequence[U8]) -> None:
+    """Write a contact sheet as PNG, under a name of any encoding, on which OpenCV's own writer crashes."""
+    path.write_bytes(cv2.imencode(".png", contact_sheet(thumbnails))[1].tobytes())
 
 
 def contact_sheet(thumbnails: Sequence[U8]) -> U8:

@@ -15,6 +15,7 @@ from hrpose_rt.evaluation.annotations import clean_boxes
 from hrpose_rt.evaluation.coco import Result
 from hrpose_rt.evaluation.coco_annotations import is_number
 from hrpose_rt.geometry import boxes_to_centre_size, oks_nms, xywh_to_xyxy, xyxy_to_xywh
+from hrpose_rt.paths import check_utf8
 from hrpose_rt.pose.base import PoseEstimator
 from hrpose_rt.result import person_score
 from hrpose_rt.skeleton import Skeleton
@@ -41,6 +42,7 @@ class AnnotatedImage:
 
     def read(self) -> U8:
         """The image (H, W, 3) BGR as stored: annotations ignore EXIF rotation."""
+        check_utf8(self.file)
         image = cv2.imread(str(self.file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if image is None:
             what = "cannot be read, replace it" if self.file.is_file() else "is missing: check `images`"

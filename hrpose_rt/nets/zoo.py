@@ -1,5 +1,6 @@
 """Names and paths -> networks: embedded, downloadable, or in a file."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -132,7 +133,7 @@ def _find(name: str, task: Task, progress: BytesCallback) -> Model:
             "(hrpose-rt models list has all), or give the path of a "
             f"{', '.join(ENGINES)} or {'.pth' if task == 'pose' else '.pt'} file"
         )
-    if not path.is_file():
+    if not os.path.isfile(path):  # false for what is too long for a name
         raise BadInput(f"{path} does not exist: check the path")
     if task == "pose" and path.suffix == ".pt" and path.stem.lower().startswith("yolo"):
         raise BadInput(

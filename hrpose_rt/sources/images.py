@@ -15,7 +15,7 @@ import numpy as np
 from hrpose_rt.config import Clip
 from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.paths import IMAGE_SUFFIXES
+from hrpose_rt.paths import IMAGE_SUFFIXES, check_utf8
 from hrpose_rt.sources.base import BaseSource, natural_order
 from hrpose_rt.sources.quiet_stderr import silence_stderr
 from hrpose_rt.types import U8, Frame, SourceInfo
@@ -167,7 +167,8 @@ def _count(path: Path, data: U8) -> int:
     begin = data[:4096].tobytes()
     by_format = begin[:4] in (b"II*\0", b"MM\0*", b"GIF8") or begin[4:12] == b"ftypavis"
     if by_format or b"ANIM" in begin or b"acTL" in begin:
-        with suppress(cv2.error), silence_stderr():
+        with suppress(cv2.error, BadInput), silence_stderr():
+            check_utf8(path)
             return int(cv2.imcount(str(path)))
     return 1
 

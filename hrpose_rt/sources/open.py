@@ -5,6 +5,7 @@ import math
 import os
 import stat
 from collections.abc import Iterable
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,9 @@ def open_source(
     Raises:
         BadInput: The source does not exist or is not one of these. The message says which.
     """
-    if not 0 <= reconnect_s < math.inf:
+    if not isinstance(clip, Clip):
+        raise BadInput(f"`clip` is a Clip, not {type(clip).__name__}: Clip(start=...)")
+    if not (isinstance(reconnect_s, Real) and 0 <= reconnect_s < math.inf):
         raise BadInput(f"`reconnect_s` is a number of seconds, or 0 for none, not {reconnect_s}")
     check_hwaccel(hwaccel)
     from hrpose_rt.sources.images import Images

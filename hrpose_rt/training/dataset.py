@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation.annotations import AnnotatedPeople
 from hrpose_rt.geometry import input_to_heatmap
+from hrpose_rt.paths import check_utf8
 from hrpose_rt.pose.targets import encode
 from hrpose_rt.training.augment import (
     CropTransform,
@@ -50,6 +51,7 @@ class ImageCache:
         path = people.images[people.image_rows[row]]
         if (kept := self._kept.get(path)) is not None:
             return kept
+        check_utf8(path)
         image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
         if image is None:
             raise BadInput(f"{people.where(row)}: the image cannot be read, replace it")

@@ -5,14 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch import nn
 
 from hrpose_rt.errors import BadInput, RunBroken
 from hrpose_rt.evaluation.annotations import AnnotatedPeople, join
-from hrpose_rt.evaluation.contact_sheet import contact_sheet, thumbnail
+from hrpose_rt.evaluation.contact_sheet import save_contact_sheet, thumbnail
 from hrpose_rt.evaluation.per_joint import MatchedPerson
 from hrpose_rt.nets.hrnet import HRNet, draw_weights
 from hrpose_rt.nets.hrnet_config import CONFIGS
@@ -289,7 +288,7 @@ class Trainer:
             )
             text = people.images[people.image_rows[i]].name
             thumbnails.append(thumbnail(image, person, people.skeleton, text))
-        cv2.imwrite(str(self._folder / "samples.png"), contact_sheet(thumbnails))
+        save_contact_sheet(self._folder / "samples.png", thumbnails)
 
     def _name(self, batch: Batch) -> str:
         people = [self._data.train.where(row) for row in batch["rows"].tolist()]

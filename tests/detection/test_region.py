@@ -78,6 +78,8 @@ def test_region_follows_the_size_of_the_frame() -> None:
         ("0,0,nan,4", None, "is no region: give x1,y1,x2,y2 with x1 < x2"),
         ("part.json", b"[[1, 2], [3, 4]]", "part.json holds no polygon .a polygon has three corners"),
         ("part.json", b"[[1, 2], [3, 4", "part.json holds no polygon .it is no JSON"),
+        ("[[1, 2], " * 99, None, "is no region: give x1,y1,x2,y2 in pixels, or a .json file"),
+        ("caf\udce9.png", b"no image", "has a name that is no UTF-8: rename it"),  # OpenCV would crash
         ("part.png", b"no image", "part.png is no image: give an image that is black outside"),
     ],
 )

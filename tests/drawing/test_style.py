@@ -1,5 +1,6 @@
 """Values of a style that are out of range."""
 
+import numpy as np
 import pytest
 
 from hrpose_rt.drawing.style import DrawStyle, parse_labels
@@ -20,6 +21,7 @@ from hrpose_rt.errors import BadInput
         ({"min_score": "0.5"}, "`min_score` is '0.5': expected float, got str"),
         ({"blur_faces": "no"}, "`blur_faces` is 'no': expected bool, got str"),
         ({"line_width": 2.5}, r"`line_width` is 2\.5: expected int, got float"),
+        ({"canvas": np.zeros((99, 99))}, r"`canvas` is array.{,80}: expected str, got numpy\.ndarray"),
         ({"labels": "id"}, "`labels` is 'id': expected tuple, got str"),
         ({"regions": "0,0,9,9"}, "`regions` is '0,0,9,9': expected tuple, got str"),
         ({"labels": ("name",)}, "`labels` has no name: choose id, score or none"),

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from hrpose_rt.errors import BadInput
 from hrpose_rt.evaluation import coco, predict
-from hrpose_rt.evaluation.contact_sheet import THUMBNAIL_HW, contact_sheet, thumbnail
+from hrpose_rt.evaluation.contact_sheet import THUMBNAIL_HW, contact_sheet, save_contact_sheet, thumbnail
 from hrpose_rt.evaluation.per_joint import joint_metrics, pair
 from hrpose_rt.skeleton import COCO17
 from hrpose_rt.timing import StageClock
@@ -111,6 +112,19 @@ def test_oks_of_person_without_prediction_is_zero(tmp_path: Path) -> None:
     assert np.isnan(people.keypoints[0]).all()
     _, mean, _ = joint_metrics(people)
     assert mean == pytest.approx([0.75] * 17)
+
+
+def test_image_whose_name_is_no_utf8_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "caf\udce9.png"
+    file.touch()
+    with pytest.raises(BadInput, match="has a name that is no UTF-8: rename it"):
+        predict.AnnotatedImage(1, file).read()
+
+
+def test_contact_sheet_is_written_under_any_name(tmp_path: Path) -> None:
+    file = tmp_path / "caf\udce9.png"
+    save_contact_sheet(file, [np.full((*THUMBNAIL_HW, 3), 60, np.uint8)])
+    assert cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR).mean() == 60
 
 
 def test_contact_sheet_has_thumbnail_for_found_and_missed_people(tmp_path: Path) -> None:

@@ -171,6 +171,14 @@ def test_image_multi_page_or_animated_uses_first_with_warning(tmp_path, capsys) 
     assert capsys.readouterr().err == f"moves.avif, moves.gif, moves.png and 2 more: {words}\n"
 
 
+def test_image_file_whose_name_is_no_utf8_is_read(tmp_path) -> None:
+    pictures = [np.full((20, 30, 3), level, np.uint8) for level in (50, 100)]
+    cv2.imwritemulti(str(tmp_path / "pages.tiff"), pictures)
+    name = (tmp_path / "pages.tiff").rename(tmp_path / "caf\udce9.tiff")
+    with open_source(str(name)) as source:  # OpenCV would crash when it counts the pictures
+        assert [frame.image.mean() for frame in source] == [50]
+
+
 def test_image_12_bit_in_16_bit_warns_nearly_black(tmp_path, capsys) -> None:
     deep = np.random.default_rng(0).integers(0, 4096, (20, 30, 3)).astype(np.uint16)
     cv2.imwrite(str(tmp_path / "deep.png"), deep)

@@ -108,3 +108,16 @@ def test_video_emptied_before_reading_raises_run_broken(tmp_path: Path) -> None:
     video.write_bytes(b"")
     with pytest.raises(RunBroken, match=r"video\.mp4 is empty: choose another file"):
         list(source)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"clip": {"start": 1}}, "`clip` is a Clip, not dict: Clip"),
+        ({"clip": None}, "`clip` is a Clip, not NoneType: Clip"),
+        ({"reconnect_s": "5"}, "`reconnect_s` is a number of seconds, or 0 for none, not 5"),
+    ],
+)
+def test_open_source_rejects_arguments_of_other_types(how, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        open_source("video.mp4", **how)
