@@ -97,6 +97,8 @@ class TrainSettings:
                 raise BadInput(f"there is no {what} {value!r} to train: choose {', '.join(known)}")
         if self.recipe.batch < 1 or self.recipe.lr <= 0 or self.hold_out < 2:
             raise BadInput("`batch` is at least 1, `lr` more than 0, `hold_out` at least 2")
+        if self.seed < 0:
+            raise BadInput(f"`seed` is {self.seed}: give 0 or more")
 
     def val_sets_in_training(self) -> list[Path]:
         """The annotations in `val` that are also trained on."""
@@ -130,6 +132,10 @@ class RunOptions:
     folder: Path
     workers: int = 0
     save_every: int = 500
+
+    def __post_init__(self) -> None:
+        if self.save_every < 1:
+            raise BadInput(f"`save_every` is {self.save_every}: give 1 step or more")
 
 
 def parse_stages(text: str) -> tuple[Stage, ...]:

@@ -26,6 +26,9 @@ def train(*options: object) -> None:
         (["--val", "gone.json"], "gone.json does not exist: check the path, or set HRPOSE_DATA"),
         (["--data", "a.json:b:c:d"], "is no set of data: write ANNOTATIONS"),
         (["--hold-out", "1000"], "the data have nobody to judge by"),
+        (["--hold-out", "0"], "`hold_out` is 0: give 2 or more"),
+        (["--seed", "-1"], "`seed` is -1: give 0 or more"),
+        (["--save-every", "0"], "`save_every` is 0: give 1 step or more"),
         (["--init", "gone.pth"], "gone.pth does not exist: check the path"),
         (
             ["--init", str(models_folder() / "hrnet-w16-lite.onnx")],
