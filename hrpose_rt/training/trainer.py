@@ -63,7 +63,7 @@ def load_data(
         BadInput: A file is missing or wrong, or no people are left to train or to validate on.
     """
     if hold_out < 2:
-        raise BadInput(f"`hold_out` is {hold_out}: give 2 or more, as one image in so many is held out")
+        raise BadInput(f"`hold_out` is {hold_out}: give 2 or more")
     people = [(data.load(), data.weight) for data in sets]
     if val:
         val_people = join(data.load() for data in val)
