@@ -71,8 +71,8 @@ def make_signed(model: Any) -> None:
     for scale, zero in _activation_pairs(model):
         zero_point = numpy_helper.to_array(zero)
         if zero_point.dtype == np.uint8:
-            furthest = max(int(zero_point), 255 - int(zero_point))
-            wider = numpy_helper.to_array(scale) * np.float32(furthest / 127)
+            furthest = np.maximum(zero_point, 255 - zero_point)  # by channel before depthwise layers
+            wider = numpy_helper.to_array(scale) * furthest.astype(np.float32) / 127
             scale.CopyFrom(numpy_helper.from_array(np.asarray(wider, np.float32), scale.name))
             zero.CopyFrom(numpy_helper.from_array(np.zeros_like(zero_point, np.int8), zero.name))
 

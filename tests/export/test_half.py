@@ -133,6 +133,18 @@ def test_int8_uint8_scale_read_as_int8_clips_at_half_range() -> None:
     np.testing.assert_allclose(answer(trap), [0, 1, 10, 12.7, 12.7], atol=0.06)
 
 
+def test_int8_make_signed_takes_a_zero_point_per_channel() -> None:
+    """As NNCF writes them before depthwise convolutions."""
+    model = quantised(np.uint8, 0.1)
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    channels = np.array([0, 5, 200], np.uint8)
+    tensors["zero"].CopyFrom(numpy_helper.from_array(channels, "zero"))
+    tensors["scale"].CopyFrom(numpy_helper.from_array(np.full(3, 0.1, np.float32), "scale"))
+    make_signed(model)
+    wider = numpy_helper.to_array(tensors["scale"])
+    np.testing.assert_allclose(wider, 0.1 * np.array([255, 250, 200]) / 127, rtol=1e-6)
+
+
 @pytest.mark.parametrize("zero", [0, -128, 77])
 def test_int8_make_unsigned_keeps_values_of_int8_pairs(zero: int) -> None:
     model = quantised(np.int8, 0.1, zero)
