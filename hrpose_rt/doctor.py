@@ -20,7 +20,7 @@ from hrpose_rt.hardware import cpu_features, cpu_name, nvidia_gpus, usable_cores
 from hrpose_rt.nets.published import PUBLISHED
 from hrpose_rt.nets.published_onnx import PUBLISHED_ONNX
 from hrpose_rt.nets.spec import Task
-from hrpose_rt.nets.zoo import EMBEDDED, find_model
+from hrpose_rt.nets.zoo import EMBEDDED, Model, find_model
 from hrpose_rt.open_model import open_model
 from hrpose_rt.paths import cache_dir
 from hrpose_rt.runtimes.ov import openvino_core
@@ -232,11 +232,11 @@ def _embedded(name: str, task: Task) -> Check:
         todo = "a file is missing or was changed: install the package again"
         return Check(name, False, f"embedded, {task}", todo)
     without = "" if model.checkpoint else ", without its checkpoint"
-    computes, todo = _computes(name, task)
+    computes, todo = _computes(model, task)
     return Check(name, not todo, f"embedded, {task}{without}{computes}", todo)
 
 
-def _computes(name: str, task: Task) -> tuple[str, str]:
+def _computes(model: Model, task: Task) -> tuple[str, str]:
     """Whether the engine that `auto` opens here computes what the fp32 network does, and what to do if not.
 
     Libraries have wrong kernels for some CPUs: in int8, OpenVINO 2026.4 found nobody on one without AMX.
@@ -245,7 +245,7 @@ def _computes(name: str, task: Task) -> tuple[str, str]:
     for precision in ("fp32", "auto"):
         settings = Settings(precision=precision)
         try:
-            runtime, spec, _ = open_model(find_model(name, task), task, settings, lambda step: None)
+            runtime, spec, _ = open_model(model, task, settings, lambda step: None)
         except RuntimeMissing as error:
             return "", str(error)
         output = runtime.infer(_pattern(spec.input_hw))

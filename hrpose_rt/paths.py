@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -107,6 +108,13 @@ def check_utf8(path: Path) -> None:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise BadInput(f"{path} has a name that is no UTF-8: rename it") from error
+
+
+def check_rereadable(path: Path) -> None:
+    """Raise BadInput for a pipe or a device; OSError if there is no such path."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise BadInput(f"{path} is a pipe or a device, which cannot be read twice: save it as a file first")
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from hrpose_rt.sinks.coco import read_image_ids
 from hrpose_rt.sinks.encoders import check_encoder
 from hrpose_rt.sinks.formats import Output, open_outputs, result_output
 from hrpose_rt.sinks.recorder import Recorder
-from hrpose_rt.sinks.text import STDOUT
+from hrpose_rt.sinks.text import check_not_stdout
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.images import Images
 from hrpose_rt.sources.prefetch import read_ahead
@@ -95,8 +95,7 @@ class RunJob:
         for file in files:
             check_free(file, self._overwrite, inputs)
         if report:
-            if str(report) == STDOUT:
-                raise BadInput(f"--report {STDOUT}: only --json writes to standard output, name a file")
+            check_not_stdout(str(report), "report")
             check_writable(report)
 
     def run(

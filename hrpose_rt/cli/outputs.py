@@ -8,7 +8,7 @@ from hrpose_rt.console import say
 from hrpose_rt.errors import BadInput
 from hrpose_rt.paths import make_folder
 from hrpose_rt.sinks.formats import Output, image_output, video_output
-from hrpose_rt.sinks.text import STDOUT
+from hrpose_rt.sinks.text import check_not_stdout
 from hrpose_rt.sinks.video import Audio
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.images import Images
@@ -18,8 +18,7 @@ def picture_output(
     save: str, source: Source, stem: str, several: bool, audio: bool = True, encoder: str = "x264"
 ) -> Output:
     """The output for the annotated frames of a source; `audio` keeps the sound of a file."""
-    if save == STDOUT:
-        raise BadInput(f"`save` {save}: only `json` writes to standard output, name a file or a folder")
+    check_not_stdout(save, "save", "a file or a folder")
     if isinstance(source, Images):
         return image_output(save, source.info, stem, several, source.names)
     return video_output(

@@ -120,15 +120,11 @@ def verdict(spec: EngineSpec, compared: Parity | str, keep: bool) -> dict[str, A
 
 def open_for_verification(engine: Path, spec: EngineSpec, device: str = "cuda") -> Runtime | None:
     """Open an engine in its own precision; None if this machine cannot run it."""
-    if spec.format == "onnx" and spec.precision == "int8":
-        from hrpose_rt.runtimes.ov import OpenVinoRuntime
-
-        return OpenVinoRuntime(engine, "int8", usable_cores())  # as `auto` opens it
-    if spec.format == "onnx":
+    if spec.format == "onnx" and spec.precision != "int8":  # int8 runs in OpenVINO, as `auto` opens it
         from hrpose_rt.runtimes.ort import OnnxRuntime
 
         return OnnxRuntime(engine, usable_cores(), precision=spec.precision)
-    if spec.format == "openvino":
+    if spec.format in ("onnx", "openvino"):
         from hrpose_rt.runtimes.ov import OpenVinoRuntime, cpu_has_bf16
 
         if spec.precision == "bf16" and not cpu_has_bf16():

@@ -13,6 +13,7 @@ import numpy as np
 
 from hrpose_rt.errors import MAX_NUMBER, BadInput
 from hrpose_rt.kinematics.angles import MIN_SCORE, known_keypoints
+from hrpose_rt.paths import check_rereadable
 from hrpose_rt.skeleton import Skeleton, find_skeleton
 from hrpose_rt.types import F64, I64
 
@@ -220,9 +221,8 @@ def rewrite(path: Path, target: Path, filtered: Mapping[tuple[int, int], F64]) -
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise BadInput(f"{path} is a pipe or a device, which cannot be read twice: save it as a file first")
     try:
+        check_rereadable(path)
         with path.open("rb") as file:
             yield file.readline().removeprefix(codecs.BOM_UTF8)
             yield from file

@@ -16,7 +16,7 @@ from hrpose_rt.sinks.csv import CsvSink, LongCsvSink
 from hrpose_rt.sinks.images import ImageSink
 from hrpose_rt.sinks.jsonl import JsonlSink
 from hrpose_rt.sinks.mot import MotSink
-from hrpose_rt.sinks.text import STDOUT
+from hrpose_rt.sinks.text import STDOUT, check_not_stdout
 from hrpose_rt.sinks.video import Audio, VideoSink
 from hrpose_rt.types import SourceInfo
 
@@ -126,9 +126,9 @@ def result_output(
         sink = partial(CocoSink, image_ids=image_ids)
     if option == "mot" and not info.is_video:
         raise BadInput(f"`mot` holds tracks, and {info.name} is no video: a folder of images is with `fps`")
+    if option != "json":
+        check_not_stdout(value, option)
     if value == STDOUT:
-        if option != "json":
-            raise BadInput(f"`{option}` {value}: only `json` writes to standard output, name a file")
         return Output((), lambda run: sink(STDOUT, info, run))
     path = _file_in(Path(value), stem, suffix, several)
     if path.suffix.lower() in OTHER_SUFFIXES:

@@ -12,6 +12,12 @@ from hrpose_rt.sinks.base import closed_error, write_error
 STDOUT = "-"
 
 
+def check_not_stdout(value: str, option: str, instead: str = "a file") -> None:
+    """Raise BadInput if an output other than JSON lines is given "-"."""
+    if value == STDOUT:
+        raise BadInput(f"`{option}` {value}: only `json` writes to standard output, name {instead}")
+
+
 class LineFile:
     """A file that grows by complete lines. Each write is flushed immediately.
 

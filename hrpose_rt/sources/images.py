@@ -107,18 +107,19 @@ class Images(BaseSource):
 
 def is_image(path: Path) -> bool:
     """Whether a file that the user names is an image, not a video. Animations (GIF) are videos."""
-    return path.suffix.lower() not in {".gif", *_MOTION_JPEG} and _called_or_known(path)
+    return path.suffix.lower() != ".gif" and _called_or_known(path)
 
 
 def may_be_image(path: Path) -> bool:
     """Whether a file in a folder counts as an image. An image suffix is enough, readable or not."""
-    if path.name.startswith(".") or path.is_dir() or path.suffix.lower() in _MOTION_JPEG:
-        return False
-    return _called_or_known(path)
+    return not path.name.startswith(".") and not path.is_dir() and _called_or_known(path)
 
 
 def _called_or_known(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES or _is_heic(path) or _has_reader(path)
+    suffix = path.suffix.lower()
+    if suffix in _MOTION_JPEG:
+        return False
+    return suffix in IMAGE_SUFFIXES or _is_heic(path) or _has_reader(path)
 
 
 def _has_reader(path: Path) -> bool:

@@ -1,7 +1,6 @@
 """Video files, decoded by PyAV."""
 
 import errno
-import stat
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -19,7 +18,7 @@ from av.video.stream import VideoStream
 
 from hrpose_rt.config import Clip
 from hrpose_rt.errors import BadInput, RunBroken
-from hrpose_rt.paths import check_utf8
+from hrpose_rt.paths import check_rereadable, check_utf8
 from hrpose_rt.sources.audio import IN_MP4, AudioTrack, find_audio_stream
 from hrpose_rt.sources.base import BaseSource
 from hrpose_rt.sources.connection import connect
@@ -233,8 +232,7 @@ def _open(path: Path | str, hwaccel: str = "none") -> InputContainer:
 
 
 def _open_file(path: Path, device: HWAccel | None) -> InputContainer:
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise BadInput(f"{path} is a pipe or a device, which cannot be read twice: save it as a file first")
+    check_rereadable(path)
     check_utf8(path)
     try:
         with path.open("rb"):  # this error says why the file cannot be read; FFmpeg's does not
