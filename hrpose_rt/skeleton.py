@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,10 @@ class Skeleton:
         flip_pairs: Pairs of joint indices that a mirrored image swaps.
         sigmas: K annotation spreads for OKS (fractions of the square root of a person's area); empty if
             unknown.
+
+    Raises:
+        BadInput: Two joints have one name, a pair is not of two joints, a joint is in two `flip_pairs`, or
+            there are not K `sigmas`.
     """
 
     name: str
@@ -53,6 +58,17 @@ class Skeleton:
     _edge_sides: tuple[Side, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        k = len(self.joints)
+        if len(set(self.joints)) < k:
+            raise BadInput("joints are different names")
+        if self.sigmas and len(self.sigmas) != k:
+            raise BadInput(f"sigmas are {k} numbers, one a joint")
+        for kind, pairs in (("edges", self.edges), ("flip_pairs", self.flip_pairs)):
+            for pair in pairs:
+                if len(pair) != 2 or pair[0] == pair[1] or not {*pair} <= {*range(k)}:
+                    raise BadInput(f"{kind} are pairs of two joints from 0 to {k - 1}, not {list(pair)}")
+        if len({*chain(*self.flip_pairs)}) < 2 * len(self.flip_pairs):
+            raise BadInput("a joint is in two flip_pairs")
         sides = [_side(name) for name in self.joints]
         edge_sides = (sides[a] if sides[a] == sides[b] else Side.MIDDLE for a, b in self.edges)
         object.__setattr__(self, "_edge_sides", tuple(edge_sides))  # the dataclass is frozen
@@ -199,16 +215,7 @@ class _File:
 
 
 def _described(name: str, file: _File) -> Skeleton:
-    k = len(file.joints)
-    if len(set(file.joints)) < k:
-        raise ValueError("joints are different names")
-    if file.sigmas and len(file.sigmas) != k:
-        raise ValueError(f"sigmas are {k} numbers, one a joint")
-    flip_pairs = _pairs(file.joints, "flip_pairs", file.flip_pairs)
-    paired = [joint for pair in flip_pairs for joint in pair]
-    if len(set(paired)) < len(paired):
-        raise ValueError("a joint is in two flip_pairs")
-    edges = _pairs(file.joints, "edges", file.edges)
+    edges, flip_pairs = (_pairs(file.joints, kind, getattr(file, kind)) for kind in ("edges", "flip_pairs"))
     return Skeleton(file.name or name, file.joints, edges, flip_pairs, file.sigmas)
 
 

@@ -64,7 +64,7 @@ def test_skeleton_file_in_toml_equals_json(tmp_path: Path) -> None:
     ("change", "words"),
     [
         ({"joints": []}, "joints: expected array of length >= 1"),
-        ({"joints": ["tail", "tail"]}, "joints are different names"),
+        ({"joints": ["tail", "left_ear", "right_ear", "tail"]}, "joints are different names"),
         ({"edges": [["tail", "nose"]]}, "edges has 'nose', which is no joint"),
         ({"edges": [["tail"]]}, r"edges\[0\]: expected array of length 2, got 1"),
         ({"edges": [["tail", "tail"]]}, r"edges are pairs of two joints, not \['tail', 'tail'\]"),
@@ -81,6 +81,26 @@ def test_skeleton_file_error_names_invalid_field(change, words, tmp_path: Path) 
     path.write_text(json.dumps(FIELDS | change))
     with pytest.raises(BadInput, match=rf"cat\.json describes no skeleton \(.*{words}"):
         find_skeleton(str(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"joints": ("tail", "tail", "nose")}, "joints are different names"),
+        ({"sigmas": (0.1,)}, "sigmas are 3 numbers, one a joint"),
+        ({"edges": ((0, 3),)}, r"edges are pairs of two joints from 0 to 2, not \[0, 3\]"),
+        ({"edges": ((-1, 1),)}, r"edges are pairs of two joints from 0 to 2, not \[-1, 1\]"),
+        ({"edges": ((0, 1, 2),)}, r"edges are pairs of two joints from 0 to 2, not \[0, 1, 2\]"),
+        ({"flip_pairs": ((1, 1),)}, r"flip_pairs are pairs of two joints from 0 to 2, not \[1, 1\]"),
+        ({"flip_pairs": ((1, 2), (0, 1))}, "a joint is in two flip_pairs"),
+    ],
+)
+def test_skeleton_made_in_python_is_checked(change, words) -> None:
+    with pytest.raises(BadInput, match=words):
+        Skeleton(
+            **{"name": "cat", "joints": ("tail", "left_ear", "right_ear"), "edges": (), "flip_pairs": ()}
+            | change
+        )
 
 
 def test_skeleton_unknown_name_or_missing_file_raises_bad_input(tmp_path: Path) -> None:
