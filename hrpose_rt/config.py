@@ -66,7 +66,7 @@ class Settings:
         decode: "quarter", "dark", "udp", or "auto" for the model's own.
         preset: How an ONNX file made elsewhere is fed and decoded: "rtmpose", "vitpose", "simplebaseline",
             or "auto": what its outputs and a TOML file beside it say.
-        flip_test: Average with mirrored crops: twice the pose network's cost.
+        flip_test: Average with the mirrored frame and mirrored crops: twice the networks' cost.
         threads: Cores to use; 0 for all that this process may use.
         skeleton: A built-in name, the path of a skeleton file, or "auto" for the model's own; a `Skeleton`
             is accepted.

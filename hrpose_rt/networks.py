@@ -180,7 +180,7 @@ def closed_on_error(opened: Runtime) -> Iterator[None]:
 
 def _detector(runtime: Runtime, spec: EngineSpec, settings: Settings, shared: Shared) -> YoloDetector:
     kept = DetectionFilter(settings.det_score, settings.max_people, settings.classes)
-    how = (spec.inputs_hw, kept, spec.model)
+    how = (spec.inputs_hw, kept, spec.model, settings.flip_test)
     if not _stays_on_device(runtime):
         return YoloDetector(runtime, *how)
     from hrpose_rt.detection.yolo_cuda import CudaYoloDetector

@@ -25,7 +25,7 @@ DEFAULTS = Settings()
 SHOWN_METRICS = ("AP", "AP.5", "AP.75", "AP(M)", "AP(L)")
 
 
-@options.with_settings("detector", "runtime", "precision", "device", "threads")
+@options.with_settings("detector", "runtime", "precision", "device", "flip_test", "threads")
 def eval_detector(
     annotations: options.Annotations,
     settings: Settings,

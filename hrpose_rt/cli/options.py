@@ -48,7 +48,7 @@ Preset = Annotated[
 ]
 FlipTest = Annotated[
     bool,
-    model_option("--flip-test", help="Average with mirrored crops, at twice the cost."),
+    model_option("--flip-test", help="Average with mirrored images, at twice the networks' cost."),
 ]
 Threads = Annotated[int, speed_option(help="Cores for the networks; 0 for all.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]

@@ -47,6 +47,7 @@ class YoloDetector:
             equals the cheapest.
         kept: Tells which boxes are kept.
         model: Name of the network in messages.
+        flip_test: Also search the mirrored frame: twice the cost, slightly more accurate.
     """
 
     def __init__(
@@ -55,8 +56,9 @@ class YoloDetector:
         inputs_hw: tuple[tuple[int, int], ...],
         kept: DetectionFilter,
         model: str = "the detector",
+        flip_test: bool = False,
     ) -> None:
-        self._runtime, self._model = runtime, model
+        self._runtime, self._model, self._flip_test = runtime, model, flip_test
         self._inputs_hw, self._kept = inputs_hw, kept
         self._max_people = kept.max_people or None
         self._canvases: dict[tuple[int, int, int], U8] = {}
@@ -67,7 +69,8 @@ class YoloDetector:
     def warm_up(self, frame_hw: tuple[int, int], max_tiles: int = 0) -> None:
         """See `Detector.warm_up`."""
         input_hw = self.input_hw_for(frame_hw)
-        sizes = range(1, min(max_tiles + 1, MAX_BATCH) + 1)
+        fewest = 1 + self._flip_test
+        sizes = range(fewest, min(fewest + max_tiles, MAX_BATCH) + 1)
         self._runtime.warm_up([(size, *input_hw, 3) for size in sizes])
 
     def input_hw_for(self, frame_hw: tuple[int, int]) -> tuple[int, int]:
@@ -96,21 +99,17 @@ class YoloDetector:
         regions = [(0, 0, frame_hw[1], frame_hw[0]), *tiles]
         with clock.stage("letterbox"):
             input_hw = self.input_hw_for(frame_hw)
-            letterboxes = [self._letterbox(region) for region in regions]
-            batch = self._batch((len(regions), *input_hw))
-            for canvas, (x1, y1, x2, y2), letterbox in zip(batch, regions, letterboxes, strict=True):
-                letterbox.fill(canvas, image[y1:y2, x1:x2])
+            batch = self._batch((len(regions) + self._flip_test, *input_hw))
+            for canvas, (x1, y1, x2, y2) in zip(batch, regions, strict=False):
+                self._letterbox((x1, y1, x2, y2)).fill(canvas, image[y1:y2, x1:x2])
+            if self._flip_test:
+                batch[-1] = batch[0, :, ::-1]
         with clock.stage("detect"):
             output = infer_in_parts(self._runtime.infer, batch, MAX_BATCH)
-            return self._decode(output, letterboxes, regions, frame_hw)
+            return self._decode(output, regions, frame_hw)
 
-    def _decode(
-        self,
-        output: F32,
-        letterboxes: Sequence[Letterbox],
-        regions: Sequence[Region],
-        frame_hw: tuple[int, int],
-    ) -> Detections:
+    def _decode(self, output: F32, regions: Sequence[Region], frame_hw: tuple[int, int]) -> Detections:
+        """The people in the output for the frame, its tiles and, in a flip test, the mirrored frame."""
         if output.ndim != 3 or (output.shape[2] != 6 and output.shape[1] < 5):
             raise BadInput(
                 f"{self._model} gives {output.shape}, which no detector does: boxes are (1, N, 6) or "
@@ -118,11 +117,17 @@ class YoloDetector:
             )
         check_finite(output, self._model)
         parts = []
-        for i, (letterbox, region) in enumerate(zip(letterboxes, regions, strict=True)):
+        for i, region in enumerate(regions):
             boxes, scores = decode_boxes(output[i : i + 1], self._kept)
-            boxes = letterbox.to_frame(boxes) + np.array(region[:2] * 2, np.float32)
+            boxes = self._letterbox(region).to_frame(boxes) + np.array(region[:2] * 2, np.float32)
             uncut = not_cut(boxes, region, frame_hw) if i else np.ones(len(boxes), np.bool_)
             parts.append((boxes[uncut], scores[uncut], np.full(int(uncut.sum()), i)))
+        if self._flip_test:
+            boxes, scores = decode_boxes(output[-1:], self._kept)
+            boxes[:, [0, 2]] = self._input_hw[1] - boxes[:, [2, 0]]
+            parts.append(
+                (self._letterbox(regions[0]).to_frame(boxes), scores, np.zeros(len(boxes), np.int64))
+            )
         boxes, scores, source = (np.concatenate(part) for part in zip(*parts, strict=True))
         return self._filter(boxes, scores, source, frame_hw)
 

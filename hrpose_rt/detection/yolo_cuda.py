@@ -22,7 +22,7 @@ class CudaYoloDetector(YoloDetector):
     Args:
         runtime: The opened network.
         uploader: Copies frames to its device.
-        inputs_hw, kept, model: See `YoloDetector`.
+        inputs_hw, kept, model, flip_test: See `YoloDetector`.
     """
 
     def __init__(
@@ -32,8 +32,9 @@ class CudaYoloDetector(YoloDetector):
         inputs_hw: tuple[tuple[int, int], ...],
         kept: DetectionFilter,
         model: str = "the detector",
+        flip_test: bool = False,
     ) -> None:
-        super().__init__(runtime, inputs_hw, kept, model)
+        super().__init__(runtime, inputs_hw, kept, model, flip_test)
         self._on_device, self._uploader = runtime, uploader
 
     def warm_up(self, frame_hw: tuple[int, int], max_tiles: int = 0) -> None:
@@ -53,12 +54,12 @@ class CudaYoloDetector(YoloDetector):
                 self._uploader.forget(image)
                 frame = self._uploader.frame(image)
                 parts = [frame[:, :, y1:y2, x1:x2] for x1, y1, x2, y2 in regions]
-                batch = torch.cat([letterbox(part, input_hw) for part in parts])
+                inputs = [letterbox(part, input_hw) for part in parts]
+                batch = torch.cat([*inputs, inputs[0].flip(2)] if self._flip_test else inputs)
                 self._uploader.wait()
             with clock.stage("detect"):
                 output = self._on_device.infer_device(batch).float().cpu().numpy()
-                boxes = [self._letterbox(region) for region in regions]
-                return self._decode(output, boxes, regions, frame_hw)
+                return self._decode(output, regions, frame_hw)
 
 
 def letterbox(frame: Tensor, input_hw: tuple[int, int]) -> Tensor:

@@ -131,6 +131,39 @@ def test_letterbox_padding_is_grey_on_every_frame() -> None:
     assert (seen[1][0, 16:48] == 9).all()
 
 
+def bright_people(batch: np.ndarray) -> np.ndarray:
+    """A person 8 pixels wide at the first bright column of each image."""
+    out = np.zeros((len(batch), 300, 6), np.float32)
+    for people, image in zip(out, batch, strict=True):
+        x = int((image[32, :, 0] == 255).argmax())
+        people[0] = x, 20, x + 8, 52, 0.9, 0
+    return out
+
+
+@pytest.mark.parametrize("frame_hw", [(64, 64), (51, 64), (64, 51)])
+def test_flip_test_averages_boxes_of_frame_and_mirrored_frame(frame_hw) -> None:
+    image = np.zeros((*frame_hw, 3), np.uint8)
+    image[:, 10:19] = 255  # a pixel wider than the box: left-aligned in the frame, right-aligned mirrored
+    detector = YoloDetector(FakeRuntime(bright_people), ((64, 64),), DetectionFilter(0.3), flip_test=True)
+    detector.warm_up(frame_hw, max_tiles=1)
+    people = detector.detect(image, StageClock())
+    assert people.scores.tolist() == pytest.approx([0.9])
+    np.testing.assert_allclose(people.boxes[:, [0, 2]], [[10.5, 18.5]], atol=0.01)
+
+
+def test_flip_test_mirrors_the_frame_and_no_tile() -> None:
+    seen = []
+    runtime = FakeRuntime(lambda batch: (seen.append(batch.copy()), bright_people(batch))[1])
+    detector = YoloDetector(runtime, ((64, 64),), DetectionFilter(0.3), flip_test=True)
+    detector.warm_up((64, 128), max_tiles=2)
+    assert [shape[0] for shape in runtime.shapes] == [2, 3, 4]
+    image = np.random.default_rng(0).integers(0, 255, (64, 128, 3), dtype=np.uint8)
+    detector.detect(image, StageClock(), [(0, 0, 64, 64)])
+    frame, tile, mirrored = seen[-1]
+    assert (mirrored == frame[:, ::-1]).all()
+    assert (tile == image[:, :64]).all()
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_nan_or_inf_boxes_raise_run_broken_with_model_name(bad) -> None:
     output = np.zeros((1, 5, 4), np.float32)

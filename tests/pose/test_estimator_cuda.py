@@ -90,12 +90,12 @@ def test_device_handles_no_people_and_multiple_batches(bus, pose) -> None:
     np.testing.assert_allclose(poses.keypoints[0], poses.keypoints[16], atol=0.01)
 
 
-def test_device_detections_match_host(bus) -> None:
+@pytest.mark.parametrize("flip_test", [False, True])
+def test_device_detections_match_host(bus, flip_test) -> None:
     runtime, spec = open_engine(find_model("yolo26n-person", "detection"), "detection", "torch", "fp32")
-    host = YoloDetector(runtime, spec.inputs_hw, DetectionFilter(0.3)).detect(bus, StageClock())
-    device = CudaYoloDetector(runtime, FrameUploader(CPU), spec.inputs_hw, DetectionFilter(0.3)).detect(
-        bus, StageClock()
-    )
+    how = {"inputs_hw": spec.inputs_hw, "kept": DetectionFilter(0.3), "flip_test": flip_test}
+    host = YoloDetector(runtime, **how).detect(bus, StageClock())
+    device = CudaYoloDetector(runtime, FrameUploader(CPU), **how).detect(bus, StageClock())
     assert len(host) == len(device) >= 3
     assert np.abs(host.boxes - device.boxes).max() < 3
     assert np.abs(host.scores - device.scores).max() < 0.05
