@@ -15,8 +15,8 @@ from hrpose_rt.errors import BadInput
 Config = Annotated[
     Path | None,
     typer.Option(
-        help="Read options from this TOML file: det_score = 0.4, or in a table such as [run]. "
-        "HRPOSE_DET_SCORE=0.4 in the environment counts more, the command line most."
+        help="Read options from this TOML file, such as det_score = 0.4; those in a table named run are "
+        "for run alone. HRPOSE_DET_SCORE=0.4 in the environment counts more, the command line most."
     ),
 ]
 PREFIX = "HRPOSE_"

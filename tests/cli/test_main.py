@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from typer.main import get_command
 
 from hrpose_rt.cli import main as cli
 from hrpose_rt.errors import BadInput, RunBroken
@@ -66,6 +67,15 @@ def test_help_has_panels_and_examples(command, panels, monkeypatch, capsys) -> N
     assert shown[len(shown) - len(panels) :] == panels
     for example in cli.COMMANDS[command].examples:
         assert example in out
+
+
+def test_help_has_no_words_that_rich_takes_for_a_style() -> None:
+    commands = [get_command(cli.build_app())]
+    for command in commands:
+        commands += getattr(command, "commands", {}).values()
+    texts = {text for c in commands for text in (c.help, *(p.help for p in c.params if hasattr(p, "help")))}
+    assert len(commands) > 15 and len(texts) > 100
+    assert [text for text in texts if re.search(r"\[[a-z#/@]", text or "")] == []
 
 
 @pytest.mark.parametrize(
