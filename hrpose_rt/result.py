@@ -135,19 +135,21 @@ class FrameResult:
     def to_df(self) -> Any:
         """A table with one row per person, of pandas or else of polars.
 
-        The columns are `frame`, `time_s`, `id`, the box as `x1`, `y1`, `x2` and `y2`, its `score`, and for
-        every joint its position and score, such as `nose_x`, `nose_y` and `nose_score`. They are NaN for a
-        person without a pose. `pandas.concat` and `polars.concat` join the tables of several frames.
+        The columns are `frame`, `time_s`, `file_name` (of image files), `id`, the box as `x1`, `y1`, `x2`
+        and `y2`, its `score`, and for every joint its position and score, such as `nose_x`, `nose_y` and
+        `nose_score`. They are NaN for a person without a pose. `pandas.concat` and `polars.concat` join the
+        tables of several frames.
 
         Raises:
             RuntimeMissing: Neither library is installed.
         """
-        n, posed = len(self), (self.poses.age >= 0)[:, None]
+        n, posed, file_name = len(self), (self.poses.age >= 0)[:, None], self.frame.file_name
         x, y = (np.where(posed, self.poses.keypoints[:, :, axis], np.nan) for axis in (0, 1))
         score = np.where(posed, self.poses.scores.clip(0, 1), np.nan)
         columns: dict[str, Any] = {
             "frame": np.full(n, self.frame.index),
             "time_s": np.full(n, self.frame.time_s),
+            **({"file_name": np.full(n, file_name)} if file_name else {}),
             "id": self.track_ids,
             **dict(zip(("x1", "y1", "x2", "y2"), self.detections.boxes.T, strict=True)),
             "score": self.detections.scores,

@@ -156,6 +156,15 @@ def test_result_to_df_has_one_row_per_person() -> None:
     assert result(0).to_df().shape == (0, 3 + 4 + 1 + 3 * 17)
 
 
+def test_result_to_df_of_files_has_their_names_and_joins_photos_without_people() -> None:
+    polars = pytest.importorskip("polars", reason="polars is not installed")
+    results = [result(0), result(2)]
+    named = [replace(r, frame=replace(r.frame, file_name=f"{len(r)}.jpg")) for r in results]
+    table = polars.concat([r.to_df() for r in named])
+    assert table.columns[:4] == ["frame", "time_s", "file_name", "id"]
+    assert table["file_name"].to_list() == ["2.jpg", "2.jpg"]
+
+
 def test_result_to_df_takes_pandas_if_it_is_there(monkeypatch) -> None:
     monkeypatch.setattr("hrpose_rt.result.find_spec", lambda name: name == "pandas")
     pandas = SimpleNamespace(DataFrame=dict)

@@ -39,18 +39,24 @@ class CsvSink(LineFile):
 
 
 class LongCsvSink(LineFile):
-    """One row per joint, for people with a pose."""
+    """One row per joint, for people with a pose.
+
+    For images, the file name is in a column beside the frame.
+    """
 
     def __init__(self, path: str, info: SourceInfo, run: RunInfo) -> None:
         super().__init__(path)
         self._joints = find_skeleton(run.pose.skeleton).joints
-        self._put(csv_row(["frame", "time_s", "person", "id", "joint", "x", "y", "score"]))
+        self._named = not info.is_video
+        named = ["file_name"] if self._named else []
+        self._put(csv_row(["frame", "time_s", *named, "person", "id", "joint", "x", "y", "score"]))
 
     def write(self, result: FrameResult, picture: U8) -> None:
         """See `Sink.write`."""
         frame = result.to_dict()
+        about = [frame["frame"], frame["time_s"], *([frame.get("file_name", "")] if self._named else [])]
         rows = [
-            csv_row([frame["frame"], frame["time_s"], i, person["id"], joint, *keypoint])
+            csv_row([*about, i, person["id"], joint, *keypoint])
             for i, person in enumerate(frame["people"])
             for joint, keypoint in zip(self._joints, person["keypoints"] or (), strict=False)
         ]

@@ -108,12 +108,13 @@ def test_csv_and_coco_results_hold_image_file_name(tmp_path: Path) -> None:
     for name, image_id in (("000000000139.jpg", 139), ("zebra.png", 0)):
         of_file = replace(result, frame=replace(result.frame, file_name=name))
         assert of_file.to_dict()["file_name"] == name
-        for kind in (CsvSink, CocoSink):
+        for kind in (CsvSink, LongCsvSink, CocoSink):
             sink = kind(str(tmp_path / kind.__name__), replace(info(), is_video=False), RUN)
             sink.write(of_file, result.frame.image)
             sink.close()
-        rows = csv.DictReader((tmp_path / "CsvSink").read_text().splitlines())
-        assert [row["file_name"] for row in rows] == [name, name]
+        for kind, lines in ((CsvSink, 2), (LongCsvSink, 2 * 17)):
+            rows = csv.DictReader((tmp_path / kind.__name__).read_text().splitlines())
+            assert [row["file_name"] for row in rows] == [name] * lines
         people = json.loads((tmp_path / "CocoSink").read_text())
         assert [(p["image_id"], p["file_name"]) for p in people] == [(image_id, name)] * 2
 
