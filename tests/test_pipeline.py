@@ -358,8 +358,8 @@ def test_pipeline_rejects_settings_of_other_type(settings) -> None:
 def test_pipeline_stream_accepts_path_or_str_and_rejects_others(video: Path) -> None:
     with PosePipeline(networks=fake_networks()) as pipeline:
         assert [len(list(pipeline.stream(given))) for given in (video, str(video))] == [10, 10]
-        for given in (None, True, 2.5, IMAGE, b"video.mp4"):
-            with pytest.raises(BadInput, match="a source is a path, an address or a camera's number, not"):
+        for given in (None, True, 2.5, IMAGE, [IMAGE], iter([IMAGE]), b"video.mp4"):
+            with pytest.raises(BadInput, match=r"not \w+: give images to `process`, frames of"):
                 next(pipeline.stream(given))
         with pytest.raises(BadInput, match="the source has no name"):
             next(pipeline.stream(""))

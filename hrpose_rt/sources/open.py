@@ -118,8 +118,8 @@ def _text(name: Name) -> str:
     """The name as text, as on the command line."""
     if isinstance(name, bool) or not isinstance(name, str | os.PathLike | int):
         raise BadInput(
-            f"a source is a path, an address or a camera's number, not {type(name).__name__}; arrays are "
-            "pictures for process"
+            f"a source is a path, an address or a camera's number, not {type(name).__name__}: give images "
+            "to `process`, frames of a video to a `session`, and several sources one by one"
         )
     text = str(name) if isinstance(name, int) else os.fsdecode(os.fspath(name))
     if not text:
@@ -142,9 +142,9 @@ def _open(name: str, clip: Clip, reconnect_s: float, patient: bool, hwaccel: str
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: the path has a NUL
-        raise BadInput(
-            f"{redacted(name)} does not exist: check the path"
-        ) from None  # the error has the password
+        pattern = set(name) & set("*?")
+        todo = "name one source, a pattern is not expanded here" if pattern else "check the path"
+        raise BadInput(f"{redacted(name)} does not exist: {todo}") from None  # the error has the password
     except OSError as error:
         raise BadInput(f"{redacted(name)} cannot be used ({error.strerror}): check the path") from None
     if stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) == VIDEO4LINUX:

@@ -380,6 +380,7 @@ def written(path: Path, data: bytes) -> Path:
     ("make", "words"),
     [
         (lambda d: d / "gone.mp4", r"gone\.mp4 does not exist: check the path"),
+        (lambda d: d / "*.mp4", r"\*\.mp4 does not exist: name one source, a pattern is not expanded here"),
         (lambda d: written(d / "empty.mp4", b""), r"empty\.mp4 is empty: choose another file"),
         (
             lambda d: written(d / "caf\udce9.mp4", b"x"),
@@ -396,7 +397,7 @@ def written(path: Path, data: bytes) -> Path:
         ),
         (lambda d: sound(d / "sound.mp4"), r"sound\.mp4 has no video in it: choose another file"),
     ],
-    ids=["missing", "empty", "no UTF-8", "text", "txt", "no index", "sound"],
+    ids=["missing", "pattern", "empty", "no UTF-8", "text", "txt", "no index", "sound"],
 )
 def test_video_missing_empty_or_not_video_raises_bad_input(make, words, tmp_path) -> None:
     with pytest.raises(BadInput, match=words):
