@@ -60,7 +60,7 @@ class Settings:
         device: "cpu", "gpu" or "npu" (Intel's), "cuda" or "cuda:1" (NVIDIA's), "server" (Triton's),
             or "auto".
         det_score: Detections below this score are left out, in 0..1.
-        classes: Numbers of the detector's classes to pose; 0 is people in COCO's numbering.
+        classes: Numbers of the detector's classes to pose; 0 is people in Ultralytics' detectors.
         max_people: Keep at most this many per frame, best score first; 0 keeps all.
         input_hw: Height and width of the pose network's crops, multiples of 32; None for the model's own.
         decode: "quarter", "dark", "udp", or "auto" for the model's own.

@@ -113,7 +113,7 @@ class Detections:
     [[10.0, 20.0, 110.0, 320.0]]
 
     Attributes:
-        boxes: (N, 4) float32 xyxy in frame pixels.
+        boxes: (N, 4) float32 xyxy in frame pixels. Those of the detectors here lie inside the frame.
         scores: (N,) float32 in 0..1.
         origin: (N,) `Origin` of each box.
         added: Number of people detected only in tiles.

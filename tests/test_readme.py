@@ -98,7 +98,7 @@ def test_docs_toml_examples_are_valid(tmp_path: Path) -> None:
     assert (spec.skeleton, spec.decode, spec.normalization.channels) == ("halpe26", "dark", "bgr")
 
 
-def test_readme_jsonl_example_has_keys_of_real_output() -> None:
+def test_readme_jsonl_example_has_keys_and_ranges_of_real_output() -> None:
     header, frame = map(json.loads, block("json").splitlines())
     about = info()
     written = {
@@ -114,6 +114,8 @@ def test_readme_jsonl_example_has_keys_of_real_output() -> None:
     assert list(frame) == list(line)
     assert list(frame["people"][0]) == list(line["people"][0])
     assert set(frame["latency_ms"]) <= set(line["latency_ms"])
+    x1, y1, x2, y2 = frame["people"][0]["box"]
+    assert 0 <= x1 < x2 <= header["width"] and 0 <= y1 < y2 <= header["height"]
 
 
 def commands() -> dict[str, set[str]]:

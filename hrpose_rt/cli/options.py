@@ -65,7 +65,7 @@ DetScore = Annotated[float, model_option(help="Leave out detections that score l
 Classes = Annotated[
     str,
     model_option(
-        help="Numbers of the detector's classes to pose; in COCO, 0 is people, 15,16 cats and dogs."
+        help="Numbers of the detector's classes to pose; 0 is people, in yolo26n 15,16 is cats and dogs."
     ),
 ]
 MaxPeople = Annotated[
