@@ -85,7 +85,9 @@ def batch(
 ) -> None:
     """Run many videos, each into a folder of its own. A second call goes on where the first one stopped."""
     place = Place.divided(ray, workers, settings.threads, gpus_per_worker)
-    names = tuple(dict.fromkeys(name.strip() for name in outputs.split(",") if name.strip()))
+    names = tuple(
+        dict.fromkeys(name.strip().replace("-", "_") for name in outputs.split(",") if name.strip())
+    )
     if parquet and PARQUET not in names:
         names += (PARQUET,)
     style = DrawStyle(

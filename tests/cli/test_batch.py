@@ -29,7 +29,7 @@ def batch(in_process):
     ("options", "words"),
     [
         (("gone.mp4",), "gone.mp4 does not exist: check the path"),
-        (("--outputs", "json,xml"), "--outputs has no xml: choose json, csv,"),
+        (("--outputs", "csv-long,xml"), "--outputs has no xml: choose json, csv,"),
         (("--split", "3"), "--split is 3 s: parts are at least 10 s long"),
         (("--workers", "1000"), "--workers is 0 to"),
         (("--hwaccel", "gpu"), "there is no --hwaccel gpu: choose none, auto, cuda"),
