@@ -80,7 +80,7 @@ class PosePipeline:
         return self._networks.info.to_dict()
 
     @overload
-    def process(self, image: ImageLike) -> FrameResult: ...
+    def process(self, image: ImageLike) -> FrameResult: ...  # type: ignore[overload-overlap]  # str
     @overload
     def process(self, image: ImageList) -> list[FrameResult]: ...
 
@@ -96,7 +96,7 @@ class PosePipeline:
         """
         if isinstance(image, list | tuple):
             return [self.process(one) for one in image]
-        frame = to_frame(image)
+        frame = to_frame(cast(ImageLike, image))
         return self._process([frame], [self._open_state(info_of(frame.image, 1.0, is_video=False))])[0]
 
     def session(self, fps: float = DEFAULT_FPS) -> Session:

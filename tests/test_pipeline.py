@@ -383,3 +383,27 @@ def test_results_are_compared_by_identity() -> None:
 
 def test_public_names_are_listed_by_dir() -> None:
     assert set(dir(hrpose_rt)) == set(hrpose_rt.__all__)
+
+
+@pytest.mark.slow
+def test_type_checkers_accept_lists_of_paths_arrays_and_both(tmp_path: Path) -> None:
+    from mypy import api
+
+    (tmp_path / "user.py").write_text(
+        """from pathlib import Path
+import numpy as np
+from numpy.typing import NDArray
+from hrpose_rt import FrameResult, PosePipeline
+
+def use(pipeline: PosePipeline, names: list[str], files: list[Path], images: list[NDArray[np.uint8]]
+) -> None:
+    several: list[FrameResult] = pipeline.process(names) + pipeline.process(files)
+    several = pipeline.process(images)
+    several = pipeline.process(["a.jpg", Path("b.jpg"), images[0]])
+    one: FrameResult = pipeline.process("a.jpg")
+"""
+    )
+    out, error, status = api.run(
+        ["--strict", "--cache-dir", str(tmp_path / "cache"), str(tmp_path / "user.py")]
+    )
+    assert status == 0, out + error

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias, Union, cast
 
 import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 # A (H, W, 3) uint8 BGR array, a `Frame`, the path of an image file, or a Pillow image.
 ImageLike: TypeAlias = Union[U8, Frame, str, "os.PathLike[str]", "PIL.Image.Image"]
-ImageList: TypeAlias = list[ImageLike] | tuple[ImageLike, ...]
+ImageList: TypeAlias = Sequence[ImageLike]  # a list or a tuple; list[Path] would be no list[ImageLike]
 
 
 def to_frame(image: ImageLike) -> Frame:
