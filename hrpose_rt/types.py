@@ -115,7 +115,7 @@ class Detections:
     Attributes:
         boxes: (N, 4) float32 xyxy in frame pixels. Those of the detectors here lie inside the frame.
         scores: (N,) float32 in 0..1.
-        origin: (N,) `Origin` of each box.
+        origin: (N,) 0 if the box was detected in this frame, 1 if it was tracked from earlier ones.
         added: Number of people detected only in tiles.
     """
 
@@ -215,7 +215,8 @@ class StageTimes:
 
     `letterbox` to `heatmap` are measured separately. `total` runs from the frame in memory to its poses, on
     its own clock, and `other` is the difference, so that the stages add up. `read`, `draw` and `write` are
-    not part of the total; `age` runs from capture to the last sink.
+    not part of the total; `age` runs from capture to the last sink. Only the command line draws and
+    writes: from Python, `draw`, `write` and `age` are 0.
     """
 
     letterbox: float = 0.0

@@ -25,16 +25,16 @@ class DrawStyle:
 
     Attributes:
         min_score: Keypoints with a lower score are not drawn, in 0..1.
-        canvas: What is under the people: one of `CANVASES`.
+        canvas: What is under the people: "video", a "blur" of it that hides everybody, or "black".
         panel: Whether the milliseconds of each stage are in the corner.
         trails_s: Length of the drawn paths of people in seconds; 0 draws none. Only a run draws them: they
             need the frames before.
         regions: Parts of the frame whose edges are drawn.
-        color: What the colours mean: one of `COLOURINGS`. With `side`, limbs have the colour of their side
-            of the body and keypoints that of their score. With `person`, both have the colour of the id.
-            With `score`, keypoints have the colour of their score, and limbs that of the lower one.
+        color: What the colours mean. With "side", limbs have the colour of their side of the body and
+            keypoints that of their score. With "person", both have the colour of the id. With "score",
+            keypoints have the colour of their score, and limbs that of the lower one.
         line_width: Width of limbs in pixels, 1 to 50; 0 chooses it by the height of the person.
-        labels: What the label of a person says: any of `LABEL_PARTS`.
+        labels: What the label of a person says: "id", "score", both or nothing.
         boxes: Whether boxes and labels are drawn.
         blur_faces: Whether the heads of all people found are blurred, before anything is drawn. It hides
             nobody who was not found.

@@ -121,7 +121,7 @@ def joint_angles(
         scores: (N, K).
         skeleton: The names of the K joints.
         facing: (N,) 1 for a person who faces right in the picture and -1 for one who faces left; None
-            to use the signs of `forward`, and 1 where it is unknown.
+            to decide by the feet, or without feet by the nose, and 1 where it is unknown.
         min_score: An angle is NaN if one of its keypoints scores less.
 
     Returns:

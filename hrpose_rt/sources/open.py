@@ -95,7 +95,8 @@ def open_source(
         reconnect_s: How long to retry a live source that disconnects, in seconds; 0 stops immediately.
         patient: Whether to retry as long if an address does not answer at first. Its width and height are
             0 until it answers.
-        hwaccel: Decode videos on this device, one of `HWACCELS`. If it is not here, the CPU decodes.
+        hwaccel: Decode videos on a GPU: "cuda", "vaapi", "qsv", "videotoolbox", "d3d11va" or "auto". If it
+            is not here, the CPU decodes.
 
     Raises:
         BadInput: The source does not exist or is not one of these. The message says which.
