@@ -43,6 +43,8 @@ class LiveOutputs:
         transports |= {"webhook": Webhook(webhook)} if webhook else {}
         self._push = PushSink(push) if push else None
         self._outboxes = {name: Outbox(transport) for name, transport in transports.items()}
+        self._open: list[PushSink | Outbox] = [*self._outboxes.values()]
+        self._open += [self._push] if self._push else []
 
     def viewers(self, concurrent: bool) -> list[ViewerFactory]:
         """The sinks of these outputs, for every source.
@@ -60,10 +62,9 @@ class LiveOutputs:
         return EventSink(info, outbox.put, self._min_fps)
 
     def close(self) -> None:
-        """End all of them."""
-        for output in (self._push, *self._outboxes.values()):
-            if output:
-                output.close()
+        """End all of them. A second call does not wait for any of them again."""
+        while self._open:
+            self._open.pop().close()
 
     def to_dict(self) -> dict[str, Any]:
         """What was sent and what was not, for a report."""

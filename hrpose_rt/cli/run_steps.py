@@ -3,14 +3,14 @@
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from hrpose_rt.cli.display import LiveView, latency_table
-from hrpose_rt.cli.exit import INTERRUPTED, Terminated, signals_as_exceptions
+from hrpose_rt.cli.exit import INTERRUPTED, Terminated
 from hrpose_rt.cli.job import RunJob, ViewerFactory
 from hrpose_rt.cli.live import LiveOutputs
 from hrpose_rt.cli.report import write_report
@@ -44,10 +44,11 @@ def files_read(names: list[str], settings: Settings, *others: Path | None) -> li
 
 
 def name_silent(sources: list[Source], reconnect_s: float) -> None:
-    """Say which sources do not answer yet."""
+    """Say which sources give no picture yet."""
+    others = ", the others run" if len(sources) > 1 else ""
     for one in sources:
         if not one.info.width:
-            say(f"{one.info.name} does not answer yet: it is tried for {reconnect_s:g} s, the others run")
+            say(f"{one.info.name} gives no picture yet: it is tried for {reconnect_s:g} s{others}")
 
 
 def show_window(stack: ExitStack, job: RunJob, style: DrawStyle) -> ViewerFactory:
@@ -74,7 +75,7 @@ def run_until_stopped(
     """Run to the end, or until a signal or the window stops it; the exit status."""
     view = LiveView(Console(stderr=True, quiet=quiet))
     try:
-        with signals_as_exceptions(), view:
+        with view:
             return job.run(pipeline, table, view, viewers, style, in_caller=show)
     except WindowClosed:
         return 0
@@ -104,7 +105,8 @@ def summed_up(
         yield
     finally:
         elapsed_s = time.perf_counter() - begin
-        live.close()  # now it is known what was sent
+        with suppress(KeyboardInterrupt):  # who sends a second signal does not wait for the network
+            live.close()  # now it is known what was sent
         try:  # before the table, which fails where nobody reads along; each comes without the other
             if report:
                 write_report(report, {**facts, **_figures(job, pipeline, table), **live.to_dict()})

@@ -106,10 +106,12 @@ class PushSink:
         self._ended.set()
         with self._changed:
             self._changed.notify()
-        self._thread.join(CLOSING_S)
-        if (process := self._process) and self._thread.is_alive():
-            process.kill()
+        try:
             self._thread.join(CLOSING_S)
+        finally:  # also after a signal: the process would wait for the network for ever
+            if (process := self._process) and self._thread.is_alive():
+                process.kill()
+                self._thread.join(CLOSING_S)
 
     def _take(self) -> tuple[float, U8] | None:
         """Wait for the newest frame; None after the end."""

@@ -1,6 +1,8 @@
 """What a run sends to other machines, from the command line."""
 
 import json
+import signal
+import sys
 import time
 
 import pytest
@@ -9,6 +11,7 @@ from typer.testing import CliRunner
 from hrpose_rt.cli.live import LiveOutputs
 from hrpose_rt.cli.main import build_app, main
 from hrpose_rt.errors import BadInput
+from hrpose_rt.sinks.event_outbox import Outbox
 from tests.conftest import write_video
 from tests.fakes import fake_networks
 from tests.sinks.broker import Broker
@@ -47,6 +50,18 @@ def test_run_pushes_its_video_and_reports_what_was_sent(run) -> None:
 def test_run_without_live_outputs_reports_none(run) -> None:
     printed, report = run(frames=3)
     assert "push" not in report and "frames sent" not in printed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_second_signal_ends_the_wait_for_the_network_but_not_the_report(number, run, monkeypatch) -> None:
+    before = signal.signal(number, signal.default_int_handler)  # without it, the test would end here
+    monkeypatch.setattr(Outbox, "close", lambda _: signal.raise_signal(number))
+    try:
+        printed, report = run("--webhook", f"http://127.0.0.1:{free_port()}/hook", frames=3)
+    finally:
+        signal.signal(number, before)
+    assert report["frames"] == 3 and "milliseconds a frame" in printed
 
 
 def test_push_shows_one_source_at_a_time() -> None:

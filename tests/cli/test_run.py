@@ -497,8 +497,8 @@ def test_reconnect_to_offline_camera_does_not_block_other_stream(run, tmp_path, 
     with live_server() as steady:
         status, _, err = run(off, steady.url, "--csv", "o", "--max-frames", 30, "--reconnect", 0.3)
     assert status == 1
-    assert f"{off} does not answer yet: it is tried for 0.3 s, the others run" in err
-    assert f"{off} did not answer within 0.3 s: check the address" in err
+    assert f"{off} gives no picture yet: it is tried for 0.3 s, the others run" in err
+    assert f"{off} gave no picture within 0.3 s: check the address" in err
     assert [path.name for path in (tmp_path / "o").iterdir()] == ["127-0-0-1-2.csv"]
 
 
@@ -508,7 +508,7 @@ def test_reconnect_to_late_camera_writes_its_frames(run, video, tmp_path, monkey
         server.off = 3  # connections
         status, _, err = run(server.url, video, "--json", "o", "--max-frames", 8)
     assert status == 0
-    assert "does not answer yet" in err and "pictures are" not in err
+    assert "gives no picture yet" in err and "pictures are" not in err
     header, *lines = lines_of(tmp_path / "o" / "127-0-0-1.jsonl")
     assert (header["width"], header["height"], len(lines)) == (*HW[::-1], 8)
 
