@@ -49,7 +49,7 @@ AT_HOME = {  # modules that are about one heavy library, and are themselves impo
     **{f"training/{name}.py": "torch" for name in LEARNING},
     **{
         f"sources/{name}.py": "av"
-        for name in ("audio", "connection", "hwaccel", "network", "video", "video_stream", "video_timing")
+        for name in "audio connection hwaccel live_video network video video_stream video_timing".split()
     },
 }
 MODULES = {

@@ -38,7 +38,11 @@ def connect(
     """
     try:
         return av.open(
-            url, options=options or {}, timeout=(CONNECT_TIMEOUT_S, CONNECT_TIMEOUT_S), hwaccel=hwaccel
+            url,
+            options=options or {},
+            timeout=(CONNECT_TIMEOUT_S, CONNECT_TIMEOUT_S),
+            hwaccel=hwaccel,
+            metadata_errors="replace",  # titles of old files and stations are often no UTF-8
         )
     except (av.error.FFmpegError, OSError, ValueError) as error:
         # Do not pass on FFmpeg's message or its error: both hold the address with its password.

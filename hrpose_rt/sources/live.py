@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 
 def connection_lost(name: str, timeout_s: float, came: bool = True) -> str:
-    """The error message for a source that ended and did not come back, or never `came`."""
+    """The error message for a source that ended and did not come back, or of which no frame `came`."""
     if not came:
-        return f"{name} did not answer within {timeout_s:g} s: check the address"
+        return f"{name} gave no picture{f' within {timeout_s:g} s' * bool(timeout_s)}: check the address"
     tried = f" and did not come back within {timeout_s:g} s" if timeout_s else ""
     return f"{name} broke off{tried}: is it still there?"
 
@@ -46,20 +46,22 @@ class LatestFrame(Generic[T]):
             self._fresh.notify()
 
     def end(self, why: str) -> None:
-        """Say that no more frames will come, and why."""
+        """Say that no more frames will come, and why; an empty text says that the stream is over."""
         with self._fresh:
             self._ended = why
             self._fresh.notify_all()
 
     def frames(self, clip: Clip) -> Iterator[Frame]:
-        """Yield the newest frame each time. Raises RunBroken when no more will come."""
+        """Yield the newest frame each time. Raises RunBroken if it ended for a reason."""
         frames_taken, dropped = 0, 0
         while clip.max_frames is None or frames_taken < clip.max_frames:
             begin = time.perf_counter()
             with self._fresh:
                 self._fresh.wait_for(lambda: self._newest or self._ended is not None)
                 if self._newest is None:
-                    raise RunBroken(self._ended or "")
+                    if self._ended:
+                        raise RunBroken(self._ended)
+                    return
                 (index, item, captured), self._newest = self._newest, None
                 dropped, self._dropped = dropped + self._dropped, 0
             time_s = captured - self._opened

@@ -28,6 +28,7 @@ from hrpose_rt.sources.connection import (
 from hrpose_rt.sources.hwaccel import decoding_device
 from hrpose_rt.sources.images import Images
 from hrpose_rt.sources.live import LatestFrame, LiveSource, connection_lost
+from hrpose_rt.sources.live_video import decode_live, in_time
 from hrpose_rt.sources.video import VideoFile
 from hrpose_rt.sources.video_stream import apply_rotation, find_video_stream
 from hrpose_rt.types import SourceInfo
@@ -78,8 +79,7 @@ def open_address(
             raise
         return NetworkStream(url, clip, reconnect_s, None, hwaccel)
     single_image = is_single_image(connection)
-    is_http = url.partition("://")[0].lower() in ("http", "https")
-    if not is_http or not (single_image or has_end(connection)):
+    if not _is_complete(url, connection):
         return NetworkStream(url, clip, reconnect_s, connection, hwaccel)
     in_pieces = connection.format.name in PLAYLISTS
     connection.close()
@@ -161,15 +161,19 @@ class NetworkStream(LiveSource):
 
     def _read(self, container: InputContainer | None) -> None:
         """Put every frame into `_newest`, until the stream is lost or the source closes."""
-        attempts = backoff(self._reconnect_s)
+        attempts, came = backoff(self._reconnect_s), False
         while not self._closing.is_set():
-            if container is not None and self._play(container):
-                attempts = backoff(self._reconnect_s)  # it gave frames: the next break starts over
+            if container is not None:
+                over = _is_complete(self._url, container)
+                if not (over and came) and self._play(container):  # else it would begin again
+                    attempts, came = backoff(self._reconnect_s), True  # the next break starts over
+                container.close()
+                if over and came:
+                    self._newest.end("")
+                    return
             pause = next(attempts, None)
             if pause is None:
-                self._newest.end(
-                    connection_lost(self.info.name, self._reconnect_s, came=self.info.width > 0)
-                )
+                self._newest.end(connection_lost(self.info.name, self._reconnect_s, came))
                 return
             if self._closing.wait(pause):
                 return
@@ -185,18 +189,23 @@ class NetworkStream(LiveSource):
     def _play(self, container: InputContainer) -> bool:
         """Read a connection to its end. Returns whether it gave any frame."""
         some = False
-        try:
-            with container:
-                video = find_video_stream(container)
-                for frame in container.decode(video) if video else ():
-                    assert isinstance(frame, av.VideoFrame)
-                    if self._closing.is_set():
-                        break
-                    self._newest.put(frame)
-                    some = True
-        except (av.error.FFmpegError, OSError):
-            pass  # the cause does not matter: the stream is reopened
+        paced = container.format.name in PLAYLISTS or _is_complete(self._url, container)
+        with suppress(av.error.FFmpegError, OSError):  # the cause does not matter: it is opened again
+            frames = decode_live(container)
+            for frame in in_time(frames, self._closing.wait) if paced else frames:
+                if self._closing.is_set():
+                    break
+                if not self.info.width:  # a stream may tell its size only with a keyframe
+                    self.info = replace(self.info, width=frame.width, height=frame.height)
+                self._newest.put(frame)
+                some = True
         return some
+
+
+def _is_complete(url: str, connection: InputContainer) -> bool:
+    """Whether a connection is to a video with an end, or an image. Only HTTP has these."""
+    is_http = url.partition("://")[0].lower() in ("http", "https")
+    return is_http and (is_single_image(connection) or has_end(connection))
 
 
 def _open(url: str, hwaccel: str) -> InputContainer:

@@ -238,7 +238,7 @@ def _open_file(path: Path, device: HWAccel | None) -> InputContainer:
         with path.open("rb"):  # this error says why the file cannot be read; FFmpeg's does not
             pass
         # Without "file:", FFmpeg takes a name with a colon for an address.
-        return av.open(f"file:{path}", hwaccel=device)
+        return av.open(f"file:{path}", hwaccel=device, metadata_errors="replace")
     except PermissionError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): check its permissions") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
