@@ -1,5 +1,6 @@
 """Exit statuses, signals that end a command, and error messages."""
 
+import os
 import re
 import signal
 import sys
@@ -33,6 +34,7 @@ def signals_as_exceptions() -> Iterator[None]:
     """
 
     def end(number: int, frame: object) -> None:
+        _leave_closed_terminal()
         raise Terminated(number)
 
     names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
@@ -45,6 +47,15 @@ def signals_as_exceptions() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _leave_closed_terminal() -> None:
+    """Drop what would go to a terminal that was closed: every write to it is an error."""
+    for descriptor in (1, 2):
+        try:
+            os.write(descriptor, b"")
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def fail(error: HrposeError) -> int:

@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -415,6 +416,41 @@ def test_sigint_sigterm_and_sighup_leave_table_and_readable_outputs(number: int,
     assert "milliseconds a frame" in out
     written = len(lines_of(lines)) - 1
     assert 19 <= written < 3000
+    assert abs(frames_of(tmp_path / "a.mp4") - written) <= 1
+    assert abs(json.loads((tmp_path / "r.json").read_text())["frames"] - written) <= 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_closed_terminal_leaves_readable_outputs_and_its_exit_status(tmp_path) -> None:
+    video = write_video(tmp_path / "long.mp4", frames=3000, size_wh=(320, 240))
+    ours, theirs = os.openpty()
+
+    def own_terminal() -> None:
+        import fcntl
+        import termios
+
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    words = ["run", str(video), "--save", "a.mp4", "--json", "a.jsonl", "--report", "r.json"]
+    with subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=own_terminal,
+    ) as p:
+        os.close(theirs)
+        lines = tmp_path / "a.jsonl"
+        while not lines.exists() or lines.read_bytes().count(b"\n") < 20:
+            assert p.poll() is None
+            if select.select([ours], [], [], 0.02)[0]:
+                os.read(ours, 10_000)
+        os.close(ours)  # as a window that is closed, or a connection that breaks off
+        assert p.wait(timeout=20) == 128 + signal.SIGHUP
+    written = len(lines_of(lines)) - 1
     assert abs(frames_of(tmp_path / "a.mp4") - written) <= 1
     assert abs(json.loads((tmp_path / "r.json").read_text())["frames"] - written) <= 1
 
