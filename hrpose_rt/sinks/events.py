@@ -109,7 +109,11 @@ class EventSink:
     def _watch_rate(self, result: FrameResult, now: tuple[float, float]) -> None:
         """Publish a frame rate that becomes too low, or sufficient again."""
         clock = time.perf_counter()
-        self._window_s = self._window_s or clock
+        if not self._window_s:  # what was dropped before the first frame came while the networks opened
+            self._window_s = clock
+            return
+        self._frames += 1
+        self._dropped += result.frame.dropped
         elapsed_s = clock - self._window_s
         if elapsed_s >= RATE_WINDOW_S:
             given = self._frames + self._dropped
@@ -120,8 +124,6 @@ class EventSink:
                 rates = {"fps": round(fps, 2), "limit_fps": round(limit, 2)}
                 self._send("slow" if self._slow else "normal", now, **rates)
             self._window_s, self._frames, self._dropped = clock, 0, 0
-        self._frames += 1
-        self._dropped += result.frame.dropped
 
     def _send(self, kind: str, at: tuple[float, float], **facts: Any) -> None:
         time_s, wall_s = at

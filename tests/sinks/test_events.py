@@ -89,7 +89,7 @@ def rates(monkeypatch, live: bool, per_second: list[tuple[int, int]], min_fps: f
     sink = EventSink(replace(info(), is_live=live), found.append, min_fps)
     for processed, dropped in per_second:
         for i in range(processed):
-            result = frame(clock.now, dropped=dropped if i == 0 else 0)
+            result = frame(clock.now, dropped=dropped if i == processed - 1 else 0)
             sink.write(result, result.frame.image)
             clock.now = round(clock.now + 1 / processed, 6)
     return [(e["type"], round(e["fps"]), round(e["limit_fps"])) for e in found]
@@ -103,6 +103,10 @@ def test_live_source_whose_frames_are_dropped_is_slow_until_they_are_not(monkeyp
 def test_few_dropped_frames_and_files_are_no_events(monkeypatch) -> None:
     assert rates(monkeypatch, True, [(19, 1)] * 20) == []
     assert rates(monkeypatch, False, [(2, 0)] * 20) == []
+
+
+def test_frames_dropped_while_the_networks_opened_are_not_slow(monkeypatch) -> None:
+    assert rates(monkeypatch, True, [(1, 100)] + [(20, 0)] * 11) == []
 
 
 def test_min_fps_is_a_limit_for_files_too(monkeypatch) -> None:
