@@ -2,8 +2,10 @@
 
 import base64
 import errno
+import threading
 import urllib.error
 import urllib.request
+from concurrent.futures import Future
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ def connect(
         BadInput: The address answers, but not with video that can be played.
     """
     try:
-        return av.open(
+        return _open(
             url,
             options=options or {},
             timeout=(CONNECT_TIMEOUT_S, CONNECT_TIMEOUT_S),
@@ -52,6 +54,20 @@ def connect(
         raise Unreachable(
             f"{redacted(url)} does not answer as a video stream ({reason}): {hint(url)}"
         ) from None
+
+
+def _open(url: str, **how: Any) -> InputContainer:
+    """`av.open` in a thread of its own: while FFmpeg waits for the network, Python gets no Ctrl-C."""
+    opened = Future[InputContainer]()
+
+    def work() -> None:
+        try:
+            opened.set_result(av.open(url, **how))
+        except BaseException as error:  # any error is raised in the caller's thread
+            opened.set_exception(error)
+
+    threading.Thread(target=work, daemon=True, name="connect").start()
+    return opened.result()
 
 
 def _errno(error: Exception) -> int | None:

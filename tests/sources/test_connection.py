@@ -1,6 +1,10 @@
 """What lies behind addresses: videos and images, which have an end, and what cannot be played."""
 
+import signal
+import socket
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -163,3 +167,13 @@ def test_http_audio_only_file_raises_bad_input(serve, tmp_path) -> None:
         out.mux(stream.encode(None))
     with pytest.raises(BadInput, match=r"sound.ts has no video in it"):
         open_source(f"{serve()}/sound.ts")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+def test_ctrl_c_ends_the_wait_for_a_server_that_says_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        threading.Timer(0.3, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)).start()
+        begin = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            open_source(f"tcp://127.0.0.1:{silent.getsockname()[1]}")
+        assert time.monotonic() - begin < 5  # FFmpeg gives up after ten seconds
