@@ -51,7 +51,8 @@ class Session:
         """Find the people of the next frame.
 
         Args:
-            image: (H, W, 3) uint8 BGR, taken 1 / fps after the last one; or a `Frame` with its own time.
+            image: (H, W, 3) uint8 BGR, taken 1 / fps after the last one; or a `Frame` with its own time. An
+                earlier time than that of the last frame begins another stream: its people get new ids.
 
         Raises:
             BadInput: The image is not valid, or the session or its pipeline is closed.

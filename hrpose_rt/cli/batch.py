@@ -114,9 +114,7 @@ def batch(
             with signals_as_exceptions():
                 if waiting:
                     pool = _open_pool(place, what, manifest, len(waiting))
-                    console.print(
-                        f"{pool.count} workers, {place.threads} thread{'s' * (place.threads > 1)} each"
-                    )
+                    console.print(f"Workers: {pool.count}. Threads of each: {place.threads}.")
                     with BatchView(Console(stderr=True, quiet=quiet), waiting) as view:
                         Schedule(manifest, what, view).run(pool, waiting)
         except Terminated as ended:
