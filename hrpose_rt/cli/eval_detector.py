@@ -54,7 +54,8 @@ def eval_detector(
         where = annotated_images(truth, images)
         settings = replace(settings, det_score=EVAL_MIN_BOX_SCORE)
         network, info = open_detector(settings)
-        facts = info.to_dict() | hardware_info(settings.threads).to_dict()
+        facts = info.to_dict() | {"flip_test": settings.flip_test}
+        facts |= hardware_info(settings.threads).to_dict()
         with network, steps(len(where)) as step:
             results = box_results(where, detected(network), step, category)
         if output:  # before printing, which a closed pipe would end

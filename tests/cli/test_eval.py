@@ -142,6 +142,9 @@ def test_eval_detector_reports_recall(tmp_path: Path) -> None:
     where = ("--annotations", file, "--images", tmp_path / "set" / "images")
     text = evaluate("detector", *where, "--output", out)
     assert "| people           | number | recall |" in text and "| 1-5 in the image | 2 " in text
-    assert json.loads((out / "scores.json").read_text())["recall"]["medium"]["people"] == 2
+    scores = json.loads((out / "scores.json").read_text())
+    assert scores["recall"]["medium"]["people"] == 2 and scores["flip_test"] is False
     again = evaluate("detector", "--annotations", file, "--predictions", out / "results.json")
     assert again == text
+    evaluate("detector", *where, "--flip-test", "--output", out, "--overwrite")
+    assert json.loads((out / "scores.json").read_text())["flip_test"] is True
