@@ -179,6 +179,7 @@ class RunJob:
         else:
             results = pipeline.stream_all([source for source, _ in group], ended)
         sizes = [(source.info.width, source.info.height) for source, _ in group]
+        resized: set[int] = set()  # the sources of which it was said: some change their size all the time
         for i, result in results:
             source, stem = group[i]
             self.dropped += result.frame.dropped
@@ -187,8 +188,8 @@ class RunJob:
                 recorders[i].add(self._open(source, stem, pipeline.info))
                 sizes[i] = (source.info.width, source.info.height)
             submit(partial(write, i, result))
-            if source.info.is_video:
-                sizes[i] = _same_size(stem, sizes[i], result)
+            if source.info.is_video and i not in resized and _is_resized(stem, sizes[i], result):
+                resized.add(i)
             if writer and live:
                 writer.catch_up(result.times.total / 1e3)
         return statuses + [fail(no_frames(group[i][0].info.name)) for i in sorted(empty)]
@@ -208,12 +209,13 @@ class RunJob:
         return targets
 
 
-def _same_size(stem: str, before_wh: tuple[int, int], result: FrameResult) -> tuple[int, int]:
-    """The frame's width and height; says so where they are not those of the frame before."""
+def _is_resized(stem: str, first_wh: tuple[int, int], result: FrameResult) -> bool:
+    """Whether the frame has another size than the first one; if so, says it."""
     height, width = result.frame.image.shape[:2]
-    if (width, height) != before_wh:
-        say(
-            f"{stem}: from frame {result.frame.index} on pictures are {width}x{height}, before they were "
-            f"{before_wh[0]}x{before_wh[1]}; a saved video keeps its first size, with black beside them"
-        )
-    return width, height
+    if (width, height) == first_wh:
+        return False
+    say(
+        f"{stem}: from frame {result.frame.index} on pictures are {width}x{height}, before they were "
+        f"{first_wh[0]}x{first_wh[1]}; a saved video keeps its first size, with black beside them"
+    )
+    return True

@@ -162,6 +162,16 @@ def test_invalid_source_exits_2_with_one_line_error(source, words, run, tmp_path
     assert not (tmp_path / "out.mp4").exists()
 
 
+def test_change_of_picture_size_is_said_once(run, tmp_path) -> None:
+    pictures = [
+        cv2.imencode(".jpg", np.zeros((h, 64, 3), np.uint8))[1].tobytes() for h in (48, 48, 64, 48, 64)
+    ]
+    (tmp_path / "a.mjpeg").write_bytes(b"".join(pictures))
+    status, _, err = run(tmp_path / "a.mjpeg", "--quiet")
+    assert (status, err.count("from frame")) == (0, 1)
+    assert "a: from frame 2 on pictures are 64x64, before they were 64x48; a saved video keeps" in err
+
+
 def test_one_invalid_source_stops_run_before_any_output(run, video, tmp_path) -> None:
     status, _, err = run(video, "gone.mp4", "--save", "out")
     assert status == 2
