@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, Generic, TypeVar
 
 from hrpose_rt.config import Clip
-from hrpose_rt.errors import RunBroken
+from hrpose_rt.errors import RunBroken, last_line
 from hrpose_rt.sources.base import BaseSource
 from hrpose_rt.types import U8, Frame
 
@@ -90,7 +90,14 @@ class LiveSource(BaseSource):
 
     def _start(self, read: Callable[[], None]) -> None:
         """Start the reading thread. Call this when everything `read` needs is set."""
-        self._thread = threading.Thread(target=read, daemon=True, name=self.info.stem)
+
+        def work() -> None:
+            try:
+                read()
+            except Exception as error:  # without the end, the run would wait for ever
+                self._newest.end(f"{self.info.name} broke off ({type(error).__name__}: {last_line(error)})")
+
+        self._thread = threading.Thread(target=work, daemon=True, name=self.info.stem)
         self._thread.start()
 
     def _read_frames(self) -> Generator[Frame, None, None]:

@@ -24,7 +24,7 @@ def test_live_server_frames_encode_their_number() -> None:
     assert [number_of(picture(n)) for n in (0, 1, 77, 4000)] == [0, 1, 77, 4000]
 
 
-@pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [4, pytest.param(20, marks=pytest.mark.slow)])
 def test_stream_slow_reader_gets_newest_frame_and_counts_dropped(server, seconds: int) -> None:
     ages, numbers, dropped = [], [], 0
     with open_source(server.url) as source:
@@ -55,6 +55,19 @@ def test_stream_reconnects_after_drop(server, monkeypatch) -> None:
     indices = [frame.index for frame in frames]
     assert indices == sorted(set(indices))
     assert number_of(frames[-1].image) > 40
+
+
+def test_unknown_error_in_the_reading_thread_ends_the_stream(server, monkeypatch) -> None:
+    def broken(_: object) -> Iterator[None]:
+        raise LookupError("no such codec.")
+        yield
+
+    monkeypatch.setattr("hrpose_rt.sources.network.decode_live", broken)
+    with (
+        open_source(server.url) as source,
+        pytest.raises(RunBroken, match=r"broke off \(LookupError: no such codec\)"),
+    ):
+        next(iter(source))
 
 
 def test_stream_reconnect_timeout_raises_run_broken(monkeypatch) -> None:
