@@ -16,7 +16,7 @@ from hrpose_rt.batch.workers import MAX_WORKERS, LocalPool, Place, Pool
 from hrpose_rt.cli import options
 from hrpose_rt.cli.batch_view import BatchView
 from hrpose_rt.cli.display import latency_table
-from hrpose_rt.cli.exit import INTERRUPTED, Terminated, signals_as_exceptions
+from hrpose_rt.cli.exit import status_after
 from hrpose_rt.cli.models import fetch_models
 from hrpose_rt.config import Clip, Settings
 from hrpose_rt.drawing.style import DrawStyle
@@ -111,16 +111,13 @@ def batch(
         console.print(f"{len(videos)} videos, {len(waiting)} to run")
         status = 0
         try:
-            with signals_as_exceptions():
-                if waiting:
-                    pool = _open_pool(place, what, manifest, len(waiting))
-                    console.print(f"Workers: {pool.count}. Threads of each: {place.threads}.")
-                    with BatchView(Console(stderr=True, quiet=quiet), waiting) as view:
-                        Schedule(manifest, what, view).run(pool, waiting)
-        except Terminated as ended:
-            status = ended.status
-        except KeyboardInterrupt:
-            status = INTERRUPTED
+            if waiting:
+                pool = _open_pool(place, what, manifest, len(waiting))
+                console.print(f"Workers: {pool.count}. Threads of each: {place.threads}.")
+                with BatchView(Console(stderr=True, quiet=quiet), waiting) as view:
+                    Schedule(manifest, what, view).run(pool, waiting)
+        except KeyboardInterrupt as ended:
+            status = status_after(ended)
         failed = _sum_up(manifest, console)
     raise typer.Exit(status or (1 if failed else 0))
 

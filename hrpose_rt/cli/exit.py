@@ -26,6 +26,11 @@ class Terminated(KeyboardInterrupt):
         self.status = 128 + number
 
 
+def status_after(error: KeyboardInterrupt) -> int:
+    """The exit status of a command that a signal ended."""
+    return error.status if isinstance(error, Terminated) else INTERRUPTED
+
+
 @contextmanager
 def signals_as_exceptions() -> Iterator[None]:
     """Raise `Terminated`, a KeyboardInterrupt, in the main thread for SIGTERM and SIGHUP.

@@ -14,7 +14,7 @@ import typer
 import hrpose_rt
 from hrpose_rt import console
 from hrpose_rt.cli.app import App
-from hrpose_rt.cli.exit import INTERRUPTED, fail, name_options
+from hrpose_rt.cli.exit import fail, name_options, signals_as_exceptions, status_after
 from hrpose_rt.errors import BadInput, HrposeError, RunBroken, install_hint
 
 # Debian's names for the shared libraries that OpenCV's and OpenVINO's wheels expect of the system.
@@ -193,10 +193,11 @@ def main() -> None:
     """Run the command line; HrposeErrors become one sentence on stderr and an exit status."""
     console.own_process, console.wording = True, name_options
     try:
-        _check_names(sys.argv[1:])
-        build_app(_asked_for(sys.argv[1:]))()
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        with signals_as_exceptions():
+            _check_names(sys.argv[1:])
+            build_app(_asked_for(sys.argv[1:]))()
+    except KeyboardInterrupt as error:
+        sys.exit(status_after(error))
     except BrokenPipeError:  # who read our output has had enough; the interpreter must not flush it again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(RunBroken.exit_code)

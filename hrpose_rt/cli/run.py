@@ -11,7 +11,6 @@ from hrpose_rt.cli import options
 from hrpose_rt.cli import run_steps as steps
 from hrpose_rt.cli.app import Command
 from hrpose_rt.cli.display import describe
-from hrpose_rt.cli.exit import signals_as_exceptions
 from hrpose_rt.cli.job import RunJob
 from hrpose_rt.cli.live import LiveOutputs
 from hrpose_rt.cli.models import fetch_models
@@ -200,6 +199,6 @@ def run(
             web.facts = facts
         facts = {"sources": [one.info.name for one in sources], **facts}
         table = LatencyTable()
-        with signals_as_exceptions(), steps.summed_up(console, report, facts, job, pipeline, table, live):
+        with steps.summed_up(console, report, facts, job, pipeline, table, live):
             status = steps.run_until_stopped(job, pipeline, table, viewers, style, show, quiet)
     raise typer.Exit(status)

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from hrpose_rt.cli.display import LiveView, latency_table
-from hrpose_rt.cli.exit import INTERRUPTED, Terminated
+from hrpose_rt.cli.exit import status_after
 from hrpose_rt.cli.job import RunJob, ViewerFactory
 from hrpose_rt.cli.live import LiveOutputs
 from hrpose_rt.cli.report import write_report
@@ -79,10 +79,8 @@ def run_until_stopped(
             return job.run(pipeline, table, view, viewers, style, in_caller=show)
     except WindowClosed:
         return 0
-    except Terminated as ended:
-        return ended.status
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except KeyboardInterrupt as ended:
+        return status_after(ended)
 
 
 @contextmanager

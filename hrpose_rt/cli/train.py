@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from hrpose_rt.cli import options
-from hrpose_rt.cli.exit import INTERRUPTED
+from hrpose_rt.cli.exit import status_after
 from hrpose_rt.errors import BadInput
 from hrpose_rt.hardware import usable_cores
 from hrpose_rt.nets.zoo import find_model
@@ -225,10 +225,10 @@ def _run(
                 bar.update(task, completed=trainer.pixels(done), description=text)
 
             trainer.run(log, tick)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as ended:
         trainer.save()
         console.print(f"stopped at step {trainer.progress.step}; the same command with --resume goes on")
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(status_after(ended)) from None
     best, figure = trainer.progress, METRIC_NAMES[settings.recipe.select]
     console.print(
         f"{output}/{BEST}: {figure} {best.best:.4f} of people kept out, from epoch {best.best_epoch}"

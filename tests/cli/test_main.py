@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -194,6 +195,24 @@ def test_keyboard_interrupt_exits_with_status_130(monkeypatch) -> None:
 
     monkeypatch.setattr(cli, "build_app", lambda commands: interrupt)
     assert call(monkeypatch, "run", "a.mp4") == 130
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signal_before_the_work_begins_cleans_up(number, monkeypatch, tmp_path) -> None:
+    copy = tmp_path / "copy"
+
+    def command():
+        copy.touch()
+        try:
+            signal.raise_signal(number)
+        finally:
+            copy.unlink()
+
+    before = signal.getsignal(number)
+    monkeypatch.setattr(cli, "build_app", lambda commands: command)
+    assert call(monkeypatch, "export", "hrnet-w32") == 128 + number
+    assert not copy.exists() and signal.getsignal(number) is before
 
 
 @pytest.mark.parametrize(
