@@ -41,7 +41,7 @@ class Settings:
     >>> from hrpose_rt import Settings
     >>> settings = Settings(tracker="bytetrack", budget_ms=33)
     >>> settings.budget_ms, settings.det_score
-    (33.0, 0.3)
+    (33.0, 0.25)
 
     Pass them to `stream` or `PosePipeline`. A wrong value raises `BadInput`:
 
@@ -90,7 +90,7 @@ class Settings:
     detector: str = DEFAULT_DETECTOR
     runtime: str = "auto"
     precision: str = "auto"
-    det_score: Score = 0.3
+    det_score: Score = 0.25
     max_people: NonNegativeInt = 0
     decode: str = "auto"
     flip_test: bool = False

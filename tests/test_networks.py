@@ -162,7 +162,9 @@ def test_spec_skeleton_file_is_found_beside_spec(tmp_path) -> None:
 
 def test_pipeline_on_packaged_photos_finds_people_and_nothing_else() -> None:
     """In the two photos that come with a package; people's boxes are drawn by hand."""
-    bus = np.array([[48, 398, 245, 903], [223, 407, 344, 857], [669, 392, 809, 877]], np.float32)
+    bus = np.array(
+        [[48, 398, 245, 903], [223, 407, 344, 857], [669, 392, 809, 877], [0, 550, 75, 875]], np.float32
+    )
     near = np.array([[745, 41, 1147, 714], [150, 200, 1100, 714]], np.float32)
     for photo, people in zip(packaged_photos(), (bus, near), strict=True):
         with PosePipeline() as pipeline:

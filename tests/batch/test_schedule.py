@@ -112,7 +112,7 @@ def test_changed_settings_are_named_and_run_again_with_redo(videos, tmp_path) ->
     changed = Options(Settings(det_score=0.5), outputs=("json",), open_pipeline=fakes.fake_pipeline)
     with pytest.raises(
         BadInput,
-        match=r"call \(2\), and since then det_score was 0.3 and is 0.5: add",
+        match=r"call \(2\), and since then det_score was 0.25 and is 0.5: add",
     ):
         run(videos, tmp_path / "out", changed)
     assert run(videos, tmp_path / "out", FAKE) == []

@@ -86,4 +86,4 @@ def test_batch_with_embedded_networks_names_broken_video_and_skips_the_rest(tmp_
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["states"] == {"done": 1, "failed": 1}
     done = subprocess.run([*command, "--det-score", "0.5"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "det_score was 0.3 and is 0.5: add --overwrite to run them again" in done.stderr
+    assert "det_score was 0.25 and is 0.5: add --overwrite to run them again" in done.stderr

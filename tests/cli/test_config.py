@@ -43,7 +43,7 @@ def test_init_writes_every_option_with_help_and_default_and_loads(call) -> None:
     for name, parameter in inspect.signature(run).parameters.items():
         if name not in (*ELSEWHERE, "context"):
             assert f"\n#{key_of(parameter).replace('_', '-')} =" in text
-    assert "\n# Leave out detections that score less, 0..1.\n#det-score = 0.3\n" in text
+    assert "\n# Leave out detections that score less, 0..1.\n#det-score = 0.25\n" in text
     assert "\n# Tracking\n" in text
     assert shown(call("show --config new/run.toml")) == shown(call("show"))
 
@@ -54,7 +54,7 @@ def test_init_defaults_are_accepted_as_they_are(call) -> None:
     Path("all.toml").write_text("\n".join(set_))
     assert len(tomllib.loads("\n".join(set_))["run"]) > 30
     values = shown(call("show --config all.toml"))
-    assert values["det-score"] == ("0.3", "all.toml") and values["smooth"] == ("true", "all.toml")
+    assert values["det-score"] == ("0.25", "all.toml") and values["smooth"] == ("true", "all.toml")
 
 
 def test_init_keeps_existing_file(call) -> None:
