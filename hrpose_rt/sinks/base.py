@@ -26,7 +26,7 @@ class Sink(Protocol):
     >>> for result in stream("video.mp4"):
     ...     counter.write(result, result.frame.image)
     >>> counter.close()
-    at most 0 people
+    at most ... people
 
     A file format is made of its path, a `SourceInfo` and a `RunInfo`. It raises `closed_error` after
     `close`, and `write_error` if the disk fails.

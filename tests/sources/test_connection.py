@@ -169,8 +169,16 @@ def test_http_audio_only_file_raises_bad_input(serve, tmp_path) -> None:
         open_source(f"{serve()}/sound.ts")
 
 
+@pytest.fixture
+def default_sigint() -> Iterator[None]:
+    """Ctrl-C as Python has it: a process that a shell began in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
-def test_ctrl_c_ends_the_wait_for_a_server_that_says_nothing() -> None:
+def test_ctrl_c_ends_the_wait_for_a_server_that_says_nothing(default_sigint) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         threading.Timer(0.3, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)).start()
         begin = time.monotonic()
