@@ -215,7 +215,8 @@ class _File:
 
 
 def _described(name: str, file: _File) -> Skeleton:
-    edges, flip_pairs = (_pairs(file.joints, kind, getattr(file, kind)) for kind in ("edges", "flip_pairs"))
+    edges = _pairs(file.joints, "edges", file.edges)
+    flip_pairs = _pairs(file.joints, "flip_pairs", file.flip_pairs)
     return Skeleton(file.name or name, file.joints, edges, flip_pairs, file.sigmas)
 
 

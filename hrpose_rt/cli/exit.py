@@ -60,7 +60,12 @@ def _leave_closed_terminal() -> None:
         try:
             os.write(descriptor, b"")
         except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+            discard(descriptor)
+
+
+def discard(descriptor: int) -> None:
+    """Drop all that is written to a file descriptor from now on."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def fail(error: HrposeError) -> int:

@@ -188,8 +188,9 @@ class RunJob:
                 recorders[i].add(self._open(source, stem, pipeline.info))
                 sizes[i] = (source.info.width, source.info.height)
             submit(partial(write, i, result))
-            if source.info.is_video and i not in resized and _is_resized(stem, sizes[i], result):
+            if source.info.is_video and i not in resized and _size_wh(result) != sizes[i]:
                 resized.add(i)
+                _say_resized(stem, sizes[i], result)
             if writer and live:
                 writer.catch_up(result.times.total / 1e3)
         return statuses + [fail(no_frames(group[i][0].info.name)) for i in sorted(empty)]
@@ -209,13 +210,14 @@ class RunJob:
         return targets
 
 
-def _is_resized(stem: str, first_wh: tuple[int, int], result: FrameResult) -> bool:
-    """Whether the frame has another size than the first one; if so, says it."""
+def _size_wh(result: FrameResult) -> tuple[int, int]:
     height, width = result.frame.image.shape[:2]
-    if (width, height) == first_wh:
-        return False
+    return width, height
+
+
+def _say_resized(stem: str, first_wh: tuple[int, int], result: FrameResult) -> None:
+    width, height = _size_wh(result)
     say(
         f"{stem}: from frame {result.frame.index} on pictures are {width}x{height}, before they were "
         f"{first_wh[0]}x{first_wh[1]}; a saved video keeps its first size, with black beside them"
     )
-    return True

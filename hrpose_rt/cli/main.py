@@ -14,7 +14,7 @@ import typer
 import hrpose_rt
 from hrpose_rt import console
 from hrpose_rt.cli.app import App
-from hrpose_rt.cli.exit import fail, name_options, signals_as_exceptions, status_after
+from hrpose_rt.cli.exit import discard, fail, name_options, signals_as_exceptions, status_after
 from hrpose_rt.errors import BadInput, HrposeError, RunBroken, install_hint
 
 # Debian's names for the shared libraries that OpenCV's and OpenVINO's wheels expect of the system.
@@ -199,7 +199,7 @@ def main() -> None:
     except KeyboardInterrupt as error:
         sys.exit(status_after(error))
     except BrokenPipeError:  # who read our output has had enough; the interpreter must not flush it again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout.fileno())
         sys.exit(RunBroken.exit_code)
     except HrposeError as error:
         if _debugging():

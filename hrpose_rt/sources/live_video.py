@@ -9,9 +9,7 @@ from av.container import InputContainer
 
 from hrpose_rt.sources.video_stream import find_video_stream
 
-NO_FRAME_S = (
-    30.0  # packets without a frame for this long: the connection is broken; keyframes may be far apart
-)
+NO_FRAME_S = 30.0  # a connection whose packets give no frame this long is broken; keyframes may be rare
 MAX_STEP_S = 2.0  # a longer time between two frames is a gap in the stream, which is not waited for
 
 

@@ -164,10 +164,10 @@ class NetworkStream(LiveSource):
         attempts, came = backoff(self._reconnect_s), False
         while not self._closing.is_set():
             if container is not None:
-                over = _is_complete(self._url, container)
-                if not (over and came) and self._play(container):  # else it would begin again
-                    attempts, came = backoff(self._reconnect_s), True  # the next break starts over
-                container.close()
+                with container:
+                    over = _is_complete(self._url, container)
+                    if not (over and came) and self._play(container, over):  # else it would begin again
+                        attempts, came = backoff(self._reconnect_s), True  # the next break starts over
                 if over and came:
                     self._newest.end("")
                     return
@@ -186,10 +186,10 @@ class NetworkStream(LiveSource):
                     self.reconnects += 1
                 container = opened
 
-    def _play(self, container: InputContainer) -> bool:
-        """Read a connection to its end. Returns whether it gave any frame."""
+    def _play(self, container: InputContainer, over: bool) -> bool:
+        """Read a connection to its end, one that is `over` in its own time. Whether it gave any frame."""
         some = False
-        paced = container.format.name in PLAYLISTS or _is_complete(self._url, container)
+        paced = over or container.format.name in PLAYLISTS
         with suppress(av.error.FFmpegError, OSError):  # the cause does not matter: it is opened again
             frames = decode_live(container)
             for frame in in_time(frames, self._closing.wait) if paced else frames:
