@@ -171,7 +171,8 @@ def test_pipeline_on_packaged_photos_finds_people_and_nothing_else() -> None:
             found = pipeline.process(photo)
         boxes = found.detections.boxes
         overlap = iou(people, boxes)
-        assert overlap.max(axis=1).min() > 0.5
+        assert overlap.max(axis=1)[:3].min() > 0.6
+        assert overlap.max(axis=1).min() > 0.5  # the fourth before the bus is cut off by the edge
         for (x1, y1, x2, y2), points in zip(
             people, found.poses.keypoints[overlap.argmax(axis=1)], strict=True
         ):

@@ -11,7 +11,7 @@ from hrpose_rt.types import U8
 class Sink(Protocol):
     """Takes the results of one source, frame by frame.
 
-    >>> from hrpose_rt import stream
+    >>> from hrpose_rt import Settings, stream
     >>> class Counter:
     ...     wants_picture = False
     ...     most = 0
@@ -23,10 +23,10 @@ class Sink(Protocol):
     Your loop calls it:
 
     >>> counter = Counter()
-    >>> for result in stream("video.mp4"):
+    >>> for result in stream("video.mp4", Settings(det_score=0.5)):
     ...     counter.write(result, result.frame.image)
     >>> counter.close()
-    at most ... people
+    at most 0 people
 
     A file format is made of its path, a `SourceInfo` and a `RunInfo`. It raises `closed_error` after
     `close`, and `write_error` if the disk fails.

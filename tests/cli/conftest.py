@@ -1,12 +1,25 @@
 """The command line as tests of its commands call it."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import pytest
 
 from hrpose_rt.cli import main as cli
+
+COMMAND = [sys.executable, "-m", "hrpose_rt"]
+
+
+def frames_of(path: Path) -> int:
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def lines_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 @pytest.fixture

@@ -3,20 +3,16 @@
 import inspect
 import json
 import os
-import select
 import shutil
-import signal
 import subprocess
 import sys
 import textwrap
-import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import pytest
@@ -28,11 +24,10 @@ from hrpose_rt.errors import RunBroken
 from hrpose_rt.run_info import Outages
 from hrpose_rt.sinks.web import WebView
 from hrpose_rt.sources.open import open_source
+from tests.cli.conftest import COMMAND, frames_of, lines_of
 from tests.conftest import write_video
 from tests.fakes import RUN, fake_networks
 from tests.sources.live import HW, live_server
-
-COMMAND = [sys.executable, "-m", "hrpose_rt"]
 
 
 @pytest.fixture
@@ -46,15 +41,6 @@ def real(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
     """The same with the embedded networks, in a process of its own."""
     command = [*COMMAND, "run", *map(str, arguments)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
-
-
-def frames_of(path: Path) -> int:
-    with av.open(str(path)) as container:
-        return sum(1 for _ in container.decode(video=0))
-
-
-def lines_of(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def test_run_writes_video_jsonl_and_report_and_prints_table(run, video, tmp_path) -> None:
@@ -399,70 +385,6 @@ def test_16k_image_is_processed(tmp_path) -> None:
     done = real("large.png", "--json", "-", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[0])["width"] == 15360
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_sigint_sigterm_and_sighup_leave_table_and_readable_outputs(number: int, tmp_path) -> None:
-    video = write_video(tmp_path / "long.mp4", frames=3000, size_wh=(320, 240))
-    command = [*COMMAND, "run", str(video), "--save", "a.mp4", "--json", "a.jsonl", "--report", "r.json"]
-    with subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # under nohup it would be ignored
-    ) as p:
-        lines = tmp_path / "a.jsonl"
-        while not lines.exists() or lines.read_bytes().count(b"\n") < 20:
-            assert p.poll() is None
-            time.sleep(0.02)
-        p.send_signal(number)
-        begin = time.monotonic()
-        out, err = p.communicate(timeout=20)
-        assert time.monotonic() - begin < 5  # a second, on a machine that does nothing else
-    assert (p.returncode, err) == (128 + number, "")
-    assert "milliseconds a frame" in out
-    written = len(lines_of(lines)) - 1
-    assert 19 <= written < 3000
-    assert abs(frames_of(tmp_path / "a.mp4") - written) <= 1
-    assert abs(json.loads((tmp_path / "r.json").read_text())["frames"] - written) <= 1
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
-def test_closed_terminal_leaves_readable_outputs_and_its_exit_status(tmp_path) -> None:
-    video = write_video(tmp_path / "long.mp4", frames=3000, size_wh=(320, 240))
-    ours, theirs = os.openpty()
-
-    def own_terminal() -> None:
-        import fcntl
-        import termios
-
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-    words = ["run", str(video), "--save", "a.mp4", "--json", "a.jsonl", "--report", "r.json"]
-    with subprocess.Popen(
-        [*COMMAND, *words],
-        cwd=tmp_path,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        preexec_fn=own_terminal,
-    ) as p:
-        os.close(theirs)
-        lines = tmp_path / "a.jsonl"
-        while not lines.exists() or lines.read_bytes().count(b"\n") < 20:
-            assert p.poll() is None
-            if select.select([ours], [], [], 0.02)[0]:
-                os.read(ours, 10_000)
-        os.close(ours)  # as a window that is closed, or a connection that breaks off
-        assert p.wait(timeout=20) == 128 + signal.SIGHUP
-    written = len(lines_of(lines)) - 1
-    assert abs(frames_of(tmp_path / "a.mp4") - written) <= 1
-    assert abs(json.loads((tmp_path / "r.json").read_text())["frames"] - written) <= 1
 
 
 def test_flip_test_and_dark_and_quarter_decode_differ_slightly(photos, tmp_path) -> None:

@@ -1,7 +1,6 @@
 """Files from the network, from a server of our own that breaks off, lies and resumes."""
 
 import hashlib
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from hrpose_rt.errors import RunBroken
 from hrpose_rt.nets.download import fetch, fetch_from_any
+from tests.serving import running
 
 CONTENT = bytes(range(256)) * 4000
 PREFIX = hashlib.sha256(CONTENT).hexdigest()[:8]
@@ -57,12 +57,8 @@ class Handler(BaseHTTPRequestHandler):
 def server() -> Iterator[ThreadingHTTPServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.ranges_requested, server.stop_at, server.ranges = [], None, True
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(server):
+        yield server
 
 
 def url(server: ThreadingHTTPServer, path: str = "/net.pth") -> str:

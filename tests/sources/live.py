@@ -1,6 +1,5 @@
 """A live stream on this machine: MPEG-TS over HTTP, each frame telling its number."""
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import av
 import numpy as np
+
+from tests.serving import running
 
 FPS = 25
 BITS = 12
@@ -99,12 +100,8 @@ def number_of(image: np.ndarray) -> int:
 @contextmanager
 def live_server() -> Iterator[LiveServer]:
     server = LiveServer()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.closing = True
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with running(server):
+        try:
+            yield server
+        finally:
+            server.closing = True

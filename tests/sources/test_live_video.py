@@ -1,6 +1,5 @@
 """Live streams that are damaged, begin between keyframes, come a segment at a time, or end."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ from hrpose_rt.errors import RunBroken
 from hrpose_rt.sources.base import Source
 from hrpose_rt.sources.open import open_source
 from tests.conftest import write_video
+from tests.serving import running
 from tests.sources.live import FPS, HW, picture
 
 PLAYLIST = (
@@ -44,14 +44,8 @@ def serving(live: list[bytes], segment: bytes = b"", kind: str = "video/mp2t") -
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with running(server):
         yield f"http://127.0.0.1:{server.server_port}/live.m3u8"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def transport_stream(path: Path, frames: int, first_key: int = 0) -> bytes:
